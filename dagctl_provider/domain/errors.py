@@ -1,0 +1,113 @@
+"""Every error the product can answer with, as one table, so that code, OpenAPI and docs cannot disagree.
+
+A code is stable: clients switch on it. Its HTTP status, title and hint live in :data:`ERRORS`; the sentence that names the
+concrete case is given where the error is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ErrorKind:
+    """One row of the error table.
+
+    :param status: HTTP status code (RFC 9110).
+    :param title: Short summary that is the same for every occurrence (RFC 9457 ``title``).
+    :param hint: What the caller can do about it.
+    """
+
+    status: int
+    title: str
+    hint: str
+
+
+ERRORS: Mapping[str, ErrorKind] = {
+    "unauthenticated": ErrorKind(
+        401,
+        "Authentication required",
+        "Send 'Authorization: Bearer dctl_…' and 'X-Organization-ID', or sign in to Airflow.",
+    ),
+    "organization_required": ErrorKind(
+        401, "Organization header required", "Send the header 'X-Organization-ID: org-…' that belongs to the token."
+    ),
+    "cross_site_request": ErrorKind(
+        403, "Cross-site request refused", "Writes with a session cookie must come from Airflow's own pages."
+    ),
+    "forbidden": ErrorKind(403, "Permission missing", "Ask an owner or admin of the organization for the permission."),
+    "not_found": ErrorKind(404, "Not found", "Check the id; ids of other organizations answer as if absent."),
+    "method_not_allowed": ErrorKind(405, "Method not allowed", "See /api/v1/openapi.json for the methods of each path."),
+    "wrong_state": ErrorKind(409, "Not allowed in this state", "Read the plan again; 'allowed' lists what it accepts now."),
+    "head_moved": ErrorKind(409, "Repository has new commits", "Create a new plan to review the latest changes."),
+    "retries_exhausted": ErrorKind(409, "No retries left", "Create a new plan; a group is executed at most four times."),
+    "execution_in_progress": ErrorKind(
+        409, "Another execution is in progress", "Wait for the running execute step of the project, or cancel it."
+    ),
+    "name_taken": ErrorKind(409, "Name already in use", "Choose another name; names are unique in an organization."),
+    "project_suspended": ErrorKind(409, "Project is suspended", "Set 'suspended' to false first."),
+    "project_not_deployed": ErrorKind(409, "Project is not deployed", "Deploy it first: POST /projects/{id}/deploy."),
+    "project_busy": ErrorKind(409, "Project is busy", "Cancel or wait for its running plans and runs first."),
+    "plan_not_executed": ErrorKind(409, "Nothing deployed yet", "Approve a first plan of the project before running it."),
+    "downgrade_refused": ErrorKind(
+        409,
+        "Tool version downgrade refused",
+        "The state database cannot go back; choose the deployed version or a newer one.",
+    ),
+    "invalid_json": ErrorKind(400, "Malformed JSON", "Send one JSON object, UTF-8 encoded."),
+    "payload_too_large": ErrorKind(413, "Request body too large", "Send less than 1 MiB."),
+    "unsupported_media_type": ErrorKind(415, "Unsupported media type", "Send 'Content-Type: application/json'."),
+    "invalid_request": ErrorKind(422, "Invalid request", "'errors' names each field and what is wrong with it."),
+    "invalid_repository": ErrorKind(
+        422, "Repository refused", "Use an https or ssh address, a plain branch name and a relative path."
+    ),
+    "branch_not_found": ErrorKind(422, "Branch not found", "Check 'branch' and that it has been pushed."),
+    "repository_empty": ErrorKind(422, "Repository is empty", "Push a first commit."),
+    "project_not_found_in_repository": ErrorKind(
+        422, "No project in the repository", "Set 'git_path' to the folder that holds config.yaml or config.py."
+    ),
+    "unsupported_version": ErrorKind(422, "Unsupported tool version", "Choose one of the versions that 'errors' names."),
+    "repository_unreachable": ErrorKind(
+        502,
+        "Repository unreachable",
+        "Check the address, the network of the API server and the remote's health; then try again.",
+    ),
+    "repository_authentication_failed": ErrorKind(
+        502, "Repository refused the credentials", "Check 'git_auth_method', 'git_secret_ref' and the key's rights."
+    ),
+    "state_database_unavailable": ErrorKind(
+        503, "State database unavailable", "Check [dagctl] state_database_conn_id and the server it points to."
+    ),
+    "internal_error": ErrorKind(500, "Internal error", "Look in the API server's log for the request's time."),
+}
+
+
+class DagctlError(Exception):
+    """An error with a stable code from :data:`ERRORS`.
+
+    :param code: Key into :data:`ERRORS`.
+    :param detail: One sentence on this occurrence. Never holds a secret.
+    :param extra: Further members of the problem document, for example ``expected_commit``.
+    """
+
+    def __init__(self, code: str, detail: str, **extra: Any) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.extra = extra
+
+    @property
+    def kind(self) -> ErrorKind:
+        """The row of the error table."""
+        return ERRORS[self.code]
+
+
+def not_found(what: str, identifier: str) -> DagctlError:
+    """The answer for ids that do not exist *or* belong to another organization.
+
+    :param what: ``"Plan"``, ``"Project"``, …
+    :param identifier: The id as sent; cut so that an answer stays small.
+    """
+    return DagctlError("not_found", f"{what} {identifier[:64]!r} does not exist.")

@@ -1,0 +1,190 @@
+"""What a project is: one table of its fields, from which request validation, OpenAPI, defaults and docs are made.
+
+Source: the Projects API document. Rules the document leaves open are settled in ``docs/decisions``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+ProjectType = Literal["sqlmesh", "dbt"]
+JsonType = Literal["string", "boolean", "integer"]
+
+NAME_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,61}[A-Za-z0-9])?$"
+ENVIRONMENT_PATTERN = r"^[A-Za-z0-9_]{1,63}$"
+CPU_PATTERN = r"^(?:[1-9][0-9]{0,6}m|[0-9]{1,4}(?:\.[0-9]{1,3})?)$"
+MEMORY_PATTERN = r"^[1-9][0-9]{0,12}(?:Ki|Mi|Gi|Ti|k|M|G|T)?$"
+REFERENCE_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$"
+DURATION_PATTERN = r"^(?:[0-9]{1,5}h)?(?:[0-9]{1,5}m)?(?:[0-9]{1,6}s)?$"
+VERSION_PATTERN = r"^[0-9]{1,4}(?:\.[0-9]{1,4}){1,3}$"
+MIN_POLLING_INTERVAL = timedelta(seconds=10)
+
+
+def parse_duration(text: str) -> timedelta:
+    """``5m``, ``30s``, ``1h30m`` as a time span.
+
+    :raises ValueError: when ``text`` is not such a duration.
+    """
+    if not text or not re.fullmatch(DURATION_PATTERN, text):
+        raise ValueError("a duration looks like 30s, 5m or 1h30m")
+    units = {"h": 3600, "m": 60, "s": 1}
+    return timedelta(seconds=sum(int(n) * units[u] for n, u in re.findall(r"([0-9]+)([hms])", text)))
+
+
+def _polling_interval(value: str) -> None:
+    if parse_duration(value) < MIN_POLLING_INTERVAL:
+        raise ValueError("the shortest polling interval is 10s")
+
+
+@dataclass(frozen=True)
+class Field:
+    """One row of the project field table.
+
+    :param json_type: Type in JSON.
+    :param default: Value when create leaves the field out; ``None`` means absent.
+    :param required: Must be sent on create.
+    :param on_create: Accepted by POST.
+    :param on_update: Accepted by PUT.
+    :param project_type: Only for projects of this type, when given.
+    :param choices: Closed list of values.
+    :param pattern: Regular expression for strings.
+    :param max_length: Longest string, in characters.
+    :param minimum: Smallest integer.
+    :param maximum: Largest integer.
+    :param check: A rule beyond these; raises :class:`ValueError` with the reason.
+    :param nullable: PUT may send ``null`` to take the value away.
+    :param example: For OpenAPI and the docs.
+    :param description: For people.
+    """
+
+    json_type: JsonType
+    description: str
+    default: Any = None
+    required: bool = False
+    on_create: bool = True
+    on_update: bool = True
+    project_type: ProjectType | None = None
+    choices: tuple[str, ...] | None = None
+    pattern: str | None = None
+    max_length: int | None = None
+    minimum: int | None = None
+    maximum: int | None = None
+    check: Callable[[Any], None] | None = None
+    nullable: bool = False
+    example: Any = None
+
+
+FIELDS: Mapping[str, Field] = {
+    "name": Field("string", "Project name, unique in the organization", required=True, pattern=NAME_PATTERN, example="analytics"),
+    "description": Field("string", "Human-readable description", max_length=1000, nullable=True),
+    "project_type": Field("string", "sqlmesh or dbt", default="sqlmesh", on_update=False, choices=("sqlmesh", "dbt")),
+    "repository_url": Field(
+        "string", "Git repository URL", required=True, max_length=1024, example="https://github.com/acme/analytics"
+    ),
+    "branch": Field("string", "Branch name", default="main", max_length=255, example="main"),
+    "git_auth_method": Field(
+        "string", "How the repository is read", default="none", choices=("none", "ssh", "github_app"), example="none"
+    ),
+    "git_secret_ref": Field(
+        "string",
+        "Airflow connection that holds the git credentials",
+        pattern=REFERENCE_PATTERN,
+        max_length=253,
+        nullable=True,
+    ),
+    "git_path": Field("string", "Subdirectory within the repository that contains the project", max_length=512, nullable=True),
+    "sqlmesh_environment": Field(
+        "string", "SQLMesh environment name", default="prod", project_type="sqlmesh", pattern=ENVIRONMENT_PATTERN
+    ),
+    "sqlmesh_version": Field(
+        "string",
+        "SQLMesh version, one of the supported ones",
+        project_type="sqlmesh",
+        pattern=VERSION_PATTERN,
+        example="0.236.4",
+    ),
+    "use_managed_state_database": Field(
+        "boolean", "Keep SQLMesh state in a database made for this project", default=True, project_type="sqlmesh"
+    ),
+    "auto_apply": Field("boolean", "Apply plans without approval", default=False),
+    "run_tests": Field("boolean", "Run the project's unit tests", default=True),
+    "cpu_request": Field("string", "Kubernetes CPU request", default="500m", pattern=CPU_PATTERN),
+    "cpu_limit": Field("string", "Kubernetes CPU limit", default="2000m", pattern=CPU_PATTERN),
+    "memory_request": Field("string", "Kubernetes memory request", default="1Gi", pattern=MEMORY_PATTERN),
+    "memory_limit": Field("string", "Kubernetes memory limit", default="4Gi", pattern=MEMORY_PATTERN),
+    "concurrency_policy": Field(
+        "string", "What a run does while another is running", default="Allow", choices=("Allow", "Forbid", "Replace")
+    ),
+    "suspended": Field("boolean", "Neither detect commits nor start runs", default=False),
+    "agent_context": Field("string", "Custom context for an AI agent", max_length=10_000, nullable=True),
+    "dbt_version": Field("string", "dbt-core version", project_type="dbt", pattern=VERSION_PATTERN, example="1.8.0"),
+    "python_version": Field("string", "Python version for dbt", project_type="dbt", pattern=r"^3\.[0-9]{1,2}$", example="3.11"),
+    "polling_interval": Field(
+        "string",
+        "How often the version is looked up",
+        project_type="dbt",
+        pattern=DURATION_PATTERN,
+        check=_polling_interval,
+        example="5m",
+    ),
+    "version_strategy": Field(
+        "string", "What makes a plan", project_type="dbt", choices=("semantic", "continuous"), example="semantic"
+    ),
+    "remediation_auto_merge": Field("boolean", "Merge remediation pull requests automatically", on_create=False),
+    "max_concurrent_job_runs": Field("integer", "Most runs at the same time", on_create=False, minimum=1, maximum=100),
+    "status": Field("string", "Project status", default="active", on_create=False, choices=("active", "inactive", "error")),
+}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project as stored. Settable fields as in :data:`FIELDS`; commit ids are full, times aware and UTC.
+
+    :param settings: The settable fields, by name. Absent means not set.
+    :param dag_id: Id of the generated plan Dag; fixed for life, so that renaming keeps the history.
+    :param dags_revision: Counts the writes that change the generated Dags.
+    """
+
+    id: str
+    organization_id: str
+    name: str
+    project_type: ProjectType
+    repository_url: str
+    branch: str
+    settings: dict[str, Any]
+    dag_id: str
+    deployed: bool
+    created_at: datetime
+    updated_at: datetime
+    dags_revision: int = 1
+    gateways: list[str] | None = None
+    default_gateway: str | None = None
+    state_connection_id: str | None = None
+    current_commit_sha: str | None = None
+    current_tool_version: str | None = None
+    latest_commit_sha: str | None = None
+    latest_commit_message: str | None = None
+    commits_behind: int | None = None
+    last_synced_at: datetime | None = None
+    sync_error: str | None = None
+    deployed_at: datetime | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def run_dag_id(self) -> str:
+        """Id of the generated run Dag."""
+        return f"{self.dag_id}__run"
+
+    @property
+    def environment(self) -> str:
+        """The environment that plans of this project change."""
+        return str(self.settings.get("sqlmesh_environment") or "prod")
+
+    @property
+    def suspended(self) -> bool:
+        """Whether detection and runs are off."""
+        return bool(self.settings.get("suspended"))

@@ -1,0 +1,79 @@
+"""The ``[dagctl]`` section of ``airflow.cfg`` as one table; provider info, readers and docs are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the settings table.
+
+    :param kind: How the text is read.
+    :param default: Text as it would stand in ``airflow.cfg``.
+    :param description: One or two sentences for people.
+    :param example: An example value, where the default says too little.
+    """
+
+    kind: Literal["string", "boolean", "integer", "float"]
+    default: str
+    description: str
+    example: str | None = None
+
+
+SECTION = "dagctl"
+
+SETTINGS: Mapping[str, Setting] = {
+    "launcher": Setting(
+        "string",
+        "kubernetes",
+        "How plan steps run: 'kubernetes' (KubernetesPodOperator) or 'process' (a child process of the worker).",
+    ),
+    "default_organization": Setting("string", "default", "Name of the organization made on first start."),
+    "polling_interval": Setting("float", "60", "Seconds between two looks at the branch of a project."),
+    "polling_workers": Setting("integer", "8", "How many remotes are asked at the same time."),
+    "polling_max_backoff": Setting("float", "900", "Longest pause in seconds before a failing remote is asked again."),
+    "tick_seconds": Setting("float", "1", "Seconds between two looks of the controller at active plans."),
+    "allow_local_repositories": Setting(
+        "boolean",
+        "False",
+        "Accept file:// repositories and absolute paths. Only for demos and tests: they can read the server's disk.",
+    ),
+    "allow_private_hosts": Setting(
+        "boolean",
+        "False",
+        "Accept repositories on private, loopback or link-local addresses, for git servers inside your network.",
+    ),
+    "git_timeout": Setting("float", "30", "Seconds after which a git command against a remote is given up."),
+    "cache_folder": Setting("string", "", "Folder for git caches and tool environments. Empty: 'dagctl' in AIRFLOW_HOME."),
+    "state_database_conn_id": Setting(
+        "string",
+        "",
+        "Airflow connection (postgres) allowed to create roles and databases, for managed SQLMesh state. Empty: no managed state.",
+        "dagctl_state_admin",
+    ),
+    "project_connection": Setting(
+        "string",
+        "dagctl_{project}",
+        "Airflow connection of type 'dagctl' whose variables reach a project's steps; {project} is its name as a slug. Absent connections are fine.",
+    ),
+    "runner_image": Setting(
+        "string",
+        "dagctl-runner:{tool}-{version}",
+        "Image of the runner pods; {tool} and {version} are filled in.",
+        "registry.example.com/dagctl-runner:{tool}-{version}",
+    ),
+    "kubernetes_conn_id": Setting("string", "", "Airflow connection to the cluster. Empty: in-cluster or default kubeconfig."),
+    "kubernetes_namespace": Setting("string", "default", "Namespace of the runner pods."),
+    "kubernetes_service_account": Setting("string", "", "Service account of the runner pods. Empty: the namespace's default."),
+    "kubernetes_secret": Setting(
+        "string",
+        "",
+        "Name of a Kubernetes Secret mounted into the runner pods as the secrets folder; {project} is filled in.",
+        "dagctl-{project}",
+    ),
+    "step_timeout": Setting("float", "21600", "Seconds after which an explain, execute or run is stopped."),
+    "public_url": Setting("string", "", "Address of this Airflow for links. Empty: [api] base_url."),
+}

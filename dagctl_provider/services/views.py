@@ -1,0 +1,153 @@
+"""What the use cases hand to the doors (REST, pages, command line): frozen records, no rows and no sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+from dagctl_provider.domain.plans import PlanStep, Status
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """One page of a list.
+
+    :param page: Number from 1.
+    :param limit: Most items on a page.
+    """
+
+    items: tuple[T, ...]
+    total: int
+    page: int
+    limit: int
+
+    @property
+    def total_pages(self) -> int:
+        """How many pages there are; 0 when the list is empty."""
+        return -(-self.total // self.limit)
+
+
+@dataclass(frozen=True)
+class PlanCreated:
+    """Answer of creating a plan.
+
+    :param outcome: ``created``, ``already_deployed`` or ``existing_plan``.
+    :param commit_sha: Full id of the branch HEAD.
+    :param step: The explain step of the new or the newest step of the existing plan.
+    :param current_status: Of the existing group.
+    """
+
+    outcome: Literal["created", "already_deployed", "existing_plan"]
+    commit_sha: str
+    step: PlanStep | None = None
+    current_status: Status | None = None
+
+
+@dataclass(frozen=True)
+class PlanApproved:
+    """Answer of an approval that was taken."""
+
+    explain: PlanStep
+    execute: PlanStep
+
+
+@dataclass(frozen=True)
+class PlanAutoDiscarded:
+    """Answer of an approval that came too late: the repository moved on and the plan was discarded."""
+
+    explain: PlanStep
+    expected_commit: str
+    current_commit: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class PlanGroup:
+    """All steps of one commit, explain first.
+
+    :param logs: Log text by step id.
+    """
+
+    group_id: str
+    project_id: str
+    steps: tuple[PlanStep, ...]
+    current_status: Status
+    logs: dict[str, str]
+
+
+@dataclass(frozen=True)
+class StepLogs:
+    """The log of one step."""
+
+    step: PlanStep
+    logs: str
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """Answer of "run now"."""
+
+    run_id: str
+    job_name: str
+    status: str
+
+
+@dataclass(frozen=True)
+class SyncStatus:
+    """How a project stands to its branch. Commit ids are full."""
+
+    project_id: str
+    branch: str
+    in_sync: bool
+    current_commit_sha: str | None
+    latest_commit_sha: str | None
+    latest_commit_message: str | None
+    commits_behind: int | None
+    last_synced_at: datetime | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Token:
+    """An API token as it may be shown: never the secret."""
+
+    id: str
+    organization_id: str
+    name: str
+    role: str
+    prefix: str
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class TokenCreated:
+    """A fresh token together with its secret, which is shown this once."""
+
+    token: Token
+    secret: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Who decided what, when, by which door, for which digest."""
+
+    id: str
+    group_id: str
+    step_id: str
+    project_id: str
+    decision: str
+    actor_kind: str
+    actor_id: str
+    actor_name: str
+    door: str
+    created_at: datetime
+    digest: str | None = None
+    comment: str | None = None
+    extra: dict[str, Any] | None = None
