@@ -1,0 +1,1 @@
+"""The ticking part: runs inside the API server, one leader at a time."""

@@ -47,8 +47,11 @@ ERRORS: Mapping[str, ErrorKind] = {
         409, "Another execution is in progress", "Wait for the running execute step of the project, or cancel it."
     ),
     "name_taken": ErrorKind(409, "Name already in use", "Choose another name; names are unique in an organization."),
-    "project_suspended": ErrorKind(409, "Project is suspended", "Set 'suspended' to false first."),
     "project_not_deployed": ErrorKind(409, "Project is not deployed", "Deploy it first: POST /projects/{id}/deploy."),
+    "unsupported_project_type": ErrorKind(
+        409, "Project type cannot be planned", "Only sqlmesh projects are planned by this release."
+    ),
+    "run_lost": ErrorKind(409, "Dag run deleted", "The Dag run behind the plan was deleted in Airflow; create a new plan."),
     "project_busy": ErrorKind(409, "Project is busy", "Cancel or wait for its running plans and runs first."),
     "plan_not_executed": ErrorKind(409, "Nothing deployed yet", "Approve a first plan of the project before running it."),
     "downgrade_refused": ErrorKind(

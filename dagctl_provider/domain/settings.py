@@ -44,7 +44,7 @@ SETTINGS: Mapping[str, Setting] = {
     "allow_private_hosts": Setting(
         "boolean",
         "False",
-        "Accept repositories on private, loopback or link-local addresses, for git servers inside your network.",
+        "Accept repositories on private, loopback or link-local addresses.",
     ),
     "git_timeout": Setting("float", "30", "Seconds after which a git command against a remote is given up."),
     "cache_folder": Setting("string", "", "Folder for git caches and tool environments. Empty: 'dagctl' in AIRFLOW_HOME."),
@@ -75,5 +75,7 @@ SETTINGS: Mapping[str, Setting] = {
         "dagctl-{project}",
     ),
     "step_timeout": Setting("float", "21600", "Seconds after which an explain, execute or run is stopped."),
+    "dag_bundle": Setting("string", "dags-folder", "Dag bundle that holds the dagctl Dag file."),
+    "dag_file": Setting("string", "dagctl_dags.py", "Path of the dagctl Dag file inside its bundle."),
     "public_url": Setting("string", "", "Address of this Airflow for links. Empty: [api] base_url."),
 }

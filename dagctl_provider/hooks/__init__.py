@@ -1,0 +1,1 @@
+"""Hooks: how workers reach a project's secrets."""

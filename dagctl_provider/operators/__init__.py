@@ -1,0 +1,1 @@
+"""Operators that run plan steps: one contract, two launchers."""

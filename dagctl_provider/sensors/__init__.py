@@ -1,0 +1,1 @@
+"""Sensors: the gate between explain and execute."""

@@ -1,0 +1,1 @@
+"""``airflow dagctl …``: organizations, tokens, projects, from a shell on the API server's machine."""

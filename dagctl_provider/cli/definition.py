@@ -1,0 +1,64 @@
+"""The ``airflow dagctl`` commands as data; what they do is loaded only when one of them runs."""
+
+from __future__ import annotations
+
+from airflow.cli.cli_config import ARG_OUTPUT, ARG_VERBOSE, ActionCommand, Arg, CLICommand, GroupCommand, lazy_load_command
+
+from dagctl_provider.domain.permissions import ROLES
+
+_COMMANDS = "dagctl_provider.cli.commands."
+
+ARG_ORGANIZATION = Arg(
+    ("--organization",), help="Id or name of the organization; default: the default organization", default=None
+)
+ARG_NAME = Arg(("--name",), help="What the token is for", required=True)
+ARG_ROLE = Arg(("--role",), help="What the token may do", choices=ROLES, default="admin")
+ARG_EXPIRES = Arg(("--expires-in",), help="Life time such as 90d or 12h; default: does not expire", default=None)
+ARG_TOKEN_ID = Arg(("token_id",), help="Id of the token (tok_…)")
+ARG_ORGANIZATION_NAME = Arg(("name",), help="Name of the organization")
+
+_TOKENS: tuple[ActionCommand, ...] = (
+    ActionCommand(
+        name="create",
+        help="Make an API token; its secret is printed once",
+        func=lazy_load_command(_COMMANDS + "tokens_create"),
+        args=(ARG_NAME, ARG_ROLE, ARG_ORGANIZATION, ARG_EXPIRES, ARG_OUTPUT, ARG_VERBOSE),
+        epilog="example:\n\n    $ airflow dagctl tokens create --name ci --role developer --expires-in 90d",
+    ),
+    ActionCommand(
+        name="list",
+        help="List the API tokens of an organization",
+        func=lazy_load_command(_COMMANDS + "tokens_list"),
+        args=(ARG_ORGANIZATION, ARG_OUTPUT, ARG_VERBOSE),
+    ),
+    ActionCommand(
+        name="revoke",
+        help="Make an API token useless",
+        func=lazy_load_command(_COMMANDS + "tokens_revoke"),
+        args=(ARG_TOKEN_ID, ARG_ORGANIZATION, ARG_VERBOSE),
+    ),
+)
+
+_ORGANIZATIONS: tuple[ActionCommand, ...] = (
+    ActionCommand(
+        name="create",
+        help="Make an organization, if it does not exist",
+        func=lazy_load_command(_COMMANDS + "organizations_create"),
+        args=(ARG_ORGANIZATION_NAME, ARG_OUTPUT, ARG_VERBOSE),
+    ),
+    ActionCommand(
+        name="list",
+        help="List the organizations",
+        func=lazy_load_command(_COMMANDS + "organizations_list"),
+        args=(ARG_OUTPUT, ARG_VERBOSE),
+    ),
+)
+
+
+def get_dagctl_cli_commands() -> list[CLICommand]:
+    """The commands that Airflow adds to its command line."""
+    groups = (
+        GroupCommand(name="tokens", help="API tokens", subcommands=_TOKENS),
+        GroupCommand(name="organizations", help="Organizations", subcommands=_ORGANIZATIONS),
+    )
+    return [GroupCommand(name="dagctl", help="Review and deploy SQLMesh and dbt projects", subcommands=groups)]

@@ -1,0 +1,30 @@
+"""Reads the ``[dagctl]`` section through the table in :mod:`dagctl_provider.domain.settings`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from airflow.configuration import conf
+
+from dagctl_provider.domain.settings import SECTION, SETTINGS
+
+
+def setting(name: str) -> Any:
+    """The value of a setting, typed as the table says.
+
+    :param name: Key of :data:`~dagctl_provider.domain.settings.SETTINGS`.
+    """
+    row = SETTINGS[name]
+    read = {"string": conf.get, "boolean": conf.getboolean, "integer": conf.getint, "float": conf.getfloat}[row.kind]
+    fallback = {"string": str, "boolean": lambda text: text == "True", "integer": int, "float": float}[row.kind](row.default)
+    return read(SECTION, name, fallback=fallback)
+
+
+def cache_folder() -> Path:
+    """Folder for git caches and tool environments."""
+    configured = setting("cache_folder")
+    if configured:
+        return Path(configured)
+    return Path(os.path.expanduser(os.environ.get("AIRFLOW_HOME", "~/airflow"))) / "dagctl"

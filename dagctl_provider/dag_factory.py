@@ -1,0 +1,101 @@
+"""Generates the Dags of every project. The Dag file that users copy calls :func:`build_dags` and nothing else.
+
+No database here: the Dag processor reads one Variable with all projects, a worker reads the Variable of the one project whose
+Dag it runs. Plan settings are not in the Dag; they come in each run's conf, so a Dag changes only when its shape does.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Variable, get_parsing_context
+
+from dagctl_provider.config import setting
+from dagctl_provider.operators.launchers import step_operator
+from dagctl_provider.domain.names import (
+    APPROVAL,
+    EXECUTE,
+    EXPLAIN,
+    INDEX_VARIABLE,
+    RUN,
+    RUN_SUFFIX,
+    TAG,
+    project_variable,
+    writer_pool,
+)
+from dagctl_provider.sensors.approval import PlanApprovalSensor
+
+_PREFIX = "dagctl__"
+_MAX_PLAN_RUNS = 16
+# Airflow may trip over its own race while an approval waits; each further try finds the decision.
+_APPROVAL_RETRIES = 10
+
+
+def build_dags() -> dict[str, DAG]:
+    """All generated Dags by id, or only the one a worker is about to run."""
+    wanted = get_parsing_context().dag_id
+    if wanted is None:
+        index = Variable.get(INDEX_VARIABLE, default={}, deserialize_json=True)
+        return {dag.dag_id: dag for spec in index.values() for dag in (plan_dag(spec), run_dag(spec))}
+    if not wanted.startswith(_PREFIX):
+        return {}
+    spec = Variable.get(project_variable(wanted), default=None, deserialize_json=True)
+    if spec is None:
+        return {}
+    dag = run_dag(spec) if wanted.endswith(RUN_SUFFIX) else plan_dag(spec)
+    return {dag.dag_id: dag}
+
+
+def _tags(spec: dict[str, Any], kind: str) -> list[str]:
+    return [TAG, f"{TAG}:{kind}", f"{TAG}:{spec['slug']}", spec["project_type"]]
+
+
+def _step_timeout() -> timedelta:
+    return timedelta(seconds=setting("step_timeout"))
+
+
+def plan_dag(spec: dict[str, Any]) -> DAG:
+    """The Dag that explains a commit, waits for a decision and executes what was approved.
+
+    :param spec: As published for the project (``services.publishing.dag_spec``).
+    """
+    step = step_operator(spec["launcher"])
+    with DAG(
+        spec["dag_id"],
+        dag_display_name=f"{spec['name']}: plan",
+        description=f"Plans of {spec['name']} for environment {spec['environment']}",
+        schedule=None,
+        catchup=False,
+        is_paused_upon_creation=False,
+        max_active_runs=_MAX_PLAN_RUNS,
+        tags=_tags(spec, "plan"),
+        default_args={"owner": "dagctl"},
+    ) as dag:
+        explain = step(task_id=EXPLAIN, kind="explain", execution_timeout=_step_timeout())
+        approval = PlanApprovalSensor(task_id=APPROVAL, retries=_APPROVAL_RETRIES, retry_delay=timedelta(0))
+        execute = step(task_id=EXECUTE, kind="execute", execution_timeout=_step_timeout(), pool=writer_pool(spec["dag_id"]))
+        explain >> approval >> execute
+    return dag
+
+
+def run_dag(spec: dict[str, Any]) -> DAG:
+    """The Dag that runs the deployed state of a project (``sqlmesh run``).
+
+    :param spec: As published for the project.
+    """
+    with DAG(
+        spec["dag_id"] + RUN_SUFFIX,
+        dag_display_name=f"{spec['name']}: run",
+        description=f"Runs of {spec['name']} in environment {spec['environment']}",
+        schedule=None,
+        catchup=False,
+        is_paused_upon_creation=False,
+        max_active_runs=spec["max_active_job_runs"],
+        tags=_tags(spec, "run"),
+        default_args={"owner": "dagctl"},
+    ) as dag:
+        step_operator(spec["launcher"])(
+            task_id=RUN, kind="run", execution_timeout=_step_timeout(), pool=writer_pool(spec["dag_id"])
+        )
+    return dag

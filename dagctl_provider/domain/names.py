@@ -1,0 +1,29 @@
+"""Names shared by the generated Dags and whoever looks at them: tasks, XCom keys, Variables, pools."""
+
+from __future__ import annotations
+
+EXPLAIN = "explain"
+APPROVAL = "await_approval"
+EXECUTE = "execute"
+RUN = "run"
+
+DECISION_KEY = "decision"
+ANSWER_KEY = "answer"
+RESULT_KEY = "result"
+
+RUN_SUFFIX = "__run"
+INDEX_VARIABLE = "dagctl__index"
+TAG = "dagctl"
+
+
+def project_variable(dag_id: str) -> str:
+    """Name of the Variable a worker reads to build the Dags of one project: the id of its plan Dag.
+
+    :param dag_id: Of the plan Dag or the run Dag.
+    """
+    return dag_id.removesuffix(RUN_SUFFIX)
+
+
+def writer_pool(dag_id: str) -> str:
+    """Name of the one-slot pool in which executes and runs of a project wait for each other."""
+    return f"{project_variable(dag_id)}__writer"

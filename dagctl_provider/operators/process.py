@@ -1,0 +1,97 @@
+"""Runs a plan step as a child process of the worker: the embedded launcher."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import BaseOperator
+
+from dagctl_provider.config import cache_folder
+from dagctl_provider.hooks.project import ProjectSecrets, project_secrets
+from dagctl_provider.operators.steps import StepKind, report, step_request
+
+_GRACE_SECONDS = 20
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
+_PASSED_PREFIXES = ("UV_", "PIP_")
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "all_proxy", "ALL_PROXY")
+
+
+class ProcessStepOperator(BaseOperator):
+    """Runs the runner as a child process, in an environment of its own per tool version.
+
+    :param kind: ``explain``, ``execute`` or ``run``.
+    """
+
+    ui_color = "#d5e8f7"
+
+    def __init__(self, *, kind: StepKind, **kwargs: Any) -> None:
+        # One more try after a lost worker. A runner that says what is wrong ends the task for good (StepFailed).
+        super().__init__(**{"retries": 1, "retry_delay": timedelta(seconds=5), **kwargs})
+        self.kind = kind
+        self._child: subprocess.Popen[str] | None = None
+
+    def execute(self, context: Any) -> None:
+        """Run the step and report its result."""
+        request = step_request(context, self.kind)
+        with tempfile.TemporaryDirectory(prefix="dagctl-step-", ignore_cleanup_errors=True) as folder:
+            scratch = Path(folder)
+            result = self._run(scratch, request, project_secrets(request))
+        report(context, request, result)
+
+    def _run(self, scratch: Path, request: dict[str, Any], secrets: ProjectSecrets) -> dict[str, Any] | None:
+        secrets.write_to(scratch / "secrets")
+        (scratch / "request.json").write_text(json.dumps(request))
+        result = scratch / "result.json"
+        command = [sys.executable, "-m", "dagctl_provider.runner", self.kind]
+        command += ["--request", str(scratch / "request.json"), "--result", str(result)]
+        command += ["--events", str(scratch / "events.jsonl"), "--secrets", str(scratch / "secrets")]
+        command += ["--workdir", str(scratch / "work"), "--grace", str(_GRACE_SECONDS), "--watch-stdin"]
+        (scratch / "work").mkdir()
+        # The open pipe on the child's stdin is how it learns that this process is gone, however that happened.
+        self._child = subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=_environment(),
+            start_new_session=True,
+        )
+        assert self._child.stdout is not None
+        for line in self._child.stdout:
+            self.log.info("%s", line.rstrip("\n"))
+        code = self._child.wait()
+        self.log.info("The runner ended with exit code %s", code)
+        return json.loads(result.read_text()) if result.exists() else None
+
+    def on_kill(self) -> None:
+        """Stop the runner; it stops the tool, and the tool its queries."""
+        child = self._child
+        if child is None or child.poll() is not None:
+            return
+        child.send_signal(signal.SIGTERM)
+        try:
+            child.wait(timeout=_GRACE_SECONDS + 10)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+
+
+def _environment() -> dict[str, str]:
+    """What the child may see of the worker's environment: no Airflow setting, no credential."""
+    names = set(_PASSED_ON) | set(_PROXIES)
+    kept = {key: value for key, value in os.environ.items() if key in names or key.startswith(_PASSED_PREFIXES)}
+    kept["DAGCTL_ENVIRONMENTS_DIR"] = str(cache_folder() / "environments")
+    kept["DAGCTL_CACHE_DIR"] = str(cache_folder() / "tools")
+    # The runner's package may come from a checkout or a plugins folder rather than from site-packages.
+    kept["PYTHONPATH"] = str(Path(__file__).parents[2])
+    kept["PYTHONUNBUFFERED"] = "1"
+    return kept

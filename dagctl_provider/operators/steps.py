@@ -1,0 +1,67 @@
+"""What both launchers share: the request handed to the runner, and what its result means for the task."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from dagctl_provider.domain.names import DECISION_KEY, EXPLAIN, RESULT_KEY
+
+StepKind = Literal["explain", "execute", "run"]
+
+
+class StepRefused(AirflowFailException):
+    """The step must not run: nothing of this digest was approved."""
+
+
+class StepFailed(AirflowFailException):
+    """The runner finished and said what is wrong; trying again would not help."""
+
+
+class StepInterrupted(AirflowException):
+    """The runner was stopped or lost before it finished; the step may run again."""
+
+
+def step_request(context: Any, kind: StepKind) -> dict[str, Any]:
+    """The request for the runner, from the run's conf and, for an execute, from the decision.
+
+    :raises StepRefused: when the run was not made by dagctl, or no approval of the explained digest exists.
+    """
+    conf = (context["dag_run"].conf or {}).get("dagctl")
+    if not isinstance(conf, dict):
+        raise StepRefused("This run was not started by dagctl. Create a plan: POST /api/v1/projects/{id}/plans.")
+    request = {**conf, "attempt": context["ti"].try_number}
+    if kind != "execute":
+        return request
+    decision = context["ti"].xcom_pull(task_ids=EXPLAIN, key=DECISION_KEY) or {}
+    explained = context["ti"].xcom_pull(task_ids=EXPLAIN, key=RESULT_KEY) or {}
+    if decision.get("decision") != "approved" or not decision.get("execution_plan_id"):
+        raise StepRefused("No approval stands for this plan, so nothing is executed.")
+    if not decision.get("digest") or decision["digest"] != explained.get("digest"):
+        raise StepRefused("The approval is for another digest than the one explained here, so nothing is executed.")
+    return {
+        **request,
+        "step_id": decision["execution_plan_id"],
+        "expected_digest": decision["digest"],
+        "explained_plan_id": explained.get("tool_plan_id"),
+    }
+
+
+def report(context: Any, request: dict[str, Any], result: dict[str, Any] | None, **more: Any) -> None:
+    """Leave the result where the API server reads it, then end the task accordingly.
+
+    :param result: The runner's result document; ``None`` when it left none.
+    :param more: Further members for the result, such as ``pod_name``.
+    :raises StepFailed: when the runner said that it failed or drifted.
+    :raises StepInterrupted: when it was cancelled or left no result.
+    """
+    if result is None:
+        raise StepInterrupted("The runner ended without a result; its log says how far it got.")
+    context["ti"].xcom_push(key=RESULT_KEY, value={**result, "step_id": request.get("step_id"), **more})
+    outcome = result.get("outcome")
+    if outcome == "succeeded":
+        return
+    error = result.get("error") or {}
+    text = " ".join(part for part in (error.get("message"), error.get("hint")) if part) or f"The runner reports {outcome}."
+    raise StepInterrupted(text) if outcome == "cancelled" else StepFailed(text)

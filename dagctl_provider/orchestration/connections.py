@@ -1,0 +1,54 @@
+"""Airflow connections the product reads and keeps: git credentials, the state administrator, each project's state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow.models.connection import Connection
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+
+@dataclass(frozen=True)
+class StoredConnection:
+    """A connection as plain values. ``repr`` hides what is secret."""
+
+    conn_id: str
+    host: str | None = None
+    port: int | None = None
+    login: str | None = None
+    schema: str | None = None
+    password: str | None = field(default=None, repr=False)
+    extra: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+def read_connection(conn_id: str) -> StoredConnection | None:
+    """A connection from wherever Airflow keeps them (secrets backend, environment, database), or ``None``."""
+    from airflow.exceptions import AirflowNotFoundException
+
+    try:
+        found = Connection.get_connection_from_secrets(conn_id)
+    except AirflowNotFoundException:
+        return None
+    return StoredConnection(
+        conn_id, found.host, found.port, found.login, found.schema, found.password, dict(found.extra_dejson or {})
+    )
+
+
+def write_state_connection(session: Session, connection: StoredConnection) -> None:
+    """Store or replace the connection to a project's state database, encrypted as Airflow encrypts all of them."""
+    row = session.execute(select(Connection).where(Connection.conn_id == connection.conn_id)).scalars().first()
+    if row is None:
+        row = Connection(conn_id=connection.conn_id)
+        session.add(row)
+    row.conn_type = "postgres"
+    row.host, row.port, row.login, row.schema = connection.host, connection.port, connection.login, connection.schema
+    row.set_password(connection.password)
+    row.description = "dagctl: SQLMesh state of one project; do not edit"
+    session.flush()
+
+
+def delete_connection(session: Session, conn_id: str) -> None:
+    """Remove a connection if it is there."""
+    session.execute(delete(Connection).where(Connection.conn_id == conn_id))

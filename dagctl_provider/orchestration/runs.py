@@ -1,0 +1,157 @@
+"""Starts, watches, wakes, clears and stops the Dag runs behind plans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from airflow.api.common.trigger_dag import trigger_dag
+from airflow.exceptions import DagRunAlreadyExists
+from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import TaskInstance, clear_task_instances
+from airflow.models.xcom import XComModel
+from airflow.utils.state import DagRunState, TaskInstanceState
+from airflow.utils.types import DagRunTriggeredByType
+from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import Session
+
+from dagctl_provider.domain.names import DECISION_KEY, EXPLAIN, RESULT_KEY
+from dagctl_provider.store.session import utcnow
+
+FINISHED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+_LIVE = ("running", "queued", "scheduled", "deferred", "awaiting_input", "up_for_retry", "up_for_reschedule", "restarting")
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """What Airflow knows of one task instance.
+
+    :param state: Airflow's word; ``None`` before scheduling.
+    :param try_number: The try that is or was running.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    state: str | None
+    try_number: int
+    start_date: datetime | None
+    end_date: datetime | None
+
+
+def trigger_run(session: Session, dag_id: str, run_id: str, conf: dict[str, Any], user: str | None) -> None:
+    """Start a Dag run; a run of that id that exists already is as good."""
+    try:
+        trigger_dag(
+            dag_id,
+            triggered_by=DagRunTriggeredByType.REST_API,
+            triggering_user_name=user,
+            run_id=run_id,
+            conf=conf,
+            session=session,
+        )
+    except DagRunAlreadyExists:
+        return
+
+
+def existing_runs(session: Session, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """State of each of the Dag runs that exist, by (dag_id, run_id)."""
+    wanted = _any_of(DagRun, keys)
+    if wanted is None:
+        return {}
+    query = select(DagRun.dag_id, DagRun.run_id, DagRun.state).where(wanted)
+    return {(row.dag_id, row.run_id): str(row.state) for row in session.execute(query)}
+
+
+def task_states(session: Session, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str, str], TaskState]:
+    """The task instances of the given Dag runs, by (dag_id, run_id, task_id)."""
+    wanted = _any_of(TaskInstance, keys)
+    if wanted is None:
+        return {}
+    columns = (
+        TaskInstance.dag_id,
+        TaskInstance.run_id,
+        TaskInstance.task_id,
+        TaskInstance.state,
+        TaskInstance.try_number,
+        TaskInstance.start_date,
+        TaskInstance.end_date,
+    )
+    states = (
+        TaskState(row.dag_id, row.run_id, row.task_id, _text(row.state), row.try_number, row.start_date, row.end_date)
+        for row in session.execute(select(*columns).where(wanted))
+    )
+    return {(state.dag_id, state.run_id, state.task_id): state for state in states}
+
+
+def _any_of(model: Any, keys: Iterable[tuple[str, str]]) -> Any:
+    by_dag: dict[str, set[str]] = {}
+    for dag_id, run_id in keys:
+        by_dag.setdefault(dag_id, set()).add(run_id)
+    if not by_dag:
+        return None
+    return or_(*(and_(model.dag_id == dag_id, model.run_id.in_(sorted(runs))) for dag_id, runs in sorted(by_dag.items())))
+
+
+def _text(state: Any) -> str | None:
+    return None if state is None else str(getattr(state, "value", state))
+
+
+def read_result(session: Session, dag_id: str, run_id: str, task_id: str) -> dict[str, Any] | None:
+    """The runner's result that a task pushed, or ``None`` when it left none."""
+    query = select(XComModel).where(
+        XComModel.dag_id == dag_id, XComModel.run_id == run_id, XComModel.task_id == task_id, XComModel.key == RESULT_KEY
+    )
+    row = session.execute(query).scalars().first()
+    value = XComModel.deserialize_value(row) if row is not None else None
+    return value if isinstance(value, dict) else None
+
+
+def write_decision(session: Session, dag_id: str, run_id: str, decision: dict[str, Any], key: str = DECISION_KEY) -> bool:
+    """Leave a decision where the approval sensor and the execute task look for it.
+
+    It is an XCom of the *explain* task: Airflow clears a task's XComs when the task runs again, and explain never does.
+
+    :return: False when the Dag run does not exist (never dispatched, or deleted in Airflow).
+    """
+    if not existing_runs(session, [(dag_id, run_id)]):
+        return False
+    XComModel.set(key=key, value=decision, dag_id=dag_id, task_id=EXPLAIN, run_id=run_id, session=session)
+    return True
+
+
+def _locked_tasks(session: Session, dag_id: str, run_id: str, task_ids: Iterable[str]) -> list[Any]:
+    query = (
+        select(TaskInstance)
+        .where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id, TaskInstance.task_id.in_(list(task_ids)))
+        .order_by(TaskInstance.id)
+        .with_for_update(of=TaskInstance)
+        .execution_options(populate_existing=True)
+    )
+    return list(session.execute(query).scalars())
+
+
+def clear_tasks(session: Session, dag_id: str, run_id: str, task_ids: Iterable[str]) -> None:
+    """Let those of the tasks that did not succeed run again, as a new try."""
+    tasks = [task for task in _locked_tasks(session, dag_id, run_id, task_ids) if _text(task.state) != "success"]
+    if tasks:
+        clear_task_instances(tasks, session, dag_run_state=DagRunState.QUEUED)
+
+
+def stop_tasks(session: Session, dag_id: str, run_id: str, task_ids: Iterable[str]) -> None:
+    """Stop the tasks: running ones become failed, which makes Airflow kill their process; waiting ones are skipped."""
+    for task in _locked_tasks(session, dag_id, run_id, task_ids):
+        state = _text(task.state)
+        if state in FINISHED:
+            continue
+        task.set_state(TaskInstanceState.FAILED if state in _LIVE else TaskInstanceState.SKIPPED, session=session)
+
+
+def fail_run(session: Session, dag_id: str, run_id: str) -> None:
+    """End a Dag run none of whose tasks is to run any more."""
+    run = session.execute(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)).scalars().first()
+    if run is not None and _text(run.state) in ("queued", "running"):
+        run.set_state(DagRunState.FAILED)
+        run.end_date = utcnow()

@@ -1,0 +1,104 @@
+"""The approval gate: passes or skips by the recorded decision, and parks only while there is none.
+
+Airflow 3.3 can lose an answer given in the first seconds after a task parks: its API says 200, then the scheduler fails the
+task over a stale event. Here an answer in Airflow is only a request. The decision is an XCom of the explain task, which nothing
+clears, so whatever happens to this task, its next try finds it.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
+
+from dagctl_provider.domain.names import ANSWER_KEY, DECISION_KEY, EXPLAIN, RESULT_KEY
+
+_ANSWER_WAIT_SECONDS = 90.0
+_POLL_SECONDS = 0.5
+_MARKDOWN = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]()<>#+-!|~"})
+
+
+class AnswerPending(AirflowException):
+    """The answer given in Airflow has not been judged yet; another try looks again."""
+
+
+class PlanApprovalSensor(ApprovalOperator):
+    """Waits until somebody decides for the plan of this run, on the page, over REST or in Required Actions."""
+
+    ui_color = "#fce5b0"
+    # Subject and body are made from the plan when the task runs; model names and messages must not be rendered.
+    template_fields = ()
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"subject": "Plan", **kwargs})
+
+    def execute(self, context: Any) -> Any:
+        """Pass, skip, or park."""
+        decision = self._decision(context)
+        if decision is not None:
+            return self._obey(decision)
+        explained = context["ti"].xcom_pull(task_ids=EXPLAIN, key=RESULT_KEY) or {}
+        conf = (context["dag_run"].conf or {}).get("dagctl") or {}
+        self.subject, self.body = describe(conf, explained.get("plan_output") or {})
+        return super().execute(context)
+
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+        """Resume: by the decision, or, when a person answered in Airflow, once that answer has been judged."""
+        answered_at = event.get("responded_at")
+        deadline = time.monotonic() + _ANSWER_WAIT_SECONDS
+        while time.monotonic() < deadline:
+            decision = self._decision(context)
+            if decision is not None:
+                return self._obey(decision)
+            refusal = context["ti"].xcom_pull(task_ids=EXPLAIN, key=ANSWER_KEY)
+            if refusal and _same_moment(refusal.get("responded_at"), answered_at):
+                self.log.warning("The answer was refused: %s", refusal.get("detail"))
+                return self.execute(context)
+            time.sleep(_POLL_SECONDS)
+        raise AnswerPending("The answer has not been judged yet; is the dagctl controller in the API server running?")
+
+    def _decision(self, context: Any) -> dict[str, Any] | None:
+        value = context["ti"].xcom_pull(task_ids=EXPLAIN, key=DECISION_KEY)
+        return value if isinstance(value, dict) and value.get("decision") else None
+
+    def _obey(self, decision: dict[str, Any]) -> dict[str, Any]:
+        by = decision.get("decided_by", "somebody")
+        if decision["decision"] != "approved":
+            raise AirflowSkipException(f"The plan was {decision['decision']} by {by}; nothing is executed.")
+        self.log.info("The plan was approved by %s", by)
+        return decision
+
+
+def _same_moment(text: Any, moment: Any) -> bool:
+    if not isinstance(text, str) or moment is None:
+        return False
+    other = moment if isinstance(moment, datetime) else datetime.fromisoformat(str(moment))
+    return datetime.fromisoformat(text) == other
+
+
+def describe(conf: dict[str, Any], output: dict[str, Any]) -> tuple[str, str]:
+    """Subject and Markdown body of the request in Required Actions.
+
+    :param conf: The runner request of the run.
+    :param output: The explain step's plan_output. Its texts come from the repository and are escaped.
+    """
+    counts = ", ".join(
+        f"{output.get(key, 0)} {word}"
+        for key, word in (("modelsAdded", "added"), ("modelsModified", "modified"), ("modelsRemoved", "removed"))
+    )
+    commit = str(conf.get("commit_sha", ""))[:7]
+    subject = f"{conf.get('project_name', 'Plan')} {commit} to {output.get('environment', '')}: {counts}"
+    lines = [
+        f"- {_escaped(m.get('name'))}: {_escaped(m.get('change'))}, {_escaped(m.get('category') or 'no category')}"
+        for m in output.get("models", [])[:50]
+    ]
+    backfill = output.get("modelsNeedingBackfill", 0)
+    lines.append(f"\n{backfill} model(s) need backfill. Commit {_escaped(commit)}.")
+    return subject, "\n".join(lines)
+
+
+def _escaped(text: Any) -> str:
+    return " ".join(str(text).split()).translate(_MARKDOWN)[:300]

@@ -1,0 +1,61 @@
+"""Hands stored plans and runs to Airflow once it knows their Dags. A request that has to wait is never lost."""
+
+from __future__ import annotations
+
+import logging
+
+from dagctl_provider.orchestration import dags, runs
+from dagctl_provider.services import publishing, steps, transactions
+from dagctl_provider.store import records
+from dagctl_provider.store.session import Session
+
+log = logging.getLogger(__name__)
+
+
+def dispatch_waiting_plans() -> int:
+    """Start each explain step that Airflow does not have yet, where it can be started.
+
+    :return: How many still wait for their Dag.
+    """
+
+    def work(session: Session) -> int:
+        waiting = [step for step in records.steps_in(session, ["running"]) if step.dispatched_at is None]
+        left = [step for step in waiting if not steps.dispatch(session, step)]
+        if left:
+            publishing.ask_for_parsing(session)
+        return len(left)
+
+    return transactions.run(work)
+
+
+def dispatch_waiting_runs() -> int:
+    """Start each requested project run that Airflow does not have yet.
+
+    :return: How many still wait for their Dag.
+    """
+
+    def work(session: Session) -> list[str]:
+        return [run["id"] for run in records.undispatched_runs(session)]
+
+    return sum(not dispatch_run(run_id) for run_id in transactions.run(work))
+
+
+def dispatch_run(run_id: str) -> bool:
+    """Start one requested project run if Airflow is ready for it."""
+
+    def work(session: Session) -> bool:
+        run = next((run for run in records.undispatched_runs(session) if run["id"] == run_id), None)
+        if run is None:
+            return True
+        if not dags.is_ready(session, run["dag_id"]):
+            publishing.ask_for_parsing(session)
+            return False
+        runs.trigger_run(session, run["dag_id"], run["run_id"], {"dagctl": run["settings"]}, run["triggered_by"])
+        records.mark_run_dispatched(session, run_id)
+        return True
+
+    try:
+        return transactions.run(work)
+    except Exception:
+        log.warning("Run %s is stored; the controller will start it", run_id, exc_info=True)
+        return False

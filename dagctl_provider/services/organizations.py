@@ -1,0 +1,49 @@
+"""Organizations: who owns projects and tokens. One is made on first start; more are made on the command line."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from dagctl_provider.config import setting
+from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.ids import new_id
+from dagctl_provider.services import transactions
+from dagctl_provider.store import records, tables
+from dagctl_provider.store.session import Session, utcnow
+
+
+def ensure_organization(name: str) -> str:
+    """Id of the organization ``name``, made if it does not exist.
+
+    :raises DagctlError: ``invalid_request`` for an empty or over-long name.
+    """
+    name = name.strip()
+    if not 1 <= len(name) <= 255 or not name.isprintable():
+        raise DagctlError("invalid_request", "An organization name has 1 to 255 printable characters.")
+
+    def work(session: Session) -> str:
+        found = records.get_organization(session, name=name)
+        if found is not None:
+            return str(found["id"])
+        identifier = new_id("org-")
+        records.insert_row(session, tables.organization, id=identifier, name=name, created_at=utcnow())
+        return identifier
+
+    return transactions.run(work)
+
+
+def default_organization_id() -> str:
+    """Id of the organization in which users of Airflow act unless they name another."""
+    return ensure_organization(setting("default_organization"))
+
+
+def organization_exists(identifier: str) -> bool:
+    """Whether there is an organization of this id."""
+    return transactions.run(lambda session: records.get_organization(session, identifier=identifier)) is not None
+
+
+def list_organizations() -> list[tuple[str, str, datetime]]:
+    """Id, name and creation time of all organizations, oldest first."""
+    rows: list[dict[str, Any]] = transactions.run(records.list_organizations)
+    return [(row["id"], row["name"], row["created_at"]) for row in rows]

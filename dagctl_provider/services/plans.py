@@ -1,0 +1,371 @@
+"""Plans: create, read, decide, cancel, retry, delete (Plans API document)."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from dagctl_provider.domain.errors import DagctlError, not_found
+from dagctl_provider.domain.ids import job_name, new_id, short_sha
+from dagctl_provider.domain.permissions import Actor, system_actor
+from dagctl_provider.domain.plans import (
+    PlanStep,
+    current_status,
+    newest,
+    require_transition,
+    retries_left,
+    stands_for_commit,
+)
+from dagctl_provider.domain.projects import Project
+from dagctl_provider.git.commits import CommitFacts
+from dagctl_provider.orchestration import runs
+from dagctl_provider.orchestration.logs import read_log
+from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN
+from dagctl_provider.services import publishing, repositories, steps, transactions
+from dagctl_provider.services.requests import step_request
+from dagctl_provider.services.views import Page, PlanApproved, PlanAutoDiscarded, PlanCreated, PlanGroup, StepLogs
+from dagctl_provider.store import records
+from dagctl_provider.store.session import Session, utcnow
+
+log = logging.getLogger(__name__)
+
+HEAD_MOVED = "Repository has new commits. Please create a new plan to review the latest changes."
+
+
+def _project(session: Session, actor: Actor, project_id: str) -> Project:
+    project = records.get_project(session, project_id)
+    if project is None or project.organization_id != actor.organization_id:
+        raise not_found("Project", project_id)
+    return project
+
+
+def list_plans(actor: Actor, project_id: str, page: int = 1, limit: int = 25, status: str | None = None) -> Page[PlanStep]:
+    """One page of a project's plan steps, newest first, without their output.
+
+    :param page: From 1.
+    :param limit: 1 to 500.
+    :raises DagctlError: ``not_found``, ``forbidden``.
+    """
+    actor.require("read")
+
+    def work(session: Session) -> Page[PlanStep]:
+        _project(session, actor, project_id)
+        found, total = records.list_steps(session, project_id, page=page, limit=limit, status=status)
+        return Page(found, total, page, limit)
+
+    return transactions.run(work)
+
+
+def count_pending(actor: Actor, project_id: str) -> int:
+    """How many plans of a project wait for approval."""
+    actor.require("read")
+
+    def work(session: Session) -> int:
+        _project(session, actor, project_id)
+        return records.count_steps(session, project_id, "explain", ["pending"])
+
+    return transactions.run(work)
+
+
+def get_plan(actor: Actor, plan_id: str) -> PlanStep:
+    """One plan step with its output."""
+    actor.require("read")
+    return transactions.run(lambda session: steps.visible_step(session, actor, plan_id))
+
+
+def create_plan(actor: Actor, project_id: str, triggered_by: str = "manual") -> PlanCreated:
+    """Plan the commit at the branch HEAD, unless it is deployed already or a plan stands for it.
+
+    Git is asked before the transaction; one commit gets one plan however many callers ask at once.
+
+    :raises DagctlError: ``not_found``, ``forbidden``, ``project_not_deployed``, and what git answers.
+    """
+    actor.require("create_plan")
+    project = transactions.run(lambda session: _project(session, actor, project_id))
+    _require_plannable(project)
+    head = repositories.head_of(project)
+    facts = repositories.facts_of(project, head, project.current_commit_sha)
+    return plan_commit(actor, project.id, facts, triggered_by)
+
+
+def _require_plannable(project: Project) -> None:
+    if project.project_type != "sqlmesh":
+        raise DagctlError("unsupported_project_type", f"Projects of type {project.project_type} cannot be planned yet.")
+    if not project.deployed:
+        raise DagctlError("project_not_deployed", f"Project {project.name!r} is not deployed, so it has no Dags.")
+
+
+def plan_commit(actor: Actor, project_id: str, facts: CommitFacts, triggered_by: str) -> PlanCreated:
+    """Make the plan for a commit that is known to be the branch HEAD.
+
+    :param facts: Of that commit, with its distance from the deployed one.
+    """
+
+    def work(session: Session) -> PlanCreated:
+        project = steps.locked_project(session, actor, project_id)
+        _require_plannable(project)
+        if facts.sha == project.current_commit_sha and not _version_changes(project):
+            return PlanCreated("already_deployed", facts.sha)
+        for explain in records.explains_for_commit(session, project.id, facts.sha):
+            group = records.group_steps(session, explain.group_id)
+            if stands_for_commit(group):
+                return PlanCreated("existing_plan", facts.sha, newest(group), current_status(group))
+        explain = _insert_explain(session, project, facts, triggered_by)
+        steps.supersede(session, project, system_actor(project.organization_id, "newer_commit"), explain.group_id, facts.sha)
+        records.update_project(
+            session,
+            project.id,
+            touch=False,
+            latest_commit_sha=facts.sha,
+            latest_commit_message=facts.message,
+            commits_behind=facts.commits_behind,
+            last_synced_at=utcnow(),
+            sync_error=None,
+        )
+        return PlanCreated("created", facts.sha, explain)
+
+    created = transactions.run(work)
+    if created.outcome == "created" and created.step is not None:
+        _try_dispatch(created.step)
+    return created
+
+
+def _version_changes(project: Project) -> bool:
+    wanted = project.settings.get("sqlmesh_version")
+    return bool(project.current_tool_version and wanted and wanted != project.current_tool_version)
+
+
+def _insert_explain(session: Session, project: Project, facts: CommitFacts, triggered_by: str) -> PlanStep:
+    now = utcnow()
+    step_id, group_id = new_id("plan_"), new_id("plangroup_")
+    return records.insert_step(
+        session,
+        id=step_id,
+        group_id=group_id,
+        plan_type="explain",
+        organization_id=project.organization_id,
+        project_id=project.id,
+        active_key=steps.explain_key(project.id, facts.sha),
+        from_commit_sha=project.current_commit_sha,
+        to_commit_sha=facts.sha,
+        commit_message=facts.message,
+        commit_author=facts.author_name,
+        committed_at=facts.committed_at,
+        commits_behind=facts.commits_behind,
+        status="running",
+        job_name=job_name(project.name, "plan-explain", now),
+        triggered_by=triggered_by,
+        settings=step_request(project, facts.sha, group_id, step_id),
+        dag_id=project.dag_id,
+        run_id=group_id,
+        created_at=now,
+    )
+
+
+def _try_dispatch(step: PlanStep) -> None:
+    """Start the run at once if Airflow is ready. If not, the plan is kept and the controller starts it."""
+
+    def work(session: Session) -> None:
+        if not steps.dispatch(session, step):
+            publishing.ask_for_parsing(session)
+
+    try:
+        transactions.run(work)
+    except Exception:
+        log.warning("Plan %s is stored; the controller will start it", step.id, exc_info=True)
+
+
+def get_group(actor: Actor, group_id: str) -> PlanGroup:
+    """All steps of a plan group, explain first, each with its log."""
+    actor.require("read")
+
+    def work(session: Session) -> PlanGroup:
+        group = records.group_steps(session, group_id)
+        if not group or group[0].organization_id != actor.organization_id:
+            raise not_found("Plan group", group_id)
+        logs = {step.id: _log(session, step) for step in group}
+        return PlanGroup(group_id, group[0].project_id, group, current_status(group), logs)
+
+    return transactions.run(work)
+
+
+def get_logs(actor: Actor, plan_id: str) -> StepLogs:
+    """The log of a step: live while it runs, from Airflow's store afterwards."""
+    actor.require("read")
+
+    def work(session: Session) -> StepLogs:
+        step = steps.visible_step(session, actor, plan_id)
+        return StepLogs(step, _log(session, step))
+
+    return transactions.run(work)
+
+
+def _log(session: Session, step: PlanStep) -> str:
+    task_id = EXPLAIN if step.plan_type == "explain" else EXECUTE
+    try_number = step.try_number
+    if step.status == "running":
+        state = runs.task_states(session, [(step.dag_id, step.run_id)]).get((step.dag_id, step.run_id, task_id))
+        try_number = state.try_number if state is not None and state.state is not None else try_number
+    return read_log(session, step.dag_id, step.run_id, task_id, try_number)
+
+
+def approve(actor: Actor, plan_id: str, door: str = "rest", comment: str | None = None) -> PlanApproved | PlanAutoDiscarded:
+    """Approve a pending explain step and start its execution, if the branch still stands where it was explained.
+
+    :param door: Where the decision was taken: ``rest``, ``page``, ``required_actions``.
+    :raises DagctlError: ``not_found``, ``forbidden``, ``wrong_state``, ``execution_in_progress``, and what git answers.
+    """
+    actor.require("approve_plan")
+    step, project = _step_and_project(actor, plan_id)
+    require_transition(step, "approve")
+    head = repositories.head_of(project)
+
+    def work(session: Session) -> PlanApproved | PlanAutoDiscarded:
+        project = steps.locked_project(session, actor, step.project_id)
+        now_step = steps.visible_step(session, actor, plan_id)
+        require_transition(now_step, "approve")
+        if head != now_step.to_commit_sha:
+            system = system_actor(project.organization_id, "head_check")
+            discarded = steps.discard(session, system, now_step, HEAD_MOVED, head)
+            return PlanAutoDiscarded(discarded, now_step.to_commit_sha, head, HEAD_MOVED)
+        explain, execute = steps.approve_step(session, project, actor, now_step, "approve", door, comment=comment)
+        return PlanApproved(explain, execute)
+
+    return transactions.run(work)
+
+
+def _step_and_project(actor: Actor, plan_id: str) -> tuple[PlanStep, Project]:
+    def work(session: Session) -> tuple[PlanStep, Project]:
+        step = steps.visible_step(session, actor, plan_id)
+        return step, _project(session, actor, step.project_id)
+
+    return transactions.run(work)
+
+
+def _on_locked_step(session: Session, actor: Actor, plan_id: str) -> tuple[PlanStep, Project]:
+    step = steps.visible_step(session, actor, plan_id)
+    project = steps.locked_project(session, actor, step.project_id)
+    return steps.visible_step(session, actor, plan_id), project
+
+
+def reject(actor: Actor, plan_id: str, door: str = "rest", comment: str | None = None) -> PlanStep:
+    """Reject a pending plan; nothing is executed."""
+    actor.require("approve_plan")
+
+    def work(session: Session) -> PlanStep:
+        step, _ = _on_locked_step(session, actor, plan_id)
+        moved = steps.move(session, step, "reject", decided_at=utcnow(), decided_by=actor.name)
+        steps.record_decision(session, actor, moved, "rejected", door, comment)
+        steps.tell_airflow(session, actor, moved, "rejected")
+        return moved
+
+    return transactions.run(work)
+
+
+def cancel(actor: Actor, plan_id: str, door: str = "rest") -> PlanStep:
+    """Stop a running step, or withdraw the approval of a plan whose execution is running and stop that."""
+    actor.require("cancel_plan")
+
+    def work(session: Session) -> PlanStep:
+        step, _ = _on_locked_step(session, actor, plan_id)
+        require_transition(step, "cancel")
+        if step.status == "approved":
+            execution = newest(records.group_steps(session, step.group_id))
+            if execution.plan_type != "execute" or execution.status != "running":
+                raise DagctlError(
+                    "wrong_state",
+                    f"Cannot cancel: the execution of this plan is {execution.status}; allowed now: nothing.",
+                    plan_id=step.id,
+                    plan_type=step.plan_type,
+                    current_status=step.status,
+                    allowed=[],
+                )
+            steps.stop(session, actor, execution, "cancel", door)
+            step = steps.visible_step(session, actor, plan_id)
+        return steps.stop(session, actor, step, "cancel", door)
+
+    return transactions.run(work)
+
+
+def retry(actor: Actor, plan_id: str, door: str = "rest") -> PlanStep:
+    """Execute an approved plan again after its last execution failed or was cancelled.
+
+    :raises DagctlError: ``wrong_state``, ``head_moved`` (nothing changes), ``retries_exhausted``, ``execution_in_progress``.
+    """
+    actor.require("approve_plan")
+    step, project = _step_and_project(actor, plan_id)
+    require_transition(step, "retry")
+    head = repositories.head_of(project)
+
+    def work(session: Session) -> PlanStep:
+        step, project = _on_locked_step(session, actor, plan_id)
+        require_transition(step, "retry")
+        group = records.group_steps(session, step.group_id)
+        explain = group[0]
+        _require_retryable(step, group, head)
+        if not runs.existing_runs(session, [(step.dag_id, step.run_id)]):
+            raise DagctlError("run_lost", "The Dag run behind this plan no longer exists in Airflow.")
+        execute = steps.start_execute(session, project, explain, attempt=step.attempt + 1, retry_of=step.id)
+        steps.refresh_commit_key(session, step.group_id)
+        steps.record_decision(session, actor, execute, "retried", door)
+        runs.clear_tasks(session, step.dag_id, step.run_id, (APPROVAL, EXECUTE))
+        steps.tell_airflow(session, actor, explain, "approved", execution_plan_id=execute.id)
+        return execute
+
+    return transactions.run(work)
+
+
+def _require_retryable(step: PlanStep, group: tuple[PlanStep, ...], head: str) -> None:
+    last, explain = newest(group), group[0]
+    if last.id != step.id or explain.status != "approved":
+        raise DagctlError(
+            "wrong_state",
+            f"Only the newest execution of an approved plan can be retried; its newest step is {last.id} ({last.status}).",
+            plan_id=step.id,
+            plan_type=step.plan_type,
+            current_status=step.status,
+            allowed=[],
+        )
+    if head != step.to_commit_sha:
+        raise DagctlError(
+            "head_moved",
+            HEAD_MOVED,
+            expected_commit=short_sha(step.to_commit_sha),
+            current_commit=short_sha(head),
+            plan_id=step.id,
+        )
+    if retries_left(group) < 1:
+        raise DagctlError("retries_exhausted", f"Plan group {step.group_id} was executed {step.attempt} times.", plan_id=step.id)
+
+
+def delete(actor: Actor, plan_id: str) -> None:
+    """Remove a pending plan; its Dag run ends without executing. The record of decisions keeps that it was there."""
+    actor.require("approve_plan")
+
+    def work(session: Session) -> None:
+        step, _ = _on_locked_step(session, actor, plan_id)
+        require_transition(step, "delete")
+        steps.record_decision(session, actor, step, "deleted", "rest")
+        steps.tell_airflow(session, actor, step, "deleted")
+        records.delete_step(session, step)
+
+    transactions.run(work)
+
+
+def decisions(actor: Actor, group_id: str) -> list[dict[str, Any]]:
+    """Who decided what on a plan group, oldest first."""
+    actor.require("read")
+
+    def work(session: Session) -> list[dict[str, Any]]:
+        group = records.group_steps(session, group_id)
+        if not group or group[0].organization_id != actor.organization_id:
+            raise not_found("Plan group", group_id)
+        return records.list_decisions(session, group_id)
+
+    return transactions.run(work)
+
+
+def note_answer_seen(plan_id: str, seen_at: datetime) -> None:
+    """Remember that an answer from Required Actions has been dealt with."""
+    transactions.run(lambda session: records.note_step(session, plan_id, answer_seen_at=seen_at))

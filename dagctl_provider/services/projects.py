@@ -1,0 +1,352 @@
+"""Projects: create, read, change, delete, deploy, run, compare with the branch (Projects API document)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from dagctl_provider.domain.errors import DagctlError, not_found
+from dagctl_provider.domain.ids import job_name, new_id, slug
+from dagctl_provider.domain.permissions import Actor, system_actor
+from dagctl_provider.domain.projects import FIELDS, Project
+from dagctl_provider.orchestration import connections, dags
+from dagctl_provider.services import publishing, repositories, state_databases, steps, transactions, versions
+from dagctl_provider.services.dispatching import dispatch_run
+from dagctl_provider.services.requests import step_request
+from dagctl_provider.services.views import RunStarted, SyncStatus
+from dagctl_provider.store import records, tables
+from dagctl_provider.store.session import Session, utcnow
+
+_COLUMNS = ("name", "project_type", "repository_url", "branch")
+_LOCATION = ("repository_url", "branch", "git_path", "git_auth_method", "git_secret_ref")
+MAX_NAME_IN_DAG_ID = 40
+
+
+def list_projects(actor: Actor) -> tuple[Project, ...]:
+    """All projects of the actor's organization, by name."""
+    actor.require("read")
+    return transactions.run(lambda session: records.list_projects(session, actor.organization_id))
+
+
+def get_project(actor: Actor, project_id: str) -> Project:
+    """One project.
+
+    :raises DagctlError: ``not_found``, also for projects of another organization.
+    """
+    actor.require("read")
+
+    def work(session: Session) -> Project:
+        project = records.get_project(session, project_id)
+        if project is None or project.organization_id != actor.organization_id:
+            raise not_found("Project", project_id)
+        return project
+
+    return transactions.run(work)
+
+
+def create_project(actor: Actor, values: dict[str, Any]) -> Project:
+    """Make a project and deploy it: its Dags are generated from now on.
+
+    The repository is asked first, so that a project that could never be planned is refused. The state database is made
+    before the record and dropped again when the record cannot be kept.
+
+    :param values: Fields of :data:`~dagctl_provider.domain.projects.FIELDS`, validated for type and form.
+    :raises DagctlError: ``name_taken``, ``invalid_repository``, ``unsupported_version``, and what git answers.
+    """
+    actor.require("manage_projects")
+    draft = _draft(actor, values)
+    _require_free_name(draft)
+    draft, head = _inspected(draft)
+    managed = bool(draft.settings.get("use_managed_state_database"))
+    stored = state_databases.create(draft.id) if managed else None
+
+    def work(session: Session) -> Project:
+        _require_free_name(draft, session)
+        records.insert_project(session, **{**_as_row(draft), "state_connection_id": stored.conn_id if stored else None})
+        if stored is not None:
+            connections.write_state_connection(session, stored)
+        _note_head(session, draft, head)
+        publishing.publish(session, draft.id)
+        publishing.ask_for_parsing(session)
+        return _read(session, draft.id)
+
+    try:
+        return transactions.run(work)
+    except BaseException:
+        if stored is not None:
+            state_databases.drop(draft.id)
+        raise
+
+
+def _draft(actor: Actor, values: dict[str, Any]) -> Project:
+    project_type = values.get("project_type") or "sqlmesh"
+    settings = {
+        name: field.default
+        for name, field in FIELDS.items()
+        if field.default is not None and field.project_type in (None, project_type) and name not in _COLUMNS
+    }
+    settings.update({name: value for name, value in values.items() if name not in _COLUMNS and value is not None})
+    if project_type == "sqlmesh":
+        settings["sqlmesh_version"] = versions.checked("sqlmesh", settings.get("sqlmesh_version"))
+        if settings["use_managed_state_database"] and not state_databases.is_configured():
+            if values.get("use_managed_state_database"):
+                raise DagctlError("state_database_unavailable", "No server for managed state databases is configured.")
+            settings["use_managed_state_database"] = False
+    now, identifier = utcnow(), new_id("proj_")
+    return Project(
+        id=identifier,
+        organization_id=actor.organization_id,
+        name=values["name"],
+        project_type=project_type,
+        repository_url=values["repository_url"],
+        branch=values.get("branch") or FIELDS["branch"].default,
+        settings=settings,
+        dag_id=f"dagctl__{slug(values['name'])[:MAX_NAME_IN_DAG_ID]}__{identifier[-8:]}",
+        deployed=True,
+        deployed_at=now,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _as_row(project: Project) -> dict[str, Any]:
+    row = {field.name: getattr(project, field.name) for field in dataclasses.fields(project)}
+    del row["extra"]
+    return row
+
+
+def _require_free_name(project: Project, session: Session | None = None) -> None:
+    def work(session: Session) -> bool:
+        others = records.list_projects(session, project.organization_id)
+        return any(other.name.lower() == project.name.lower() and other.id != project.id for other in others)
+
+    if work(session) if session is not None else transactions.run(work):
+        raise DagctlError("name_taken", f"A project named {project.name!r} exists already.", name=project.name)
+
+
+def _inspected(project: Project) -> tuple[Project, str]:
+    """The project with what its repository says, and the branch HEAD."""
+    _, branch, folder = repositories.check_location(project.repository_url, project.branch, project.settings.get("git_path"))
+    settings = (
+        {**project.settings, "git_path": folder} if folder else {k: v for k, v in project.settings.items() if k != "git_path"}
+    )
+    project = dataclasses.replace(project, branch=branch, settings=settings)
+    head = repositories.head_of(project)
+    if project.project_type == "sqlmesh":
+        found = repositories.gateways_of(project, head)
+        names = list(found.names) if found.names is not None else None
+        project = dataclasses.replace(project, gateways=names, default_gateway=found.default)
+    return project, head
+
+
+def _note_head(session: Session, project: Project, head: str) -> None:
+    records.update_project(session, project.id, touch=False, latest_commit_sha=head, last_synced_at=utcnow(), sync_error=None)
+
+
+def _read(session: Session, project_id: str) -> Project:
+    project = records.get_project(session, project_id)
+    assert project is not None
+    return project
+
+
+def update_project(actor: Actor, project_id: str, values: dict[str, Any]) -> Project:
+    """Change the supplied fields and nothing else. Plans that exist keep the settings they were made with.
+
+    :raises DagctlError: ``not_found``, ``name_taken``, ``downgrade_refused``, ``unsupported_version``, and what git answers.
+    """
+    actor.require("manage_projects")
+    before = get_project(actor, project_id)
+    _require_fitting_fields(before, values)
+    if "sqlmesh_version" in values:
+        values = {**values, "sqlmesh_version": versions.checked("sqlmesh", values["sqlmesh_version"])}
+        versions.require_no_downgrade(before.current_tool_version, values["sqlmesh_version"])
+    wanted = _changed(before, values)
+    head = None
+    if any(name in values for name in _LOCATION):
+        wanted, head = _inspected(wanted)
+        if "git_path" in values:
+            values = {**values, "git_path": wanted.settings.get("git_path")}
+    stored = None
+    if wanted.settings.get("use_managed_state_database") and before.state_connection_id is None:
+        stored = state_databases.create(before.id)
+
+    def work(session: Session) -> Project:
+        current = steps.locked_project(session, actor, project_id)
+        _require_free_name(wanted, session)
+        merged = _changed(current, values)
+        changes: dict[str, Any] = {name: getattr(merged, name) for name in _COLUMNS}
+        changes["settings"] = merged.settings
+        changes["dags_revision"] = current.dags_revision + 1
+        if head is not None:
+            changes.update(gateways=wanted.gateways, default_gateway=wanted.default_gateway)
+        if stored is not None:
+            connections.write_state_connection(session, stored)
+            changes["state_connection_id"] = stored.conn_id
+        records.update_project(session, project_id, **changes)
+        if head is not None:
+            _note_head(session, current, head)
+        publishing.publish(session, project_id)
+        publishing.ask_for_parsing(session)
+        return _read(session, project_id)
+
+    return transactions.run(work)
+
+
+def _require_fitting_fields(project: Project, values: dict[str, Any]) -> None:
+    errors = [
+        {"field": name, "message": f"only for {FIELDS[name].project_type} projects"}
+        for name in values
+        if FIELDS[name].project_type not in (None, project.project_type)
+    ]
+    if errors:
+        raise DagctlError("invalid_request", f"{errors[0]['field']}: {errors[0]['message']}", errors=errors)
+
+
+def _changed(project: Project, values: dict[str, Any]) -> Project:
+    columns = {name: values[name] for name in _COLUMNS if name in values}
+    settings = {**project.settings, **{name: value for name, value in values.items() if name not in _COLUMNS}}
+    return dataclasses.replace(project, settings={k: v for k, v in settings.items() if v is not None}, **columns)
+
+
+def delete_project(actor: Actor, project_id: str) -> None:
+    """Undeploy a project, drop its managed state database, and remove it with its plans. Decisions stay on record.
+
+    Re-runnable at every point: the record goes last.
+
+    :raises DagctlError: ``not_found``, ``project_busy`` while a step of it runs, ``state_database_unavailable``.
+    """
+    actor.require("manage_projects")
+    undeploy(actor, project_id)
+    project = get_project(actor, project_id)
+    if project.state_connection_id is not None:
+        state_databases.drop(project.id)
+
+    def work(session: Session) -> None:
+        project = steps.locked_project(session, actor, project_id)
+        _require_idle(session, project)
+        records.delete_project(session, project_id)
+        if project.state_connection_id is not None:
+            connections.delete_connection(session, project.state_connection_id)
+        publishing.withdraw(session, project)
+
+    transactions.run(work)
+
+
+def _require_idle(session: Session, project: Project) -> None:
+    running = [step.id for step in records.steps_in(session, ["running"], project.id)]
+    if running:
+        raise DagctlError(
+            "project_busy", f"Project {project.name!r} has a running step; cancel it or wait for it.", running_plans=running
+        )
+
+
+def deploy(actor: Actor, project_id: str) -> Project:
+    """Generate the project's Dags and unpause them. Deploying again is as good as once."""
+    return _set_deployed(actor, project_id, True)
+
+
+def undeploy(actor: Actor, project_id: str) -> Project:
+    """Withdraw and pause the project's Dags; the record stays. Pending plans are discarded.
+
+    :raises DagctlError: ``project_busy`` while a step of it runs.
+    """
+    return _set_deployed(actor, project_id, False)
+
+
+def _set_deployed(actor: Actor, project_id: str, deployed: bool) -> Project:
+    actor.require("manage_projects")
+
+    def work(session: Session) -> Project:
+        project = steps.locked_project(session, actor, project_id)
+        if not deployed:
+            _require_idle(session, project)
+            for step in records.steps_in(session, ["pending"], project.id):
+                pending = records.get_step(session, step.id)
+                if pending is not None:
+                    system = system_actor(project.organization_id, "undeploy")
+                    steps.discard(session, system, pending, "The project was undeployed.", pending.to_commit_sha)
+        if project.deployed != deployed:
+            records.update_project(session, project_id, deployed=deployed, deployed_at=utcnow() if deployed else None)
+        dags.set_paused(session, [project.dag_id, project.run_dag_id], not deployed)
+        publishing.publish(session, project_id)
+        publishing.ask_for_parsing(session)
+        return _read(session, project_id)
+
+    return transactions.run(work)
+
+
+def run_project(actor: Actor, project_id: str) -> RunStarted:
+    """Start a run of the deployed state now.
+
+    :raises DagctlError: ``project_not_deployed``, ``plan_not_executed``, ``unsupported_project_type``.
+    """
+    actor.require("run_project")
+
+    def work(session: Session) -> tuple[str, str]:
+        project = steps.locked_project(session, actor, project_id)
+        if project.project_type != "sqlmesh":
+            raise DagctlError("unsupported_project_type", f"Projects of type {project.project_type} cannot be run yet.")
+        if not project.deployed:
+            raise DagctlError("project_not_deployed", f"Project {project.name!r} is not deployed, so it has no Dags.")
+        if project.current_commit_sha is None:
+            raise DagctlError("plan_not_executed", f"No plan of project {project.name!r} has been executed yet.")
+        now, identifier = utcnow(), new_id("run_")
+        name = job_name(project.name, "scheduled-run-manual", now)
+        request = step_request(project, project.current_commit_sha, identifier, identifier)
+        records.insert_row(
+            session,
+            tables.project_run,
+            id=identifier,
+            project_id=project.id,
+            job_name=name,
+            dag_id=project.run_dag_id,
+            run_id=identifier,
+            # A run uses what is deployed, whatever the project asks of its next plan.
+            settings={**request, "tool_version": project.current_tool_version or request["tool_version"], "job_name": name},
+            triggered_by=actor.name,
+            created_at=now,
+        )
+        return identifier, name
+
+    identifier, name = transactions.run(work)
+    dispatch_run(identifier)
+    return RunStarted(identifier, name, "pending")
+
+
+def sync_status(actor: Actor, project_id: str) -> SyncStatus:
+    """How the project stands to its branch, asked from the remote now.
+
+    A remote that does not answer is told in ``error``, with what was last known; that is no error of this request.
+    """
+    project = get_project(actor, project_id)
+    try:
+        head = repositories.head_of(project)
+        facts = repositories.facts_of(project, head, project.current_commit_sha)
+    except DagctlError as error:
+        detail = error.detail
+        transactions.run(lambda session: records.update_project(session, project.id, touch=False, sync_error=detail))
+    else:
+        transactions.run(
+            lambda session: records.update_project(
+                session,
+                project.id,
+                touch=False,
+                latest_commit_sha=facts.sha,
+                latest_commit_message=facts.message,
+                commits_behind=facts.commits_behind,
+                last_synced_at=utcnow(),
+                sync_error=None,
+            )
+        )
+    project = get_project(actor, project_id)
+    return SyncStatus(
+        project_id=project.id,
+        branch=project.branch,
+        in_sync=project.current_commit_sha is not None and project.current_commit_sha == project.latest_commit_sha,
+        current_commit_sha=project.current_commit_sha,
+        latest_commit_sha=project.latest_commit_sha,
+        latest_commit_message=project.latest_commit_message,
+        commits_behind=project.commits_behind,
+        last_synced_at=project.last_synced_at,
+        error=project.sync_error,
+    )

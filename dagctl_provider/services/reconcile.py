@@ -1,0 +1,193 @@
+"""Brings plan steps in line with what Airflow says happened.
+
+Tasks have no way to our tables, so nothing is reported; the API server reads task states and results instead. Every settling
+is one transaction that starts from the rows as they are then, so it can be repeated, crash, or run in two places.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.permissions import system_actor
+from dagctl_provider.domain.plans import PlanStep
+from dagctl_provider.domain.projects import Project
+from dagctl_provider.orchestration import runs
+from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN
+from dagctl_provider.services import steps, transactions
+from dagctl_provider.store import records
+from dagctl_provider.store.session import Session
+
+log = logging.getLogger(__name__)
+
+BASE_CHANGED = "The deployed state changed after this plan was explained."
+_MAX_APPROVAL_TRIES = 20
+
+_FAILURES: dict[str, tuple[str, str]] = {
+    "run_lost": ("The Dag run was deleted or ended in Airflow before this step finished.", "Create a new plan."),
+    "task_failed": (
+        "The task failed in Airflow without a result.",
+        "Read the step's log; a lost worker or a killed process looks like this.",
+    ),
+    "task_skipped": ("The task was skipped in Airflow.", "Retry the plan, or create a new one."),
+    "approval_failed": ("Airflow failed the approval task again and again.", "Read the log of the await_approval task."),
+}
+
+
+def reconcile_all() -> int:
+    """Settle every running step whose task has come to an end.
+
+    :return: How many steps are still running.
+    """
+
+    def look() -> tuple[list[PlanStep], list[PlanStep]]:
+        def work(session: Session) -> tuple[list[PlanStep], list[PlanStep]]:
+            active = [step for step in records.steps_in(session, ["running"]) if step.dispatched_at is not None]
+            return active, [step for step in active if _needs_attention(session, step)]
+
+        return transactions.run(work)
+
+    active, ended = look()
+    for step in ended:
+        try:
+            settle(step)
+        except Exception:
+            log.exception("Plan step %s could not be settled; it is tried again", step.id)
+    return len(active)
+
+
+def _needs_attention(session: Session, step: PlanStep) -> bool:
+    key = (step.dag_id, step.run_id)
+    state = runs.task_states(session, [key]).get((*key, _task_id(step)))
+    if state is None:
+        return True
+    if state.state is not None and step.started_at is None and state.start_date is not None:
+        return True
+    return state.state in runs.FINISHED or (state.state is None and _run_ended(session, step))
+
+
+def _task_id(step: PlanStep) -> str:
+    return EXPLAIN if step.plan_type == "explain" else EXECUTE
+
+
+def _run_ended(session: Session, step: PlanStep) -> bool:
+    key = (step.dag_id, step.run_id)
+    return runs.existing_runs(session, [key]).get(key) not in ("queued", "running")
+
+
+def settle(step: PlanStep) -> PlanStep:
+    """Bring one step in line with its task.
+
+    :return: The step as it is afterwards.
+    """
+
+    def work(session: Session) -> PlanStep:
+        project = records.get_project(session, step.project_id, lock=True)
+        current = records.get_step(session, step.id)
+        if project is None or current is None or current.status != "running" or current.dispatched_at is None:
+            return current or step
+        return _settled(session, project, current)
+
+    return transactions.run(work)
+
+
+def _settled(session: Session, project: Project, step: PlanStep) -> PlanStep:
+    key = (step.dag_id, step.run_id)
+    state = runs.task_states(session, [key]).get((*key, _task_id(step)))
+    if state is None:
+        return step if runs.existing_runs(session, [key]) and not _run_ended(session, step) else _fail(session, step, "run_lost")
+    facts: dict[str, Any] = {"try_number": state.try_number, "started_at": state.start_date}
+    if state.state == "success":
+        return _succeed(session, project, step, facts)
+    if state.state == "failed":
+        return _fail(session, step, "task_failed", **facts)
+    if state.state == "skipped":
+        return _fail(session, step, "task_skipped", **facts)
+    if state.state == "upstream_failed" and step.plan_type == "execute":
+        return _heal_approval(session, step)
+    if state.state in ("upstream_failed", "removed") or (state.state is None and _run_ended(session, step)):
+        return _fail(session, step, "run_lost")
+    if state.state is not None and state.start_date is not None and step.started_at is None:
+        records.note_step(session, step.id, **facts)
+    return step
+
+
+def _own_result(session: Session, step: PlanStep) -> dict[str, Any] | None:
+    """The result of this very step, not one that an earlier execution left in the same place."""
+    result = runs.read_result(session, step.dag_id, step.run_id, _task_id(step))
+    return result if result is not None and result.get("step_id") == step.id else None
+
+
+def _fail(session: Session, step: PlanStep, fallback: str, **facts: Any) -> PlanStep:
+    result = _own_result(session, step) or {}
+    error = result.get("error") or {}
+    message, hint = _FAILURES[fallback]
+    output = {**(result.get("plan_output") or {}), "explain_completed": False} if step.plan_type == "explain" else None
+    return steps.move(
+        session,
+        step,
+        "failed",
+        error_code=str(error.get("code") or fallback)[:64],
+        error_message=str(error.get("message") or message),
+        error_hint=str(error.get("hint") or hint),
+        pod_name=result.get("pod_name"),
+        plan_output=output or None,
+        **facts,
+    )
+
+
+def _succeed(session: Session, project: Project, step: PlanStep, facts: dict[str, Any]) -> PlanStep:
+    result = _own_result(session, step)
+    if result is None:
+        return _fail(session, step, "task_failed", **facts)
+    facts["pod_name"] = result.get("pod_name")
+    if step.plan_type == "explain":
+        return _explained(session, project, step, result, facts)
+    return _applied(session, project, step, result, facts)
+
+
+def _explained(session: Session, project: Project, step: PlanStep, result: dict[str, Any], facts: dict[str, Any]) -> PlanStep:
+    facts.update(
+        plan_output=result.get("plan_output") or {}, digest=result.get("digest"), tool_plan_id=result.get("tool_plan_id")
+    )
+    if not project.settings.get("auto_apply"):
+        return steps.move(session, step, "explained", **facts)
+    system = system_actor(project.organization_id, "auto_apply")
+    try:
+        with session.begin_nested():
+            return steps.approve_step(session, project, system, step, "auto_apply", "system", **facts)[0]
+    except DagctlError as error:
+        if error.code != "execution_in_progress":
+            raise
+        # It stays running and is looked at again when the other execution has ended.
+        return step
+
+
+def _applied(session: Session, project: Project, step: PlanStep, result: dict[str, Any], facts: dict[str, Any]) -> PlanStep:
+    output = {key: result[key] for key in ("models", "already_applied", "timings") if key in result}
+    moved = steps.move(session, step, "applied", plan_output={**(result.get("plan_output") or {}), **output}, **facts)
+    records.update_project(
+        session,
+        project.id,
+        touch=False,
+        current_commit_sha=step.to_commit_sha,
+        current_tool_version=step.settings.get("tool_version"),
+        **({"commits_behind": 0} if project.latest_commit_sha == step.to_commit_sha else {}),
+    )
+    system = system_actor(project.organization_id, "deployed_state")
+    for listed in records.steps_in(session, ["pending"], project.id):
+        pending = records.get_step(session, listed.id)
+        if pending is not None and pending.group_id != step.group_id:
+            steps.discard(session, system, pending, BASE_CHANGED, step.to_commit_sha)
+    return moved
+
+
+def _heal_approval(session: Session, step: PlanStep) -> PlanStep:
+    """Airflow lost its own race over the approval task. The decision stands, so let the task look again."""
+    key = (step.dag_id, step.run_id)
+    approval = runs.task_states(session, [key]).get((*key, APPROVAL))
+    if approval is not None and approval.try_number >= _MAX_APPROVAL_TRIES:
+        return _fail(session, step, "approval_failed")
+    runs.clear_tasks(session, step.dag_id, step.run_id, (APPROVAL, EXECUTE))
+    return step

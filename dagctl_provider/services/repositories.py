@@ -1,0 +1,131 @@
+"""What the use cases ask of git, with the project's credentials and this deployment's limits; errors become answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dagctl_provider.config import cache_folder, setting
+from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.gateways import CONFIG_FILE_NAMES, Gateways, NoProjectFound, detect_gateways
+from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.repository import (
+    InvalidRepository,
+    RepositoryAddress,
+    check_branch,
+    check_git_path,
+    parse_repository_url,
+)
+from dagctl_provider.git.commits import CommitFacts
+from dagctl_provider.git.environment import GitCredentials
+from dagctl_provider.git.errors import AuthenticationFailed, BranchNotFound, GitError, HostKeyRejected, RepositoryEmpty
+from dagctl_provider.git.remotes import RemoteGit
+from dagctl_provider.orchestration.connections import read_connection
+
+_MAX_CONFIG_BYTES = 1_000_000
+
+
+def check_location(repository_url: str, branch: str, git_path: str | None) -> tuple[RepositoryAddress, str, str]:
+    """The three strings that name a project in git, checked before any process starts.
+
+    :raises DagctlError: ``invalid_repository``, naming the field.
+    """
+    try:
+        address = parse_repository_url(
+            repository_url, allow_local=setting("allow_local_repositories"), allow_private=setting("allow_private_hosts")
+        )
+        return address, check_branch(branch), check_git_path(git_path or "")
+    except InvalidRepository as error:
+        raise DagctlError(
+            "invalid_repository", str(error), errors=[{"field": error.field, "message": str(error), "code": error.code}]
+        ) from None
+
+
+def remote() -> RemoteGit:
+    """Git with this deployment's limits."""
+    return RemoteGit(
+        cache_folder() / "git",
+        allow_local=setting("allow_local_repositories"),
+        allow_private=setting("allow_private_hosts"),
+        timeout_seconds=setting("git_timeout"),
+    )
+
+
+def credentials_for(settings: dict[str, Any]) -> GitCredentials | None:
+    """Git credentials of a project from the Airflow connection that ``git_secret_ref`` names.
+
+    :raises DagctlError: ``repository_authentication_failed`` when the connection is missing.
+    """
+    method, reference = settings.get("git_auth_method", "none"), settings.get("git_secret_ref")
+    if method == "none" or not reference:
+        return None
+    stored = read_connection(reference)
+    if stored is None:
+        raise DagctlError("repository_authentication_failed", f"There is no Airflow connection {reference!r}.")
+    if method == "ssh":
+        return GitCredentials(
+            ssh_private_key=stored.extra.get("private_key") or stored.password,
+            known_hosts=stored.extra.get("known_hosts"),
+            token=None,
+        )
+    return GitCredentials(ssh_private_key=None, known_hosts=None, token=stored.password)
+
+
+@contextmanager
+def _answers() -> Iterator[None]:
+    try:
+        yield
+    except BranchNotFound as error:
+        raise DagctlError("branch_not_found", str(error)) from None
+    except RepositoryEmpty as error:
+        raise DagctlError("repository_empty", str(error)) from None
+    except (AuthenticationFailed, HostKeyRejected) as error:
+        raise DagctlError("repository_authentication_failed", str(error)) from None
+    except GitError as error:
+        raise DagctlError("repository_unreachable", str(error)) from None
+
+
+def head_of(project: Project) -> str:
+    """Full commit id of the branch HEAD, asked from the remote now.
+
+    :raises DagctlError: when the remote, the branch or the credentials fail.
+    """
+    address, branch, _ = check_location(project.repository_url, project.branch, project.settings.get("git_path"))
+    with _answers():
+        return remote().head(address, branch, credentials_for(project.settings))
+
+
+def facts_of(project: Project, sha: str, base_sha: str | None) -> CommitFacts:
+    """Message, author and distance of a commit.
+
+    :param base_sha: The deployed commit, for ``commits_behind``.
+    """
+    address, branch, _ = check_location(project.repository_url, project.branch, project.settings.get("git_path"))
+    with _answers():
+        return remote().facts(address, branch, sha, base_sha, credentials_for(project.settings))
+
+
+def gateways_of(project: Project, sha: str) -> Gateways:
+    """Gateway names of a SQLMesh project at a commit, without executing its code.
+
+    :raises DagctlError: ``project_not_found_in_repository``.
+    """
+    address, branch, folder = check_location(project.repository_url, project.branch, project.settings.get("git_path"))
+    prefix = f"{folder}/" if folder else ""
+    with _answers():
+        found = remote().read_files(
+            address,
+            sha,
+            [prefix + name for name in CONFIG_FILE_NAMES],
+            max_bytes=_MAX_CONFIG_BYTES,
+            branch=branch,
+            credentials=credentials_for(project.settings),
+        )
+    try:
+        return detect_gateways({path.removeprefix(prefix): text for path, text in found.items()})
+    except NoProjectFound:
+        place = f"folder {folder!r}" if folder else "top folder"
+        raise DagctlError(
+            "project_not_found_in_repository", f"The {place} of branch {branch!r} holds none of {', '.join(CONFIG_FILE_NAMES)}."
+        ) from None

@@ -1,0 +1,205 @@
+"""Moves of plan steps that several use cases share. Each runs inside a transaction that holds the project's row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dagctl_provider.domain.errors import DagctlError, not_found
+from dagctl_provider.domain.ids import job_name, new_id
+from dagctl_provider.domain.permissions import Actor
+from dagctl_provider.domain.plans import PlanStep, Status, require_transition, stands_for_commit
+from dagctl_provider.domain.projects import Project
+from dagctl_provider.orchestration import approvals, dags, runs
+from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN
+from dagctl_provider.store import records
+from dagctl_provider.store.session import Session, utcnow
+
+APPROVE_OPTION = "Approve"
+REJECT_OPTION = "Reject"
+
+
+def locked_project(session: Session, actor: Actor, project_id: str) -> Project:
+    """The project with its row held until the transaction ends.
+
+    :raises DagctlError: ``not_found``, also for projects of another organization.
+    """
+    project = records.get_project(session, project_id, lock=True)
+    if project is None or project.organization_id != actor.organization_id:
+        raise not_found("Project", project_id)
+    return project
+
+
+def visible_step(session: Session, actor: Actor, plan_id: str) -> PlanStep:
+    """A plan step of the actor's organization.
+
+    :raises DagctlError: ``not_found``.
+    """
+    step = records.get_step(session, plan_id)
+    if step is None or step.organization_id != actor.organization_id:
+        raise not_found("Plan", plan_id)
+    return step
+
+
+def explain_key(project_id: str, commit_sha: str) -> str:
+    """The unique key that one explain step holds while its group stands for the commit."""
+    return f"explain:{project_id}:{commit_sha}"
+
+
+def execute_key(project_id: str) -> str:
+    """The unique key that one execute step holds while it is running."""
+    return f"execute:{project_id}"
+
+
+def move(session: Session, step: PlanStep, event: str, **values: Any) -> PlanStep:
+    """Apply one row of the state machine and keep the unique keys in step with it.
+
+    :raises DagctlError: ``wrong_state``.
+    :raises StaleState: when another transaction was faster.
+    """
+    target = require_transition(step, event).target
+    assert target is not None
+    if target in ("completed", "failed", "cancelled", "rejected"):
+        values.setdefault("finished_at", utcnow())
+    if step.plan_type == "execute":
+        values["active_key"] = execute_key(step.project_id) if target == "running" else None
+    moved = records.move_step(session, step, target, **values)
+    refresh_commit_key(session, step.group_id)
+    return moved
+
+
+def refresh_commit_key(session: Session, group_id: str) -> None:
+    """Give up the commit's key once the group no longer stands for the commit."""
+    steps = records.group_steps(session, group_id)
+    explain = steps[0]
+    key = explain_key(explain.project_id, explain.to_commit_sha) if stands_for_commit(steps) else None
+    records.note_step(session, explain.id, active_key=key)
+
+
+def record_decision(session: Session, actor: Actor, step: PlanStep, decision: str, door: str, comment: str | None = None) -> None:
+    """Add to the record of who decided what, for which digest."""
+    records.insert_decision(
+        session,
+        id=new_id("dec_"),
+        group_id=step.group_id,
+        step_id=step.id,
+        project_id=step.project_id,
+        commit_sha=step.to_commit_sha,
+        decision=decision,
+        digest=step.digest,
+        actor_kind=actor.kind,
+        actor_id=actor.identifier,
+        actor_name=actor.name,
+        door=door,
+        comment=comment,
+    )
+
+
+def tell_airflow(session: Session, actor: Actor, step: PlanStep, decision: str, **more: Any) -> None:
+    """Leave the decision where the waiting task looks for it, and wake that task."""
+    payload = {"decision": decision, "digest": step.digest, "decided_by": actor.name, **more}
+    if runs.write_decision(session, step.dag_id, step.run_id, payload):
+        option = APPROVE_OPTION if decision == "approved" else REJECT_OPTION
+        approvals.wake(session, step.dag_id, step.run_id, option, {"id": actor.identifier, "name": actor.name})
+
+
+def start_execute(
+    session: Session, project: Project, explain: PlanStep, *, attempt: int = 1, retry_of: str | None = None
+) -> PlanStep:
+    """Add the execute step of an approved group. The project's unique execute key makes a second one impossible.
+
+    :raises DagctlError: ``execution_in_progress``.
+    """
+    if records.count_steps(session, project.id, "execute", ["running"]):
+        raise DagctlError("execution_in_progress", f"Project {project.name!r} is already executing another plan.")
+    now = utcnow()
+    return records.insert_step(
+        session,
+        id=new_id("plan_"),
+        group_id=explain.group_id,
+        plan_type="execute",
+        organization_id=explain.organization_id,
+        project_id=explain.project_id,
+        active_key=execute_key(project.id),
+        from_commit_sha=explain.from_commit_sha,
+        to_commit_sha=explain.to_commit_sha,
+        commit_message=explain.commit_message,
+        commit_author=explain.commit_author,
+        committed_at=explain.committed_at,
+        commits_behind=explain.commits_behind,
+        status="running",
+        job_name=job_name(project.name, "plan-execute", now),
+        triggered_by=explain.triggered_by,
+        settings=explain.settings,
+        digest=explain.digest,
+        tool_plan_id=explain.tool_plan_id,
+        retry_of=retry_of,
+        attempt=attempt,
+        dag_id=explain.dag_id,
+        run_id=explain.run_id,
+        dispatched_at=now,
+        created_at=now,
+    )
+
+
+def approve_step(
+    session: Session, project: Project, actor: Actor, step: PlanStep, event: str, door: str, **values: Any
+) -> tuple[PlanStep, PlanStep]:
+    """Decide for a plan: explain to approved, a new execute step, the record, and the word to Airflow, all or nothing.
+
+    :param event: ``approve``, or ``auto_apply`` straight from running.
+    """
+    comment = values.pop("comment", None)
+    explain = move(session, step, event, decided_at=utcnow(), decided_by=actor.name, **values)
+    execute = start_execute(session, project, explain)
+    record_decision(session, actor, explain, "approved", door, comment)
+    tell_airflow(session, actor, explain, "approved", execution_plan_id=execute.id)
+    return explain, execute
+
+
+def discard(session: Session, actor: Actor, step: PlanStep, reason: str, current_commit: str) -> PlanStep:
+    """Reject a pending plan because the repository or the deployed state moved on."""
+    output = {**(step.plan_output or {}), "auto_discarded": True, "auto_discard_reason": reason, "current_commit": current_commit}
+    moved = move(session, step, "discard", plan_output=output, decided_at=utcnow(), decided_by=actor.name)
+    record_decision(session, actor, moved, "discarded", "system", reason)
+    tell_airflow(session, actor, moved, "discarded")
+    return moved
+
+
+def stop(session: Session, actor: Actor, step: PlanStep, event: str, door: str) -> PlanStep:
+    """Cancel a step that runs: its record first, then its tasks in Airflow."""
+    moved = move(session, step, event, decided_at=utcnow(), decided_by=actor.name)
+    record_decision(session, actor, moved, "cancelled", door)
+    runs.write_decision(session, step.dag_id, step.run_id, {"decision": "cancelled", "decided_by": actor.name})
+    tasks = (EXPLAIN, APPROVAL, EXECUTE) if step.plan_type == "explain" else (APPROVAL, EXECUTE)
+    runs.stop_tasks(session, step.dag_id, step.run_id, tasks)
+    runs.fail_run(session, step.dag_id, step.run_id)
+    return moved
+
+
+def supersede(session: Session, project: Project, actor: Actor, keep_group: str, current_commit: str) -> None:
+    """End the older plans of a project that nobody needs to decide any more, because a newer one has started."""
+    waiting: tuple[Status, ...] = ("pending", "running")
+    for listed in records.steps_in(session, waiting, project.id):
+        if listed.group_id == keep_group or listed.plan_type == "execute":
+            continue
+        step = records.get_step(session, listed.id)
+        if step is None:
+            continue
+        if step.status == "pending":
+            discard(session, actor, step, "A newer commit is being planned.", current_commit)
+        else:
+            stop(session, actor, step, "supersede", "system")
+
+
+def dispatch(session: Session, step: PlanStep) -> bool:
+    """Start the Dag run of an explain step if Airflow knows the Dag by now.
+
+    :return: True when the run exists.
+    """
+    if step.dispatched_at is not None:
+        return True
+    if not dags.is_ready(session, step.dag_id):
+        return False
+    runs.trigger_run(session, step.dag_id, step.run_id, {"dagctl": step.settings}, step.triggered_by)
+    records.note_step(session, step.id, dispatched_at=utcnow())
+    return True

@@ -1,0 +1,40 @@
+"""One use case, one transaction, exactly one winner.
+
+A use case hands in a function that reads, checks and writes. When it loses a race (another status than read, a unique key
+taken, a lock the database broke) the function runs again on a fresh session, where its own checks now give the right answer.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from dagctl_provider.store.records import StaleState
+from dagctl_provider.store.session import IntegrityError, OperationalError, Session, transaction
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+_ATTEMPTS = 12
+
+
+def run(work: Callable[[Session], T]) -> T:
+    """Run ``work`` in a transaction of its own, again when it lost a race.
+
+    :param work: Must be safe to repeat: everything it does is in the session.
+    :raises Exception: whatever ``work`` raises; the race's own error after the last attempt.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with transaction() as session:
+                return work(session)
+        except (StaleState, IntegrityError, OperationalError) as error:
+            if attempt == _ATTEMPTS:
+                raise
+            log.debug("Lost a race (%s), attempt %d", type(error).__name__, attempt)
+            # SQLite has one writer for all; a short random pause lets it finish.
+            time.sleep(random.uniform(0.005, 0.05) * attempt)  # noqa: S311
+    raise AssertionError("unreachable")

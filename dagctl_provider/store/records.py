@@ -1,0 +1,282 @@
+"""Reads and writes of each table; rows leave as domain records.
+
+Every write that changes a plan's state goes through :func:`move_step`, which names the status it expects. Together with the
+lock on the project row it makes a lost race visible on databases with and without row locks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Table, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from dagctl_provider.domain.plans import PlanStep, Status
+from dagctl_provider.domain.projects import Project
+from dagctl_provider.store import tables
+from dagctl_provider.store.session import utcnow
+
+_STEP_COLUMNS = tuple(c for c in tables.plan_step.c if c.name != "active_key")
+_STEP_LIST_COLUMNS = tuple(c for c in _STEP_COLUMNS if c.name not in ("plan_output", "settings"))
+_PROJECT_COLUMNS = tuple(c for c in tables.project.c if c.name != "name_key")
+
+
+class StaleState(Exception):
+    """A row no longer had the state that a change expected; nothing was written."""
+
+
+def _step(row: Any) -> PlanStep:
+    return PlanStep(**row._mapping)
+
+
+def _listed_step(row: Any) -> PlanStep:
+    return PlanStep(settings={}, **row._mapping)
+
+
+def _project(row: Any) -> Project:
+    return Project(**row._mapping)
+
+
+# Projects
+
+
+def get_project(session: Session, project_id: str, *, lock: bool = False) -> Project | None:
+    """The project, or ``None``.
+
+    :param lock: Hold its row until the transaction ends. This is the first lock of every state change of the project.
+    """
+    query = select(*_PROJECT_COLUMNS).where(tables.project.c.id == project_id)
+    row = session.execute(query.with_for_update() if lock else query).first()
+    return _project(row) if row else None
+
+
+def list_projects(session: Session, organization_id: str | None = None) -> tuple[Project, ...]:
+    """All projects, by name; of one organization when given."""
+    query = select(*_PROJECT_COLUMNS).order_by(tables.project.c.name_key, tables.project.c.id)
+    if organization_id is not None:
+        query = query.where(tables.project.c.organization_id == organization_id)
+    return tuple(_project(row) for row in session.execute(query))
+
+
+def insert_project(session: Session, **values: Any) -> None:
+    """Add a project row. The name's uniqueness is the database's to judge (``IntegrityError``)."""
+    session.execute(insert(tables.project).values(name_key=values["name"].lower(), **values))
+
+
+def update_project(session: Session, project_id: str, *, touch: bool = True, **values: Any) -> None:
+    """Change columns of a project.
+
+    :param touch: Whether ``updated_at`` moves; not for what the poller notes.
+    """
+    if "name" in values:
+        values["name_key"] = values["name"].lower()
+    if touch:
+        values["updated_at"] = utcnow()
+    session.execute(update(tables.project).where(tables.project.c.id == project_id).values(**values))
+
+
+def delete_project(session: Session, project_id: str) -> None:
+    """Remove a project with its plans and runs. Decisions stay."""
+    for table in (tables.project_run, tables.plan_step):
+        session.execute(delete(table).where(table.c.project_id == project_id))
+    session.execute(delete(tables.project).where(tables.project.c.id == project_id))
+
+
+# Plan steps
+
+
+def get_step(session: Session, step_id: str) -> PlanStep | None:
+    """The plan step, or ``None``."""
+    row = session.execute(select(*_STEP_COLUMNS).where(tables.plan_step.c.id == step_id)).first()
+    return _step(row) if row else None
+
+
+def group_steps(session: Session, group_id: str) -> tuple[PlanStep, ...]:
+    """The steps of a group, explain first, then executions by attempt."""
+    query = select(*_STEP_COLUMNS).where(tables.plan_step.c.group_id == group_id)
+    steps = (_step(row) for row in session.execute(query))
+    return tuple(sorted(steps, key=lambda step: (step.plan_type == "execute", step.attempt)))
+
+
+def list_steps(
+    session: Session, project_id: str, *, page: int, limit: int, status: str | None
+) -> tuple[tuple[PlanStep, ...], int]:
+    """One page of a project's steps, newest first, without their output; and how many there are."""
+    c = tables.plan_step.c
+    condition = c.project_id == project_id if status is None else and_(c.project_id == project_id, c.status == status)
+    total = session.execute(select(func.count()).select_from(tables.plan_step).where(condition)).scalar_one()
+    query = select(*_STEP_LIST_COLUMNS).where(condition).order_by(c.created_at.desc(), c.id.desc())
+    rows = session.execute(query.limit(limit).offset((page - 1) * limit))
+    return tuple(_listed_step(row) for row in rows), total
+
+
+def count_steps(session: Session, project_id: str, plan_type: str, statuses: Sequence[str]) -> int:
+    """How many steps of a project are in one of ``statuses``."""
+    c = tables.plan_step.c
+    query = select(func.count()).where(c.project_id == project_id, c.plan_type == plan_type, c.status.in_(list(statuses)))
+    return int(session.execute(query).scalar_one())
+
+
+def explains_for_commit(session: Session, project_id: str, commit_sha: str) -> tuple[PlanStep, ...]:
+    """All explain steps for one commit of a project, newest first."""
+    c = tables.plan_step.c
+    query = select(*_STEP_COLUMNS).where(c.project_id == project_id, c.to_commit_sha == commit_sha, c.plan_type == "explain")
+    return tuple(_step(row) for row in session.execute(query.order_by(c.created_at.desc(), c.id.desc())))
+
+
+def steps_in(session: Session, statuses: Iterable[Status], project_id: str | None = None) -> tuple[PlanStep, ...]:
+    """All steps in one of ``statuses``, oldest first, without output; of one project when given."""
+    c = tables.plan_step.c
+    query = select(*(col for col in _STEP_COLUMNS if col.name != "plan_output")).where(c.status.in_(list(statuses)))
+    if project_id is not None:
+        query = query.where(c.project_id == project_id)
+    return tuple(_step(row) for row in session.execute(query.order_by(c.created_at, c.id)))
+
+
+def insert_step(session: Session, **values: Any) -> PlanStep:
+    """Add a plan step. A second active one for the same thing raises ``IntegrityError`` from ``active_key``."""
+    now = utcnow()
+    values.setdefault("created_at", now)
+    values.update(updated_at=now, attempt=values.get("attempt", 1), try_number=values.get("try_number", 0))
+    session.execute(insert(tables.plan_step).values(**values))
+    step = get_step(session, values["id"])
+    assert step is not None
+    return step
+
+
+def move_step(session: Session, step: PlanStep, target: Status, **values: Any) -> PlanStep:
+    """Take ``step`` from the status it was read with to ``target``, together with other columns.
+
+    :raises StaleState: when the row meanwhile has another status.
+    """
+    c = tables.plan_step.c
+    statement = (
+        update(tables.plan_step)
+        .where(c.id == step.id, c.status == step.status)
+        .values(status=target, updated_at=utcnow(), **values)
+        .execution_options(synchronize_session=False)
+    )
+    if session.execute(statement).rowcount != 1:
+        raise StaleState(step.id)
+    moved = get_step(session, step.id)
+    assert moved is not None
+    return moved
+
+
+def note_step(session: Session, step_id: str, **values: Any) -> None:
+    """Write columns of a step that are no state: times, names, numbers of tries."""
+    session.execute(update(tables.plan_step).where(tables.plan_step.c.id == step_id).values(**values))
+
+
+def delete_step(session: Session, step: PlanStep) -> None:
+    """Remove ``step`` if it still has the status it was read with.
+
+    :raises StaleState: when it has not.
+    """
+    c = tables.plan_step.c
+    if session.execute(delete(tables.plan_step).where(c.id == step.id, c.status == step.status)).rowcount != 1:
+        raise StaleState(step.id)
+
+
+# Decisions, runs, organizations, tokens, leases
+
+
+def insert_decision(session: Session, **values: Any) -> None:
+    """Add to the record of who decided what."""
+    session.execute(insert(tables.decision).values(created_at=utcnow(), **values))
+
+
+def list_decisions(session: Session, group_id: str) -> list[dict[str, Any]]:
+    """The decisions on a plan group, oldest first."""
+    c = tables.decision.c
+    query = select(*tables.decision.c).where(c.group_id == group_id).order_by(c.created_at, c.id)
+    return [dict(row._mapping) for row in session.execute(query)]
+
+
+def was_deleted(session: Session, project_id: str, commit_sha: str) -> bool:
+    """Whether somebody deleted a plan for this commit, which leaves no other trace than the record of decisions."""
+    c = tables.decision.c
+    condition = exists().where(c.project_id == project_id, c.commit_sha == commit_sha, c.decision == "deleted")
+    return bool(session.execute(select(condition)).scalar())
+
+
+def insert_row(session: Session, table: Table, **values: Any) -> None:
+    """Add a row to a table that has no rules of its own."""
+    session.execute(insert(table).values(**values))
+
+
+def undispatched_runs(session: Session) -> list[dict[str, Any]]:
+    """Requested project runs that Airflow does not have yet, oldest first."""
+    query = select(*tables.project_run.c).where(tables.project_run.c.dispatched_at.is_(None))
+    return [dict(row._mapping) for row in session.execute(query.order_by(tables.project_run.c.created_at))]
+
+
+def mark_run_dispatched(session: Session, run_id: str) -> None:
+    """Note that Airflow has the run."""
+    session.execute(update(tables.project_run).where(tables.project_run.c.id == run_id).values(dispatched_at=utcnow()))
+
+
+def get_organization(session: Session, *, identifier: str | None = None, name: str | None = None) -> dict[str, Any] | None:
+    """An organization by id or by name."""
+    c = tables.organization.c
+    row = session.execute(select(*c).where(c.id == identifier if identifier is not None else c.name == name)).first()
+    return dict(row._mapping) if row else None
+
+
+def list_organizations(session: Session) -> list[dict[str, Any]]:
+    """All organizations, oldest first."""
+    c = tables.organization.c
+    return [dict(row._mapping) for row in session.execute(select(*c).order_by(c.created_at, c.id))]
+
+
+def get_token(session: Session, *, token_hash: str | None = None, identifier: str | None = None) -> dict[str, Any] | None:
+    """A token row by the hash of its secret, or by id."""
+    c = tables.api_token.c
+    condition = c.token_hash == token_hash if token_hash is not None else c.id == identifier
+    row = session.execute(select(*c).where(condition)).first()
+    return dict(row._mapping) if row else None
+
+
+def list_tokens(session: Session, organization_id: str) -> list[dict[str, Any]]:
+    """The tokens of an organization, oldest first."""
+    c = tables.api_token.c
+    query = select(*c).where(c.organization_id == organization_id).order_by(c.created_at, c.id)
+    return [dict(row._mapping) for row in session.execute(query)]
+
+
+def update_token(session: Session, token_id: str, **values: Any) -> None:
+    """Change columns of a token."""
+    session.execute(update(tables.api_token).where(tables.api_token.c.id == token_id).values(**values))
+
+
+def take_lease(session: Session, name: str, holder: str, now: datetime, until: datetime) -> bool:
+    """Take or extend a lease; true when ``holder`` has it until ``until``.
+
+    One conditional statement decides, so two processes can ask at the same time. The first row of all may be inserted
+    twice; the loser's transaction fails on the primary key and it asks again on its next turn.
+    """
+    c = tables.lease.c
+    statement = update(tables.lease).where(c.name == name, or_(c.holder == holder, c.expires_at < now))
+    if session.execute(statement.values(holder=holder, expires_at=until)).rowcount == 1:
+        return True
+    if session.execute(select(exists().where(c.name == name))).scalar():
+        return False
+    session.execute(insert(tables.lease).values(name=name, holder=holder, expires_at=until))
+    return True
+
+
+def touch_lock(session: Session, name: str) -> None:
+    """Hold the row ``name`` until the transaction ends; whoever else touches it waits.
+
+    A write rather than ``SELECT … FOR UPDATE``, because SQLite locks on writes only.
+    """
+    now = utcnow()
+    if session.execute(update(tables.lease).where(tables.lease.c.name == name).values(expires_at=now)).rowcount == 0:
+        session.execute(insert(tables.lease).values(name=name, holder="lock", expires_at=now))
+
+
+def drop_lease(session: Session, name: str, holder: str) -> None:
+    """Give a lease back, so that another process need not wait for it to run out."""
+    session.execute(delete(tables.lease).where(tables.lease.c.name == name, tables.lease.c.holder == holder))

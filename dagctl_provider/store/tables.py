@@ -1,0 +1,180 @@
+"""The tables, as SQLAlchemy Core, on a metadata of their own so that they never mix with Airflow's.
+
+Core tables rather than mapped classes: the same text runs on SQLAlchemy 1.4 (Airflow 3.1) and 2.x, and a state change is
+always one visible statement.
+"""
+
+from __future__ import annotations
+
+from airflow.utils.sqlalchemy import UtcDateTime
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "idx_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id(name: str = "id", **options: object) -> Column:
+    return Column(name, String(64), nullable=bool(options.pop("nullable", False)), **options)  # type: ignore[arg-type]
+
+
+organization = Table(
+    "dagctl_organization",
+    metadata,
+    _id(primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("name"),
+)
+
+api_token = Table(
+    "dagctl_api_token",
+    metadata,
+    _id(primary_key=True),
+    Column("organization_id", String(64), ForeignKey("dagctl_organization.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", String(255), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("prefix", String(16), nullable=False),
+    Column("token_hash", String(64), nullable=False),
+    Column("created_by", String(255), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    Column("last_used_at", UtcDateTime),
+    UniqueConstraint("token_hash"),
+)
+
+project = Table(
+    "dagctl_project",
+    metadata,
+    _id(primary_key=True),
+    Column("organization_id", String(64), ForeignKey("dagctl_organization.id"), nullable=False),
+    Column("name", String(63), nullable=False),
+    # Names that differ only in case would make the same slug in job names; uniqueness is on the folded form.
+    Column("name_key", String(63), nullable=False),
+    Column("project_type", String(16), nullable=False),
+    Column("repository_url", String(1024), nullable=False),
+    Column("branch", String(255), nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("dag_id", String(200), nullable=False, unique=True),
+    Column("dags_revision", Integer, nullable=False),
+    Column("deployed", Boolean, nullable=False),
+    Column("deployed_at", UtcDateTime),
+    Column("gateways", JSON),
+    Column("default_gateway", String(255)),
+    Column("state_connection_id", String(250)),
+    Column("current_commit_sha", String(64)),
+    Column("current_tool_version", String(32)),
+    Column("latest_commit_sha", String(64)),
+    Column("latest_commit_message", Text),
+    Column("commits_behind", Integer),
+    Column("last_synced_at", UtcDateTime),
+    Column("sync_error", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    UniqueConstraint("organization_id", "name_key"),
+)
+
+plan_step = Table(
+    "dagctl_plan_step",
+    metadata,
+    _id(primary_key=True),
+    Column("group_id", String(64), nullable=False, index=True),
+    Column("plan_type", String(16), nullable=False),
+    Column("organization_id", String(64), nullable=False),
+    Column("project_id", String(64), ForeignKey("dagctl_project.id", ondelete="CASCADE"), nullable=False),
+    # What makes "one plan per commit" and "one execution per project" hold on every database, whatever the isolation:
+    # explain: project and commit while the group stands for the commit; execute: the project while it is running.
+    Column("active_key", String(160), unique=True),
+    Column("from_commit_sha", String(64)),
+    Column("to_commit_sha", String(64), nullable=False),
+    Column("commit_message", Text),
+    Column("commit_author", String(255)),
+    Column("committed_at", UtcDateTime),
+    Column("commits_behind", Integer),
+    Column("status", String(16), nullable=False),
+    Column("job_name", String(80)),
+    Column("pod_name", String(80)),
+    Column("triggered_by", String(255)),
+    Column("settings", JSON, nullable=False),
+    Column("plan_output", JSON),
+    Column("digest", String(80)),
+    Column("tool_plan_id", String(80)),
+    Column("error_code", String(64)),
+    Column("error_message", Text),
+    Column("error_hint", Text),
+    Column("retry_of", String(64)),
+    Column("attempt", Integer, nullable=False),
+    Column("try_number", Integer, nullable=False),
+    Column("dag_id", String(250), nullable=False),
+    Column("run_id", String(250), nullable=False),
+    Column("dispatched_at", UtcDateTime),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("answer_seen_at", UtcDateTime),
+    Column("decided_at", UtcDateTime),
+    Column("decided_by", String(255)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index("idx_dagctl_plan_step_project", "project_id", "created_at", "id"),
+    Index("idx_dagctl_plan_step_project_status", "project_id", "status"),
+    Index("idx_dagctl_plan_step_status", "status"),
+)
+
+decision = Table(
+    "dagctl_decision",
+    metadata,
+    _id(primary_key=True),
+    Column("group_id", String(64), nullable=False, index=True),
+    Column("step_id", String(64), nullable=False),
+    # No foreign keys here: the record of who decided outlives what was decided.
+    Column("project_id", String(64), nullable=False, index=True),
+    Column("commit_sha", String(64), nullable=False),
+    Column("decision", String(16), nullable=False),
+    Column("digest", String(80)),
+    Column("actor_kind", String(16), nullable=False),
+    Column("actor_id", String(255), nullable=False),
+    Column("actor_name", String(255), nullable=False),
+    Column("door", String(32), nullable=False),
+    Column("comment", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+project_run = Table(
+    "dagctl_project_run",
+    metadata,
+    _id(primary_key=True),
+    Column("project_id", String(64), ForeignKey("dagctl_project.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("job_name", String(80), nullable=False),
+    Column("dag_id", String(250), nullable=False),
+    Column("run_id", String(250), nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("triggered_by", String(255), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("dispatched_at", UtcDateTime),
+)
+
+lease = Table(
+    "dagctl_lease",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(128), nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+)

@@ -1,0 +1,10 @@
+"""What differs between Airflow minors, as constants; everything that depends on a version reads them from here."""
+
+from __future__ import annotations
+
+from airflow import __version__
+
+_MINOR = tuple(int(part) for part in __version__.split(".")[:2])
+
+AIRFLOW_V_3_3_PLUS = _MINOR >= (3, 3)
+"""Approvals wait in ``awaiting_input`` and are resumed directly; before, a trigger polls for the answer."""
