@@ -1,0 +1,198 @@
+"""The OpenAPI 3.1 document, made from the table of operations and the models that validate requests."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from dagctl_provider import __version__
+from dagctl_provider.api import problems, schemas
+from dagctl_provider.api.routes import DOCUMENT_PATH, OPERATIONS, PREFIX, Operation
+from dagctl_provider.domain.errors import ERRORS
+
+_REFERENCE = "#/components/schemas/{model}"
+_PATH_PARAMETERS = {"id": "Project ID", "planId": "Plan ID", "planGroupId": "The plan_id that explain and execute steps share"}
+_SECURITY = [{"token": [], "organization": []}, {"airflowToken": []}, {"airflowSession": []}]
+_SECURITY_SCHEMES = {
+    "token": {"type": "http", "scheme": "bearer", "description": "API token, dctl_…"},
+    "organization": {"type": "apiKey", "in": "header", "name": "X-Organization-ID", "description": "Organization of the token"},
+    "airflowToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "Airflow's own API token"},
+    "airflowSession": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "_token",
+        "description": "Session of Airflow's UI. Writes must come from Airflow's origin or carry X-Dagctl-Request.",
+    },
+}
+
+
+@lru_cache(maxsize=8)
+def document_json(server: str) -> str:
+    """The document as text, built once per server address.
+
+    :param server: Path below which the API was asked: empty, or Airflow's own prefix.
+    """
+    return json.dumps(document(server))
+
+
+def document(server: str = "") -> dict[str, Any]:
+    """The whole document."""
+    paths: dict[str, Any] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(PREFIX + operation.path, {})[operation.method.lower()] = _operation(operation)
+    paths[DOCUMENT_PATH] = {"get": _document_operation()}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "dagctl for Airflow",
+            "version": __version__,
+            "summary": "Review, approve and apply SQLMesh and dbt commits.",
+            "description": "Keys whose value is not known are absent, never null. Times are RFC 3339 in UTC.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": server or "/"}],
+        "security": _SECURITY,
+        "tags": [
+            {"name": "Projects", "description": "Repositories and how they are deployed"},
+            {"name": "Plans", "description": "What a commit changes, who approved it, how it went"},
+            {"name": "Document", "description": "This document"},
+        ],
+        "paths": paths,
+        "components": {"schemas": _schemas(), "securitySchemes": _SECURITY_SCHEMES},
+    }
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    described = {
+        "operationId": operation.id,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "description": f"{operation.description} Needs the permission `{operation.permission}`.".strip(),
+        "parameters": [*_path_parameters(operation), *_query_parameters(operation)],
+        "responses": {**_answers(operation), **_errors(operation.all_errors)},
+    }
+    if operation.body is not None:
+        described["requestBody"] = _body(operation, operation.body)
+    return described
+
+
+def _document_operation() -> dict[str, Any]:
+    return {
+        "operationId": "get_document",
+        "tags": ["Document"],
+        "summary": "This document",
+        "description": "Public: it holds no data.",
+        "security": [],
+        "responses": {
+            "200": {"description": "OpenAPI 3.1", "content": {"application/json": {"schema": {"type": "object"}}}},
+        },
+    }
+
+
+def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "description": _PATH_PARAMETERS[name], "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", operation.path)
+    ]
+
+
+def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
+    schema = _without_null(_plain(operation.query.model_json_schema()))
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": rules.get("description", ""),
+            "schema": {key: value for key, value in rules.items() if key not in ("description", "title")},
+        }
+        for name, rules in schema.get("properties", {}).items()
+    ]
+
+
+def _body(operation: Operation, model: type[schemas.Request]) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}
+    if operation.body_examples:
+        content["examples"] = {name: {"value": value} for name, value in operation.body_examples.items()}
+    required = any(field.is_required() for field in model.model_fields.values())
+    return {"required": required, "content": {"application/json": content}}
+
+
+def _answers(operation: Operation) -> dict[str, Any]:
+    described = {}
+    for status, outcomes in operation.answers.items():
+        references = [{"$ref": _REFERENCE.format(model=outcome.model.__name__)} for outcome in outcomes]
+        described[str(status)] = {
+            "description": "; or: ".join(outcome.summary for outcome in outcomes),
+            "content": {
+                "application/json": {
+                    "schema": references[0] if len(references) == 1 else {"oneOf": references},
+                    "examples": {outcome.summary: {"value": outcome.example} for outcome in outcomes},
+                }
+            },
+        }
+    return described
+
+
+def _errors(codes: tuple[str, ...]) -> dict[str, Any]:
+    reference = {"$ref": _REFERENCE.format(model="Problem")}
+    return {
+        str(status): {
+            "description": "; ".join(f"`{code}`: {ERRORS[code].title}" for code in same_status),
+            "content": {problems.MEDIA_TYPE: {"schema": _narrowed(reference, same_status)}},
+        }
+        for status, same_status in problems.codes_by_status(codes).items()
+    }
+
+
+def _narrowed(reference: dict[str, str], codes: list[str]) -> dict[str, Any]:
+    return {"allOf": [reference, {"type": "object", "properties": {"code": {"enum": codes}}}]}
+
+
+def _schemas() -> dict[str, Any]:
+    answers = {outcome.model for operation in OPERATIONS for outcomes in operation.answers.values() for outcome in outcomes}
+    bodies = {operation.body for operation in OPERATIONS if operation.body}
+    by_name = {"key": lambda model: model.__name__}
+    wanted = [(model, "validation") for model in sorted(bodies, **by_name)]  # type: ignore[call-overload]
+    wanted += [(model, "serialization") for model in sorted({*answers, schemas.Problem}, **by_name)]  # type: ignore[call-overload]
+    _, definitions = models_json_schema(wanted, ref_template=_REFERENCE)
+    body_names = {model.__name__ for model in bodies}
+    return {
+        name: _plain(schema) if name in body_names else _open(_without_null(_plain(schema)))
+        for name, schema in definitions["$defs"].items()
+    }
+
+
+def _plain(schema: Any) -> Any:
+    """``schema`` without pydantic's titles and without ``null`` as a default, which only stands for "not sent"."""
+    if isinstance(schema, dict):
+        return {
+            key: {name: _plain(rules) for name, rules in value.items()} if key == "properties" else _plain(value)
+            for key, value in schema.items()
+            if key != "title" and not (key == "default" and value is None)
+        }
+    if isinstance(schema, list):
+        return [_plain(item) for item in schema]
+    return schema
+
+
+def _without_null(schema: Any) -> Any:
+    """``schema`` without ``null`` among its alternatives: answers never hold one."""
+    if isinstance(schema, list):
+        return [_without_null(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    rest = {key: _without_null(value) for key, value in schema.items() if key != "anyOf"}
+    alternatives = [_without_null(item) for item in schema.get("anyOf", []) if item != {"type": "null"}]
+    if len(alternatives) == 1:
+        return {**alternatives[0], **rest}
+    return {**rest, "anyOf": alternatives} if alternatives else rest
+
+
+def _open(schema: dict[str, Any]) -> dict[str, Any]:
+    """Answers may gain keys; clients must not refuse them."""
+    return {key: value for key, value in schema.items() if key != "additionalProperties"}

@@ -1,0 +1,126 @@
+"""Errors as RFC 9457 problem documents, for everything that can go wrong below ``/api/v1``.
+
+Clients get a stable ``code``; what the cause was inside goes to the log only, under an id that the answer names.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from flask import Response, request
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+
+from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.ids import short_sha
+from dagctl_provider.domain.repository import InvalidRepository
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+_RESERVED = frozenset(("type", "title", "status", "detail", "instance", "code", "message", "hint"))
+_COMMITS = frozenset(("expected_commit", "current_commit"))
+
+
+def problem(error: DagctlError, instance: str) -> dict[str, Any]:
+    """The problem document of an error.
+
+    :param instance: Path of the request that met it.
+    """
+    extra = {
+        name: short_sha(value) if name in _COMMITS and isinstance(value, str) else value
+        for name, value in error.extra.items()
+        if value is not None and name not in _RESERVED
+    }
+    return {
+        "type": f"urn:dagctl:problem:{error.code}",
+        "title": error.kind.title,
+        "status": error.kind.status,
+        "detail": error.detail,
+        "instance": instance,
+        "code": error.code,
+        "message": error.detail,
+        "hint": error.kind.hint,
+        **extra,
+    }
+
+
+def respond(error: DagctlError, headers: Mapping[str, str] | None = None) -> Response:
+    """The HTTP answer for an error."""
+    document = problem(error, quote(request.script_root + request.path))
+    response = Response(json.dumps(document, default=str), status=error.kind.status, content_type=MEDIA_TYPE)
+    if error.kind.status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="dagctl"'
+    response.headers.update(headers or {})
+    return response
+
+
+def invalid_fields(messages: Mapping[str, str]) -> DagctlError:
+    """``invalid_request`` that names each field and what is wrong with it."""
+    return DagctlError(
+        "invalid_request",
+        f"Not accepted: {', '.join(name[:64] or 'the body' for name in list(messages)[:10])}.",
+        errors=[{"field": name, "message": message} for name, message in messages.items()],
+    )
+
+
+def from_validation(error: ValidationError, place: str = "") -> DagctlError:
+    """``invalid_request`` from what pydantic found.
+
+    :param place: Put before each field name, for query parameters.
+    """
+    messages: dict[str, str] = {}
+    for finding in error.errors(include_url=False, include_context=False, include_input=False):
+        name = place + ".".join(str(part) for part in finding["loc"] if not str(part).startswith("function-"))
+        message = "unknown field" if finding["type"] == "extra_forbidden" else finding["msg"].removeprefix("Value error, ")
+        messages.setdefault(name, message)
+    return invalid_fields(messages)
+
+
+def from_exception(error: Exception) -> tuple[DagctlError, dict[str, str]]:
+    """The product's error for anything raised while a request was served, and headers that belong to it."""
+    if isinstance(error, DagctlError):
+        return error, {}
+    if isinstance(error, InvalidRepository):
+        errors = [{"field": error.field, "message": str(error)}]
+        return DagctlError("invalid_repository", str(error), reason=error.code, errors=errors), {}
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        detail = f"{request.method[:16]} is not possible here; possible: {allowed}."
+        return DagctlError("method_not_allowed", detail), {"Allow": allowed}
+    if isinstance(error, RequestEntityTooLarge):
+        return DagctlError("payload_too_large", "The request body is larger than 1 MiB."), {}
+    if isinstance(error, HTTPException):
+        return _from_http(error), {}
+    return _unforeseen(error), {}
+
+
+def _from_http(error: HTTPException) -> DagctlError:
+    """Routing found nothing, or the request could not be read."""
+    if error.code is not None and 400 <= error.code < 500 and error.code != 404:
+        return DagctlError("invalid_json", "The request could not be read.")
+    return DagctlError("not_found", f"{request.path[:200]!r} is no path of this API.")
+
+
+def _unforeseen(error: Exception) -> DagctlError:
+    error_id = secrets.token_hex(8)
+    log.error("Request %s %s failed, error id %s", request.method, request.path, error_id, exc_info=error)
+    return DagctlError("internal_error", f"The request failed; the server's log has it as {error_id}.", error_id=error_id)
+
+
+def codes_by_status(codes: Iterable[str]) -> dict[int, list[str]]:
+    """Error codes grouped by their HTTP status, in ascending order."""
+    from dagctl_provider.domain.errors import ERRORS
+
+    grouped: dict[int, list[str]] = {}
+    for code in codes:
+        grouped.setdefault(ERRORS[code].status, []).append(code)
+    return dict(sorted(grouped.items()))

@@ -1,0 +1,159 @@
+"""Project requests and answers, generated from the table of project fields.
+
+A row added to :data:`~dagctl_provider.domain.projects.FIELDS` is accepted, checked, stored, answered and documented without
+a line here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, create_model
+
+from dagctl_provider.api.schemas import Answer, Count, Request, ShortSha, Text, Timestamp
+from dagctl_provider.domain.projects import FIELDS, Project
+from dagctl_provider.domain.projects import Field as ProjectField
+
+RUNS_HISTORY_LIMIT = 3
+"""Finished runs kept of each outcome, as the document shows."""
+
+_JSON_TYPES = {"string": Text, "boolean": StrictBool, "integer": StrictInt}
+_ANSWER_TYPES = {"string": str, "boolean": bool, "integer": int}
+
+
+def _matching(pattern: str) -> BeforeValidator:
+    compiled = re.compile(pattern)
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and not compiled.fullmatch(value):
+            raise ValueError(f"must match {pattern}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _checked(field: ProjectField) -> AfterValidator:
+    def check(value: Any) -> Any:
+        if field.check is not None:
+            field.check(value)
+        return value
+
+    return AfterValidator(check)
+
+
+def _rules(name: str, field: ProjectField) -> dict[str, Any]:
+    rules: dict[str, Any] = {"description": field.description}
+    if field.json_type == "string" and field.choices is None:
+        rules["min_length"] = 1 if field.required or field.pattern or name == "branch" else None
+        rules["max_length"] = field.max_length
+        if field.pattern:
+            rules["json_schema_extra"] = {"pattern": field.pattern}
+    if field.json_type == "integer":
+        rules |= {"ge": field.minimum, "le": field.maximum}
+    if field.example is not None:
+        rules["examples"] = [field.example]
+    return {rule: value for rule, value in rules.items() if value is not None}
+
+
+def _request_type(name: str, field: ProjectField) -> Any:
+    """The annotation of one row: JSON type, closed list, limits, pattern, own check."""
+    if field.choices is not None:
+        return Annotated[Literal[field.choices], Field(**_rules(name, field))]
+    annotation = Annotated[_JSON_TYPES[field.json_type], Field(**_rules(name, field)), _checked(field)]
+    return Annotated[annotation, _matching(field.pattern)] if field.pattern else annotation
+
+
+def _create_fields() -> Iterator[tuple[str, Any]]:
+    for name, field in FIELDS.items():
+        if field.on_create:
+            yield name, (_request_type(name, field), ... if field.required else Field(default=field.default))
+
+
+def _update_fields() -> Iterator[tuple[str, Any]]:
+    for name, field in FIELDS.items():
+        if field.on_update:
+            annotation = _request_type(name, field)
+            yield name, (annotation | None if field.nullable else annotation, Field(default=None))
+
+
+def _answer_fields() -> Iterator[tuple[str, Any]]:
+    yield "id", (str, ...)
+    yield "organization_id", (str, ...)
+    for name, field in FIELDS.items():
+        kind = Literal[field.choices] if field.choices else _ANSWER_TYPES[field.json_type]
+        required = name in ("name", "project_type", "repository_url", "branch")
+        yield name, (kind, ...) if required else (kind | None, Field(None, description=field.description))
+
+
+CreateProject = create_model("CreateProject", __base__=Request, **dict(_create_fields()))
+CreateProject.__doc__ = "A new project."
+UpdateProject = create_model("UpdateProject", __base__=Request, **dict(_update_fields()))
+UpdateProject.__doc__ = "What to change; fields left out stay as they are."
+_Settings = create_model("_Settings", __base__=Answer, **dict(_answer_fields()))
+
+
+class ProjectAnswer(_Settings):  # type: ignore[misc, valid-type]
+    """A project."""
+
+    deployed: bool
+    commits_behind: Count | None = None
+    current_commit_sha: ShortSha | None = Field(None, description="Deployed commit")
+    latest_commit_sha: ShortSha | None = Field(None, description="Newest commit of the branch")
+    latest_commit_message: str | None = None
+    successful_runs_history_limit: Count
+    failed_runs_history_limit: Count
+    created_at: Timestamp
+    updated_at: Timestamp
+    gateways: list[str] | None = Field(None, description="Gateways found in the project's configuration")
+    default_gateway: str | None = None
+    dag_id: str | None = Field(None, description="Airflow Dag of the plans")
+    run_dag_id: str | None = Field(None, description="Airflow Dag of the runs")
+    last_synced_at: Timestamp | None = None
+    sync_error: str | None = None
+    deployed_at: Timestamp | None = None
+
+
+class ProjectList(Answer):
+    """All projects of an organization."""
+
+    projects: list[ProjectAnswer]
+    total: Count
+
+
+class ProjectMessage(Answer):
+    """What was done to a project."""
+
+    message: str
+    project_id: str
+    deployed: bool
+
+
+def foreign_fields(names: Iterable[str], project_type: str) -> dict[str, str]:
+    """Fields of a create request that only projects of the other type have, with what to say about them."""
+    return {
+        name: f"only for {FIELDS[name].project_type} projects"
+        for name in names
+        if FIELDS[name].project_type not in (None, project_type)
+    }
+
+
+def project(record: Project) -> ProjectAnswer:
+    """A project for the API."""
+    settings = {name: record.settings.get(name, field.default) for name, field in FIELDS.items()}
+    own = {name: None for name, field in FIELDS.items() if field.project_type not in (None, record.project_type)}
+    same_name = set(ProjectAnswer.model_fields) - set(settings) - {"successful_runs_history_limit", "failed_runs_history_limit"}
+    return ProjectAnswer(
+        **{
+            **settings,
+            **own,
+            **{name: getattr(record, name) for name in same_name},
+            "name": record.name,
+            "project_type": record.project_type,
+            "repository_url": record.repository_url,
+            "branch": record.branch,
+        },
+        successful_runs_history_limit=record.extra.get("successful_runs_history_limit", RUNS_HISTORY_LIMIT),
+        failed_runs_history_limit=record.extra.get("failed_runs_history_limit", RUNS_HISTORY_LIMIT),
+    )

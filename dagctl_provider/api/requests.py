@@ -1,0 +1,120 @@
+"""Reading a request without trusting it: size, media type, JSON, query parameters, ids.
+
+Whatever arrives, the outcome is a validated model or an error that names what is wrong; nothing raw reaches a service.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from flask import request
+from pydantic import BaseModel, ValidationError
+from werkzeug.wsgi import get_input_stream
+
+from dagctl_provider.api.problems import from_validation, invalid_fields
+from dagctl_provider.domain.errors import DagctlError, not_found
+
+MAX_BODY_BYTES = 1024 * 1024
+_CHUNK = 64 * 1024
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NOUNS = {"id": "Project", "planId": "Plan", "planGroupId": "Plan group"}
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def check_ids(ids: Mapping[str, str]) -> None:
+    """Refuse ids that cannot exist before they reach a database.
+
+    :raises DagctlError: ``not_found``.
+    """
+    for name, value in ids.items():
+        if not is_identifier(value):
+            raise not_found(_NOUNS[name], value)
+
+
+def is_identifier(text: str) -> bool:
+    """Whether ``text`` has the shape of an id of ours."""
+    return _IDENTIFIER.fullmatch(text) is not None
+
+
+def read_query(model: type[Model]) -> Model:
+    """The query parameters.
+
+    :raises DagctlError: ``invalid_request`` for unknown, repeated or wrong ones.
+    """
+    values = {name: given[0] for name, given in request.args.lists()}
+    repeated = {f"query.{name}": "given more than once" for name, given in request.args.lists() if len(given) > 1}
+    if repeated:
+        raise invalid_fields(repeated)
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise from_validation(error, place="query.") from None
+
+
+def read_body(model: type[Model]) -> Model:
+    """The request body; an absent one counts as an empty object.
+
+    :raises DagctlError: ``payload_too_large``, ``unsupported_media_type``, ``invalid_json`` or ``invalid_request``.
+    """
+    data = _read_bytes()
+    values = _parse(data) if data else {}
+    if not isinstance(values, dict):
+        raise invalid_fields({"": "must be a JSON object"})
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise from_validation(error) from None
+
+
+def _read_bytes() -> bytes:
+    """At most :data:`MAX_BODY_BYTES`, whether the length was announced or comes in chunks."""
+    if request.content_length is not None and request.content_length > MAX_BODY_BYTES:
+        raise _too_large()
+    if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
+        # Both ASGI-to-WSGI bridges end the stream with the body, but do not say so.
+        request.environ["wsgi.input_terminated"] = True
+    stream = get_input_stream(request.environ)
+    data = bytearray()
+    while chunk := stream.read(_CHUNK):
+        data += chunk
+        if len(data) > MAX_BODY_BYTES:
+            raise _too_large()
+    return bytes(data)
+
+
+def _too_large() -> DagctlError:
+    return DagctlError("payload_too_large", "The request body is larger than 1 MiB.")
+
+
+def _parse(data: bytes) -> Any:
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    encoding = request.headers.get("Content-Encoding", "identity").lower()
+    if request.mimetype != "application/json" or charset != "utf-8" or encoding != "identity":
+        raise DagctlError("unsupported_media_type", "The body must be application/json in UTF-8, not compressed.")
+    try:
+        return json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        where = f" at line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else _reason(error)
+        raise DagctlError("invalid_json", f"The body is not valid JSON: {reason}{where}.") from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("a key is given twice in one object")
+    return values
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,53 @@
+"""How Airflow finds the product.
+
+Airflow imports this module in every one of its processes, but only the API server asks for views and apps. So those stand
+behind :class:`OnFirstUse`: the attribute is computed when it is read, and a scheduler, a Dag processor or a worker that never
+reads it imports neither Flask nor FastAPI nor any service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from airflow.plugins_manager import AirflowPlugin
+
+
+class OnFirstUse:
+    """A list as a class attribute that is made when somebody looks.
+
+    It answers on the class and on instances alike: Airflow instantiates plugins that come from entry points and folders, and
+    uses the class itself for those that come from provider information.
+
+    :param make: Makes the list. Called once; everybody gets the same list, because Airflow edits some in place.
+    """
+
+    def __init__(self, make: Callable[[], list[Any]]) -> None:
+        self._make = make
+        self._made: list[Any] | None = None
+
+    def __get__(self, instance: object, owner: type) -> list[Any]:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+
+def _resources() -> list[Any]:
+    from dagctl_provider.api.views import RESOURCES
+
+    return [{"view": resource()} for resource in RESOURCES]
+
+
+def _apps() -> list[Any]:
+    from dagctl_provider.api.mount import ApiV1
+    from dagctl_provider.api.routes import PREFIX
+
+    return [{"app": ApiV1(), "url_prefix": PREFIX, "name": "dagctl"}]
+
+
+class DagctlPlugin(AirflowPlugin):
+    """The plugin: the REST API, and the controller in the lifespan of its app."""
+
+    name = "dagctl"
+    appbuilder_views: list[Any] = OnFirstUse(_resources)  # type: ignore[assignment]
+    fastapi_apps: list[Any] = OnFirstUse(_apps)  # type: ignore[assignment]

@@ -1,0 +1,112 @@
+"""The REST door with faked services: a real Flask app, the real resources, no Airflow process and no database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.permissions import Actor, permissions_of
+
+from . import records
+
+TOKEN = "dctl_owner"
+ORGANIZATION = "org-xxxxxxxx"
+HEADERS = {"Authorization": f"Bearer {TOKEN}", "X-Organization-ID": ORGANIZATION}
+
+
+class FakeServices:
+    """Stands in for a module of services: answers what a test puts there, and notes how it was called."""
+
+    def __init__(self, **answers: Any) -> None:
+        self._answers = answers
+        self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+
+    def answer(self, **answers: Any) -> None:
+        """Have functions answer with a value, or raise an exception."""
+        self._answers.update(answers)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.calls.append((name, args, kwargs))
+            answer = self._answers[name]
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+
+class FakeTokens:
+    """Tokens by name of their role."""
+
+    def authenticate(self, secret: str, organization_id: str) -> Actor:
+        role = secret.removeprefix("dctl_")
+        if role not in ("owner", "admin", "developer", "reader") or organization_id != ORGANIZATION:
+            raise DagctlError("unauthenticated", "The token is not valid for this organization.")
+        return Actor("token", f"tok_{role}", role, organization_id, permissions_of(role))
+
+
+class FakeOrganizations:
+    """One organization."""
+
+    def default_organization_id(self) -> str:
+        return ORGANIZATION
+
+    def organization_exists(self, identifier: str) -> bool:
+        return identifier == ORGANIZATION
+
+
+class Services:
+    """All fakes of one test."""
+
+    def __init__(self) -> None:
+        self.plans = FakeServices(**records.PLAN_ANSWERS)
+        self.projects = FakeServices(**records.PROJECT_ANSWERS)
+
+
+@pytest.fixture
+def services(monkeypatch: pytest.MonkeyPatch) -> Services:
+    """Faked services behind the handlers."""
+    from dagctl_provider.api import authentication, handlers
+
+    fakes = Services()
+    monkeypatch.setattr(handlers, "plans", fakes.plans)
+    monkeypatch.setattr(handlers, "projects", fakes.projects)
+    monkeypatch.setattr(authentication, "tokens", FakeTokens())
+    monkeypatch.setattr(authentication, "organizations", FakeOrganizations())
+    return fakes
+
+
+@pytest.fixture(scope="session")
+def flask_app() -> Flask:
+    """A Flask app with the product's resources."""
+    from dagctl_provider.api.views import RESOURCES
+
+    app = Flask(__name__)
+    with app.app_context():
+        for resource in RESOURCES:
+            app.register_blueprint(resource().create_blueprint(None))
+    return app
+
+
+@pytest.fixture
+def client(flask_app: Flask, services: Services) -> Iterator[FlaskClient]:
+    """A client without credentials."""
+    with flask_app.test_client() as client:
+        yield client
+
+
+@pytest.fixture
+def ask(client: FlaskClient) -> Callable[..., Any]:
+    """Ask as the owner of the organization: ``ask("GET", "/projects")``."""
+
+    def send(method: str, path: str, **kwargs: Any) -> Any:
+        headers = {**HEADERS, **kwargs.pop("headers", {})}
+        return client.open(f"/api/v1{path}", method=method, headers=headers, **kwargs)
+
+    return send

@@ -1,0 +1,139 @@
+"""Domain records that mean the same as the examples of the API documents."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+from dagctl_provider.domain.plans import PlanStep
+from dagctl_provider.domain.projects import Project
+from dagctl_provider.services.views import (
+    Page,
+    PlanApproved,
+    PlanAutoDiscarded,
+    PlanCreated,
+    PlanGroup,
+    RunStarted,
+    StepLogs,
+    SyncStatus,
+)
+
+
+def utc(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=timezone.utc)  # type: ignore[misc, arg-type]
+
+
+FROM_SHA = "a1b2c3d" + "0" * 33
+TO_SHA = "f6e5d4c" + "0" * 33
+NEW_SHA = "9e8f7a6" + "0" * 33
+
+EXPLAIN = PlanStep(
+    id="plan_abc123",
+    group_id="plangroup_xyz",
+    plan_type="explain",
+    organization_id="org-xxxxxxxx",
+    project_id="proj_xyz",
+    from_commit_sha=FROM_SHA,
+    to_commit_sha=TO_SHA,
+    commit_message="Add orders model",
+    commits_behind=1,
+    status="pending",
+    job_name="analytics-plan-explain-20260428-100000",
+    dag_id="dagctl__analytics",
+    run_id="plangroup_xyz",
+    settings={},
+    triggered_by="manual",
+    created_at=utc(2026, 4, 28, 10, 0, 0),
+    updated_at=utc(2026, 4, 28, 10, 2, 30, 999999),
+    plan_output={
+        "environment": "prod",
+        "is_new_environment": False,
+        "modelsAdded": 1,
+        "modelsModified": 2,
+        "modelsRemoved": 0,
+        "directly_modified": ["orders.stg_orders"],
+        "indirectly_modified": ["orders.fct_orders"],
+        "modelsNeedingBackfill": 1,
+        "explain_completed": True,
+        "notKnown": None,
+    },
+)
+EXECUTE = replace(
+    EXPLAIN,
+    id="plan_def456",
+    plan_type="execute",
+    status="completed",
+    plan_output=None,
+    job_name="analytics-plan-execute-20260428-100500",
+    pod_name="analytics-plan-execute-20260428-100500-xk9vz",
+)
+PROJECT = Project(
+    id="proj_abc123",
+    organization_id="org-xxxxxxxx",
+    name="analytics",
+    project_type="sqlmesh",
+    repository_url="git@github.com:acme/analytics.git",
+    branch="main",
+    settings={
+        "description": "Core analytics models",
+        "git_auth_method": "ssh",
+        "sqlmesh_environment": "prod",
+        "sqlmesh_version": "0.130.0",
+        "use_managed_state_database": True,
+        "auto_apply": False,
+        "run_tests": True,
+    },
+    dag_id="dagctl__analytics",
+    deployed=True,
+    created_at=utc(2026, 1, 15, 10, 0, 0),
+    updated_at=utc(2026, 2, 20, 14, 30, 0),
+    current_commit_sha=FROM_SHA,
+    latest_commit_sha=FROM_SHA,
+    latest_commit_message="Add orders model",
+    commits_behind=0,
+)
+
+CREATED = PlanCreated("created", TO_SHA, replace(EXPLAIN, status="running"))
+ALREADY_DEPLOYED = PlanCreated("already_deployed", FROM_SHA)
+EXISTING = PlanCreated("existing_plan", FROM_SHA, EXPLAIN, "pending")
+APPROVED = PlanApproved(replace(EXPLAIN, status="approved"), replace(EXECUTE, status="running"))
+DISCARDED = PlanAutoDiscarded(
+    replace(EXPLAIN, status="rejected"),
+    TO_SHA,
+    NEW_SHA,
+    "Repository has new commits. Please create a new plan to review the latest changes.",
+)
+
+PLAN_ANSWERS: dict[str, Any] = {
+    "list_plans": Page((EXPLAIN,), 42, 1, 25),
+    "count_pending": 2,
+    "create_plan": CREATED,
+    "get_plan": EXPLAIN,
+    "get_group": PlanGroup(
+        "plangroup_xyz",
+        "proj_xyz",
+        (replace(EXPLAIN, status="approved"), EXECUTE),
+        "completed",
+        {"plan_abc123": "explained", "plan_def456": "applied"},
+    ),
+    "get_logs": StepLogs(replace(EXECUTE, id="plan_abc123"), "..."),
+    "approve": APPROVED,
+    "reject": replace(EXPLAIN, status="rejected"),
+    "cancel": replace(EXPLAIN, status="cancelled"),
+    "retry": replace(EXECUTE, id="plan_ghi789", status="running", retry_of="plan_def456"),
+    "delete": None,
+}
+PROJECT_ANSWERS: dict[str, Any] = {
+    "list_projects": (PROJECT, PROJECT, PROJECT),
+    "get_project": PROJECT,
+    "create_project": PROJECT,
+    "update_project": PROJECT,
+    "delete_project": None,
+    "deploy": PROJECT,
+    "undeploy": replace(PROJECT, deployed=False),
+    "run_project": RunStarted("run_abc123", "analytics-scheduled-run-manual-20260428-120000", "pending"),
+    "sync_status": SyncStatus(
+        "proj_abc123", "main", False, FROM_SHA, TO_SHA, "Add orders model", 1, utc(2026, 4, 28, 10, 0, 0), None
+    ),
+}
