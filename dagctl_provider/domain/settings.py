@@ -51,13 +51,13 @@ SETTINGS: Mapping[str, Setting] = {
     "state_database_conn_id": Setting(
         "string",
         "",
-        "Airflow connection (postgres) allowed to create roles and databases, for managed SQLMesh state. Empty: no managed state.",
+        "Airflow connection (postgres) that may create roles and databases for managed SQLMesh state. Empty: none is managed.",
         "dagctl_state_admin",
     ),
     "project_connection": Setting(
         "string",
         "dagctl_{project}",
-        "Airflow connection of type 'dagctl' whose variables reach a project's steps; {project} is its name as a slug. Absent connections are fine.",
+        "Airflow connection of type 'dagctl' whose variables reach a project's steps, if it exists; {project} is a slug.",
     ),
     "runner_image": Setting(
         "string",
