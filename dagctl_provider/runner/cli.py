@@ -1,0 +1,104 @@
+"""The command line of the runner."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dagctl_provider.runner.environments import make_spec, tool_python
+from dagctl_provider.runner.errors import RunnerError
+from dagctl_provider.runner.progress import Progress
+from dagctl_provider.runner.requests import REQUEST_LIMIT
+from dagctl_provider.runner.steps import StepOptions, run_step
+from dagctl_provider.runner.stopping import Stop
+from dagctl_provider.runner.versions import TOOL_VERSIONS
+
+_STEPS = {
+    "explain": "work out what a commit would change; writes nothing",
+    "execute": "apply an explained and approved plan, or nothing when it drifted",
+    "run": "process what is due on the deployed models",
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The argument parser, also used to show the help in the docs."""
+    parser = argparse.ArgumentParser(prog="python -m dagctl_provider.runner", description="Runs one plan step of a project.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in _STEPS.items():
+        _add_step(commands.add_parser(name, help=text, description=text))
+    install = commands.add_parser("install", help="make a tool's environment ahead of time, for images and warm-up")
+    install.add_argument("--tool", default="sqlmesh", choices=sorted(TOOL_VERSIONS))
+    install.add_argument("--version", help="exact version; the newest supported one by default")
+    install.add_argument("--extra", action="append", default=[], help="extra of the tool's package, for example snowflake")
+    versions = commands.add_parser(
+        "versions", help="print the supported versions and the day their dependencies are resolved as of"
+    )
+    versions.add_argument("--tool", default="sqlmesh", choices=sorted(TOOL_VERSIONS))
+    return parser
+
+
+def _add_step(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--request", help="request file, or - for standard input; DAGCTL_REQUEST when absent")
+    parser.add_argument("--result", type=Path, required=True, help="result file, always written")
+    parser.add_argument("--events", type=Path, help="file that gets one JSON line per event")
+    parser.add_argument("--secrets", type=Path, help="folder with the step's secrets")
+    parser.add_argument("--workdir", type=Path, help="folder to make the scratch folder in")
+    parser.add_argument("--grace", type=float, default=20.0, help="seconds between a cancel and the kill (default 20)")
+    parser.add_argument("--timeout", type=float, help="seconds after which the step is stopped")
+    parser.add_argument(
+        "--watch-stdin", action="store_true", help="cancel when standard input ends, that is when the parent died"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    :param arguments: Arguments without the program's name.
+    :return: Exit code.
+    """
+    options = build_parser().parse_args(arguments)
+    if options.command == "versions":
+        return _print_versions(options.tool)
+    stop = Stop(getattr(options, "timeout", None))
+    stop.listen_to_signals()
+    progress = Progress()
+    if options.command == "install":
+        return _install(options, progress, stop)
+    try:
+        text = _read_request(options)
+    except (OSError, UnicodeDecodeError) as error:
+        # run_step turns it into a result with the reason.
+        progress.line(f"the request could not be read: {error}")
+        text = ""
+    if options.watch_stdin:
+        stop.listen_to_parent()
+    step = StepOptions(options.command, options.result, options.events, options.secrets, options.workdir, options.grace)
+    return run_step(step, text, progress, stop)
+
+
+def _read_request(options: argparse.Namespace) -> str:
+    if options.request is None:
+        return os.environ.get("DAGCTL_REQUEST", "")
+    if options.request != "-":
+        return Path(options.request).read_text(encoding="utf-8")
+    # With --watch-stdin the stream stays open, so the request is its first line.
+    return sys.stdin.buffer.readline(REQUEST_LIMIT + 1).decode() if options.watch_stdin else sys.stdin.read(REQUEST_LIMIT + 1)
+
+
+def _install(options: argparse.Namespace, progress: Progress, stop: Stop) -> int:
+    try:
+        print(tool_python(make_spec(options.tool, options.version, options.extra), progress, stop))
+    except RunnerError as error:
+        progress.line(f"failed: {error.message} [{error.code}]")
+        progress.line(error.row.hint)
+        return error.row.exit_code
+    return 0
+
+
+def _print_versions(tool: str) -> int:
+    for row in TOOL_VERSIONS[tool].values():
+        print(f"{row.tool} {row.version} {row.cutoff}")
+    return 0

@@ -1,0 +1,104 @@
+"""Reads the secrets folder of a step: a folder only its owner can read, made by the launcher or mounted from a Secret."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dagctl_provider.runner.errors import RunnerError
+from dagctl_provider.runner.masking import secret_parts
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SIZE_LIMIT = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What the secrets folder held.
+
+    :param state_connection: Managed state database, when there is one.
+    :param env: Extra environment of the tool's process.
+    :param git_ssh_key: Private key for the git remote.
+    :param git_known_hosts: Host keys of the git remote.
+    :param git_token: Token for https remotes.
+    """
+
+    state_connection: dict[str, Any] | None = None
+    env: dict[str, str] = field(default_factory=dict)
+    git_ssh_key: str | None = None
+    git_known_hosts: str | None = None
+    git_token: str | None = None
+
+    def secrets(self) -> set[str]:
+        """Every value that must not leave the step."""
+        found: set[str] = set()
+        for name, value in (("git_ssh_key", self.git_ssh_key), ("git_token", self.git_token), *self.env.items()):
+            if value:
+                found |= secret_parts(name, value)
+        password = (self.state_connection or {}).get("password")
+        return found | ({password} if password and len(password) >= 4 else set())
+
+
+def read_credentials(folder: Path | None) -> Credentials:
+    """Read the secrets folder; each file is optional.
+
+    :param folder: The folder, or ``None`` when the step needs no secret.
+    :raises RunnerError: ``invalid_request`` when a file is not what it should be. The message never quotes a file.
+    """
+    if folder is None:
+        return Credentials()
+    if not folder.is_dir():
+        raise RunnerError("invalid_request", "The secrets folder does not exist.")
+    return Credentials(
+        state_connection=_state_connection(folder),
+        env=_env(folder),
+        git_ssh_key=_text(folder, "git_ssh_key"),
+        git_known_hosts=_text(folder, "git_known_hosts"),
+        git_token=(_text(folder, "git_token") or "").strip() or None,
+    )
+
+
+def _text(folder: Path, name: str) -> str | None:
+    path = folder / name
+    if not path.is_file():
+        return None
+    if path.stat().st_size > _SIZE_LIMIT:
+        raise RunnerError("invalid_request", f"The secret {name!r} is larger than 1 MiB.")
+    return path.read_text(encoding="utf-8")
+
+
+def _object(folder: Path, name: str) -> dict[str, Any] | None:
+    text = _text(folder, name)
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise RunnerError("invalid_request", f"The secret {name!r} is not a JSON object.")
+    return value
+
+
+def _state_connection(folder: Path) -> dict[str, Any] | None:
+    value = _object(folder, "state_connection.json")
+    if value is None:
+        return None
+    if value.get("type", "postgres") != "postgres":
+        raise RunnerError("invalid_request", "The managed state database must be of type 'postgres'.")
+    missing = [key for key in ("host", "user", "password", "database") if not isinstance(value.get(key), str)]
+    if missing:
+        raise RunnerError("invalid_request", f"The secret 'state_connection.json' lacks {', '.join(missing)}.")
+    return value
+
+
+def _env(folder: Path) -> dict[str, str]:
+    env: dict[str, str] = {}
+    for name, value in (_object(folder, "env.json") or {}).items():
+        if not _NAME.fullmatch(name) or isinstance(value, (dict, list)) or "\x00" in str(value):
+            raise RunnerError("invalid_request", "The secret 'env.json' must map variable names to texts.")
+        env[name] = value if isinstance(value, str) else json.dumps(value)
+    return env

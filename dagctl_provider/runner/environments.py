@@ -1,0 +1,179 @@
+"""Makes the tool's own environment: one per tool, version, interpreter and drivers, shared by all projects that need the same.
+
+Two rules come from hard experience. The dependencies are resolved as of the tool's release day, since old versions break with
+newer ones. And an environment is made at its final path, under a lock, and counts only once its marker is there: one that was
+moved has broken scripts, one that was half made looks whole.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+import sysconfig
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dagctl_provider.runner.errors import RunnerError
+from dagctl_provider.runner.locking import file_lock
+from dagctl_provider.runner.processes import Child, base_environment, run_child
+from dagctl_provider.runner.progress import Progress, Ticker
+from dagctl_provider.runner.stopping import Stop
+from dagctl_provider.runner.versions import resolve_version
+
+READY_MARKER = "dagctl-ready.json"
+ALWAYS = ("psycopg2-binary",)
+INSTALL_TIMEOUT = 1800.0
+_NOT_NEEDED = re.compile(r"(Resolved|Prepared|Installed|Audited|Using|Creating|Activate|Bytecode|warning: .*extra)")
+
+
+def cache_folder() -> Path:
+    """Folder for everything that outlives a step; ``DAGCTL_ENVIRONMENTS_DIR`` without its last part, or in the home folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dagctl"
+
+
+def environments_folder() -> Path:
+    """Folder of the environments."""
+    configured = os.environ.get("DAGCTL_ENVIRONMENTS_DIR")
+    return Path(configured) if configured else cache_folder() / "environments"
+
+
+@dataclass(frozen=True)
+class EnvironmentSpec:
+    """Everything an environment depends on; equal specs share one environment.
+
+    :param tool: ``"sqlmesh"``.
+    :param version: Exact version.
+    :param extras: Extras of the tool's package.
+    :param cutoff: Day as of which dependencies are resolved, or ``None`` for today's newest.
+    :param python: Version and platform of the interpreter.
+    """
+
+    tool: str
+    version: str
+    extras: tuple[str, ...]
+    cutoff: str | None
+    python: str
+
+    @property
+    def name(self) -> str:
+        """Folder name, readable and unique."""
+        text = json.dumps([self.tool, self.version, self.extras, self.cutoff, self.python, ALWAYS])
+        return f"{self.tool}-{self.version}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    @property
+    def requirements(self) -> list[str]:
+        """What the installer is asked for."""
+        extras = f"[{','.join(self.extras)}]" if self.extras else ""
+        return [f"{self.tool}{extras}=={self.version}", *ALWAYS]
+
+
+def make_spec(tool: str, version: str | None, extras: Sequence[str] = ()) -> EnvironmentSpec:
+    """Describe the environment for a version.
+
+    ``DAGCTL_EXCLUDE_NEWER`` overrides the table's day; ``off`` switches it off, for package indexes without upload times.
+
+    :param tool: ``"sqlmesh"``.
+    :param version: Exact version, ``None`` for the newest.
+    :param extras: Extras of the tool's package.
+    :raises RunnerError: ``tool_version_unsupported``.
+    """
+    row = resolve_version(tool, version)
+    override = os.environ.get("DAGCTL_EXCLUDE_NEWER")
+    cutoff = row.cutoff if not override else None if override == "off" else override
+    python = f"{sys.version_info.major}.{sys.version_info.minor}-{sysconfig.get_platform()}"
+    return EnvironmentSpec(tool, row.version, tuple(sorted(set(extras))), cutoff, python)
+
+
+def tool_python(spec: EnvironmentSpec, progress: Progress, stop: Stop) -> Path:
+    """The interpreter that has the tool; makes its environment when needed.
+
+    :param spec: What is wanted.
+    :param progress: The log.
+    :param stop: Ends waiting and installing.
+    :raises RunnerError: ``tool_install_failed``.
+    """
+    given = os.environ.get("DAGCTL_TOOL_PYTHON")
+    if given:
+        if not os.access(given, os.X_OK):
+            raise RunnerError("tool_install_failed", f"DAGCTL_TOOL_PYTHON names {given}, which cannot be run.")
+        return Path(given)
+    home = environments_folder() / spec.name
+    if _is_ready(home):
+        return _python_of(home)
+    with file_lock(
+        home.with_name(f"{spec.name}.lock"), f"waiting for another step to install {spec.tool} {spec.version}", progress, stop
+    ):
+        if not _is_ready(home):
+            _make(home, spec, progress, stop)
+    return _python_of(home)
+
+
+def _python_of(home: Path) -> Path:
+    return home / "bin" / "python"
+
+
+def _is_ready(home: Path) -> bool:
+    marker = home / READY_MARKER
+    # A base interpreter that was upgraded away leaves a dangling link.
+    if not marker.is_file() or not _python_of(home).exists():
+        return False
+    # The marker's time is when the environment was last used, for whoever cleans up.
+    os.utime(marker)
+    return True
+
+
+def _make(home: Path, spec: EnvironmentSpec, progress: Progress, stop: Stop) -> None:
+    started = time.monotonic()
+    progress.line(f"installing {' '.join(spec.requirements)}" + (f" as of {spec.cutoff}" if spec.cutoff else ""))
+    if home.exists():
+        shutil.rmtree(home)
+    uv = find_uv()
+    _run_uv([uv, "venv", "--no-project", "--python", sys.executable, str(home)], spec, progress, stop)
+    install = [uv, "pip", "install", "--python", str(_python_of(home)), "--compile-bytecode", *spec.requirements]
+    _run_uv(install + (["--exclude-newer", spec.cutoff] if spec.cutoff else []), spec, progress, stop)
+    marker = {"tool": spec.tool, "version": spec.version, "requirements": spec.requirements, "cutoff": spec.cutoff}
+    marker["made_at"] = datetime.datetime.now(datetime.timezone.utc).isoformat()
+    (home / READY_MARKER).write_text(json.dumps(marker))
+    progress.line(f"installed {spec.tool} {spec.version} in {time.monotonic() - started:.1f} s")
+
+
+def find_uv() -> str:
+    """The installer: the one that came with the package, or one on the path.
+
+    :raises RunnerError: ``tool_install_failed``.
+    """
+    try:
+        import uv
+
+        return os.fsdecode(uv.find_uv_bin())
+    except (ImportError, FileNotFoundError):
+        found = shutil.which("uv")
+    if not found:
+        raise RunnerError("tool_install_failed", "uv was not found; install it or set DAGCTL_TOOL_PYTHON.")
+    return found
+
+
+def _run_uv(command: list[str], spec: EnvironmentSpec, progress: Progress, stop: Stop) -> None:
+    lines: list[str] = []
+    env = {**base_environment("HOME", "XDG_CACHE_HOME"), "UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
+    env.update({name: value for name, value in os.environ.items() if name.startswith("UV_")})
+    # Set where images should not grow, it would undo --compile-bytecode: each start would then take three times as long.
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    ticker = Ticker(progress, f"still installing {spec.tool} {spec.version}", every=5.0)
+    child = Child(command, env, Path("/"), lines.append, ticker.tick, INSTALL_TIMEOUT)
+    status = run_child(child, stop)
+    stop.check()
+    if status:
+        telling = [line for line in lines if line.strip() and not _NOT_NEEDED.match(line.strip())]
+        for line in telling:
+            progress.line(line)
+        raise RunnerError(
+            "tool_install_failed", f"{spec.tool} {spec.version}: {' '.join(telling)[:400] or f'uv ended with {status}'}"
+        )

@@ -1,0 +1,136 @@
+"""Every way a step can end badly, as one table, so that exit codes, hints and docs cannot disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+MESSAGE_LIMIT = 500
+
+
+@dataclass(frozen=True)
+class StepError:
+    """One row of the table.
+
+    :param exit_code: 1 the execution failed, 2 project or request is wrong, 3 the plan drifted, 130 cancelled.
+    :param meaning: What happened, for people.
+    :param hint: What to do about it.
+    """
+
+    exit_code: int
+    meaning: str
+    hint: str
+
+
+STEP_ERRORS: Mapping[str, StepError] = {
+    "invalid_request": StepError(
+        2, "The request is malformed or names something unsafe.", "Correct the project's settings and plan again."
+    ),
+    "tool_version_unsupported": StepError(
+        2,
+        "The tool or its version is not in the table of supported versions.",
+        "Set 'sqlmesh_version' to a version that 'versions' prints.",
+    ),
+    "tool_install_failed": StepError(
+        2,
+        "The tool's environment could not be made.",
+        "Check that the package index is reachable from where the step runs, or use an image that holds the tool.",
+    ),
+    "repository_unreachable": StepError(
+        2,
+        "The git remote did not answer, or refused the address.",
+        "Check 'repository_url' and the network between step and remote.",
+    ),
+    "repository_authentication_failed": StepError(
+        2, "The git remote refused the credentials, or its host key is unknown.", "Check the deploy key or token and known_hosts."
+    ),
+    "commit_not_found": StepError(
+        2,
+        "The commit is not in the repository any more, or the branch has no commit.",
+        "A force-push may have removed it: create a new plan for the current commit.",
+    ),
+    "project_path_not_found": StepError(
+        2, "'git_path' is not a folder inside the repository.", "Set 'git_path' to a folder of the repository, without '..'."
+    ),
+    "no_sqlmesh_project": StepError(
+        2, "No config.yaml, config.yml, config.py or sqlmesh.yaml in the folder.", "Set 'git_path' to the folder that holds it."
+    ),
+    "project_load_failed": StepError(
+        2, "SQLMesh could not load the project.", "Correct the named file; 'sqlmesh info' shows the same error."
+    ),
+    "plan_failed": StepError(
+        2, "SQLMesh could not work out a plan.", "Correct what the message names; 'sqlmesh plan' shows the same."
+    ),
+    "tests_failed": StepError(2, "Unit tests of the project failed; nothing was written.", "Correct the models or their tests."),
+    "state_unreachable": StepError(
+        2, "The state database did not answer or refused.", "Check the state connection and the database's health."
+    ),
+    "state_migration_downgrade": StepError(
+        2,
+        "The state was written by a newer version and cannot go back.",
+        "Set 'sqlmesh_version' to the deployed version or a newer one.",
+    ),
+    "state_migration_failed": StepError(
+        2,
+        "The state could not be migrated to the wanted version.",
+        "Go up in smaller steps: first to a version between the two.",
+    ),
+    "state_behind": StepError(
+        2,
+        "The state was written by an older version; a scheduled run does not migrate it.",
+        "Approve a plan with the new version first.",
+    ),
+    "environment_not_found": StepError(2, "The environment has not been deployed yet.", "Approve a first plan of the project."),
+    "plan_drifted": StepError(
+        3, "The plan is no longer the approved one; nothing was written.", "Create a new plan and review it."
+    ),
+    "model_failed": StepError(
+        1, "A model failed in the warehouse.", "Correct the model, or the data it reads, and plan again; a retry resumes."
+    ),
+    "audit_failed": StepError(1, "A blocking audit found bad rows.", "Correct the data or the audit; a retry resumes."),
+    "warehouse_refused": StepError(
+        1, "The warehouse could not be reached or refused access.", "Check the warehouse's health, credentials and grants."
+    ),
+    "conflicting_plan": StepError(
+        1, "The environment was changed from outside while the plan was applied.", "Create a new plan; apply only through dagctl."
+    ),
+    "apply_failed": StepError(1, "Applying the plan failed outside of any model.", "Read the log; a retry resumes."),
+    "cancelled": StepError(130, "The step was cancelled.", "Retry it when wanted; finished intervals are kept."),
+    "timeout": StepError(
+        1, "The step, or one part of it, took longer than allowed.", "Raise the time limit or make the change smaller."
+    ),
+    "tool_killed": StepError(
+        1,
+        "The tool's process was killed from outside, most often for using too much memory.",
+        "Raise the memory limit; a retry resumes.",
+    ),
+    "internal": StepError(1, "An error of the runner itself.", "Read the log and report it."),
+}
+
+
+def one_line(text: str, limit: int = MESSAGE_LIMIT) -> str:
+    """Squeeze a text into one line of bounded length.
+
+    :param text: Any text.
+    :param limit: Most characters kept.
+    """
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+class RunnerError(Exception):
+    """A step's end with a stable code from :data:`STEP_ERRORS`.
+
+    :param code: Key into :data:`STEP_ERRORS`.
+    :param message: The concrete cause, one line.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(one_line(message))
+        self.code = code
+        self.message = one_line(message)
+
+    @property
+    def row(self) -> StepError:
+        """The row of the error table."""
+        return STEP_ERRORS[self.code]

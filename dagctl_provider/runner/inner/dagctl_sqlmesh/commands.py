@@ -1,0 +1,291 @@
+"""Explain, execute and run: the order in which things happen, and why that order is safe."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from dagctl_sqlmesh.channel import StepFailed, write_answer
+from dagctl_sqlmesh.descriptions import describe
+from dagctl_sqlmesh.digests import changed_parts, digest_of, digest_parts
+from dagctl_sqlmesh.failures import failure_of, model_failure
+from dagctl_sqlmesh.journals import Step
+from dagctl_sqlmesh.locks import Locks
+from dagctl_sqlmesh.naming import Names
+from dagctl_sqlmesh.projects import load_configs, make_context
+from dagctl_sqlmesh.states import migrate, migrated_copy, needed_migration, remember_state_address, state_versions
+from dagctl_sqlmesh.sweeping import sweep
+
+OUTPUT_LIMIT = 20_000
+Answer = dict[str, Any]
+
+
+def main(job_file: str) -> int:
+    """Do the job and write the answer.
+
+    :param job_file: Path of the job, JSON.
+    """
+    step = Step(json.loads(Path(job_file).read_text(encoding="utf-8")))
+    step.canceller.start()
+    try:
+        with step.channel.stage("import"):
+            import sqlmesh  # noqa: F401
+        step.canceller.watch_connections()
+        answer = {"outcome": "succeeded", **_COMMANDS[step.job["command"]](step)}
+    except (KeyboardInterrupt, Exception) as error:
+        answer = _failed(step, error)
+    answer.setdefault("timings", step.channel.timings)
+    if step.journal.models:
+        answer["models"] = step.journal.results()
+    write_answer(step.job["answer"], answer)
+    return 0 if answer["outcome"] == "succeeded" else 1
+
+
+def _failed(step: Step, error: BaseException) -> Answer:
+    if step.canceller.is_set() or isinstance(error, KeyboardInterrupt):
+        return {"outcome": "cancelled", "error": {"code": "cancelled", "message": "The step was cancelled."}}
+    failure = failure_of(step, error)
+    if failure is not error:
+        for line in traceback.format_exception(type(error), error, error.__traceback__):
+            step.channel.line(line.rstrip("\n"))
+    return {"outcome": "failed", "error": {"code": failure.code, "message": failure.message}, **failure.answer}
+
+
+def _open(step: Step) -> Any:
+    """A context with config and state, but without models: enough to look at the state's version."""
+    with step.channel.stage("config"):
+        configs = load_configs(step)
+        context = make_context(step, configs)
+    with step.channel.stage("state"):
+        remember_state_address(step, context)
+    return context
+
+
+def explain(step: Step) -> Answer:
+    """Work out what the commit would change."""
+    context = _open(step)
+    with step.channel.stage("state"):
+        migration = needed_migration(context)
+        if migration is None and state_versions(context) is None:
+            # Two first explains would otherwise make the same tables at the same time.
+            with _locks(step, context) as locks, locks.hold("state"):
+                _ = context.state_sync
+    if migration is None:
+        return _explained(step, context, None)
+    step.channel.line(f"the state is at SQLMesh {migration['from']}; planning on a copy that is migrated to {migration['to']}")
+    with contextlib.ExitStack() as stack:
+        with step.channel.stage("migrate"):
+            copy = stack.enter_context(migrated_copy(step, context))
+        return _explained(step, copy, migration)
+
+
+def _explained(step: Step, context: Any, migration: dict[str, str] | None) -> Answer:
+    _load(step, context)
+    tests = _run_tests(step, context)
+    with step.channel.stage("plan"):
+        plan = _build_plan(step, context)
+        parts = digest_parts(plan, step.job, migration)
+        output = {key: value for key, value in describe(step, context, plan).items() if value is not None}
+    output.update(
+        digest_parts=parts, **({"tests": tests} if tests else {}), **({"state_migration": migration} if migration else {})
+    )
+    answer = {"plan_output": output, "digest": digest_of(parts), "tool_plan_id": plan.plan_id}
+    step.channel.line(_summary(output))
+    _refuse_failed_tests(tests, answer)
+    return answer
+
+
+def _summary(output: dict[str, Any]) -> str:
+    return (
+        f"plan for {output['environment']}: {output['modelsAdded']} added, {output['modelsModified']} modified, "
+        f"{output['modelsRemoved']} removed, {len(output['metadata_modified'])} metadata only, "
+        f"{output['modelsNeedingBackfill']} to backfill"
+    )
+
+
+def _load(step: Step, context: Any) -> None:
+    with step.channel.stage("load"):
+        context.load()
+    known = [*context.models, *getattr(context, "standalone_audits", {})]
+    step.journal.names = Names(known)
+    step.channel.line(f"{len(context.models)} models loaded")
+
+
+def _run_tests(step: Step, context: Any) -> dict[str, Any] | None:
+    if not step.job["run_tests"]:
+        return None
+    with step.channel.stage("tests"):
+        stream = io.StringIO()
+        result = context.test(stream=stream)
+    failed = len(result.failures) + len(result.errors)
+    details = "\n".join(f"{test}\n{text}" for test, text in [*result.failures, *result.errors])
+    report = {"run": result.testsRun, "passed": result.testsRun - failed, "failed": failed}
+    step.channel.event("tests", **report)
+    step.channel.line(f"unit tests: {report['run']} run, {failed} failed")
+    output = (details or stream.getvalue()).strip()
+    if failed:
+        for line in output.splitlines():
+            step.channel.line(line)
+    return {
+        **report,
+        "output": output[:OUTPUT_LIMIT],
+        "names": [str(test).split(" ")[0] for test, _ in [*result.failures, *result.errors]],
+    }
+
+
+def _refuse_failed_tests(tests: dict[str, Any] | None, answer: Answer) -> None:
+    if tests and tests["failed"]:
+        text = f"{tests['failed']} of {tests['run']} unit tests failed: {', '.join(tests['names'][:5])}"
+        raise StepFailed("tests_failed", text, **answer)
+
+
+def _build_plan(step: Step, context: Any) -> Any:
+    """Build the plan; changes that the project does not let SQLMesh judge count as breaking, the safe choice."""
+    from sqlmesh.core.snapshot import SnapshotChangeCategory
+
+    builder = context.plan_builder(step.job["environment"], skip_tests=True)
+    plan = builder.build()
+    undecided = list(plan.uncategorized)
+    for snapshot in undecided:
+        builder.set_choice(snapshot, SnapshotChangeCategory.BREAKING)
+    return builder.build() if undecided else plan
+
+
+def execute(step: Step) -> Answer:
+    """Apply exactly what was approved, at most once."""
+    context = _open(step)
+    with _locks(step, context) as locks, contextlib.ExitStack() as held:
+        with step.channel.stage("lock"):
+            migration = _lock_writer(step, context, locks, held)
+        sweep(step, context)
+        if migration:
+            _check_on_copy(step, context, migration)
+            with step.channel.stage("migrate"):
+                step.canceller.interruptible = False
+                step.channel.line(f"migrating the state from SQLMesh {migration['from']} to {migration['to']}")
+                migrate(context)
+                step.canceller.interruptible = True
+            context = _open(step)
+        return _apply_approved(step, context)
+
+
+def _lock_writer(step: Step, context: Any, locks: Locks, held: contextlib.ExitStack) -> dict[str, str] | None:
+    """Become the environment's only writer; for a migration, the whole state's."""
+    held.enter_context(locks.hold(f"environment:{step.job['environment']}"))
+    with locks.hold("state", shared=True):
+        migration = needed_migration(context)
+    held.enter_context(locks.hold("state", shared=migration is None))
+    return needed_migration(context) if migration else None
+
+
+def _check_on_copy(step: Step, context: Any, migration: dict[str, str]) -> None:
+    """A drift must show before the first write, and the migration is one."""
+    with contextlib.ExitStack() as stack:
+        with step.channel.stage("migrate"):
+            copy = stack.enter_context(migrated_copy(step, context))
+        _load(step, copy)
+        with step.channel.stage("plan"):
+            plan = _build_plan(step, copy)
+            _check_digest(step, copy, plan, migration)
+
+
+def _recorded(context: Any, environment: str) -> Any:
+    from sqlmesh.core.environment import Environment
+
+    return context.state_reader.get_environment(Environment.sanitize_name(environment))
+
+
+def _apply_approved(step: Step, context: Any) -> Answer:
+    plan_id = step.job["explained_plan_id"]
+    with step.channel.stage("state"):
+        recorded = _recorded(context, step.job["environment"])
+    ours = recorded is not None and recorded.plan_id == plan_id
+    if ours and recorded.finalized_ts:
+        step.channel.line("this plan has been applied already; nothing to do")
+        return {"already_applied": True, "digest": step.job["expected_digest"], "tool_plan_id": plan_id}
+    _load(step, context)
+    tests = _run_tests(step, context)
+    _refuse_failed_tests(tests, {"plan_output": {"tests": tests}})
+    with step.channel.stage("plan"):
+        plan = _build_plan(step, context)
+        if not (ours and _is_only_unfinished(plan)):
+            _check_digest(step, context, plan, None)
+        # Before anything reads the environment of the plan, which remembers the id it was made with.
+        plan = plan.copy(update={"plan_id": plan_id})
+    with step.channel.stage("apply"):
+        step.canceller.check()
+        step.canceller.interruptible = False
+        context.apply(plan, circuit_breaker=step.canceller.is_set)
+    return {"already_applied": False, "digest": step.job["expected_digest"], "tool_plan_id": plan_id}
+
+
+def _is_only_unfinished(plan: Any) -> bool:
+    """Whether an earlier attempt recorded the environment but died before publishing all of it."""
+    diff = plan.context_diff
+    return bool(diff.is_unfinalized_environment and not (diff.added or diff.removed_snapshots or diff.modified_snapshots))
+
+
+def _check_digest(step: Step, context: Any, plan: Any, migration: dict[str, str] | None) -> None:
+    """Compare with the approved digest.
+
+    A plan approved together with a migration stays approved when somebody else's plan has migrated the state meanwhile.
+    """
+    parts = digest_parts(plan, step.job, migration)
+    alternatives = [parts] if migration else [parts, digest_parts(plan, step.job, {"to": step.job["tool_version"]})]
+    if step.job["expected_digest"] in [digest_of(candidate) for candidate in alternatives]:
+        return
+    # Describing touches what the copy of the plan must not have cached; there will be no copy.
+    output = {key: value for key, value in describe(step, context, plan).items() if value is not None}
+    output["digest_parts"] = parts
+    what = changed_parts(step.job["expected_digest_parts"], parts)
+    text = f"The plan is not the approved one any more{': ' + what if what else ''}; now it is: {_summary(output)}"
+    raise StepFailed("plan_drifted", text, plan_output=output, digest=digest_of(parts), tool_plan_id=plan.plan_id)
+
+
+def run(step: Step) -> Answer:
+    """Process what is due on the deployed models, as they stand in the state."""
+    context = _open(step)
+    with _locks(step, context) as locks, contextlib.ExitStack() as held:
+        with step.channel.stage("lock"):
+            held.enter_context(locks.hold(f"environment:{step.job['environment']}"))
+            held.enter_context(locks.hold("state", shared=True))
+        with step.channel.stage("state"):
+            _refuse_unready_state(step, context)
+            recorded = _recorded(context, step.job["environment"])
+        step.journal.names = Names(info.name for info in recorded.snapshots)
+        sweep(step, context)
+        with step.channel.stage("run"):
+            completed = context.run(step.job["environment"])
+        # Older versions answer with a truth value, newer ones with an enum whose every member is true.
+        if getattr(completed, "is_failure", not completed):
+            raise model_failure(step) or StepFailed("apply_failed", (step.journal.errors or ["The run failed."])[0])
+    return {"tool_plan_id": recorded.plan_id}
+
+
+def _refuse_unready_state(step: Step, context: Any) -> None:
+    versions = state_versions(context)
+    if versions is not None and needed_migration(context):
+        raise StepFailed("state_behind", f"The state was written by SQLMesh {versions.sqlmesh_version}.")
+    if versions is None or _recorded(context, step.job["environment"]) is None:
+        raise StepFailed("environment_not_found", f"Environment {step.job['environment']!r} has not been deployed yet.")
+
+
+def _sweep_only(step: Step) -> Answer:
+    sweep(step, make_context(step, load_configs(step)))
+    return {}
+
+
+@contextlib.contextmanager
+def _locks(step: Step, context: Any) -> Iterator[Locks]:
+    with step.channel.stage("lock"):
+        locks = Locks(step, context)
+    with contextlib.closing(locks):
+        yield locks
+
+
+_COMMANDS: dict[str, Callable[[Step], Answer]] = {"explain": explain, "execute": execute, "run": run, "sweep": _sweep_only}

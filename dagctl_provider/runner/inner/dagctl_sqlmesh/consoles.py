@@ -1,0 +1,227 @@
+"""Turns what SQLMesh tells its console into progress lines, events and one result per model.
+
+SQLMesh's console interface grew with nearly every release. So this one derives from the abstract class of whatever version is
+there, answers every method it does not know with silence, and reads arguments by name from the parent's signature.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import threading
+import time
+import uuid
+from typing import Any
+
+from dagctl_sqlmesh.cancelling import Canceller
+from dagctl_sqlmesh.channel import Channel, plain
+from dagctl_sqlmesh.naming import Names
+
+WARNINGS_LIMIT = 50
+
+
+class ModelRun:
+    """What happened to one model during an execute or a run."""
+
+    def __init__(self, name: str, batches: int) -> None:
+        self.name = name
+        self.total_batches = batches
+        self.batches = 0
+        self.rows: int | None = None
+        self.started: float | None = None
+        self.finished: float | None = None
+        self.status = "waiting"
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first batch's start to the last one's end."""
+        if self.started is None:
+            return 0.0
+        return round((self.finished or time.monotonic()) - self.started, 3)
+
+    def as_json(self) -> dict[str, Any]:
+        """The row of the result; a model that waited until the end was skipped."""
+        status = {"waiting": "skipped", "running": "cancelled"}.get(self.status, self.status)
+        row: dict[str, Any] = {"name": self.name, "status": status, "duration": self.duration, "batches": self.batches}
+        if self.rows is not None:
+            row["rows"] = self.rows
+        return row
+
+
+class Journal:
+    """Collects models, warnings and failures of a step."""
+
+    def __init__(self, channel: Channel, canceller: Canceller) -> None:
+        self.channel = channel
+        self.canceller = canceller
+        self.names = Names()
+        self.models: dict[str, ModelRun] = {}
+        self.failures: dict[str, BaseException] = {}
+        self.warnings: list[str] = []
+        self.errors: list[str] = []
+        self.lock = threading.RLock()
+
+    def expect(self, batches: dict[Any, Any]) -> None:
+        """Models about to be evaluated, with their batches."""
+        with self.lock:
+            for snapshot, intervals in batches.items():
+                count = intervals if isinstance(intervals, int) else len(intervals)
+                self.models.setdefault(snapshot.name, ModelRun(self.names.of(snapshot), 0)).total_batches += count
+
+    def begin(self, fqn: str) -> None:
+        """A batch of a model starts; refused after a cancel."""
+        self.canceller.check()
+        with self.lock:
+            model = self._model(fqn)
+            if model.started is None:
+                model.started, model.status = time.monotonic(), "running"
+                self.channel.event("model_start", model=model.name, batches=model.total_batches or None)
+
+    def end(self, fqn: str, duration_ms: int | None, **details: Any) -> None:
+        """A batch of a model ended; no duration means that it failed."""
+        with self.lock:
+            model = self._model(fqn)
+            if duration_ms is None:
+                self.fail(fqn, sys.exc_info()[1])
+                return
+            model.batches += 1
+            rows = details.get("rows")
+            if rows is not None:
+                model.rows = (model.rows or 0) + rows
+            self.channel.event("model_batch", model=model.name, batch=model.batches, duration_ms=duration_ms, **details)
+            if model.batches >= model.total_batches and model.status == "running":
+                model.finished, model.status = time.monotonic(), "succeeded"
+                self.channel.event("model_finished", model=model.name, duration=model.duration, rows=model.rows)
+                self._progress(model, f"{model.duration:.1f}s")
+
+    def fail(self, fqn: str, error: BaseException | None) -> None:
+        """A model failed; the first error that tells why is kept."""
+        with self.lock:
+            model = self._model(fqn)
+            if error is not None and fqn not in self.failures:
+                self.failures[fqn] = error
+            if model.status == "failed":
+                return
+            model.finished, model.status = time.monotonic(), "cancelled" if self.canceller.is_set() else "failed"
+            reason = plain(error).strip().splitlines()[0][:500] if error and str(error).strip() else None
+            self.channel.event("model_failed", model=model.name, duration=model.duration, message=reason)
+            self._progress(model, f"{model.status}{': ' + reason if reason else ''}")
+
+    def skip(self, fqn: str) -> None:
+        """A model is not evaluated because one above it failed."""
+        with self.lock:
+            model = self._model(fqn)
+            if model.status == "waiting":
+                model.status = "skipped"
+                self.channel.event("model_skipped", model=model.name)
+                self._progress(model, "skipped")
+
+    def warn(self, text: Any) -> None:
+        """Keep and show a warning."""
+        line = " ".join(plain(text).split())[:500]
+        if line and line not in self.warnings:
+            if len(self.warnings) < WARNINGS_LIMIT:
+                self.warnings.append(line)
+            self.channel.line(f"warning: {line}")
+
+    def results(self) -> list[dict[str, Any]]:
+        """One row per model."""
+        with self.lock:
+            return [model.as_json() for model in self.models.values()]
+
+    def _model(self, fqn: str) -> ModelRun:
+        return self.models.setdefault(fqn, ModelRun(self.names.of(fqn), 0))
+
+    def _progress(self, model: ModelRun, text: str) -> None:
+        done = sum(other.status not in ("waiting", "running") for other in self.models.values())
+        self.channel.line(f"[{done}/{len(self.models)}] {model.name} {text}")
+
+
+class _Hooks:
+    """The console methods that matter; mixed in before the abstract class."""
+
+    journal: Journal
+
+    def _bind(self, method: str, args: Any, kwargs: Any) -> dict[str, Any]:
+        parent = inspect.getattr_static(type(self).__mro__[2], method)
+        return dict(inspect.signature(parent).bind_partial(self, *args, **kwargs).arguments)
+
+    def start_evaluation_progress(self, *args: Any, **kwargs: Any) -> None:
+        self.journal.canceller.interruptible = True
+        self.journal.expect(args[0] if args else next(iter(kwargs.values())))
+
+    def start_snapshot_evaluation_progress(self, snapshot: Any, *args: Any, **kwargs: Any) -> None:
+        self.journal.begin(snapshot.name)
+
+    def update_snapshot_evaluation_progress(self, *args: Any, **kwargs: Any) -> None:
+        given = self._bind("update_snapshot_evaluation_progress", args, kwargs)
+        stats = given.get("execution_stats")
+        self.journal.end(
+            given["snapshot"].name,
+            given.get("duration_ms"),
+            rows=getattr(stats, "total_rows_processed", None),
+            audits_passed=given.get("num_audits_passed") or None,
+            audits_failed=given.get("num_audits_failed") or None,
+        )
+
+    def stop_evaluation_progress(self, *args: Any, **kwargs: Any) -> None:
+        # Publishing what was evaluated is quick and should not be torn.
+        self.journal.canceller.interruptible = False
+
+    def log_skipped_models(self, snapshot_names: Any) -> None:
+        for name in sorted(snapshot_names):
+            self.journal.skip(name)
+
+    def log_failed_models(self, errors: Any) -> None:
+        for error in errors:
+            self.journal.fail(failed_node(error), error.__cause__ or error)
+
+    def log_error(self, message: Any, *args: Any, **kwargs: Any) -> None:
+        text = plain(message).strip()
+        self.journal.errors.append(text)
+        self.journal.channel.line(f"error: {text}")
+
+    def log_warning(self, short_message: Any, *args: Any, **kwargs: Any) -> None:
+        self.journal.warn(short_message)
+
+    def log_status_update(self, message: Any, *args: Any, **kwargs: Any) -> None:
+        text = plain(message).strip()
+        if text:
+            self.journal.channel.line(text)
+
+    log_success = log_status_update
+
+    def start_creation_progress(self, *args: Any, **kwargs: Any) -> None:
+        self.journal.channel.event("stage", stage="create_tables")
+
+    def start_promotion_progress(self, *args: Any, **kwargs: Any) -> None:
+        self.journal.channel.event("stage", stage="publish")
+
+    def start_cleanup(self, *args: Any, **kwargs: Any) -> bool:
+        return True
+
+    def start_destroy(self, *args: Any, **kwargs: Any) -> bool:
+        return True
+
+    def loading_start(self, *args: Any, **kwargs: Any) -> uuid.UUID:
+        return uuid.uuid4()
+
+
+def failed_node(error: Any) -> str:
+    """Full name of the model that a ``NodeExecutionFailedError`` is about."""
+    node = getattr(error, "node", None)
+    if isinstance(node, tuple) and node and not hasattr(node, "name"):
+        return str(node[0])
+    return str(getattr(node, "snapshot_name", None) or getattr(node, "name", node))
+
+
+def make_console(journal: Journal) -> Any:
+    """A console for the SQLMesh that is installed."""
+    from sqlmesh.core import console as module
+
+    def silent(*args: Any, **kwargs: Any) -> None:
+        return None
+
+    unknown = {name: silent for name in module.Console.__abstractmethods__ if not hasattr(_Hooks, name)}
+    kind = type("JournalConsole", (_Hooks, module.Console), {**unknown, "journal": journal, "dialect": None})
+    return kind()

@@ -1,0 +1,203 @@
+"""The plan as the reviewer sees it: the documented counts and lists, and what each model's change looks like."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from collections.abc import Iterable
+from typing import Any
+
+from dagctl_sqlmesh.categories import category_of
+from dagctl_sqlmesh.journals import Step
+
+DIFF_LIMIT = 20_000
+ALL_DIFFS_LIMIT = 400_000
+INTERVALS_LIMIT = 50
+
+
+def describe(step: Step, context: Any, plan: Any) -> dict[str, Any]:
+    """``plan_output`` of an explain.
+
+    ``modelsModified`` counts direct and indirect changes, as in the published example; models with nothing but changed metadata
+    stand in ``metadata_modified``.
+
+    :param step: The step.
+    :param context: The context that made the plan.
+    :param plan: SQLMesh's plan.
+    """
+    diff, names = plan.context_diff, step.journal.names
+    direct = [name for name in diff.modified_snapshots if diff.directly_modified(name)]
+    indirect = [name for name in diff.modified_snapshots if diff.indirectly_modified(name) and name not in direct]
+    metadata = [name for name in diff.modified_snapshots if name not in direct and name not in indirect]
+    removed = [snapshot_id.name for snapshot_id in diff.removed_snapshots]
+    added = [snapshot_id.name for snapshot_id in diff.added]
+    backfill = {_interval_owner(item): item.merged_intervals for item in plan.missing_intervals}
+    changes = {
+        **dict.fromkeys(direct, "directly_modified"),
+        **dict.fromkeys(indirect, "indirectly_modified"),
+        **dict.fromkeys(metadata, "metadata"),
+        **dict.fromkeys(added, "added"),
+    }
+    models = [_changed_model(step, plan, name, change, backfill) for name, change in sorted(changes.items())]
+    models += _removed_models(step, context, diff)
+    models += [
+        {"name": names.of(name), "change": None, "backfill": _intervals(intervals)}
+        for name, intervals in sorted(backfill.items())
+        if name not in changes
+    ]
+    _bound_diffs(models)
+    return {
+        "environment": plan.environment_naming_info.name,
+        "is_new_environment": bool(diff.is_new_environment),
+        "has_changes": bool(diff.has_changes or plan.requires_backfill),
+        "modelsAdded": len(added),
+        "modelsModified": len(direct) + len(indirect),
+        "modelsRemoved": len(removed),
+        "directly_modified": names.sorted(direct),
+        "indirectly_modified": names.sorted(indirect),
+        "metadata_modified": names.sorted(metadata),
+        "models_added": names.sorted(added),
+        "models_removed": names.sorted(removed),
+        "modelsNeedingBackfill": len(backfill),
+        "models": models,
+        "lineage": _lineage(step, plan, changes),
+        "requirements_diff": _requirements_diff(diff),
+        "environment_statements_diff": _statements_diff(diff),
+        "restatements": names.sorted(snapshot_id for snapshot_id in plan.restatements),
+        "warnings": list(step.journal.warnings),
+        "explain_completed": True,
+    }
+
+
+def _interval_owner(item: Any) -> str:
+    return str(item.snapshot_id.name)
+
+
+def _snapshot(plan: Any, name: str) -> Any:
+    return plan.context_diff.snapshots_by_name[name]
+
+
+def _kind(node: Any) -> str:
+    kind = getattr(node, "kind", None)
+    name = getattr(kind, "name", None)
+    return str(getattr(name, "value", name) or "STANDALONE_AUDIT")
+
+
+def _changed_model(step: Step, plan: Any, name: str, change: str, backfill: dict[str, Any]) -> dict[str, Any]:
+    snapshot = _snapshot(plan, name)
+    category = category_of(snapshot)
+    if change == "indirectly_modified" and category == "forward_only":
+        category = "indirect_forward_only"
+    row: dict[str, Any] = {
+        "name": step.journal.names.of(name),
+        "change": change,
+        "category": category,
+        "kind": _kind(snapshot.node),
+        "backfill": _intervals(backfill.get(name, [])),
+    }
+    if change == "added":
+        row["diff"] = _whole(snapshot.node, "+")
+    elif change != "indirectly_modified":
+        row["diff"] = _tidy(plan.context_diff.text_diff(name))
+        old = plan.context_diff.modified_snapshots[name][1]
+        row.update(_columns(old.node, snapshot.node))
+    return row
+
+
+def _removed_models(step: Step, context: Any, diff: Any) -> list[dict[str, Any]]:
+    infos = diff.removed_snapshots
+    full = context.state_reader.get_snapshots(list(infos)) if infos else {}
+    rows = []
+    for snapshot_id in sorted(infos, key=lambda item: item.name):
+        row: dict[str, Any] = {"name": step.journal.names.of(snapshot_id), "change": "removed", "category": None, "backfill": []}
+        if snapshot_id in full:
+            node = full[snapshot_id].node
+            row.update(kind=_kind(node), diff=_whole(node, "-"))
+        rows.append(row)
+    return rows
+
+
+def _tidy(diff: str) -> str:
+    """Without the empty file names and the empty lines that SQLMesh's unified diffs have after their headings."""
+    lines = diff.splitlines()
+    headings = ("---", "+++", "@@")
+    kept = [line for number, line in enumerate(lines) if line or number == 0 or not lines[number - 1].startswith(headings)]
+    return "\n".join(line for line in kept if line.strip() not in ("---", "+++"))
+
+
+def _whole(node: Any, sign: str) -> str:
+    """The complete definition, each line marked as added or removed."""
+    try:
+        texts = [part.sql(dialect=node.dialect, pretty=True, comments=True) for part in node.render_definition()]
+    except Exception:
+        texts = [str(getattr(node, "query", node.name))]
+    return "\n".join(sign + line for line in "\n\n".join(texts).splitlines())
+
+
+def _columns(old: Any, new: Any) -> dict[str, Any]:
+    """Columns that came, went or changed their type, where both sides are known without asking the warehouse."""
+    # A query that cannot be resolved has no known columns; the diff still tells all.
+    with contextlib.suppress(Exception):
+        before = {name: str(kind) for name, kind in (old.columns_to_types or {}).items()}
+        after = {name: str(kind) for name, kind in (new.columns_to_types or {}).items()}
+        if before and after:
+            return {
+                "columns_added": [name for name in after if name not in before],
+                "columns_removed": [name for name in before if name not in after],
+                "columns_changed": [
+                    {"name": name, "from": before[name], "to": after[name]}
+                    for name in after
+                    if name in before and before[name] != after[name] and "UNKNOWN" not in (before[name], after[name])
+                ],
+            }
+    return {}
+
+
+def _moment(milliseconds: Any) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.timezone.utc)
+
+
+def _intervals(intervals: Iterable[Any]) -> list[dict[str, str]]:
+    """Dates, the last one included, for whole days; otherwise moments, the end excluded."""
+    rows = []
+    for start, end in list(intervals)[:INTERVALS_LIMIT]:
+        first, last = _moment(start), _moment(end)
+        if first.time() == last.time() == datetime.time() and last > first:
+            rows.append({"start": first.date().isoformat(), "end": (last.date() - datetime.timedelta(days=1)).isoformat()})
+        else:
+            rows.append({"start": first.isoformat(), "end": last.isoformat()})
+    return rows
+
+
+def _bound_diffs(models: list[dict[str, Any]]) -> None:
+    """Keep the result small enough for an XCom: direct changes first, then the rest as long as there is room."""
+    room = ALL_DIFFS_LIMIT
+    order = {"directly_modified": 0, "metadata": 1, "removed": 2, "added": 3}
+    for model in sorted(models, key=lambda row: order.get(row["change"], 4)):
+        text = model.get("diff")
+        if not text:
+            continue
+        kept = text[: max(0, min(DIFF_LIMIT, room))]
+        room -= len(kept)
+        if len(kept) < len(text):
+            model["diff"], model["diff_truncated"] = kept, True
+
+
+def _lineage(step: Step, plan: Any, changed: Iterable[str]) -> dict[str, list[str]]:
+    names = step.journal.names
+    return {names.of(name): names.sorted(_snapshot(plan, name).parents) for name in sorted(changed)}
+
+
+def _requirements_diff(diff: Any) -> str | None:
+    if not getattr(diff, "has_requirement_changes", False):
+        return None
+    return str(diff.requirements_diff())[:DIFF_LIMIT] or None
+
+
+def _statements_diff(diff: Any) -> str | None:
+    """One text in all versions: older ones give a text, newer ones pairs of kind and text."""
+    if not getattr(diff, "has_environment_statements_changes", False):
+        return None
+    found = diff.environment_statements_diff()
+    text = found if isinstance(found, str) else "\n".join(f"{kind}:\n{body}" for kind, body in found)
+    return text[:DIFF_LIMIT] or None

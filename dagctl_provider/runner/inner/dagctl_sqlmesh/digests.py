@@ -1,0 +1,69 @@
+"""What makes two plans the same plan.
+
+SQLMesh gives a plan a random id, so the id proves nothing. What is hashed here instead is what would happen: every model's
+content fingerprint, version and category, what is removed, the state the environment is in, and how the step was asked. Which
+intervals are still missing is left out on purpose: time passes between explain and execute, and a scheduled run may fill some.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from dagctl_sqlmesh.categories import category_of
+
+
+def digest_parts(plan: Any, job: Mapping[str, Any], migration: Mapping[str, str] | None) -> dict[str, str]:
+    """One short hash per part of the plan, so that a drift can be named.
+
+    :param plan: SQLMesh's plan.
+    :param job: The job.
+    :param migration: The state's migration that belongs to the plan.
+    """
+    diff = plan.context_diff
+    parts = {
+        "commit": [job["commit_sha"], job["git_path"]],
+        "environment": plan.environment_naming_info.name,
+        "options": [bool(job["run_tests"]), job["gateway"]],
+        "tool": [job["tool"], job["tool_version"]],
+        "base": [diff.is_new_environment, plan.previous_plan_id],
+        "models": sorted(
+            [snapshot.name, snapshot.identifier, snapshot.version, category_of(snapshot)] for snapshot in plan.snapshots.values()
+        ),
+        "removed": sorted(snapshot_id.name for snapshot_id in diff.removed_snapshots),
+        "requirements": getattr(diff, "requirements", None) or getattr(diff, "provided_requirements", None),
+        "statements": sorted(statement.json(sort_keys=True) for statement in getattr(diff, "environment_statements", None) or []),
+        "restatements": sorted(snapshot_id.name for snapshot_id in plan.restatements),
+        "migration": migration["to"] if migration else None,
+    }
+    return {name: _hash(value)[:16] for name, value in parts.items()}
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def digest_of(parts: Mapping[str, str]) -> str:
+    """The digest that an approval is for."""
+    return f"sha256:{_hash(dict(parts))}"
+
+
+def changed_parts(expected: Mapping[str, str] | None, found: Mapping[str, str]) -> str:
+    """Which parts of two plans differ, for people."""
+    if not expected:
+        return ""
+    names = [name for name, value in found.items() if expected.get(name) != value]
+    return ", ".join(_PEOPLE.get(name, name) for name in names)
+
+
+_PEOPLE = {
+    "base": "another plan was applied to the environment since",
+    "commit": "commit or folder",
+    "models": "models or their upstream versions",
+    "migration": "the state needs a migration",
+    "options": "test or gateway settings",
+    "tool": "tool version",
+    "statements": "before_all/after_all statements",
+}

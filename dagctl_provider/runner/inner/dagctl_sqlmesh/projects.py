@@ -1,0 +1,72 @@
+"""Loads a project's config with the state connection that the step was given, and makes SQLMesh contexts from it."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+from dagctl_sqlmesh.consoles import make_console
+from dagctl_sqlmesh.journals import Step
+
+
+def supports(function: Any, parameter: str) -> bool:
+    """Whether this SQLMesh's function has a parameter."""
+    return parameter in inspect.signature(function).parameters
+
+
+def load_configs(step: Step, state_schema: str | None = None) -> dict[Any, Any]:
+    """Load the project's config.
+
+    The managed state is set on the config objects. Environment variables would do the same, but with names that are folded
+    to lower case in some versions, and a ``.env`` file of the repository would override them in others.
+
+    :param step: The step.
+    :param state_schema: Read the state from this schema instead.
+    """
+    from sqlmesh.core.config import Config
+    from sqlmesh.core.config.loader import load_configs as load
+
+    extra = {"dotenv_path": Path(step.job["empty_file"])} if supports(load, "dotenv_path") else {}
+    configs = load(None, Config, [step.job["project"]], **extra)
+    connection = _state_connection(step)
+    for config in configs.values():
+        gateway = config.get_gateway(step.job["gateway"])
+        if connection is not None:
+            gateway.state_connection, gateway.state_schema = connection
+        if state_schema is not None:
+            gateway.state_schema = state_schema
+    return configs
+
+
+def _state_connection(step: Step) -> Any:
+    if not step.job["state_file"]:
+        return None
+    from sqlmesh.core.config.connection import PostgresConnectionConfig
+
+    given = json.loads(Path(step.job["state_file"]).read_text(encoding="utf-8"))
+    known = PostgresConnectionConfig.all_fields()
+    values = {key: value for key, value in given.items() if key in known and key != "type" and value is not None}
+    values["port"] = int(given.get("port") or 5432)
+    return PostgresConnectionConfig(**values), given.get("schema") or None
+
+
+def make_context(step: Step, configs: dict[Any, Any], load: bool = False) -> Any:
+    """Make a context; the project's models are read only when asked for."""
+    from sqlmesh import Context
+    from sqlmesh.core import console as consoles
+
+    console = make_console(step.journal)
+    extra = {}
+    if hasattr(consoles, "set_console"):
+        consoles.set_console(console)
+    if supports(Context.__init__, "console"):
+        extra["console"] = console
+    return Context(config=configs, paths=[step.job["project"]], gateway=step.job["gateway"], load=load, **extra)
+
+
+def state_config(context: Any) -> Any:
+    """The connection the state is kept in."""
+    gateway = context.gateway
+    return context.config.get_state_connection(gateway) or context.config.get_connection(gateway)

@@ -1,0 +1,69 @@
+"""Keeps secret values out of everything that leaves the step: log lines, events, result."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from collections.abc import Iterable
+from typing import Any
+
+MASK = "***"
+_SENSITIVE_NAME = re.compile(r"PASS|PWD|PW$|SECRET|TOKEN|KEY|PRIVATE|CREDENTIAL|AUTH|DSN|SIGNATURE|SALT|CERT", re.IGNORECASE)
+_PLAIN_WORD = re.compile(r"[A-Za-z_./-]*")
+_URL_PASSWORD = re.compile(r"://[^:@/\s]*:([^@/\s]+)@")
+
+
+def secret_parts(name: str, value: str) -> set[str]:
+    """The pieces of a value that must not be seen.
+
+    Values under telling names are secret from four characters on. Others are when they are long and more than a plain word,
+    so that ``SCHEMA=analytics`` does not blank out half of a plan.
+
+    :param name: Name of the variable.
+    :param value: Its value.
+    """
+    parts = {match for match in _URL_PASSWORD.findall(value) if len(match) >= 4}
+    sensitive = bool(_SENSITIVE_NAME.search(name))
+    for line in {value, *value.splitlines()}:
+        text = line.strip()
+        if text.startswith("-----"):
+            continue
+        if (sensitive and len(text) >= 4) or (len(text) >= 8 and not _PLAIN_WORD.fullmatch(text)):
+            parts.add(text)
+    return parts
+
+
+class Masker:
+    """Replaces secrets by ``***``.
+
+    :param secrets: Values to hide.
+    :param known: Values that are public, such as the environment's name; they are never hidden.
+    """
+
+    def __init__(self, secrets: Iterable[str] = (), known: Iterable[str] = ()) -> None:
+        public = set(known)
+        wanted = {secret for secret in secrets if secret and secret not in public}
+        wanted |= {urllib.parse.quote(secret, safe="") for secret in wanted}
+        wanted |= {secret.encode("unicode_escape").decode("ascii") for secret in wanted}
+        longest_first = sorted(wanted, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def text(self, text: str) -> str:
+        """Mask one text.
+
+        :param text: Any text.
+        """
+        return self._pattern.sub(MASK, text) if self._pattern else text
+
+    def tree(self, value: Any) -> Any:
+        """Mask every string in a JSON value, keys included.
+
+        :param value: JSON value.
+        """
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list):
+            return [self.tree(item) for item in value]
+        if isinstance(value, dict):
+            return {self.text(key): self.tree(item) for key, item in value.items()}
+        return value

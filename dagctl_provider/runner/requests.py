@@ -1,0 +1,186 @@
+"""The request of a step: what it may hold, checked before anything is done with it.
+
+Each string may come from a person outside the team, so nothing is passed on that could be read as an option, as another
+transport or as a way out of the checkout.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import PurePosixPath
+from typing import Any
+
+from dagctl_provider.runner.errors import RunnerError
+
+REQUEST_LIMIT = 1024 * 1024
+
+_SCP_LIKE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:(?!:)[^\s:][^\s]*")
+_WEB_OR_SSH = re.compile(r"(https|ssh)://(?:([^@/\s]*)@)?([A-Za-z0-9\[][A-Za-z0-9.:\[\]_-]*)/[^\s]+")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_BAD_IN_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock(/|$)|/\.|\.$|/$")
+
+
+def _fail(name: str, why: str) -> RunnerError:
+    return RunnerError("invalid_request", f"'{name}' {why}.")
+
+
+def check_repository_url(value: str, allow_local: bool) -> None:
+    """Refuse every address but https, ssh and scp-like ones, and local ones unless allowed.
+
+    :param value: Address of the git remote.
+    :param allow_local: Accept ``file://`` and absolute paths.
+    :raises RunnerError: ``invalid_request``.
+    """
+    if not value or value.startswith("-") or "::" in value or re.search(r"[\x00-\x20\x7f]", value) or len(value) > 2000:
+        raise _fail("repository_url", "is empty or holds characters that are not allowed")
+    if value.startswith(("file://", "/")):
+        if not allow_local:
+            raise _fail("repository_url", "is local, and local repositories are not allowed")
+        return
+    match = _WEB_OR_SSH.fullmatch(value)
+    if match:
+        scheme, user, _ = match.groups()
+        if user is not None and (scheme == "https" or ":" in user or user.startswith("-")):
+            raise _fail("repository_url", "holds credentials; give them as a secret")
+        return
+    if not _SCP_LIKE.fullmatch(value):
+        raise _fail("repository_url", "is neither an https, an ssh nor a user@host:path address")
+
+
+def check_branch(value: str) -> None:
+    """Accept what git accepts as a branch name, and nothing that looks like an option.
+
+    :param value: Branch name.
+    :raises RunnerError: ``invalid_request``.
+    """
+    if not value or len(value) > 255 or value[0] in "-./" or value == "@" or _BAD_IN_BRANCH.search(value):
+        raise _fail("branch", "is not a valid branch name")
+
+
+def check_git_path(value: str) -> None:
+    """Accept a relative folder without steps upwards; symlinks are checked in the checkout.
+
+    :param value: Folder inside the repository, empty for its root.
+    :raises RunnerError: ``invalid_request``.
+    """
+    path = PurePosixPath(value)
+    unsafe = value.startswith(("/", "-", "~")) or "\\" in value or ".." in path.parts or ".git" in path.parts
+    # SQLMesh reads project paths as shell patterns.
+    if unsafe or len(value) > 1000 or re.search(r"[\x00-\x1f\x7f*?\[\]]", value):
+        raise _fail("git_path", "must be a plain relative folder of the repository")
+
+
+def _check_identifier(name: str) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        if not _IDENTIFIER.fullmatch(value):
+            raise _fail(name, "may hold only letters, digits, '_', '-', '.' and ':', at most 128")
+
+    return check
+
+
+def _check_text(name: str) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        if not value or len(value) > 255 or re.search(r"[\x00-\x1f\x7f]", value):
+            raise _fail(name, "must be a text of 1 to 255 printable characters")
+
+    return check
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a step is to do. The fields are those of the request file."""
+
+    repository_url: str
+    commit_sha: str
+    project_id: str
+    step_id: str
+    tool: str = "sqlmesh"
+    tool_version: str | None = None
+    branch: str = "main"
+    git_path: str = ""
+    environment: str = "prod"
+    gateway: str | None = None
+    run_tests: bool = True
+    project_name: str = ""
+    plan_group_id: str = ""
+    attempt: int = 1
+    expected_digest: str | None = None
+    expected_digest_parts: Mapping[str, str] | None = None
+    explained_plan_id: str | None = None
+    deployed_tool_version: str | None = None
+    allow_local_repositories: bool = False
+
+    def check(self, command: str) -> None:
+        """Check everything that can be checked without looking at the repository.
+
+        :param command: ``explain``, ``execute`` or ``run``.
+        :raises RunnerError: ``invalid_request``.
+        """
+        check_repository_url(self.repository_url, self.allow_local_repositories)
+        check_branch(self.branch)
+        check_git_path(self.git_path)
+        if not _COMMIT.fullmatch(self.commit_sha):
+            raise _fail("commit_sha", "must be the full lower-case hash of a commit")
+        for name in ("tool", "project_id", "step_id"):
+            _check_identifier(name)(getattr(self, name))
+        for name in ("environment", "gateway", "tool_version", "deployed_tool_version", "explained_plan_id"):
+            value = getattr(self, name)
+            if value is not None:
+                (_check_identifier if name == "explained_plan_id" else _check_text)(name)(value)
+        if self.environment.startswith("-"):
+            raise _fail("environment", "must not begin with '-'")
+        if self.expected_digest is not None and not _DIGEST.fullmatch(self.expected_digest):
+            raise _fail("expected_digest", "must be 'sha256:' and 64 hexadecimal digits")
+        if command == "execute" and not (self.expected_digest and self.explained_plan_id):
+            raise RunnerError(
+                "invalid_request", "An execute needs 'expected_digest' and 'explained_plan_id' of the approved explain."
+            )
+
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "run_tests": (bool,),
+    "allow_local_repositories": (bool,),
+    "attempt": (int,),
+    "expected_digest_parts": (dict,),
+}
+
+
+def parse_request(text: str, command: str) -> tuple[Request, list[str]]:
+    """Read and check a request.
+
+    :param text: JSON object.
+    :param command: ``explain``, ``execute`` or ``run``.
+    :return: The request, and the names of unknown keys, which a newer launcher may send.
+    :raises RunnerError: ``invalid_request``.
+    """
+    if len(text) > REQUEST_LIMIT:
+        raise RunnerError("invalid_request", "The request is larger than 1 MiB.")
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise RunnerError("invalid_request", f"The request is not JSON: {error}.") from error
+    if not isinstance(raw, dict):
+        raise RunnerError("invalid_request", "The request is not a JSON object.")
+    request = Request(**_known_values(raw))
+    request.check(command)
+    return request, sorted(set(raw) - {field.name for field in fields(Request)})
+
+
+def _known_values(raw: Mapping[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for field in fields(Request):
+        value = raw.get(field.name)
+        if value is None:
+            if field.default is MISSING:
+                raise _fail(field.name, "is missing")
+            continue
+        expected = _TYPES.get(field.name, (str,))
+        if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
+            raise _fail(field.name, f"must be of type {expected[0].__name__}")
+        values[field.name] = value
+    return values

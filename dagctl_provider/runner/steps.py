@@ -1,0 +1,283 @@
+"""One step from request to result: environment, checkout, then the tool's own program as a supervised child."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import tempfile
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from dagctl_provider.runner.checkout import fetch_project
+from dagctl_provider.runner.configs import find_config, find_extras
+from dagctl_provider.runner.credentials import Credentials, read_credentials
+from dagctl_provider.runner.environments import EnvironmentSpec, cache_folder, make_spec, tool_python
+from dagctl_provider.runner.errors import STEP_ERRORS, RunnerError
+from dagctl_provider.runner.masking import Masker
+from dagctl_provider.runner.processes import Child, base_environment, run_child
+from dagctl_provider.runner.progress import Progress
+from dagctl_provider.runner.requests import Request, parse_request
+from dagctl_provider.runner.results import error_result, finish_result, write_result
+from dagctl_provider.runner.stopping import Stop
+from dagctl_provider.runner.versions import is_downgrade
+
+INNER = Path(__file__).parent / "inner"
+SWEEP_TIMEOUT = 20.0
+_PROTECTED = re.compile(r"PATH|HOME|SQLMESH_HOME|PYTHON\w*|LD_\w+|DYLD_\w+|DAGCTL_\w+")
+
+
+@dataclass(frozen=True)
+class StepOptions:
+    """What the command line says about a step.
+
+    :param command: ``explain``, ``execute`` or ``run``.
+    :param result: Result file.
+    :param events: Event file, when wanted.
+    :param secrets: Secrets folder, when there is one.
+    :param workdir: Where the scratch folder is made.
+    :param grace: Seconds between a cancel and the kill.
+    """
+
+    command: str
+    result: Path
+    events: Path | None = None
+    secrets: Path | None = None
+    workdir: Path | None = None
+    grace: float = 20.0
+
+
+@dataclass
+class _Prepared:
+    """What a step needs before the tool can start."""
+
+    request: Request
+    credentials: Credentials
+    python: Path
+    project: Path
+    root: Path
+    scratch: Path
+    spec: EnvironmentSpec
+
+
+def run_step(options: StepOptions, request_text: str, progress: Progress, stop: Stop) -> int:
+    """Do one step; whatever happens, the result file is written.
+
+    :param options: From the command line.
+    :param request_text: The request, JSON.
+    :param progress: The log.
+    :param stop: Cancels the step.
+    :return: Exit code of the runner.
+    """
+    try:
+        with progress.timed("total"):
+            result = _attempt(options, request_text, progress, stop)
+    except RunnerError as error:
+        result = error_result(stop.error() if stop.reason else error)
+    except Exception as error:
+        for line in traceback.format_exc().splitlines():
+            progress.line(line)
+        result = error_result(RunnerError("internal", f"{type(error).__name__}: {error}"))
+    finished = finish_result(result, progress.timings, progress.masker)
+    if "error" in finished:
+        progress.line(f"{finished['outcome']}: {finished['error']['message']} [{finished['error']['code']}]")
+    else:
+        progress.line(finished["outcome"])
+    write_result(options.result, finished)
+    return int(finished["exit_code"])
+
+
+def _attempt(options: StepOptions, request_text: str, progress: Progress, stop: Stop) -> dict[str, Any]:
+    request, unknown = parse_request(request_text, options.command)
+    credentials = read_credentials(options.secrets)
+    public = {value for value in asdict(request).values() if isinstance(value, str)}
+    progress.masker = Masker(credentials.secrets(), public)
+    for key in unknown:
+        progress.line(f"the request's key {key[:80]!r} is unknown to this runner and ignored")
+    if is_downgrade(request.deployed_tool_version, make_spec(request.tool, request.tool_version).version):
+        raise RunnerError(
+            "state_migration_downgrade",
+            f"{request.tool} {request.deployed_tool_version} is deployed; {request.tool_version} is older.",
+        )
+    with _scratch_folder(options.workdir) as scratch:
+        prepared = _prepare(request, credentials, scratch, progress, stop)
+        return _run_tool(options, prepared, progress, stop)
+
+
+@contextlib.contextmanager
+def _scratch_folder(workdir: Path | None) -> Iterator[Path]:
+    if workdir:
+        workdir.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix="dagctl-step-", dir=workdir)).resolve()
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _prepare(request: Request, credentials: Credentials, scratch: Path, progress: Progress, stop: Stop) -> _Prepared:
+    where = f" in {request.git_path}" if request.git_path else ""
+    progress.line(f"{request.project_name or request.project_id}: commit {request.commit_sha[:12]} of {request.branch}{where}")
+    with progress.timed("checkout"):
+        root, project = fetch_project(request, credentials, scratch, progress, stop)
+    find_config(project, root)
+    with progress.timed("environment"):
+        extras = find_extras(project, root, credentials.env)
+        spec = make_spec(request.tool, request.tool_version, extras)
+        python = tool_python(spec, progress, stop)
+    _keep_cache(request, spec, project)
+    return _Prepared(request, credentials, python, project, root, scratch, spec)
+
+
+def _keep_cache(request: Request, spec: EnvironmentSpec, project: Path) -> None:
+    """Let SQLMesh keep its cache between steps; its entries are keyed by content, and one project never sees another's."""
+    link = project / ".cache"
+    if os.path.lexists(link):
+        return
+    owner = hashlib.sha256(f"{request.project_id}/{request.git_path}".encode()).hexdigest()[:16]
+    target = cache_folder() / "projects" / owner / spec.name
+    with contextlib.suppress(OSError):
+        target.mkdir(parents=True, exist_ok=True, mode=0o700)
+        link.symlink_to(target, target_is_directory=True)
+
+
+def _run_tool(options: StepOptions, prepared: _Prepared, progress: Progress, stop: Stop) -> dict[str, Any]:
+    answer = prepared.scratch / "answer.json"
+    job = _job(options, prepared)
+    progress.line(f"{options.command} with {prepared.spec.tool} {prepared.spec.version}")
+    with contextlib.ExitStack() as files:
+        events = files.enter_context(open(options.events, "a", encoding="utf-8")) if options.events else None
+
+        def on_event(line: str) -> None:
+            with contextlib.suppress(ValueError):
+                event = json.dumps(progress.masker.tree(json.loads(line)))
+                if events:
+                    events.write(event + "\n")
+                    events.flush()
+
+        status = _start(job, answer, prepared, progress, stop, options.grace, on_event)
+    result = _read_answer(answer)
+    if stop.requested and (not result or result.get("outcome") != "succeeded"):
+        if status == -signal.SIGKILL and options.command != "explain":
+            _sweep(job, prepared, progress)
+        kept = {key: result[key] for key in ("timings", "models", "digest", "tool_plan_id") if result and key in result}
+        return {**kept, **error_result(stop.error())}
+    if not result:
+        raise _died(status, progress)
+    if "error" in result:
+        code, message = result["error"]["code"], result["error"]["message"]
+        return {**result, **error_result(RunnerError(code if code in STEP_ERRORS else "internal", message))}
+    return {**result, "exit_code": 0}
+
+
+def _start(
+    job: dict[str, Any], answer: Path, prepared: _Prepared, progress: Progress, stop: Stop, grace: float, on_event: Any
+) -> int:
+    """Run the inner program; one pipe brings its events, the other tells it by its end that we died."""
+    events_read, events_write = os.pipe()
+    alive_read, alive_write = os.pipe()
+    path = prepared.scratch / "job.json"
+    path.write_text(json.dumps({**job, "answer": str(answer), "events_fd": events_write, "alive_fd": alive_read, "grace": grace}))
+    child = Child(
+        [str(prepared.python), str(INNER), str(path)],
+        _tool_environment(job, prepared, progress),
+        prepared.project,
+        progress.line,
+        grace=grace,
+        channels={events_read: on_event},
+        pass_fds=(events_write, alive_read),
+    )
+    try:
+        return run_child(child, stop)
+    finally:
+        os.close(alive_write)
+        os.close(events_read)
+
+
+def _job(options: StepOptions, prepared: _Prepared) -> dict[str, Any]:
+    request = prepared.request
+    step = f"{request.step_id}.{request.attempt}"
+    writer = hashlib.sha256(f"{request.project_id}/{request.environment}".encode()).hexdigest()[:16]
+    return {
+        **asdict(request),
+        "command": options.command,
+        "project": str(prepared.project),
+        "checkout": str(prepared.root),
+        "tool_version": prepared.spec.version,
+        "state_file": str(options.secrets / "state_connection.json")
+        if options.secrets and prepared.credentials.state_connection
+        else None,
+        "empty_file": str(_empty_file(prepared.scratch)),
+        "locks": str(cache_folder() / "locks"),
+        # Names our sessions in the warehouse; PostgreSQL cuts names at 63 bytes.
+        "application_prefix": f"dagctl:{writer}:",
+        "application_name": f"dagctl:{writer}:{options.command}:{step}"[:63],
+    }
+
+
+def _empty_file(scratch: Path) -> Path:
+    path = scratch / "empty.env"
+    path.touch()
+    return path
+
+
+def _tool_environment(job: Mapping[str, Any], prepared: _Prepared, progress: Progress) -> dict[str, str]:
+    home = prepared.scratch / "home"
+    temporary = prepared.scratch / "tmp"
+    for folder in (home, temporary):
+        folder.mkdir(exist_ok=True)
+    more = os.environ.get("DAGCTL_PASS_ENV", "").replace(",", " ").split()
+    env = {
+        **base_environment("MAX_FORK_WORKERS", *more),
+        "PGAPPNAME": job["application_name"],
+        "SQLMESH__DISABLE_ANONYMIZED_ANALYTICS": "true",
+        "PYTHONUNBUFFERED": "1",
+        # Old tools warn about each other's deprecations; nobody can act on that.
+        "PYTHONWARNINGS": "ignore::DeprecationWarning,ignore::FutureWarning,ignore::UserWarning",
+        "COLUMNS": "160",
+    }
+    for name, value in prepared.credentials.env.items():
+        if _PROTECTED.fullmatch(name):
+            progress.line(f"the variable {name} of env.json is the runner's own and ignored")
+        else:
+            env[name] = value
+    env.update(HOME=str(home), SQLMESH_HOME=str(home / ".sqlmesh"), TMPDIR=str(temporary))
+    return env
+
+
+def _sweep(job: dict[str, Any], prepared: _Prepared, progress: Progress) -> None:
+    """After a kill: end the statements that the killed process left running in the warehouse."""
+    progress.line("the tool had to be killed; looking for statements it left running")
+    path = prepared.scratch / "sweep.json"
+    path.write_text(json.dumps({**job, "command": "sweep", "answer": str(prepared.scratch / "sweep-answer.json")}))
+    child = Child(
+        [str(prepared.python), str(INNER), str(path)],
+        {**_tool_environment(job, prepared, progress), "PGAPPNAME": "dagctl:sweep"},
+        prepared.project,
+        progress.line,
+        timeout=SWEEP_TIMEOUT,
+    )
+    with contextlib.suppress(RunnerError):
+        run_child(child, Stop())
+
+
+def _read_answer(path: Path) -> dict[str, Any]:
+    try:
+        answer = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _died(status: int, progress: Progress) -> RunnerError:
+    if status == -signal.SIGKILL:
+        return RunnerError("tool_killed", "The tool's process was killed (signal 9) without an answer.")
+    last = next((line for line in reversed(progress.tail) if line.strip()), "")
+    return RunnerError("internal", f"The tool's process ended with status {status} and no answer: {last}")

