@@ -26,10 +26,12 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def without_nul(text: str) -> str:
-    """Refuse NUL, which no database of ours can store."""
+def storable(text: str) -> str:
+    """Refuse what JSON can write and no database can store: NUL, and halves of surrogate pairs."""
     if "\x00" in text:
         raise ValueError("must not contain the NUL character")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("must not contain half of a surrogate pair")
     return text
 
 
@@ -48,7 +50,7 @@ Timestamp = Annotated[
     Field(examples=["2026-04-28T10:00:00Z"], json_schema_extra={"format": "date-time"}),
 ]
 ShortSha = Annotated[str, BeforeValidator(lambda sha: sha and sha[:7]), Field(examples=["a1b2c3d"])]
-Text = Annotated[StrictStr, AfterValidator(without_nul)]
+Text = Annotated[StrictStr, AfterValidator(storable)]
 _WHOLE = BeforeValidator(_whole_number)
 Count = Annotated[int, Field(ge=0)]
 

@@ -97,7 +97,7 @@ def flask_app() -> Flask:
 @pytest.fixture
 def client(flask_app: Flask, services: Services) -> Iterator[FlaskClient]:
     """A client without credentials."""
-    with flask_app.test_client() as client:
+    with flask_app.test_client(use_cookies=False) as client:
         yield client
 
 

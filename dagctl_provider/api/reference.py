@@ -1,0 +1,75 @@
+"""The tables of ``docs/api.md``, made from the tables of the code: ``python -m dagctl_provider.api.reference docs/api.md``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from dagctl_provider.api.routes import DOCUMENT_PATH, OPERATIONS, PREFIX
+from dagctl_provider.domain.errors import ERRORS
+from dagctl_provider.domain.permissions import PERMISSIONS, ROLES
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def routes() -> str:
+    """All operations."""
+    rows = [
+        (
+            f"`{operation.method} {PREFIX}{operation.path}`",
+            operation.summary,
+            f"`{operation.permission}`",
+            ", ".join(str(status) for status in operation.answers),
+        )
+        for operation in OPERATIONS
+    ]
+    rows.append((f"`GET {DOCUMENT_PATH}`", "The OpenAPI 3.1 document", "none, public", "200"))
+    return _table(("Request", "What it does", "Permission", "Answers"), rows)
+
+
+def errors() -> str:
+    """All error codes."""
+    by_status = sorted(ERRORS.items(), key=lambda item: (item[1].status, item[0]))
+    return _table(
+        ("Code", "Status", "Meaning", "What to do"),
+        ((f"`{code}`", str(kind.status), kind.title, kind.hint) for code, kind in by_status),
+    )
+
+
+def permissions() -> str:
+    """All permissions, with the roles and Airflow rights that hold them."""
+    rows = (
+        (
+            f"`{name}`",
+            row.description,
+            ", ".join(role for role in ROLES if role in row.roles),
+            f"`can_{name}` on `dagctl`",
+            " ".join(row.airflow_right),
+        )
+        for name, row in PERMISSIONS.items()
+    )
+    return _table(("Permission", "Allows", "Token roles", "Airflow: view permission", "Airflow: and the right"), rows)
+
+
+END = "<!-- end -->"
+TABLES = {"routes": routes, "errors": errors, "permissions": permissions}
+
+
+def filled(text: str) -> str:
+    """``text`` with the table between each pair of markers made anew."""
+    for name, table in TABLES.items():
+        begin = f"<!-- {name} -->\n"
+        head, _, rest = text.partition(begin)
+        _, end, tail = rest.partition(END)
+        text = f"{head}{begin}{table()}\n{end}{tail}"
+    return text
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        page = Path(name)
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")

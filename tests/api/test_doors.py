@@ -1,0 +1,111 @@
+"""Both addresses on a real Airflow API server, under both auth managers, with and without a path of Airflow's own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dagctl_provider.domain.permissions import PERMISSIONS
+
+from .airflow_server import ROOTS
+
+PROGRAM = Path(__file__).with_name("airflow_server.py")
+KINDS = ("simple", "fab")
+DOORS = ("/api/v1", "/pluginsv2/api/v1")
+
+
+@pytest.fixture(scope="module")
+def reports() -> dict[str, Any]:
+    """What the servers answered; both are asked at the same time."""
+    running = {
+        kind: subprocess.Popen(
+            [sys.executable, "-W", "ignore", str(PROGRAM), kind], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for kind in KINDS
+    }
+    found = {}
+    for kind, process in running.items():
+        output, errors = process.communicate(timeout=240)
+        lines = [line for line in output.splitlines() if line.startswith("REPORT")]
+        assert lines, errors[-4000:]
+        found[kind] = json.loads(lines[0].removeprefix("REPORT"))
+    return found
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("kind", KINDS)
+class TestDoors:
+    @pytest.fixture
+    def answers(self, kind: str, door: str, reports: dict[str, Any]) -> dict[str, Any]:
+        return reports[kind][door]
+
+    @pytest.mark.parametrize(
+        ("name", "status", "code"),
+        [
+            ("unknown", 404, "not_found"),
+            ("root", 404, "not_found"),
+            ("slash", 404, "not_found"),
+            ("wrong method", 405, "method_not_allowed"),
+            ("odd method", 405, "method_not_allowed"),
+            ("anonymous", 401, "unauthenticated"),
+            ("token", 200, None),
+            ("token writes", 200, None),
+            ("chunked", 200, None),
+            ("chunked wrong", 422, "invalid_request"),
+            ("chunked large", 413, "payload_too_large"),
+            ("admin reads", 200, None),
+            ("admin approves", 200, None),
+            ("admin manages", 200, None),
+            ("reader reads", 200, None),
+            ("reader approves", 403, "forbidden"),
+            ("reader manages", 403, "forbidden"),
+            ("session reads", 200, None),
+            ("session writes", 403, "cross_site_request"),
+            ("session writes from own page", 200, None),
+            ("session writes from foreign page", 403, "cross_site_request"),
+            ("session writes by script", 200, None),
+            ("forged", 401, "unauthenticated"),
+            ("expired", 401, "unauthenticated"),
+            ("expired session", 401, "unauthenticated"),
+            ("foreign organization", 404, "not_found"),
+        ],
+    )
+    def test_answer(self, answers, name, status, code):
+        answer = answers[name]
+        assert (answer["status"], answer["code"]) == (status, code)
+        assert answer["type"] == ("application/json" if status < 300 else "application/problem+json")
+
+    def test_addresses_are_told_as_the_client_sees_them(self, answers, kind, door):
+        assert answers["document"]["servers"] == [{"url": (ROOTS[kind] + door.removesuffix("/api/v1")) or "/"}]
+        assert answers["unknown"]["instance"] == f"{ROOTS[kind]}{door}/nothing/here"
+
+    def test_possible_methods(self, answers):
+        assert answers["wrong method"]["allow"] == "GET, HEAD, OPTIONS, POST"
+
+
+def test_simple_users_between_reader_and_admin(reports):
+    answers = reports["simple"]["/api/v1"]
+    assert [answers[f"member {what}"]["status"] for what in ("reads", "approves", "manages")] == [200, 200, 403]
+
+
+@pytest.mark.parametrize("key", ["looked up", "looked up without server loop"])
+def test_people_by_id(key, reports):
+    simple, fab = reports["simple"][key], reports["fab"][key]
+    assert set(simple["admin"]) == set(fab["admin"]) == set(PERMISSIONS)
+    assert simple["reader"] == fab["reader"] == ["read"]
+    assert set(simple["member"]) == {"read", "create_plan", "approve_plan", "cancel_plan", "run_project"}
+    for found in (simple, fab):
+        assert found["nobody"] is found["nonsense"] is None
+
+
+def test_the_controller_lives_as_long_as_the_server(reports):
+    assert reports["simple"]["controller"] == reports["fab"]["controller"] == ["started", "stopped"]
+
+
+def test_fab_offers_every_permission(reports):
+    assert set(reports["fab"]["permissions"]) == {f"can_{name}" for name in PERMISSIONS}

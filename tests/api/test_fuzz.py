@@ -1,0 +1,25 @@
+"""The OpenAPI document, fuzzed against faked services."""
+
+from __future__ import annotations
+
+import pytest
+
+from dagctl_provider.domain.errors import DagctlError
+
+from .conftest import HEADERS
+from .fuzz import run_fuzz
+
+
+def test_every_operation_answers_as_documented(flask_app, services):
+    answered = run_fuzz(flask_app, HEADERS)
+    assert {"200", "201", "404", "422"} <= set(answered)
+    assert not [status for status in answered if status.startswith("5")]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer dctl_reader", "X-Organization-ID": "org-xxxxxxxx"}])
+def test_without_rights_nothing_is_served(headers, flask_app, services):
+    for fake in (services.plans, services.projects):
+        for name in fake._answers:
+            fake.answer(**{name: DagctlError("forbidden", "No.")})
+    answered = run_fuzz(flask_app, headers, max_examples=1)
+    assert set(answered) <= {"401", "403", "404"}
