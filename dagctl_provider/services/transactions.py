@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from dagctl_provider.store.records import StaleState
-from dagctl_provider.store.session import IntegrityError, OperationalError, Session, transaction
+from dagctl_provider.store.session import Session, is_lost_race, transaction
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -31,8 +31,8 @@ def run(work: Callable[[Session], T]) -> T:
         try:
             with transaction() as session:
                 return work(session)
-        except (StaleState, IntegrityError, OperationalError) as error:
-            if attempt == _ATTEMPTS:
+        except Exception as error:
+            if attempt == _ATTEMPTS or not (isinstance(error, StaleState) or is_lost_race(error)):
                 raise
             log.debug("Lost a race (%s), attempt %d", type(error).__name__, attempt)
             # SQLite has one writer for all; a short random pause lets it finish.

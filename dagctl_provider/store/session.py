@@ -10,7 +10,7 @@ from airflow.utils.session import create_session
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-__all__ = ["IntegrityError", "OperationalError", "Session", "transaction", "utcnow"]
+__all__ = ["Session", "is_lost_race", "transaction", "utcnow"]
 
 
 @contextmanager
@@ -21,6 +21,17 @@ def transaction() -> Iterator[Session]:
     """
     with create_session(scoped=False) as session:
         yield session
+
+
+def is_lost_race(error: Exception) -> bool:
+    """Whether a transaction failed because another one was faster, so that running it again can help.
+
+    A unique key that was taken meanwhile; a deadlock or a lock the database gave up (SQLite: "database is locked").
+    """
+    if isinstance(error, IntegrityError):
+        text = str(error.orig)
+        return getattr(error.orig, "pgcode", None) == "23505" or "UNIQUE constraint" in text or "Duplicate entry" in text
+    return isinstance(error, OperationalError) and not error.connection_invalidated
 
 
 def utcnow() -> datetime:

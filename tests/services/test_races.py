@@ -1,0 +1,166 @@
+"""Two callers at once, on PostgreSQL, many times: exactly one wins, and what the loser is told is true.
+
+Threads stand for API servers: they share nothing but the database.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.ids import new_id
+from dagctl_provider.domain.plans import PlanStep
+from dagctl_provider.domain.projects import Project
+from dagctl_provider.services import plans, steps, transactions
+from dagctl_provider.store import records
+from tests.services.world import World, sha
+
+ROUNDS = 200
+
+pytestmark = pytest.mark.slow
+
+
+def together(*calls: Callable[[], Any]) -> list[Any]:
+    """Let all calls start at the same moment; answers or refusals, in order."""
+    barrier = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], Any]) -> Any:
+        barrier.wait()
+        try:
+            return call()
+        except DagctlError as error:
+            return error
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+def pending_step(project: Project, number: int) -> PlanStep:
+    """A plan that waits for its decision; its Dag run is not needed to decide."""
+    commit = sha("first")
+    identifier, group = new_id("plan_"), new_id("plangroup_")
+    return transactions.run(
+        lambda session: records.insert_step(
+            session,
+            id=identifier,
+            group_id=group,
+            plan_type="explain",
+            organization_id=project.organization_id,
+            project_id=project.id,
+            active_key=steps.explain_key(project.id, f"{commit}:{number}"),
+            to_commit_sha=commit,
+            status="pending",
+            digest="sha256:1",
+            settings={"tool_version": "0.236.4"},
+            dag_id=project.dag_id,
+            run_id=group,
+        )
+    )
+
+
+def clear(project: Project) -> None:
+    """Forget the plans of a project."""
+
+    def work(session: Any) -> None:
+        from sqlalchemy import delete
+
+        from dagctl_provider.store.tables import plan_step
+
+        session.execute(delete(plan_step).where(plan_step.c.project_id == project.id))
+
+    transactions.run(work)
+
+
+def executions(step: PlanStep) -> list[PlanStep]:
+    """The execute steps of a step's group."""
+    return [s for s in transactions.run(lambda session: records.group_steps(session, step.group_id)) if s.plan_type == "execute"]
+
+
+def test_two_approves(world: World) -> None:
+    project = world.project()
+    for number in range(ROUNDS):
+        step = pending_step(project, number)
+        answers = together(
+            lambda: plans.approve(world.actor(name="ada"), step.id), lambda: plans.approve(world.actor(name="bob"), step.id)
+        )
+        losers = [answer for answer in answers if isinstance(answer, DagctlError)]
+        assert [loser.code for loser in losers] == ["wrong_state"]
+        assert len(executions(step)) == 1
+        assert len(plans.decisions(world.actor(), step.group_id)) == 1
+        clear(project)
+
+
+def test_approve_against_reject(world: World) -> None:
+    project = world.project()
+    for number in range(ROUNDS):
+        step = pending_step(project, number)
+        approved, rejected = together(
+            lambda: plans.approve(world.actor(), step.id), lambda: plans.reject(world.actor(), step.id)
+        )
+        assert isinstance(approved, DagctlError) != isinstance(rejected, DagctlError)
+        assert len(executions(step)) == (0 if isinstance(approved, DagctlError) else 1)
+        clear(project)
+
+
+def test_approve_against_cancel(world: World) -> None:
+    """A pending plan cannot be cancelled, an approved one can: so the approval always wins, and a cancel that comes after it
+    takes the execution with it."""
+    project = world.project()
+    for number in range(ROUNDS):
+        step = pending_step(project, number)
+        approved, cancelled = together(
+            lambda: plans.approve(world.actor(), step.id), lambda: plans.cancel(world.actor(), step.id)
+        )
+        assert not isinstance(approved, DagctlError)
+        (execution,) = executions(step)
+        final = plans.get_plan(world.actor(), step.id).status
+        if isinstance(cancelled, DagctlError):
+            assert (cancelled.code, final, execution.status) == ("wrong_state", "approved", "running")
+        else:
+            assert (final, execution.status) == ("cancelled", "cancelled")
+        clear(project)
+
+
+def test_two_cancels(world: World) -> None:
+    project = world.project()
+    for number in range(ROUNDS):
+        step = pending_step(project, number)
+        plans.approve(world.actor(), step.id)
+        answers = together(lambda: plans.cancel(world.actor(), step.id), lambda: plans.cancel(world.actor(), step.id))
+        assert sum(isinstance(answer, DagctlError) for answer in answers) == 1
+        clear(project)
+
+
+def test_two_retries(world: World) -> None:
+    project = world.project()
+    for number in range(ROUNDS // 4):
+        step = pending_step(project, number)
+        world.parse(project) if number == 0 else None
+        transactions.run(lambda session: start_run(session, step))
+        approved = plans.approve(world.actor(), step.id)
+        failed = world.finish_execute(approved.execute, "failed")
+        answers = together(lambda: plans.retry(world.actor(), failed.id), lambda: plans.retry(world.actor(), failed.id))
+        assert sum(isinstance(answer, DagctlError) for answer in answers) == 1
+        assert len(executions(step)) == 2
+        clear(project)
+
+
+def start_run(session: Any, step: PlanStep) -> None:
+    """Give a step its Dag run."""
+    from dagctl_provider.orchestration import runs
+
+    runs.trigger_run(session, step.dag_id, step.run_id, {}, None)
+
+
+def test_two_creates_for_one_commit(world: World) -> None:
+    project = world.project()
+    for _ in range(ROUNDS):
+        answers = together(lambda: plans.create_plan(world.actor(), project.id), lambda: plans.create_plan(world.actor(), project.id))
+        assert sorted(answer.outcome for answer in answers) == ["created", "existing_plan"]
+        assert len({answer.step.id for answer in answers}) == 1
+        clear(project)
