@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 
 from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.names import ANSWER_KEY
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.orchestration import approvals, runs
-from dagctl_provider.domain.names import ANSWER_KEY
 from dagctl_provider.services import plans, steps, transactions
 from dagctl_provider.services.airflow_users import actor_for_airflow_user_id
 from dagctl_provider.store import records

@@ -12,7 +12,6 @@ from dagctl_provider.config import setting
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import system_actor
 from dagctl_provider.domain.projects import Project
-from dagctl_provider.git.errors import GitError
 from dagctl_provider.services import plans, publishing, repositories, transactions
 from dagctl_provider.store import records
 from dagctl_provider.store.session import Session, utcnow
@@ -55,35 +54,21 @@ class Poller:
         due = [key for key in groups if self._remotes[key].due_at <= now]
         if not due:
             return 0
-        heads = _ask({key: groups[key][0] for key in due})
+        heads = repositories.heads_of({key: groups[key][0] for key in due}, setting("polling_workers"))
         return sum(self._handle(key, groups[key], heads[key], now) for key in due)
 
-    def _handle(self, key: tuple[str, str, str | None], projects: list[Project], head: str | Exception, now: float) -> int:
+    def _handle(self, key: tuple[str, str, str | None], projects: list[Project], head: str | DagctlError, now: float) -> int:
         remote = self._remotes[key]
         interval = setting("polling_interval")
-        if isinstance(head, Exception):
+        if isinstance(head, DagctlError):
             remote.failures += 1
             remote.due_at = now + min(interval * 2**remote.failures, max(interval, setting("polling_max_backoff")))
-            _note(projects, sync_error=str(head))
+            _note(projects, sync_error=head.detail)
             log.warning("%s of %d project(s) cannot be read: %s", projects[0].branch, len(projects), head)
             return 0
         remote.failures, remote.due_at = 0, now + interval
         _note(projects, sync_error=None, last_synced_at=utcnow())
         return sum(_plan_if_new(project, head) for project in projects)
-
-
-def _ask(projects: dict[tuple[str, str, str | None], Project]) -> dict[tuple[str, str, str | None], str | Exception]:
-    questions: dict[Any, Any] = {}
-    answers: dict[tuple[str, str, str | None], str | Exception] = {}
-    for key, project in projects.items():
-        try:
-            address, branch, _ = repositories.check_location(project.repository_url, project.branch, None)
-            questions[key] = (address, branch, repositories.credentials_for(project.settings))
-        except DagctlError as error:
-            answers[key] = error
-    found: dict[Any, str | GitError] = repositories.remote().heads(questions, max_workers=setting("polling_workers"))
-    answers.update(found)
-    return answers
 
 
 def _note(projects: list[Project], **values: Any) -> None:

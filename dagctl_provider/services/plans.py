@@ -8,6 +8,7 @@ from typing import Any
 
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.ids import job_name, new_id, short_sha
+from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN
 from dagctl_provider.domain.permissions import Actor, system_actor
 from dagctl_provider.domain.plans import (
     PlanStep,
@@ -21,7 +22,6 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.git.commits import CommitFacts
 from dagctl_provider.orchestration import runs
 from dagctl_provider.orchestration.logs import read_log
-from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN
 from dagctl_provider.services import publishing, repositories, steps, transactions
 from dagctl_provider.services.requests import step_request
 from dagctl_provider.services.views import Page, PlanApproved, PlanAutoDiscarded, PlanCreated, PlanGroup, StepLogs

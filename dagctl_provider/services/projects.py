@@ -8,7 +8,7 @@ from typing import Any
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.ids import job_name, new_id, slug
 from dagctl_provider.domain.permissions import Actor, system_actor
-from dagctl_provider.domain.projects import FIELDS, Project
+from dagctl_provider.domain.projects import FIELDS, Project, ProjectType
 from dagctl_provider.orchestration import connections, dags
 from dagctl_provider.services import publishing, repositories, state_databases, steps, transactions, versions
 from dagctl_provider.services.dispatching import dispatch_run
@@ -79,7 +79,7 @@ def create_project(actor: Actor, values: dict[str, Any]) -> Project:
 
 
 def _draft(actor: Actor, values: dict[str, Any]) -> Project:
-    project_type = values.get("project_type") or "sqlmesh"
+    project_type: ProjectType = values.get("project_type") or "sqlmesh"
     settings = {
         name: field.default
         for name, field in FIELDS.items()

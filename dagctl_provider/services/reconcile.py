@@ -10,11 +10,11 @@ import logging
 from typing import Any
 
 from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN
 from dagctl_provider.domain.permissions import system_actor
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.orchestration import runs
-from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN
 from dagctl_provider.services import steps, transactions
 from dagctl_provider.store import records
 from dagctl_provider.store.session import Session

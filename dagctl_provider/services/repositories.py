@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from dagctl_provider.config import cache_folder, setting
 from dagctl_provider.domain.errors import DagctlError
@@ -19,9 +19,20 @@ from dagctl_provider.domain.repository import (
 )
 from dagctl_provider.git.commits import CommitFacts
 from dagctl_provider.git.environment import GitCredentials
-from dagctl_provider.git.errors import AuthenticationFailed, BranchNotFound, GitError, HostKeyRejected, RepositoryEmpty
-from dagctl_provider.git.remotes import RemoteGit
+from dagctl_provider.git.errors import (
+    AuthenticationFailed,
+    BranchNotFound,
+    GitError,
+    GitMissing,
+    HostKeyRejected,
+    HostNotAllowed,
+    RepositoryEmpty,
+    RepositoryNotAllowed,
+)
+from dagctl_provider.git.remotes import HeadRequest, RemoteGit
 from dagctl_provider.orchestration.connections import read_connection
+
+K = TypeVar("K", bound=Hashable)
 
 _MAX_CONFIG_BYTES = 1_000_000
 
@@ -69,21 +80,32 @@ def credentials_for(settings: dict[str, Any]) -> GitCredentials | None:
             known_hosts=stored.extra.get("known_hosts"),
             token=None,
         )
-    return GitCredentials(ssh_private_key=None, known_hosts=None, token=stored.password)
+    return GitCredentials(token=stored.password)
+
+
+# The first row that fits wins; any other git error means that the remote could not be read.
+_CODES: tuple[tuple[tuple[type[GitError], ...], str], ...] = (
+    ((BranchNotFound,), "branch_not_found"),
+    ((RepositoryEmpty,), "repository_empty"),
+    ((AuthenticationFailed, HostKeyRejected), "repository_authentication_failed"),
+    ((HostNotAllowed, RepositoryNotAllowed), "invalid_repository"),
+    ((GitMissing,), "internal_error"),
+    ((GitError,), "repository_unreachable"),
+)
+
+
+def as_answer(error: GitError) -> DagctlError:
+    """The answer for what git says."""
+    code = next(code for kinds, code in _CODES if isinstance(error, kinds))
+    return DagctlError(code, str(error))
 
 
 @contextmanager
 def _answers() -> Iterator[None]:
     try:
         yield
-    except BranchNotFound as error:
-        raise DagctlError("branch_not_found", str(error)) from None
-    except RepositoryEmpty as error:
-        raise DagctlError("repository_empty", str(error)) from None
-    except (AuthenticationFailed, HostKeyRejected) as error:
-        raise DagctlError("repository_authentication_failed", str(error)) from None
     except GitError as error:
-        raise DagctlError("repository_unreachable", str(error)) from None
+        raise as_answer(error) from None
 
 
 def head_of(project: Project) -> str:
@@ -94,6 +116,24 @@ def head_of(project: Project) -> str:
     address, branch, _ = check_location(project.repository_url, project.branch, project.settings.get("git_path"))
     with _answers():
         return remote().head(address, branch, credentials_for(project.settings))
+
+
+def heads_of(projects: Mapping[K, Project], max_workers: int) -> dict[K, str | DagctlError]:
+    """Branch HEADs of many projects, or why there is none; each distinct remote and branch is asked once.
+
+    :param projects: By a key of the caller's.
+    """
+    requests: dict[K, HeadRequest] = {}
+    answers: dict[K, str | DagctlError] = {}
+    for key, project in projects.items():
+        try:
+            address, branch, _ = check_location(project.repository_url, project.branch, project.settings.get("git_path"))
+            requests[key] = HeadRequest(address, branch, credentials_for(project.settings))
+        except DagctlError as error:
+            answers[key] = error
+    for key, answer in remote().heads(requests, max_workers=max_workers).items():
+        answers[key] = answer if isinstance(answer, str) else as_answer(answer)
+    return answers
 
 
 def facts_of(project: Project, sha: str, base_sha: str | None) -> CommitFacts:
@@ -116,10 +156,10 @@ def gateways_of(project: Project, sha: str) -> Gateways:
     with _answers():
         found = remote().read_files(
             address,
+            branch,
             sha,
             [prefix + name for name in CONFIG_FILE_NAMES],
             max_bytes=_MAX_CONFIG_BYTES,
-            branch=branch,
             credentials=credentials_for(project.settings),
         )
     try:

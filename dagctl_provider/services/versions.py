@@ -26,5 +26,7 @@ def require_no_downgrade(deployed: str | None, wanted: str) -> None:
     """
     if is_downgrade(deployed, wanted):
         raise DagctlError(
-            "downgrade_refused", f"The deployed state was written by {deployed}; {wanted} cannot read it.", deployed_version=deployed
+            "downgrade_refused",
+            f"The deployed state was written by {deployed}; {wanted} cannot read it.",
+            deployed_version=deployed,
         )

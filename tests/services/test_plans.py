@@ -140,7 +140,9 @@ def test_three_retries_and_no_more(world: World) -> None:
     step = world.explained(project)
     approved = plans.approve(world.actor(), step.id)
     assert isinstance(approved, PlanApproved)
-    execute = world.finish_execute(approved.execute, "failed", error={"code": "warehouse_refused", "message": "no", "hint": "ask"})
+    execute = world.finish_execute(
+        approved.execute, "failed", error={"code": "warehouse_refused", "message": "no", "hint": "ask"}
+    )
     assert (execute.status, execute.error_code, execute.error_message) == ("failed", "warehouse_refused", "no")
     for attempt in (2, 3, 4):
         again = plans.retry(world.actor(), execute.id)

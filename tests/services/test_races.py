@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -86,7 +87,7 @@ def test_two_approves(world: World) -> None:
     for number in range(ROUNDS):
         step = pending_step(project, number)
         answers = together(
-            lambda: plans.approve(world.actor(name="ada"), step.id), lambda: plans.approve(world.actor(name="bob"), step.id)
+            partial(plans.approve, world.actor(name="ada"), step.id), partial(plans.approve, world.actor(name="bob"), step.id)
         )
         losers = [answer for answer in answers if isinstance(answer, DagctlError)]
         assert [loser.code for loser in losers] == ["wrong_state"]
@@ -100,7 +101,7 @@ def test_approve_against_reject(world: World) -> None:
     for number in range(ROUNDS):
         step = pending_step(project, number)
         approved, rejected = together(
-            lambda: plans.approve(world.actor(), step.id), lambda: plans.reject(world.actor(), step.id)
+            partial(plans.approve, world.actor(), step.id), partial(plans.reject, world.actor(), step.id)
         )
         assert isinstance(approved, DagctlError) != isinstance(rejected, DagctlError)
         assert len(executions(step)) == (0 if isinstance(approved, DagctlError) else 1)
@@ -114,7 +115,7 @@ def test_approve_against_cancel(world: World) -> None:
     for number in range(ROUNDS):
         step = pending_step(project, number)
         approved, cancelled = together(
-            lambda: plans.approve(world.actor(), step.id), lambda: plans.cancel(world.actor(), step.id)
+            partial(plans.approve, world.actor(), step.id), partial(plans.cancel, world.actor(), step.id)
         )
         assert not isinstance(approved, DagctlError)
         (execution,) = executions(step)
@@ -131,7 +132,7 @@ def test_two_cancels(world: World) -> None:
     for number in range(ROUNDS):
         step = pending_step(project, number)
         plans.approve(world.actor(), step.id)
-        answers = together(lambda: plans.cancel(world.actor(), step.id), lambda: plans.cancel(world.actor(), step.id))
+        answers = together(partial(plans.cancel, world.actor(), step.id), partial(plans.cancel, world.actor(), step.id))
         assert sum(isinstance(answer, DagctlError) for answer in answers) == 1
         clear(project)
 
@@ -141,10 +142,10 @@ def test_two_retries(world: World) -> None:
     for number in range(ROUNDS // 4):
         step = pending_step(project, number)
         world.parse(project) if number == 0 else None
-        transactions.run(lambda session: start_run(session, step))
+        transactions.run(partial(start_run, step=step))
         approved = plans.approve(world.actor(), step.id)
         failed = world.finish_execute(approved.execute, "failed")
-        answers = together(lambda: plans.retry(world.actor(), failed.id), lambda: plans.retry(world.actor(), failed.id))
+        answers = together(partial(plans.retry, world.actor(), failed.id), partial(plans.retry, world.actor(), failed.id))
         assert sum(isinstance(answer, DagctlError) for answer in answers) == 1
         assert len(executions(step)) == 2
         clear(project)
@@ -160,7 +161,9 @@ def start_run(session: Any, step: PlanStep) -> None:
 def test_two_creates_for_one_commit(world: World) -> None:
     project = world.project()
     for _ in range(ROUNDS):
-        answers = together(lambda: plans.create_plan(world.actor(), project.id), lambda: plans.create_plan(world.actor(), project.id))
+        answers = together(
+            partial(plans.create_plan, world.actor(), project.id), partial(plans.create_plan, world.actor(), project.id)
+        )
         assert sorted(answer.outcome for answer in answers) == ["created", "existing_plan"]
         assert len({answer.step.id for answer in answers}) == 1
         clear(project)

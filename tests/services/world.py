@@ -138,7 +138,9 @@ class World:
         from sqlalchemy import select
 
         def work(session: Any) -> dict[str, Any] | None:
-            query = select(XComModel).where(XComModel.dag_id == step.dag_id, XComModel.run_id == step.run_id, XComModel.key == key)
+            query = select(XComModel).where(
+                XComModel.dag_id == step.dag_id, XComModel.run_id == step.run_id, XComModel.key == key
+            )
             row = session.execute(query).scalars().first()
             return XComModel.deserialize_value(row) if row is not None else None
 
@@ -159,6 +161,7 @@ def world(database: None, monkeypatch: pytest.MonkeyPatch) -> World:
         return CommitFacts(
             sha=commit,
             message=f"Commit {commit[:7]}",
+            full_message=f"Commit {commit[:7]}",
             author_name="Ada",
             author_email="ada@example.com",
             committed_at=datetime(2026, 4, 28, 10, 0, tzinfo=timezone.utc),
