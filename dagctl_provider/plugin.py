@@ -45,7 +45,7 @@ def _apps() -> list[Any]:
     return [{"app": ApiV1(), "url_prefix": PREFIX, "name": "dagctl"}]
 
 
-class DagctlPlugin(AirflowPlugin):
+class DagctlPlugin(AirflowPlugin):  # type: ignore[misc]
     """The plugin: the REST API, and the controller in the lifespan of its app."""
 
     name = "dagctl"

@@ -16,7 +16,7 @@ from dagctl_provider.domain.errors import ERRORS
 
 _REFERENCE = "#/components/schemas/{model}"
 _PATH_PARAMETERS = {"id": "Project ID", "planId": "Plan ID", "planGroupId": "The plan_id that explain and execute steps share"}
-_SECURITY = [{"token": [], "organization": []}, {"airflowToken": []}, {"airflowSession": []}]
+_SECURITY: list[dict[str, list[str]]] = [{"token": [], "organization": []}, {"airflowToken": []}, {"airflowSession": []}]
 _SECURITY_SCHEMES = {
     "token": {"type": "http", "scheme": "bearer", "description": "API token, dctl_…"},
     "organization": {"type": "apiKey", "in": "header", "name": "X-Organization-ID", "description": "Organization of the token"},
@@ -154,17 +154,22 @@ def _narrowed(reference: dict[str, str], codes: list[str]) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    answers = {outcome.model for operation in OPERATIONS for outcomes in operation.answers.values() for outcome in outcomes}
-    bodies = {operation.body for operation in OPERATIONS if operation.body}
-    by_name = {"key": lambda model: model.__name__}
-    wanted = [(model, "validation") for model in sorted(bodies, **by_name)]  # type: ignore[call-overload]
-    wanted += [(model, "serialization") for model in sorted({*answers, schemas.Problem}, **by_name)]  # type: ignore[call-overload]
+    answers: set[Any] = {
+        outcome.model for operation in OPERATIONS for outcomes in operation.answers.values() for outcome in outcomes
+    }
+    bodies: set[Any] = {operation.body for operation in OPERATIONS if operation.body}
+    wanted: list[tuple[Any, Any]] = [(model, "validation") for model in sorted(bodies, key=_name)]
+    wanted += [(model, "serialization") for model in sorted(answers | {schemas.Problem}, key=_name)]
     _, definitions = models_json_schema(wanted, ref_template=_REFERENCE)
-    body_names = {model.__name__ for model in bodies}
+    body_names = {_name(model) for model in bodies}
     return {
         name: _plain(schema) if name in body_names else _open(_without_null(_plain(schema)))
         for name, schema in definitions["$defs"].items()
     }
+
+
+def _name(model: type) -> str:
+    return model.__name__
 
 
 def _plain(schema: Any) -> Any:

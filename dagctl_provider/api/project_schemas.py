@@ -61,7 +61,8 @@ def _request_type(name: str, field: ProjectField) -> Any:
     """The annotation of one row: JSON type, closed list, limits, pattern, own check."""
     if field.choices is not None:
         return Annotated[Literal[field.choices], Field(**_rules(name, field))]
-    annotation = Annotated[_JSON_TYPES[field.json_type], Field(**_rules(name, field)), _checked(field)]
+    kind: Any = _JSON_TYPES[field.json_type]
+    annotation: Any = Annotated[kind, Field(**_rules(name, field)), _checked(field)]
     return Annotated[annotation, _matching(field.pattern)] if field.pattern else annotation
 
 

@@ -19,24 +19,26 @@ from dagctl_provider.api.requests import check_ids, read_body, read_query
 from dagctl_provider.api.routes import DOCUMENT_PATH, OPERATIONS, PREFIX, Operation
 from dagctl_provider.api.schemas import to_json
 from dagctl_provider.domain.permissions import PERMISSIONS
+from dagctl_provider.services.airflow_users import VIEW_NAME
 
-VIEW_NAME = "dagctl"
 VIEW_PERMISSIONS = tuple(f"can_{name}" for name in PERMISSIONS)
 """All of them on every class: Flask AppBuilder deletes what a class registered under the same name does not list."""
 
 
 def serve(operation: Operation, ids: dict[str, str]) -> Response:
-    """One request from credentials to answer."""
-    try:
-        actor = authenticate()
-        actor.require(operation.permission)
-        check_ids(ids)
-        query = read_query(operation.query)
-        body = read_body(operation.body) if operation.body else None
-        status, answer = operation.handler(Call(actor, ids, query, body))
-        return json_response(json.dumps(to_json(answer)), status)
-    except Exception as error:
-        return problems.respond(*problems.from_exception(error))
+    """One request from credentials to answer. What it raises becomes a problem document in :func:`answer_error`."""
+    actor = authenticate()
+    actor.require(operation.permission)
+    check_ids(ids)
+    query = read_query(operation.query)
+    body = read_body(operation.body) if operation.body else None
+    status, answer = operation.handler(Call(actor, ids, query, body))
+    return json_response(json.dumps(to_json(answer)), status)
+
+
+def answer_error(error: Exception) -> Response:
+    """A problem document for whatever was raised on the way, by us or by Airflow before us."""
+    return problems.respond(*problems.from_exception(error))
 
 
 def json_response(text: str, status: int = 200) -> Response:
@@ -54,7 +56,7 @@ def answer_unroutable() -> Response | None:
     error = request.routing_exception
     if error is None or not (request.path == PREFIX or request.path.startswith(f"{PREFIX}/")):
         return None
-    return problems.respond(*problems.from_exception(error))
+    return answer_error(error)
 
 
 def release_session(_: BaseException | None) -> None:
@@ -85,7 +87,8 @@ class DagctlApi(BaseApi):  # type: ignore[misc]
             setattr(cls, operation.id, _method(operation))
 
     def create_blueprint(self, *args: Any, **kwargs: Any) -> Blueprint:
-        blueprint = super().create_blueprint(*args, **kwargs)
+        blueprint: Blueprint = super().create_blueprint(*args, **kwargs)
+        blueprint.register_error_handler(Exception, answer_error)
         blueprint.teardown_request(release_session)
         return blueprint
 

@@ -273,6 +273,25 @@ def test_what_nobody_foresaw_is_logged_and_not_told(ask, services, caplog):
     assert "hunter2" in caplog.text
 
 
+def test_a_failure_before_the_request_is_ours_is_a_problem_too(services):
+    """Auth managers look at each request first, and may fail."""
+    from flask import Flask
+
+    from dagctl_provider.api.views import PlansApi
+
+    app = Flask(__name__)
+    with app.app_context():
+        app.register_blueprint(PlansApi().create_blueprint(None))
+
+    @app.before_request
+    def fail():
+        raise RuntimeError("hunter2")
+
+    response = app.test_client().get("/api/v1/plans/plan_abc123", headers=HEADERS)
+    assert (response.status_code, response.json["code"]) == (500, "internal_error")
+    assert "hunter2" not in response.text
+
+
 def test_a_failed_step_says_why(ask, services):
     from dataclasses import replace
 
