@@ -11,6 +11,7 @@ import shutil
 import signal
 import tempfile
 import traceback
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -216,9 +217,9 @@ def _job(options: StepOptions, prepared: _Prepared) -> dict[str, Any]:
         else None,
         "empty_file": str(_empty_file(prepared.scratch)),
         "locks": str(cache_folder() / "locks"),
-        # Names our sessions in the warehouse; PostgreSQL cuts names at 63 bytes.
+        # Names our sessions in the warehouse, differently in each attempt; PostgreSQL cuts names at 63 bytes.
         "application_prefix": f"dagctl:{writer}:",
-        "application_name": f"dagctl:{writer}:{options.command}:{step}"[:63],
+        "application_name": f"dagctl:{writer}:{options.command}:{uuid.uuid4().hex[:8]}:{step}"[:63],
     }
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -90,16 +92,15 @@ class Driver:
             str(place / "work"),
             *options,
         ]
-        log = open(place / "log", "wb")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dagctl_provider.runner", command, *arguments],
-            cwd=ROOT,
-            env={**os.environ, **self.variables},
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        log.close()
+        with open(place / "log", "wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "dagctl_provider.runner", command, *arguments],
+                cwd=ROOT,
+                env={**os.environ, **self.variables},
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         return Running(process, place)
 
     def step(self, command: str, *options: str, **request: Any) -> Outcome:
@@ -189,11 +190,14 @@ class PostgreSQL:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
-    """A PostgreSQL server for the whole run."""
-    server = PostgreSQL(tmp_path_factory.mktemp("pg") / "data")
+def postgres() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server for the whole run, outside pytest's folder, which other users may not enter."""
+    folder = Path(tempfile.mkdtemp(prefix="dagctl-pg-"))
+    folder.chmod(0o755)
+    server = PostgreSQL(folder / "data")
     yield server
     server.server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def test_a_plan_is_explained_applied_once_and_then_run(stateful: Driver) -> None
 
     drifted = stateful.execute(stale, commit_sha=first)
     assert (drifted.status, drifted.result["outcome"], drifted.code) == (3, "drifted", "plan_drifted")
-    assert "another plan was applied" in drifted.result["error"]["message"]
+    assert "shop.fo_events: destructive change" in drifted.result["error"]["message"]
 
     run = stateful.step("run", commit_sha=second)
     assert run.status == 0, run.output

@@ -156,6 +156,16 @@ def _build_plan(step: Step, context: Any) -> Any:
     return builder.build() if undecided else plan
 
 
+def _build_approved(step: Step, context: Any) -> Any:
+    """Build the plan again. The same commit could be planned when it was explained: if it cannot be now, the base has moved."""
+    from sqlmesh.utils.errors import PlanError
+
+    try:
+        return _build_plan(step, context)
+    except PlanError as error:
+        raise StepFailed("plan_drifted", f"The approved plan cannot be made any more: {failure_of(step, error).message}") from error
+
+
 def execute(step: Step) -> Answer:
     """Apply exactly what was approved, at most once."""
     context = _open(step)
@@ -190,7 +200,7 @@ def _check_on_copy(step: Step, context: Any, migration: dict[str, str]) -> None:
             copy = stack.enter_context(migrated_copy(step, context))
         _load(step, copy)
         with step.channel.stage("plan"):
-            plan = _build_plan(step, copy)
+            plan = _build_approved(step, copy)
             _check_digest(step, copy, plan, migration)
 
 
@@ -212,7 +222,7 @@ def _apply_approved(step: Step, context: Any) -> Answer:
     tests = _run_tests(step, context)
     _refuse_failed_tests(tests, {"plan_output": {"tests": tests}})
     with step.channel.stage("plan"):
-        plan = _build_plan(step, context)
+        plan = _build_approved(step, context)
         if not (ours and _is_only_unfinished(plan)):
             _check_digest(step, context, plan, None)
         # Before anything reads the environment of the plan, which remembers the id it was made with.

@@ -176,6 +176,29 @@ class _Hooks:
         for error in errors:
             self.journal.fail(failed_node(error), error.__cause__ or error)
 
+    def log_destructive_change(self, *args: Any, **kwargs: Any) -> None:
+        self._log_change("log_destructive_change", "destructive", args, kwargs)
+
+    def log_additive_change(self, *args: Any, **kwargs: Any) -> None:
+        self._log_change("log_additive_change", "additive", args, kwargs)
+
+    def _log_change(self, method: str, kind: str, args: Any, kwargs: Any) -> None:
+        """SQLMesh raises after telling this, and its error does not name the model."""
+        given = self._bind(method, args, kwargs)
+        text = f"{self.journal.names.of(given['snapshot_name'])}: {kind} change to a forward-only model"
+        if given.get("error", True):
+            self.log_error(text)
+        else:
+            self.log_warning(text)
+
+    def show_linter_violations(self, violations: Any, model: Any, is_error: bool = False, *args: Any, **kwargs: Any) -> None:
+        for violation in violations:
+            text = f"{self.journal.names.of(model.fqn)}: {plain(violation)}"
+            if is_error:
+                self.log_error(text)
+            else:
+                self.log_warning(text)
+
     def log_error(self, message: Any, *args: Any, **kwargs: Any) -> None:
         text = plain(message).strip()
         self.journal.errors.append(text)

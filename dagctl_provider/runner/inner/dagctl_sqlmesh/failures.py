@@ -78,6 +78,9 @@ def failure_of(step: Step, error: BaseException) -> StepFailed:
             return failed
     names = {type(link).__name__ for link in chain(error)}
     text = text_of(step, error)
+    if step.channel.stage_name == "plan" and step.journal.errors:
+        # What SQLMesh said before it gave up names the models.
+        text = f"{'; '.join(step.journal.errors[:3])} ({text})"
     driver = from_driver(error)
     if "ConflictingPlanError" in names:
         return StepFailed("conflicting_plan", text)

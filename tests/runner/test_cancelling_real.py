@@ -1,0 +1,148 @@
+"""A step can die in many ways; its statements and processes must not outlive it, and a retry must finish the work."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.runner.conftest import Driver, Outcome, PostgreSQL, Running, approved
+from tests.runner.shop import config
+
+pytestmark = pytest.mark.slow
+
+CONNECTION = (
+    "type: postgres\n      host: {host}\n      port: 5432\n      user: postgres\n"
+    "      password: \"{{{{ env_var('WH_PASSWORD') }}}}\"\n      database: {database}"
+)
+SLOW = "MODEL (name shop.slow, kind FULL);\nSELECT 1 AS id, CAST(pg_sleep(seconds) AS TEXT) AS slept FROM control.knob"
+SLEEPING = (
+    "FROM pg_stat_activity WHERE state = 'active' AND datname = current_database()"
+    " AND pid <> pg_backend_pid() AND query ILIKE '%pg_sleep%'"
+)
+AFTER = "MODEL (name shop.after, kind FULL);\nSELECT id FROM shop.slow"
+
+
+class SlowProject:
+    """A project on a PostgreSQL warehouse whose model sleeps as long as a table says."""
+
+    def __init__(self, driver: Driver, postgres: PostgreSQL) -> None:
+        self.driver, self.postgres = driver, postgres
+        self.database = postgres.new_database()
+        postgres.query(self.database, "CREATE SCHEMA control; CREATE TABLE control.knob AS SELECT 600 AS seconds")
+        (driver.secrets / "env.json").write_text(json.dumps({"WH_PASSWORD": "unused-password"}))
+        connection = CONNECTION.format(host=postgres.host, database=self.database)
+        files = {**config(connection=connection, dialect="postgres"), "models/slow.sql": SLOW, "models/after.sql": AFTER}
+        driver.request["commit_sha"] = driver.repository.commit(files)
+        self.explained: Outcome = driver.step("explain")
+        assert self.explained.status == 0, self.explained.output
+
+    def sleeping(self) -> bool:
+        """Whether the model's statement is running in the warehouse."""
+        return bool(self.postgres.query(self.database, f"SELECT 1 {SLEEPING}"))
+
+    def start(self, *options: str) -> Running:
+        """Start an execute and wait until its statement runs."""
+        running = self.driver.start("execute", *options, **approved(self.explained))
+        wait_for(self.sleeping, lambda: running.output())
+        return running
+
+    def wake(self) -> None:
+        """Let the model finish at once from now on."""
+        self.postgres.query(self.database, "UPDATE control.knob SET seconds = 0")
+
+    def finish(self) -> Outcome:
+        """Execute to the end."""
+        self.wake()
+        return self.driver.execute(self.explained)
+
+
+def wait_for(condition: Callable[[], bool], explain: Callable[[], str] = str, timeout: float = 30) -> None:
+    """Poll until something is so."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, explain()
+        time.sleep(0.1)
+
+
+def inner_pid(outer: int) -> int:
+    """The child of a runner process."""
+    return int(Path(f"/proc/{outer}/task/{outer}/children").read_text().split()[0])
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process still runs; zombies do not count."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def project(stateful: Driver, postgres: PostgreSQL) -> SlowProject:
+    return SlowProject(stateful, postgres)
+
+
+def test_a_cancel_ends_the_running_statement_and_a_retry_finishes(project: SlowProject) -> None:
+    running = project.start()
+    started = time.monotonic()
+    running.process.send_signal(signal.SIGTERM)
+    outcome = running.wait()
+    assert (outcome.status, outcome.result["outcome"], outcome.code) == (130, "cancelled", "cancelled"), outcome.output
+    assert time.monotonic() - started < 10
+    assert not project.sleeping()
+    assert {row["name"]: row["status"] for row in outcome.result["models"]} == {"shop.slow": "cancelled", "shop.after": "skipped"}
+    assert project.postgres.query(project.database, "SELECT 1 FROM pg_namespace WHERE nspname = 'shop'") == []
+
+    running = project.start("--watch-stdin")
+    assert running.process.stdin is not None
+    running.process.stdin.close()
+    assert running.process.wait(15) == 130
+    assert not project.sleeping()
+
+    running = project.start("--timeout", "8")
+    outcome = running.wait()
+    assert (outcome.status, outcome.code) == (1, "timeout"), outcome.output
+    assert not project.sleeping()
+
+    finished = project.finish()
+    assert finished.status == 0, finished.output
+    assert project.postgres.query(project.database, "SELECT id FROM shop.after") == [(1,)]
+
+
+def test_nothing_outlives_a_killed_runner(project: SlowProject) -> None:
+    running = project.start()
+    inner = inner_pid(running.process.pid)
+    running.process.kill()
+    wait_for(lambda: not project.sleeping() and not is_alive(inner))
+
+    running = project.start()
+    inner = inner_pid(running.process.pid)
+    os.kill(running.process.pid, signal.SIGKILL)
+    os.killpg(inner, signal.SIGKILL)
+    running.process.wait()
+    time.sleep(0.5)
+    assert project.sleeping(), "a database does not notice that its client was killed"
+    finished = project.finish()
+    assert finished.status == 0, finished.output
+    assert "ended 1 statement(s) that a killed step had left running" in finished.output
+    assert finished.result["already_applied"] is False
+
+
+def test_two_executes_wait_for_each_other(project: SlowProject) -> None:
+    first = project.start()
+    second = project.driver.start("execute", **approved(project.explained))
+    wait_for(lambda: "waiting for another step" in second.output(), second.output)
+    # The first sleeps in the statement it has read already; ending that one makes it fail, and the second goes on.
+    project.wake()
+    killed = project.postgres.query(project.database, f"SELECT pg_terminate_backend(pid) {SLEEPING}")
+    assert killed
+    failed = first.wait()
+    assert (failed.status, failed.code) == (1, "model_failed"), failed.output
+    assert failed.result["error"]["message"].startswith("shop.slow: ")
+    assert second.wait().status == 0
