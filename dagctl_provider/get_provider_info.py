@@ -1,4 +1,4 @@
-"""What Airflow learns about this package: settings, tables, command line, operators, plugin."""
+"""What Airflow learns about this package: settings, tables, command line, operators. The plugin is an entry point."""
 
 from __future__ import annotations
 
@@ -32,7 +32,6 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-name": "dagctl project",
             }
         ],
-        "plugins": [{"name": "dagctl", "plugin-class": "dagctl_provider.plugin.DagctlPlugin"}],
         "db-managers": ["dagctl_provider.store.manager.DagctlDBManager"],
         "cli": ["dagctl_provider.cli.definition.get_dagctl_cli_commands"],
         "config": {
