@@ -16,6 +16,7 @@ from . import records
 
 TOKEN = "dctl_owner"
 ORGANIZATION = "org-xxxxxxxx"
+JWT = "aaa.bbb.ccc"
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "X-Organization-ID": ORGANIZATION}
 
 
@@ -110,3 +111,25 @@ def ask(client: FlaskClient) -> Callable[..., Any]:
         return client.open(f"/api/v1{path}", method=method, headers=headers, **kwargs)
 
     return send
+
+
+@pytest.fixture
+def person(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Airflow knows one person by :data:`JWT`; the switch makes everybody an admin."""
+    from dagctl_provider.services import airflow_users
+
+    switch = {"everyone": False, "host": "airflow.example"}
+
+    def user_from_token(token: str) -> str:
+        if token != JWT:
+            raise DagctlError("unauthenticated", "The credential is not valid or has expired.")
+        return "ann"
+
+    def actor(user: str, organization_id: str) -> Actor:
+        return Actor("user", user, user, organization_id, permissions_of("admin"))
+
+    monkeypatch.setattr(airflow_users, "user_from_token", user_from_token)
+    monkeypatch.setattr(airflow_users, "actor_for_airflow_user", actor)
+    monkeypatch.setattr(airflow_users, "everyone_is_admin", lambda: switch["everyone"])
+    monkeypatch.setattr(airflow_users, "public_host", lambda: switch["host"])
+    return switch

@@ -9,33 +9,12 @@ import pytest
 from jwt import InvalidTokenError
 
 from dagctl_provider.domain.errors import DagctlError
-from dagctl_provider.domain.permissions import PERMISSIONS, Actor, permissions_of
+from dagctl_provider.domain.permissions import PERMISSIONS, Actor
 from dagctl_provider.services import airflow_users
 
-from .conftest import HEADERS, ORGANIZATION
+from .conftest import HEADERS, JWT, ORGANIZATION
 
-JWT = "aaa.bbb.ccc"
 APPROVE = "/api/v1/plans/plan_abc123/approve"
-
-
-@pytest.fixture
-def person(monkeypatch):
-    """Airflow knows one person by :data:`JWT`; the switch makes everybody an admin."""
-    switch = {"everyone": False, "host": "airflow.example"}
-
-    def user_from_token(token: str) -> str:
-        if token != JWT:
-            raise DagctlError("unauthenticated", "The credential is not valid or has expired.")
-        return "ann"
-
-    def actor(user: str, organization_id: str) -> Actor:
-        return Actor("user", user, user, organization_id, permissions_of("admin"))
-
-    monkeypatch.setattr(airflow_users, "user_from_token", user_from_token)
-    monkeypatch.setattr(airflow_users, "actor_for_airflow_user", actor)
-    monkeypatch.setattr(airflow_users, "everyone_is_admin", lambda: switch["everyone"])
-    monkeypatch.setattr(airflow_users, "public_host", lambda: switch["host"])
-    return switch
 
 
 @pytest.mark.parametrize(
