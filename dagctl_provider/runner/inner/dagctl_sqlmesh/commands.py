@@ -163,7 +163,9 @@ def _build_approved(step: Step, context: Any) -> Any:
     try:
         return _build_plan(step, context)
     except PlanError as error:
-        raise StepFailed("plan_drifted", f"The approved plan cannot be made any more: {failure_of(step, error).message}") from error
+        raise StepFailed(
+            "plan_drifted", f"The approved plan cannot be made any more: {failure_of(step, error).message}"
+        ) from error
 
 
 def execute(step: Step) -> Answer:
