@@ -1,8 +1,9 @@
 """What a commit says about itself, and the few files needed to recognise a project, without ever checking one out.
 
 The history is fetched without trees and files (`--filter=tree:0`), which takes a fraction of a clone and cannot run
-anything. Trees and files that are asked for are fetched one by one when they are read. Servers that do not know filters
-send everything; the limits on time and size hold all the same.
+anything. A tree and files that are asked for are fetched when they are needed, by name. Git could do that by itself,
+but a server that speaks the old "dumb" protocol then makes it start processes without end; so that is switched off.
+Servers that do not know filters send everything; the limits on time and size hold all the same.
 """
 
 from __future__ import annotations
@@ -216,17 +217,23 @@ def _has_commit(session: _Session, sha: str) -> bool:
     return session.run("cat-file", "-e", f"{sha}^{{commit}}").status == 0
 
 
-def _fetch(session: _Session, refspec: str) -> None:
+def _fetch(session: _Session, *refspecs: str, filter_by: str = "tree:0", missing_objects: bool = False) -> None:
+    """Fetch, leaving out what the filter names.
+
+    :param missing_objects: the refspecs are objects missing from commits that are here; without this, git tells the
+        server that it has those commits and gets nothing.
+    """
     fetched = session.run(
+        *(("-c", "fetch.negotiationAlgorithm=noop") if missing_objects else ()),
         "fetch",
         "--quiet",
         "--no-tags",
         "--no-write-fetch-head",
         "--no-recurse-submodules",
         "--no-auto-maintenance",
-        "--filter=tree:0",
+        f"--filter={filter_by}",
         "origin",
-        refspec,
+        *refspecs,
         network=True,
     )
     if fetched.status != 0:
@@ -285,9 +292,13 @@ def _moment(seconds: str) -> datetime:
 
 def _find_blobs(session: _Session, sha: str, paths: tuple[str, ...]) -> dict[str, str]:
     """Object names by path, for those paths that are regular files."""
-    listed = session.run("ls-tree", "-z", "--full-tree", sha, "--", *paths, network=True)
+    tree = session.run("log", "-1", "--format=%T", sha, "--").stdout.decode().strip()
+    if session.run("cat-file", "-e", tree).status != 0:
+        # A tree brings all trees below it along, in this one answer.
+        _fetch(session, tree, filter_by="blob:none", missing_objects=True)
+    listed = session.run("ls-tree", "-z", "--full-tree", sha, "--", *paths)
     if listed.status != 0:
-        _fail(listed)
+        raise _CacheDamaged(listed.stderr)
     blobs = {}
     for entry in listed.stdout.split(b"\0")[:-1]:
         meta, _, path = entry.partition(b"\t")
@@ -301,13 +312,14 @@ def _read_blobs(session: _Session, blobs: dict[str, str], max_bytes: int) -> dic
     if not blobs:
         return {}
     names = "".join(f"{name}\n" for name in blobs.values()).encode()
+    if session.run("cat-file", "--batch-check", stdin=names).status != 0:
+        _fetch(session, *dict.fromkeys(blobs.values()), missing_objects=True)
     try:
-        most = len(blobs) * (max_bytes + 200)
-        read = session.run("cat-file", "--batch", network=True, stdin=names, max_output=most)
+        read = session.run("cat-file", "--batch", stdin=names, max_output=len(blobs) * (max_bytes + 200))
     except RepositoryTooLarge:
         raise FileTooLarge from None
     if read.status != 0:
-        _fail(read)
+        raise _CacheDamaged(read.stderr)
     texts = {}
     position = 0
     for path in blobs:
