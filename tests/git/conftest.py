@@ -1,0 +1,251 @@
+"""Real repositories, a real https git server and hosts that never answer, all on this machine and made on the spot."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import ipaddress
+import os
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from dagctl_provider.domain.repository import RepositoryAddress, parse_repository_url
+from dagctl_provider.git.remotes import RemoteGit
+
+TOKEN = "ghp_s3cret/with:odd@characters"
+AUTHOR = {
+    "GIT_AUTHOR_NAME": "Ada Lovelace",
+    "GIT_AUTHOR_EMAIL": "ada@example.com",
+    "GIT_COMMITTER_NAME": "Charles Babbage",
+    "GIT_COMMITTER_EMAIL": "charles@example.com",
+    "GIT_COMMITTER_DATE": "2026-01-02T03:04:05+0200",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+}
+
+
+class Origin:
+    """A repository with a work tree that tests commit to."""
+
+    def __init__(self, path: Path, *init_options: str) -> None:
+        self.path = path
+        path.mkdir(parents=True)
+        self.git("init", "-q", "-b", "main", *init_options)
+
+    def git(self, *arguments: str, stdin: bytes | None = None) -> str:
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.path, env={**os.environ, **AUTHOR}, input=stdin, capture_output=True, check=True
+        )
+        return done.stdout.decode().strip()
+
+    def commit(self, message: str | bytes = "A change", files: dict[str, str | bytes] | None = None) -> str:
+        for name, content in (files or {}).items():
+            file = self.path / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content.encode() if isinstance(content, str) else content)
+        self.git("add", "--all")
+        message = message.encode() if isinstance(message, str) else message
+        self.git("commit", "-q", "--allow-empty", "--allow-empty-message", "--cleanup=verbatim", "-F", "-", stdin=message)
+        return self.git("rev-parse", "HEAD")
+
+    def commit_raw(self, message: bytes, committed: str = "1 +0000", encoding: bytes = b"") -> str:
+        """Make a commit that `git commit` would not make."""
+        people = f"author A <a@example.com> 1 +0000\ncommitter A <a@example.com> {committed}\n".encode()
+        raw = b"tree " + self.git("write-tree").encode() + b"\n" + people + encoding + b"\n" + message
+        sha = self.git("hash-object", "-t", "commit", "-w", "--literally", "--stdin", stdin=raw)
+        self.git("update-ref", "refs/heads/main", sha)
+        return sha
+
+    @property
+    def address(self) -> RepositoryAddress:
+        return parse_repository_url(str(self.path), allow_local=True)
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Origin:
+    return Origin(tmp_path / "origin")
+
+
+@pytest.fixture
+def remote_git(tmp_path: Path) -> RemoteGit:
+    return RemoteGit(tmp_path / "cache", allow_local=True, allow_private=True)
+
+
+class _GitHandler(BaseHTTPRequestHandler):
+    """`git http-backend` behind https; what stands first in the path decides how it behaves."""
+
+    protocol_version = "HTTP/1.1"
+    root: Path
+    seen: list[tuple[str, str | None]]
+
+    def do_GET(self) -> None:
+        self.answer()
+
+    do_POST = do_GET
+
+    def answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.seen.append((self.path, self.headers.get("Authorization")))
+        first = self.path.split("/")[1]
+        if first == "moved":
+            self.reply(301, {"Location": f"https://127.0.0.1:{self.server.server_port}/open/{self.path[7:]}"})
+        elif first.isdigit():
+            self.reply(int(first), {}, b"Hello!")
+        elif first == "private" and not self.is_authorised():
+            self.reply(401, {"WWW-Authenticate": 'Basic realm="git"'})
+        else:
+            self.run_backend(body)
+
+    def is_authorised(self) -> bool:
+        expected = base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
+        return self.headers.get("Authorization") == f"Basic {expected}"
+
+    def run_backend(self, body: bytes) -> None:
+        path, _, query = self.path.partition("?")
+        done = subprocess.run(
+            ["git", "http-backend"],
+            input=body,
+            capture_output=True,
+            check=False,
+            env={
+                "PATH": os.environ["PATH"],
+                "GIT_PROJECT_ROOT": str(self.root),
+                "GIT_HTTP_EXPORT_ALL": "1",
+                "GIT_CONFIG_GLOBAL": "/dev/null",
+                "PATH_INFO": "/" + path.split("/", 2)[2],
+                "QUERY_STRING": query,
+                "REQUEST_METHOD": self.command,
+                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            },
+        )
+        head, _, content = done.stdout.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+        self.reply(int(headers.pop("Status", "200").split()[0]), headers, content)
+
+    def reply(self, status: int, headers: dict[str, str], content: bytes = b"") -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep the test output quiet."""
+
+
+class GitServer:
+    """Serves the repositories below a directory over https."""
+
+    def __init__(self, root: Path, certificate: Path) -> None:
+        self.seen: list[tuple[str, str | None]] = []
+        handler = type("Handler", (_GitHandler,), {"root": root, "seen": self.seen})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def address(self, path: str, host: str = "localhost") -> RepositoryAddress:
+        return parse_repository_url(f"https://{host}:{self.port}/{path}", allow_private=True)
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for localhost and git.example.com that signs itself, with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "dagctl tests")])
+    names = [x509.DNSName("localhost"), x509.DNSName("git.example.com")]
+    now = datetime.datetime.now(datetime.timezone.utc)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([*names, x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("certificate") / "both.pem"
+    path.write_bytes(
+        signed.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return path
+
+
+@pytest.fixture
+def git_server(origin: Origin, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitServer]:
+    """The origin at `open/`, `private/` and `moved/`, named `origin`; numbers in front are answered as status."""
+    monkeypatch.setenv("GIT_SSL_CAINFO", str(certificate))
+    for name in ("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    server = GitServer(origin.path.parent, certificate)
+    yield server
+    server.stop()
+
+
+class SilentHost:
+    """Accepts connections and never says a word."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket.settimeout(10)
+        self.port = self._socket.getsockname()[1]
+        self.address = parse_repository_url(f"https://127.0.0.1:{self.port}/acme/analytics.git", allow_private=True)
+
+    def hung_up(self) -> bool:
+        """Whether the program that connected is gone, a few seconds after it was told to go at the latest."""
+        connection, _ = self._socket.accept()
+        with connection:
+            connection.settimeout(5)
+            try:
+                while connection.recv(65536):
+                    pass
+            except ConnectionResetError:
+                return True
+            except TimeoutError:
+                return False
+        return True
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def silent_host() -> Iterator[SilentHost]:
+    host = SilentHost()
+    yield host
+    host.close()
+
+
+@pytest.fixture
+def fake_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An `ssh` that notes how it was called, then runs the far side's command right here; returns its notebook."""
+    notebook = tmp_path / "ssh-notes"
+    notebook.mkdir()
+    program = tmp_path / "bin" / "ssh"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\nn={notebook}\nprintf "%s\\n" "$@" > $n/arguments\ncp "$2" $n/config\nenv > $n/environment\n'
+        'd=$(dirname "$2")\nstat -c "%a %n" "$d" "$d"/* > $n/modes\ncp "$d/identity" "$d/known_hosts" $n\n'
+        'for last; do :; done\nexec sh -c "$last"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    return notebook

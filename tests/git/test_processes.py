@@ -1,0 +1,152 @@
+"""A git process ends in time, with all its helpers, and cannot fill memory or the disk."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from dagctl_provider.domain.repository import parse_repository_url
+from dagctl_provider.git.environment import git_environment
+from dagctl_provider.git.errors import GitMissing, GitTimeout, RepositoryTooLarge
+from dagctl_provider.git.processes import Deadline, run_git
+
+ADDRESS = parse_repository_url("https://git.example.com/a")
+
+
+@pytest.fixture
+def environment():
+    with git_environment(ADDRESS) as made:
+        yield made
+
+
+def _shell(script: str) -> list[str]:
+    return ["-c", f"alias.run=!{script}", "run"]
+
+
+def _run(arguments, environment, *, seconds=10.0, **limits):
+    return run_git(arguments, environment, Deadline(seconds), **{"max_file_bytes": 10_000_000, **limits})
+
+
+def test_status_output_and_complaints_are_returned(environment):
+    outcome = _run(_shell("echo out; echo complaint >&2; exit 3"), environment)
+
+    assert (outcome.status, outcome.stdout, outcome.stderr) == (3, b"out\n", "complaint")
+
+
+def test_a_process_sees_no_variable_of_ours(environment, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "secret")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "broken")
+
+    names = {line.partition(b"=")[0].decode() for line in _run(_shell("env"), environment).stdout.splitlines()}
+
+    # The shell and git add a few of their own.
+    own = {"PWD", "SHLVL", "_", "OLDPWD", "GIT_CONFIG_PARAMETERS", "GIT_EXEC_PATH", "GIT_PREFIX"}
+    assert names <= set(environment.variables) | own
+
+
+def test_standard_input_is_passed_on(environment):
+    assert _run(_shell("cat"), environment, standard_input=b"text").stdout == b"text"
+
+
+def test_a_process_that_ends_before_it_reads_is_no_error(environment):
+    assert _run(_shell("exit 4"), environment, standard_input=b"x" * 60_000).status == 4
+
+
+def test_the_whole_family_is_killed_when_time_is_up(environment, tmp_path):
+    pids = tmp_path / "pids"
+    started = time.monotonic()
+
+    with pytest.raises(GitTimeout):
+        _run(_shell(f"sleep 60 & echo $! > {pids}; sleep 60"), environment, seconds=1.0)
+
+    assert time.monotonic() - started < 15
+    _wait_until_gone(int(pids.read_text()))
+
+
+def test_a_helper_that_outlives_git_is_killed_too(environment, tmp_path):
+    pids = tmp_path / "pids"
+
+    with pytest.raises(GitTimeout):
+        _run(_shell(f"sleep 60 & echo $! > {pids}"), environment, seconds=1.0)
+
+    _wait_until_gone(int(pids.read_text()))
+
+
+def _wait_until_gone(pid: int) -> None:
+    for _ in range(100):
+        try:
+            with open(f"/proc/{pid}/stat") as file:
+                if file.read().rpartition(")")[2].split()[0] == "Z":
+                    return
+        except FileNotFoundError:
+            return
+        time.sleep(0.02)
+    raise AssertionError("the process still runs")
+
+
+def test_a_process_that_closes_its_pipes_and_stays_is_killed(environment):
+    with pytest.raises(GitTimeout):
+        _run(_shell("exec sleep 60 >&- 2>&-"), environment, seconds=1.0)
+
+
+def test_nothing_is_started_when_time_is_up_already(environment):
+    with pytest.raises(GitTimeout):
+        _run(["version"], environment, seconds=-1)
+
+
+def test_endless_output_is_cut_off(environment):
+    with pytest.raises(RepositoryTooLarge):
+        _run(_shell("yes"), environment, max_output=100_000)
+
+
+def test_endless_complaints_cost_no_memory(environment):
+    outcome = _run(_shell("head -c 5000000 /dev/zero | tr '\\0' x >&2; echo end >&2"), environment)
+
+    assert outcome.stderr.endswith("end")
+    assert len(outcome.stderr) <= 500
+
+
+def test_files_are_limited(environment, tmp_path):
+    target = tmp_path / "large"
+
+    outcome = _run(_shell(f"head -c 3000000 /dev/zero > {target}"), environment, max_file_bytes=1_000_000)
+
+    assert outcome.status != 0
+    assert target.stat().st_size <= 1_000_512
+
+
+def test_a_machine_without_git_is_told_so(environment):
+    environment.variables["PATH"] = "/nonexistent"
+
+    with pytest.raises(GitMissing):
+        _run(["version"], environment)
+
+
+def test_a_machine_without_a_shell_is_told_so(environment, monkeypatch):
+    import git.cmd
+
+    def refuse(*args, **kwargs):
+        raise FileNotFoundError("/bin/sh")
+
+    monkeypatch.setattr(git.cmd, "safer_popen", refuse)
+    with pytest.raises(GitMissing):
+        _run(["version"], environment)
+
+
+def test_gitpython_that_finds_no_git_at_import_is_told_apart(environment, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "git.cmd", None)
+
+    with pytest.raises(GitMissing):
+        _run(["version"], environment)
+
+
+def test_no_descriptor_is_left_behind(environment):
+    _run(["version"], environment)
+    before = len(os.listdir("/proc/self/fd"))
+
+    for _ in range(5):
+        _run(["version"], environment)
+
+    assert len(os.listdir("/proc/self/fd")) == before
