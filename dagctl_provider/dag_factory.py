@@ -12,7 +12,6 @@ from typing import Any
 from airflow.sdk import DAG, Variable, get_parsing_context
 
 from dagctl_provider.config import setting
-from dagctl_provider.operators.launchers import step_operator
 from dagctl_provider.domain.names import (
     APPROVAL,
     EXECUTE,
@@ -24,6 +23,7 @@ from dagctl_provider.domain.names import (
     project_variable,
     writer_pool,
 )
+from dagctl_provider.operators.launchers import step_operator
 from dagctl_provider.sensors.approval import PlanApprovalSensor
 
 _PREFIX = "dagctl__"

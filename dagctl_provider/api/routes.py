@@ -87,7 +87,13 @@ _REPOSITORY_ERRORS = (
     "repository_unreachable",
     "repository_authentication_failed",
 )
-_SOURCE_ERRORS = (*_REPOSITORY_ERRORS, "project_not_found_in_repository", "unsupported_version", "state_database_unavailable")
+_SOURCE_ERRORS = (
+    *_REPOSITORY_ERRORS,
+    "project_not_found_in_repository",
+    "unsupported_version",
+    "state_database_not_configured",
+    "state_database_unavailable",
+)
 
 
 def _ok(
@@ -154,7 +160,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "manage_projects",
         handlers.delete_project,
         _ok(schemas.Message, examples.PROJECT_DELETED, "The project is gone"),
-        errors=("project_busy", "state_database_unavailable"),
+        errors=("project_busy", "state_database_not_configured", "state_database_unavailable"),
         description="A deployed project is undeployed first; its managed state database is dropped.",
     ),
     Operation(

@@ -73,12 +73,15 @@ ERRORS: Mapping[str, ErrorKind] = {
     ),
     "unsupported_version": ErrorKind(422, "Unsupported tool version", "Choose one of the versions that 'errors' names."),
     "repository_unreachable": ErrorKind(
-        502,
+        424,
         "Repository unreachable",
         "Check the address, the network of the API server and the remote's health; then try again.",
     ),
     "repository_authentication_failed": ErrorKind(
-        502, "Repository refused the credentials", "Check 'git_auth_method', 'git_secret_ref' and the key's rights."
+        424, "Repository refused the credentials", "Check 'git_auth_method', 'git_secret_ref' and the key's rights."
+    ),
+    "state_database_not_configured": ErrorKind(
+        422, "No managed state databases", "Set [dagctl] state_database_conn_id, or send 'use_managed_state_database': false."
     ),
     "state_database_unavailable": ErrorKind(
         503, "State database unavailable", "Check [dagctl] state_database_conn_id and the server it points to."

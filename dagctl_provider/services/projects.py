@@ -90,7 +90,7 @@ def _draft(actor: Actor, values: dict[str, Any]) -> Project:
         settings["sqlmesh_version"] = versions.checked("sqlmesh", settings.get("sqlmesh_version"))
         if settings["use_managed_state_database"] and not state_databases.is_configured():
             if values.get("use_managed_state_database"):
-                raise DagctlError("state_database_unavailable", "No server for managed state databases is configured.")
+                raise DagctlError("state_database_not_configured", "No server for managed state databases is configured.")
             settings["use_managed_state_database"] = False
     now, identifier = utcnow(), new_id("proj_")
     return Project(

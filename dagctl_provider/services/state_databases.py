@@ -36,7 +36,9 @@ def _administrator() -> StoredConnection:
     conn_id = setting("state_database_conn_id")
     found = read_connection(conn_id) if conn_id else None
     if found is None:
-        raise DagctlError("state_database_unavailable", "No administrator connection for managed state databases is configured.")
+        raise DagctlError(
+            "state_database_not_configured", "No administrator connection for managed state databases is configured."
+        )
     return found
 
 
@@ -60,7 +62,7 @@ def _connect(administrator: StoredConnection, database: str | None = None) -> ps
 def create(project_id: str) -> StoredConnection:
     """Make the role and the database of a project, or give an existing pair a new password.
 
-    :raises DagctlError: ``state_database_unavailable``.
+    :raises DagctlError: ``state_database_not_configured`` or ``state_database_unavailable``.
     """
     administrator = _administrator()
     name, password = _database_name(project_id), secrets.token_urlsafe(32)
@@ -93,7 +95,7 @@ def create(project_id: str) -> StoredConnection:
 def drop(project_id: str) -> None:
     """Remove the database and the role of a project; nothing happens where there are none.
 
-    :raises DagctlError: ``state_database_unavailable``.
+    :raises DagctlError: ``state_database_not_configured`` or ``state_database_unavailable``.
     """
     connection = _connect(_administrator())
     name = sql.Identifier(_database_name(project_id))

@@ -1,0 +1,248 @@
+"""Projects through the services: fields and defaults, names, publishing for Dag generation, managed state, life and death."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import psycopg2
+import pytest
+
+from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.names import INDEX_VARIABLE
+from dagctl_provider.runner.versions import default_version, supported_versions
+from dagctl_provider.services import organizations, plans, projects, repositories, state_databases, transactions
+from dagctl_provider.services.views import PlanApproved
+from dagctl_provider.store import records
+from tests.services.test_plans import refused
+from tests.services.world import World, sha
+
+
+def variable(key: str) -> Any:
+    """An Airflow Variable as Dag parsing would read it."""
+    from airflow.models.variable import Variable
+    from sqlalchemy import select
+
+    row = transactions.run(lambda session: session.execute(select(Variable).where(Variable.key == key)).scalars().first())
+    return json.loads(row.get_val()) if row is not None else None
+
+
+def test_create_fills_in_the_documented_defaults(world: World) -> None:
+    project = world.project()
+    assert project.branch == "main"
+    assert project.project_type == "sqlmesh"
+    assert project.deployed
+    wanted = {
+        "git_auth_method": "none",
+        "sqlmesh_environment": "prod",
+        "auto_apply": False,
+        "run_tests": True,
+        "cpu_request": "500m",
+        "cpu_limit": "2000m",
+        "memory_request": "1Gi",
+        "memory_limit": "4Gi",
+        "concurrency_policy": "Allow",
+        "suspended": False,
+        "status": "active",
+        "sqlmesh_version": default_version("sqlmesh"),
+    }
+    assert {name: project.settings.get(name) for name in wanted} == wanted
+    assert project.gateways == ["local"]
+    assert project.latest_commit_sha == sha("first")
+
+
+def test_names_are_unique_in_an_organization_whatever_their_case(world: World) -> None:
+    world.project("Analytics")
+    with refused("name_taken"):
+        world.project("analytics")
+    other = World(organizations.ensure_organization("other"))
+    other.project("analytics")
+
+
+def test_projects_reach_dag_generation_in_the_same_transaction(world: World) -> None:
+    first, second = world.project("one"), world.project("two")
+    index = variable(INDEX_VARIABLE)
+    assert set(index) == {first.id, second.id}
+    assert variable(first.dag_id)["name"] == "one"
+    projects.undeploy(world.actor(), first.id)
+    assert set(variable(INDEX_VARIABLE)) == {second.id}
+    assert variable(first.dag_id) is None
+    projects.deploy(world.actor(), first.id)
+    assert set(variable(INDEX_VARIABLE)) == {first.id, second.id}
+
+
+def test_undeploy_pauses_the_dags_and_discards_what_is_pending(world: World) -> None:
+    from dagctl_provider.orchestration import dags
+
+    project = world.project()
+    step = world.explained(project)
+    projects.undeploy(world.actor(), project.id)
+    assert plans.get_plan(world.actor(), step.id).auto_discarded
+    assert not transactions.run(lambda session: dags.is_ready(session, project.dag_id))
+    with refused("project_not_deployed"):
+        plans.create_plan(world.actor(), project.id)
+
+
+def test_undeploy_and_delete_wait_for_running_steps(world: World) -> None:
+    project = world.project()
+    plans.create_plan(world.actor(), project.id)
+    for verb in (projects.undeploy, projects.delete_project):
+        with refused("project_busy"):
+            verb(world.actor(), project.id)
+    assert projects.get_project(world.actor(), project.id).deployed
+
+
+def test_update_changes_only_what_was_sent(world: World) -> None:
+    project = world.project(description="old")
+    changed = projects.update_project(world.actor(), project.id, {"auto_apply": True})
+    assert changed.settings == {**project.settings, "auto_apply": True}
+    cleared = projects.update_project(world.actor(), project.id, {"description": None})
+    assert "description" not in cleared.settings
+    renamed = projects.update_project(world.actor(), project.id, {"name": "renamed"})
+    assert (renamed.name, renamed.dag_id) == ("renamed", project.dag_id), "renaming keeps the Dag and its history"
+
+
+def test_plans_keep_the_settings_they_were_made_with(world: World) -> None:
+    older = supported_versions("sqlmesh")[-2]
+    project = world.project(sqlmesh_version=older)
+    step = world.explained(project)
+    projects.update_project(world.actor(), project.id, {"sqlmesh_version": default_version("sqlmesh")})
+    approved = plans.approve(world.actor(), step.id)
+    assert isinstance(approved, PlanApproved)
+    assert approved.execute.settings["tool_version"] == older
+
+
+def test_version_changes_are_planned_and_downgrades_refused(world: World) -> None:
+    versions = supported_versions("sqlmesh")
+    older, newest = versions[-8], versions[-1]
+    project = world.project(sqlmesh_version=older)
+    approved = plans.approve(world.actor(), world.explained(project).id)
+    assert isinstance(approved, PlanApproved)
+    world.finish_execute(approved.execute)
+    projects.update_project(world.actor(), project.id, {"sqlmesh_version": newest})
+    created = plans.create_plan(world.actor(), project.id)
+    assert created.outcome == "created", "the same commit with a newer tool is something to review"
+    assert created.step is not None
+    assert created.step.settings["deployed_tool_version"] == older
+    world.finish_explain(created.step)
+    execute = plans.approve(world.actor(), created.step.id)
+    assert isinstance(execute, PlanApproved)
+    world.finish_execute(execute.execute)
+    with refused("downgrade_refused"):
+        projects.update_project(world.actor(), project.id, {"sqlmesh_version": older})
+
+
+def test_unsupported_versions_and_foreign_fields_change_nothing(world: World) -> None:
+    with refused("unsupported_version"):
+        world.project(sqlmesh_version="9.9.9")
+    project = world.project()
+    with refused("invalid_request"):
+        projects.update_project(world.actor(), project.id, {"dbt_version": "1.8.0"})
+    assert projects.get_project(world.actor(), project.id) == project
+    assert len(projects.list_projects(world.actor())) == 1
+
+
+def test_dbt_projects_are_kept_but_not_planned(world: World) -> None:
+    project = projects.create_project(
+        world.actor(),
+        {"name": "dbt-core", "project_type": "dbt", "repository_url": "https://example.com/acme/dbt", "dbt_version": "1.8.0"},
+    )
+    assert "sqlmesh_environment" not in project.settings
+    with refused("unsupported_project_type"):
+        plans.create_plan(world.actor(), project.id)
+
+
+def test_run_uses_what_is_deployed(world: World) -> None:
+    from airflow.models.dagrun import DagRun
+    from sqlalchemy import select
+
+    project = world.project()
+    with refused("plan_not_executed"):
+        projects.run_project(world.actor(), project.id)
+    approved = plans.approve(world.actor(), world.explained(project).id)
+    assert isinstance(approved, PlanApproved)
+    world.finish_execute(approved.execute)
+    started = projects.run_project(world.actor(), project.id)
+    assert started.status == "pending"
+    assert started.job_name.startswith("analytics-scheduled-run-manual-")
+    query = select(DagRun.conf).where(DagRun.run_id == started.run_id)
+    conf = transactions.run(lambda session: session.execute(query).scalar_one())
+    assert conf["dagctl"]["commit_sha"] == sha("first")
+
+
+def test_sync_status_tells_the_truth_when_the_remote_is_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = world.project()
+    assert not projects.sync_status(world.actor(), project.id).in_sync
+    approved = plans.approve(world.actor(), world.explained(project).id)
+    assert isinstance(approved, PlanApproved)
+    world.finish_execute(approved.execute)
+    assert projects.sync_status(world.actor(), project.id).in_sync
+    world.head = "second"
+    behind = projects.sync_status(world.actor(), project.id)
+    assert (behind.in_sync, behind.commits_behind, behind.latest_commit_sha) == (False, 1, sha("second"))
+
+    def gone(_: Any) -> str:
+        raise DagctlError("repository_unreachable", "The remote does not answer.")
+
+    monkeypatch.setattr(repositories, "head_of", gone)
+    stale = projects.sync_status(world.actor(), project.id)
+    assert (stale.error, stale.latest_commit_sha) == ("The remote does not answer.", sha("second"))
+
+
+@pytest.fixture
+def administrator(postgres: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A connection that may create roles and databases."""
+    monkeypatch.setenv("AIRFLOW__DAGCTL__STATE_DATABASE_CONN_ID", "state_admin")
+    document = {"conn_type": "postgres", "host": postgres, "login": "postgres", "schema": "postgres"}
+    monkeypatch.setenv("AIRFLOW_CONN_STATE_ADMIN", json.dumps(document))
+    return postgres
+
+
+def databases(host: str) -> set[str]:
+    """Names of the state databases on the server."""
+    connection = psycopg2.connect(host=host, user="postgres", dbname="postgres")
+    try:
+        with connection.cursor() as cursor:
+            names = "SELECT datname FROM pg_database UNION SELECT rolname FROM pg_roles"
+            cursor.execute(f"SELECT * FROM ({names}) AS names(name) WHERE name LIKE 'dagctl%'")
+            return {row[0] for row in cursor.fetchall()}
+    finally:
+        connection.close()
+
+
+def test_managed_state_is_made_with_the_project_and_dropped_with_it(world: World, administrator: str) -> None:
+    from dagctl_provider.orchestration.connections import read_connection
+
+    project = world.project()
+    assert project.settings["use_managed_state_database"] is True
+    assert databases(administrator) == {f"dagctl_{project.id}"}
+    stored = read_connection(project.state_connection_id or "")
+    assert stored is not None
+    assert stored.password
+    assert stored.password not in repr(stored)
+    connection = psycopg2.connect(host=stored.host, user=stored.login, password=stored.password, dbname=stored.schema)
+    connection.close()
+    projects.delete_project(world.actor(), project.id)
+    assert databases(administrator) == set()
+    assert read_connection(project.state_connection_id or "") is None
+    assert transactions.run(lambda session: records.get_project(session, project.id)) is None
+
+
+def test_a_project_that_cannot_be_kept_leaves_no_state_database(
+    world: World, administrator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("killed half-way")
+
+    monkeypatch.setattr(projects.publishing, "publish", fail)
+    with pytest.raises(RuntimeError):
+        world.project()
+    assert databases(administrator) == set()
+    assert projects.list_projects(world.actor()) == ()
+
+
+def test_managed_state_is_refused_without_a_server_and_off_by_default_then(world: World) -> None:
+    assert not state_databases.is_configured()
+    assert world.project().settings["use_managed_state_database"] is False
+    with refused("state_database_not_configured"):
+        world.project("other", use_managed_state_database=True)
