@@ -118,7 +118,8 @@ def write_decision(session: Session, dag_id: str, run_id: str, decision: dict[st
     """
     if not existing_runs(session, [(dag_id, run_id)]):
         return False
-    XComModel.set(key=key, value=decision, dag_id=dag_id, task_id=EXPLAIN, run_id=run_id, session=session)
+    # As it is: serialised on this side it would reach the task as text, since tasks decode what tasks pushed.
+    XComModel.set(key=key, value=decision, dag_id=dag_id, task_id=EXPLAIN, run_id=run_id, serialize=False, session=session)
     return True
 
 
