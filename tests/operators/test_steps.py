@@ -1,0 +1,79 @@
+"""What both launchers share: no execution without the approval of that digest, and what a result means for the task."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from dagctl_provider.operators.steps import StepFailed, StepInterrupted, StepRefused, report, step_request
+
+CONF = {"tool": "sqlmesh", "step_id": "plan_explain", "commit_sha": "a" * 40}
+EXPLAINED = {"digest": "sha256:1", "tool_plan_id": "tool-1"}
+APPROVED = {"decision": "approved", "digest": "sha256:1", "execution_plan_id": "plan_execute"}
+
+
+def context(conf: Any = CONF, **xcoms: Any) -> Any:
+    pushed: dict[str, Any] = {}
+    task = SimpleNamespace(
+        try_number=1,
+        xcom_pull=lambda task_ids, key: xcoms.get(key),
+        xcom_push=lambda key, value: pushed.__setitem__(key, value),
+        pushed=pushed,
+    )
+    return {"ti": task, "dag_run": SimpleNamespace(conf={"dagctl": conf} if conf is not None else None)}
+
+
+def test_an_approved_digest_is_executed() -> None:
+    request = step_request(context(decision=APPROVED, result=EXPLAINED), "execute")
+    assert request["expected_digest"] == "sha256:1"
+    assert request["explained_plan_id"] == "tool-1"
+    assert request["step_id"] == "plan_execute"
+
+
+@pytest.mark.parametrize(
+    ("decision", "explained"),
+    [
+        (None, EXPLAINED),
+        ({**APPROVED, "decision": "rejected"}, EXPLAINED),
+        ({**APPROVED, "decision": "cancelled"}, EXPLAINED),
+        ({**APPROVED, "digest": "sha256:2"}, EXPLAINED),
+        ({**APPROVED, "digest": None}, {"digest": None}),
+        ({"decision": "approved", "digest": "sha256:1"}, EXPLAINED),
+        (APPROVED, None),
+    ],
+    ids=["no decision", "rejected", "cancelled", "other digest", "no digest", "no step", "no result"],
+)
+def test_nothing_else_is(decision: Any, explained: Any) -> None:
+    """Whatever state somebody gave the sensor in the Airflow UI."""
+    with pytest.raises(StepRefused):
+        step_request(context(decision=decision, result=explained), "execute")
+
+
+def test_a_run_made_by_hand_is_refused_with_a_way_out() -> None:
+    with pytest.raises(StepRefused, match="POST /api/v1"):
+        step_request(context(conf=None), "explain")
+
+
+def test_success_is_reported() -> None:
+    it = context()
+    report(it, CONF, {"outcome": "succeeded", "digest": "d"}, pod_name="pod-1")
+    assert it["ti"].pushed["result"] == {"outcome": "succeeded", "digest": "d", "step_id": "plan_explain", "pod_name": "pod-1"}
+
+
+@pytest.mark.parametrize("outcome", ["failed", "drifted"])
+def test_a_failure_is_reported_and_final(outcome: str) -> None:
+    it = context()
+    with pytest.raises(StepFailed, match=r"shop\.orders: column missing Look there") as caught:
+        report(it, CONF, {"outcome": outcome, "error": {"message": "shop.orders: column missing", "hint": "Look there"}})
+    assert isinstance(caught.value, AirflowFailException), "Airflow must not try again"
+    assert it["ti"].pushed["result"]["outcome"] == outcome
+
+
+@pytest.mark.parametrize("result", [None, {"outcome": "cancelled"}], ids=["no result", "cancelled"])
+def test_an_interruption_may_be_tried_again(result: Any) -> None:
+    with pytest.raises(StepInterrupted) as caught:
+        report(context(), CONF, result)
+    assert not isinstance(caught.value, AirflowFailException)

