@@ -34,12 +34,12 @@ _NOT_NEEDED = re.compile(r"(Resolved|Prepared|Installed|Audited|Using|Creating|A
 
 
 def cache_folder() -> Path:
-    """Folder for everything that outlives a step; ``DAGCTL_ENVIRONMENTS_DIR`` without its last part, or in the home folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dagctl"
+    """Folder for everything that outlives a step: ``DAGCTL_CACHE_DIR``, or one in the home folder."""
+    return Path(os.environ.get("DAGCTL_CACHE_DIR") or Path.home() / ".cache" / "dagctl")
 
 
 def environments_folder() -> Path:
-    """Folder of the environments."""
+    """Folder of the environments: ``DAGCTL_ENVIRONMENTS_DIR``, or one in the cache folder."""
     configured = os.environ.get("DAGCTL_ENVIRONMENTS_DIR")
     return Path(configured) if configured else cache_folder() / "environments"
 

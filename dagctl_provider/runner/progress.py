@@ -80,14 +80,26 @@ class Ticker:
 
     def __init__(self, progress: Progress, text: str, every: float = 2.0) -> None:
         self._progress = progress
-        self._text = text
         self._every = every
+        self.restart(text)
+
+    def restart(self, text: str) -> None:
+        """Something else goes on from now on.
+
+        :param text: What it is.
+        """
+        self._text = text
+        self._wait = self._every
         self._started = self._last = time.monotonic()
+
+    def spoken(self) -> None:
+        """Somebody else wrote a line, so none is due for a while."""
+        self._last = time.monotonic()
 
     def tick(self) -> None:
         """Call often; writes a line only when one is due, at growing distances."""
         now = time.monotonic()
-        if now - self._last >= self._every:
+        if now - self._last >= self._wait:
             self._last = now
-            self._every = min(self._every * 2, 30.0)
+            self._wait = min(self._wait * 2, 60.0)
             self._progress.line(f"{self._text} ({now - self._started:.0f} s)")

@@ -132,6 +132,9 @@ class Request:
             value = getattr(self, name)
             if value is not None:
                 (_check_identifier if name == "explained_plan_id" else _check_text)(name)(value)
+        for name in ("project_name", "plan_group_id"):
+            if getattr(self, name):
+                _check_text(name)(getattr(self, name))
         if self.environment.startswith("-"):
             raise _fail("environment", "must not begin with '-'")
         if self.expected_digest is not None and not _DIGEST.fullmatch(self.expected_digest):

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from dagctl_provider.runner.checkout import fetch_project
 from dagctl_provider.runner.configs import find_config, find_extras
@@ -24,7 +24,7 @@ from dagctl_provider.runner.environments import EnvironmentSpec, cache_folder, m
 from dagctl_provider.runner.errors import STEP_ERRORS, RunnerError
 from dagctl_provider.runner.masking import Masker
 from dagctl_provider.runner.processes import Child, base_environment, run_child
-from dagctl_provider.runner.progress import Progress
+from dagctl_provider.runner.progress import Progress, Ticker
 from dagctl_provider.runner.requests import Request, parse_request
 from dagctl_provider.runner.results import error_result, finish_result, write_result
 from dagctl_provider.runner.stopping import Stop
@@ -153,17 +153,8 @@ def _run_tool(options: StepOptions, prepared: _Prepared, progress: Progress, sto
     answer = prepared.scratch / "answer.json"
     job = _job(options, prepared)
     progress.line(f"{options.command} with {prepared.spec.tool} {prepared.spec.version}")
-    with contextlib.ExitStack() as files:
-        events = files.enter_context(open(options.events, "a", encoding="utf-8")) if options.events else None
-
-        def on_event(line: str) -> None:
-            with contextlib.suppress(ValueError):
-                event = json.dumps(progress.masker.tree(json.loads(line)))
-                if events:
-                    events.write(event + "\n")
-                    events.flush()
-
-        status = _start(job, answer, prepared, progress, stop, options.grace, on_event)
+    with _EventFile(options.events, progress) as events:
+        status = _start({**job, "answer": str(answer), "grace": options.grace}, prepared, progress, stop, events)
     result = _read_answer(answer)
     if stop.requested and (not result or result.get("outcome") != "succeeded"):
         if status == -signal.SIGKILL and options.command != "explain":
@@ -178,21 +169,61 @@ def _run_tool(options: StepOptions, prepared: _Prepared, progress: Progress, sto
     return {**result, "exit_code": 0}
 
 
-def _start(
-    job: dict[str, Any], answer: Path, prepared: _Prepared, progress: Progress, stop: Stop, grace: float, on_event: Any
-) -> int:
+class _EventFile:
+    """Writes the tool's events, masked, and keeps the log alive while nothing else happens.
+
+    :param path: Event file, when wanted.
+    :param progress: The log.
+    """
+
+    def __init__(self, path: Path | None, progress: Progress) -> None:
+        self._path = path
+        self._progress = progress
+        self._stream: TextIO | None = None
+        self.ticker = Ticker(progress, "still starting", every=3.0)
+
+    def __enter__(self) -> _EventFile:
+        if self._path:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = open(self._path, "a", encoding="utf-8")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._stream:
+            self._stream.close()
+
+    def event(self, line: str) -> None:
+        """One event from the tool, as a JSON line."""
+        try:
+            event = json.loads(line)
+        except ValueError:
+            return
+        if event.get("event") == "stage":
+            self.ticker.restart(f"still at {event.get('stage')}")
+        if self._stream:
+            self._stream.write(json.dumps(self._progress.masker.tree(event)) + "\n")
+            self._stream.flush()
+
+    def line(self, text: str) -> None:
+        """One line for people from the tool."""
+        self.ticker.spoken()
+        self._progress.line(text)
+
+
+def _start(job: dict[str, Any], prepared: _Prepared, progress: Progress, stop: Stop, events: _EventFile) -> int:
     """Run the inner program; one pipe brings its events, the other tells it by its end that we died."""
     events_read, events_write = os.pipe()
     alive_read, alive_write = os.pipe()
     path = prepared.scratch / "job.json"
-    path.write_text(json.dumps({**job, "answer": str(answer), "events_fd": events_write, "alive_fd": alive_read, "grace": grace}))
+    path.write_text(json.dumps({**job, "events_fd": events_write, "alive_fd": alive_read}))
     child = Child(
         [str(prepared.python), str(INNER), str(path)],
         _tool_environment(job, prepared, progress),
         prepared.project,
-        progress.line,
-        grace=grace,
-        channels={events_read: on_event},
+        events.line,
+        events.ticker.tick,
+        grace=job["grace"],
+        channels={events_read: events.event},
         pass_fds=(events_write, alive_read),
     )
     try:

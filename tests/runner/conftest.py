@@ -71,12 +71,15 @@ class Driver:
     :param environments: Folder of tool environments.
     """
 
+    server: PostgreSQL
+    state_database: str
+
     def __init__(self, folder: Path, environments: Path) -> None:
         self.folder = folder
         self.repository = Repository(folder / "repository")
         self.secrets = folder / "secrets"
         self.secrets.mkdir(mode=0o700)
-        self.variables = {"DAGCTL_ENVIRONMENTS_DIR": str(environments), "XDG_CACHE_HOME": str(folder / "cache")}
+        self.variables = {"DAGCTL_ENVIRONMENTS_DIR": str(environments), "DAGCTL_CACHE_DIR": str(folder / "cache")}
         self.request: dict[str, Any] = {
             "tool": "sqlmesh",
             "tool_version": NEWEST,
@@ -235,6 +238,6 @@ def postgres() -> Iterator[PostgreSQL]:
 @pytest.fixture
 def stateful(driver: Driver, postgres: PostgreSQL) -> Driver:
     """A driver whose state is in PostgreSQL, as with the managed state database."""
-    driver.state_database = postgres.new_database()  # type: ignore[attr-defined]
-    (driver.secrets / "state_connection.json").write_text(json.dumps(postgres.state_connection(driver.state_database)))  # type: ignore[attr-defined]
+    driver.server, driver.state_database = postgres, postgres.new_database()
+    (driver.secrets / "state_connection.json").write_text(json.dumps(postgres.state_connection(driver.state_database)))
     return driver

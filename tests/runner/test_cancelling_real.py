@@ -115,11 +115,47 @@ def test_a_cancel_ends_the_running_statement_and_a_retry_finishes(project: SlowP
     assert project.postgres.query(project.database, "SELECT id FROM shop.after") == [(1,)]
 
 
+def test_a_run_is_cancelled_fails_and_succeeds_like_an_execute(project: SlowProject) -> None:
+    assert project.driver.step("run").code == "environment_not_found"
+    assert project.finish().status == 0
+    # All intervals are due again.
+    project.postgres.query(project.driver.state_database, "DELETE FROM state_of_shop._intervals")
+    project.postgres.query(project.database, "UPDATE control.knob SET seconds = 600")
+    running = project.driver.start("run")
+    wait_for(project.sleeping, running.output)
+    running.process.send_signal(signal.SIGTERM)
+    outcome = running.wait(15)
+    assert (outcome.status, outcome.code) == (130, "cancelled"), outcome.output
+    assert not project.sleeping()
+
+    project.postgres.query(project.database, "ALTER TABLE control.knob RENAME TO lost")
+    outcome = project.driver.step("run")
+    assert (outcome.status, outcome.code) == (1, "model_failed"), outcome.output
+    assert outcome.result["error"]["message"].startswith('shop.slow: UndefinedTable: relation "control.knob" does not exist')
+
+    project.postgres.query(project.database, "ALTER TABLE control.lost RENAME TO knob; UPDATE control.knob SET seconds = 0")
+    outcome = project.driver.step("run")
+    assert outcome.status == 0, outcome.output
+    assert {row["name"]: row["status"] for row in outcome.result["models"]} == {
+        "shop.slow": "succeeded",
+        "shop.after": "succeeded",
+    }
+    assert all(row["rows"] == 1 for row in outcome.result["models"])
+
+
 def test_nothing_outlives_a_killed_runner(project: SlowProject) -> None:
     running = project.start()
     inner = inner_pid(running.process.pid)
     running.process.kill()
     wait_for(lambda: not project.sleeping() and not is_alive(inner))
+
+    running = project.start("--grace", "1")
+    # A tool that hangs is killed, and cannot interrupt its statement any more.
+    os.kill(inner_pid(running.process.pid), signal.SIGSTOP)
+    running.process.send_signal(signal.SIGTERM)
+    outcome = running.wait(15)
+    assert (outcome.status, outcome.code) == (130, "cancelled"), outcome.output
+    assert not project.sleeping()
 
     running = project.start()
     inner = inner_pid(running.process.pid)

@@ -14,7 +14,7 @@ OLDER = "0.228.5"
 
 
 def test_a_newer_version_is_explained_on_a_copy_and_migrates_when_approved(stateful: Driver, postgres: PostgreSQL) -> None:
-    database = stateful.state_database  # type: ignore[attr-defined]
+    database = stateful.state_database
 
     def state() -> list[object]:
         schemas = "SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg_%' ORDER BY 1"
