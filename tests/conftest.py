@@ -62,9 +62,10 @@ def database(_migrated: None) -> Iterator[None]:
 
 def _empty() -> None:
     from airflow.models.base import Base
+    from sqlalchemy import text
+
     from dagctl_provider.store.session import transaction
     from dagctl_provider.store.tables import metadata
-    from sqlalchemy import text
 
     kept = {"ab_", "alembic", "session", "slot_pool", "log_template"}
     names = [table.name for table in (*Base.metadata.sorted_tables, *metadata.sorted_tables)]
