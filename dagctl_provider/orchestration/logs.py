@@ -12,6 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 MAX_LOG_CHARACTERS = 2_000_000
+_SOURCES = "::group::Log message source details"
+_FINAL = ("success", "failed", "skipped", "upstream_failed", "removed")
 
 
 def read_log(session: Session, dag_id: str, run_id: str, task_id: str, try_number: int) -> str:
@@ -35,13 +37,23 @@ def read_log(session: Session, dag_id: str, run_id: str, task_id: str, try_numbe
             if not reader.supports_read:
                 return ""
             chunks, _ = reader.read_log_chunks(task, try_number, {})
-            return "\n".join(_lines(chunks))[-MAX_LOG_CHARACTERS:]
+            lines, about_sources = _split(chunks)
+            # Where nothing can be read any more, what Airflow tells about the sources is the reason.
+            wanted = lines if lines or task.state not in _FINAL else about_sources
+            return "\n".join(wanted)[-MAX_LOG_CHARACTERS:]
     return ""
 
 
-def _lines(chunks: Iterable[Any]) -> Iterable[str]:
+def _split(chunks: Iterable[Any]) -> tuple[list[str], list[str]]:
+    """The lines of the log, and apart from them the lines in which Airflow tells where it looked for it."""
+    lines: list[str] = []
+    about_sources: list[str] = []
+    into = lines
     for message in chunks:
         event = getattr(message, "event", None)
         text = str(message) if event is None else str(event)
-        if not text.startswith("::"):
-            yield text
+        if text.startswith("::"):
+            into = about_sources if text.startswith(_SOURCES) else lines
+        else:
+            into.append(text)
+    return lines, about_sources
