@@ -192,9 +192,7 @@ def _check_path_component(part: str) -> None:
 
 
 def _parse_https(rest: str, allow_private: bool) -> RepositoryAddress:
-    user, host, port, path = _split_authority(rest, "https", allow_private)
-    if user is not None:
-        raise _bad_url("credentials_in_url", "The repository address must not contain a user name or a password.")
+    _, host, port, path = _split_authority(rest, "https", allow_private)
     _check_url_path(path, escapes_anything=True)
     return RepositoryAddress("https", quote(path, safe="/%._~-+@,=:"), host, port)
 

@@ -29,7 +29,7 @@ from dagctl_provider.git.errors import (
     RepositoryUnreachable,
     recognise,
 )
-from dagctl_provider.git.processes import Deadline, Outcome, run_git
+from dagctl_provider.git.processes import MAX_OUTPUT_BYTES, Deadline, Outcome, run_git
 
 MAX_MESSAGE_LENGTH = 500
 MAX_FULL_MESSAGE_LENGTH = 10_000
@@ -75,16 +75,25 @@ class _Session:
     deadline: Deadline
     max_bytes: int
 
-    def run(self, *arguments: str, network: bool = False, max_output: int | None = None, stdin: bytes = b"") -> Outcome:
-        environment = self.environment if network else self.environment.offline()
+    def run(self, *arguments: str, network: bool = False, max_output: int = MAX_OUTPUT_BYTES, stdin: bytes = b"") -> Outcome:
         return run_git(
             arguments,
-            environment,
+            self.environment if network else self.environment.offline(),
             self.deadline,
             max_file_bytes=self.max_bytes,
+            max_output=max_output,
             standard_input=stdin,
-            **({} if max_output is None else {"max_output": max_output}),
         )
+
+    def run_here(self, *arguments: str, max_output: int = MAX_OUTPUT_BYTES, stdin: bytes = b"") -> bytes:
+        """Run what must succeed on an intact cache, and return what it says.
+
+        :raises _CacheDamaged: it failed.
+        """
+        outcome = self.run(*arguments, max_output=max_output, stdin=stdin)
+        if outcome.status != 0:
+            raise _CacheDamaged(outcome.stderr)
+        return outcome.stdout
 
 
 class CommitCache:
@@ -209,8 +218,7 @@ def _ensure_commit(session: _Session, branch: str, sha: str) -> None:
     if _has_commit(session, sha):
         return
     _fetch(session, f"+{sha}:refs/dagctl/commits/{sha}")
-    if not _has_commit(session, sha):
-        raise _CacheDamaged("a commit is missing after it was fetched")
+    session.run_here("cat-file", "-e", f"{sha}^{{commit}}")
 
 
 def _has_commit(session: _Session, sha: str) -> bool:
@@ -255,17 +263,12 @@ def _commits_behind(session: _Session, base_sha: str, sha: str) -> int | None:
             _fetch(session, f"+{base_sha}:refs/dagctl/commits/{base_sha}")
         except CommitNotFound:
             return None
-    counted = session.run("rev-list", "--count", f"{base_sha}..{sha}", "--")
-    if counted.status != 0:
-        raise _CacheDamaged(counted.stderr)
-    return int(counted.stdout)
+    return int(session.run_here("rev-list", "--count", f"{base_sha}..{sha}", "--"))
 
 
 def _read_facts(session: _Session, sha: str, behind: int | None) -> CommitFacts:
-    shown = session.run("log", "-1", "--no-color", "--no-notes", "--encoding=UTF-8", f"--format={_FORMAT}", sha, "--")
-    if shown.status != 0:
-        raise _CacheDamaged(shown.stderr)
-    parts = shown.stdout.decode(errors="replace").split("\0", 4)
+    shown = session.run_here("log", "-1", "--no-notes", "--encoding=UTF-8", f"--format={_FORMAT}", sha, "--")
+    parts = shown.decode(errors="replace").split("\0", 4)
     full_message = _clean(parts[4], keep_lines=True).strip()
     return CommitFacts(
         sha=parts[0],
@@ -292,15 +295,13 @@ def _moment(seconds: str) -> datetime:
 
 def _find_blobs(session: _Session, sha: str, paths: tuple[str, ...]) -> dict[str, str]:
     """Object names by path, for those paths that are regular files."""
-    tree = session.run("log", "-1", "--format=%T", sha, "--").stdout.decode().strip()
+    tree = session.run_here("log", "-1", "--format=%T", sha, "--").decode().strip()
     if session.run("cat-file", "-e", tree).status != 0:
         # A tree brings all trees below it along, in this one answer.
         _fetch(session, tree, filter_by="blob:none", missing_objects=True)
-    listed = session.run("ls-tree", "-z", "--full-tree", sha, "--", *paths)
-    if listed.status != 0:
-        raise _CacheDamaged(listed.stderr)
+    listed = session.run_here("ls-tree", "-z", "--full-tree", sha, "--", *paths)
     blobs = {}
-    for entry in listed.stdout.split(b"\0")[:-1]:
+    for entry in listed.split(b"\0")[:-1]:
         meta, _, path = entry.partition(b"\t")
         mode, kind, name = meta.split(b" ")
         if kind == b"blob" and mode in _REGULAR_FILES:
@@ -315,18 +316,16 @@ def _read_blobs(session: _Session, blobs: dict[str, str], max_bytes: int) -> dic
     if session.run("cat-file", "--batch-check", stdin=names).status != 0:
         _fetch(session, *dict.fromkeys(blobs.values()), missing_objects=True)
     try:
-        read = session.run("cat-file", "--batch", stdin=names, max_output=len(blobs) * (max_bytes + 200))
+        read = session.run_here("cat-file", "--batch", stdin=names, max_output=len(blobs) * (max_bytes + 200))
     except RepositoryTooLarge:
         raise FileTooLarge from None
-    if read.status != 0:
-        raise _CacheDamaged(read.stderr)
     texts = {}
     position = 0
     for path in blobs:
-        header_end = read.stdout.index(b"\n", position)
-        size = int(read.stdout[position:header_end].rsplit(b" ", 1)[1])
+        header_end = read.index(b"\n", position)
+        size = int(read[position:header_end].rsplit(b" ", 1)[1])
         if size > max_bytes:
             raise FileTooLarge
         position = header_end + 1 + size + 1
-        texts[path] = read.stdout[header_end + 1 : position - 1].decode(errors="replace")
+        texts[path] = read[header_end + 1 : position - 1].decode(errors="replace")
     return texts

@@ -200,6 +200,7 @@ HOSTILE_URLS = (
     "https://1.2.3.4.5/acme/analytics.git",
     "https://999999999999999999999/acme/analytics.git",
     "https://08.1.1.1/acme/analytics.git",
+    "https://" + "0" * 50 + "/acme/analytics.git",
     "https://10.0.0.7/acme/analytics.git",
     "https://172.16.0.1/acme/analytics.git",
     "https://172.31.255.255/acme/analytics.git",

@@ -379,6 +379,19 @@ def test_damaged_caches_are_thrown_away_and_fetched_again(origin, remote_git, tm
     assert remote_git.read_files(origin.address, "main", sha, ["a"]) == {"a": "text"}
 
 
+def test_a_cache_that_lost_a_commit_in_the_middle_is_fetched_again(origin, remote_git, tmp_path):
+    base, middle, sha = (origin.commit(message) for message in ("base", "middle", "next"))
+    remote_git.facts(origin.address, "main", sha)
+    cache = _cache(tmp_path)
+    for pack in list(cache.glob("objects/pack/*.pack")):
+        content = pack.read_bytes()
+        shutil.rmtree(pack.parent)
+        origin.git("-C", str(cache), "unpack-objects", "-q", stdin=content)
+    (cache / "objects" / middle[:2] / middle[2:]).unlink()
+
+    assert remote_git.facts(origin.address, "main", sha, base).commits_behind == 2
+
+
 def test_damaged_repositories_are_unreachable(origin, remote_git):
     sha = origin.commit()
     object_file = origin.path / ".git" / "objects" / sha[:2] / sha[2:]

@@ -86,9 +86,14 @@ def _wait_until_gone(pid: int) -> None:
     raise AssertionError("the process still runs")
 
 
-def test_a_process_that_closes_its_pipes_and_stays_is_killed(environment):
+def test_a_process_that_closes_its_pipes_and_stays_is_killed(environment, tmp_path):
+    program = tmp_path / "git"
+    program.write_text("#!/bin/sh\nexec sleep 60 >&- 2>&-\n")
+    program.chmod(0o755)
+    environment.variables["PATH"] = f"{tmp_path}:{environment.variables['PATH']}"
+
     with pytest.raises(GitTimeout):
-        _run(_shell("exec sleep 60 >&- 2>&-"), environment, seconds=1.0)
+        _run(["version"], environment, seconds=1.0)
 
 
 def test_nothing_is_started_when_time_is_up_already(environment):
