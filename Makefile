@@ -1,0 +1,108 @@
+# The one list of commands. `make` alone prints it.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+
+VENV := .venv
+TOOLS := .tools
+BIN := $(VENV)/bin
+UV := $(TOOLS)/bin/uv
+LOCK := requirements/dev.lock
+INSTALLED := $(VENV)/.installed
+
+# Where this is set, every start of Airflow compiles itself anew: seconds, each time.
+unexport PYTHONDONTWRITEBYTECODE
+# uv and pip would otherwise prefer an environment that happens to be active.
+unexport VIRTUAL_ENV
+unexport PYTHONHOME
+unexport PYTHONPATH
+
+# What `make demo`, `make serve`, `make stop` and `make commit` can be told: PORT=8081, ONCE=1, DAGCTL_HOME=/some/folder.
+export PORT ONCE DAGCTL_HOME
+
+.PHONY: help
+help: ## List the commands
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z-]*:.*## / {printf "  \033[36m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: $(INSTALLED) ## Make .venv with the locked requirements and this package (skipped while nothing changed)
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+	  echo "Python 3.10 or newer is needed, and '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo not there). Try: make install PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(TOOLS) || { \
+	  echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Installing uv $(UV_VERSION) ..."
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(BIN)/python: $(UV)
+	@$(UV) venv --quiet --allow-existing --no-python-downloads --python $(TOOLS)/bin/python $(VENV)
+
+$(INSTALLED): $(BIN)/python $(LOCK) pyproject.toml
+	@echo "Installing the locked requirements into $(VENV) ..."
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes $(LOCK)
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+	@echo "Installed: $$($(BIN)/python --version), Airflow $$(basename $(VENV)/lib/python*/site-packages/apache_airflow-*.dist-info | sed 's/apache_airflow-//; s/.dist-info//')"
+
+.PHONY: lock
+lock: $(BIN)/python ## Resolve the requirements again and write requirements/dev.lock
+	$(UV) pip compile --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --group dev pyproject.toml -c requirements/airflow.txt -o $(LOCK)
+
+.PHONY: demo
+demo: install ## Watch a commit become an approved, applied plan (ONCE=1 approves by itself; PORT=8080)
+	@$(BIN)/python -m demo run
+
+.PHONY: serve
+serve: install ## Start the same Airflow with the sample project and leave it running
+	@$(BIN)/python -m demo serve
+
+.PHONY: commit
+commit: install ## Make the sample project's second commit while `make serve` runs
+	@$(BIN)/python -m demo commit
+
+.PHONY: stop
+stop: ## Stop what `make serve` or a broken-off `make demo` left running
+	@if [ -f $(INSTALLED) ]; then $(BIN)/python -m demo stop; else echo "Nothing runs: nothing is installed here."; fi
+
+.PHONY: test
+test: install ## All tests, the slow ones included
+	@$(BIN)/python -m pytest
+
+.PHONY: test-quick
+test-quick: install ## The tests that start no Airflow and install no tool
+	@$(BIN)/python -m pytest -m "not slow"
+
+.PHONY: lint
+lint: install ## Style, format, types, import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: format
+format: install ## Put the code in shape
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: docs
+docs: install ## Write the generated reference pages anew
+	@$(BIN)/python docs/generate.py
+
+.PHONY: benchmark
+benchmark: install ## Run one benchmark: make benchmark NAME=approval
+	@[ -n "$(NAME)" ] || { echo "Which one? make benchmark NAME=... with one of: $$(cd benchmarks && ls -d */ *.py 2>/dev/null | sed 's#/$$##; s#\.py$$##' | grep -v '^__' | sort | xargs)" >&2; exit 2; }
+	@$(BIN)/python -m benchmarks.$(NAME)
+
+.PHONY: clean
+clean: stop ## Stop the demo and remove its state and all caches (.venv stays)
+	@if [ -f $(INSTALLED) ]; then $(BIN)/python -m demo clean; fi
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -not -path './$(TOOLS)/*' -prune -exec rm -rf {} +

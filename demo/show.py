@@ -1,0 +1,273 @@
+"""What `make demo` and `make serve` do, step by step, with the stack up."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from demo.client import Client
+from demo.options import DemoError
+from demo.processes import write_private
+from demo.repository import ADDED_MODEL, CHANGED_MODEL, Repository
+from demo.stack import USERNAME, Stack
+from demo.terminal import Terminal
+from demo.warehouse import Warehouse, require_revenue, revenue_by_city
+
+PROJECT = "analytics"
+_STEP_SECONDS = 300.0
+_DETECTION_SECONDS = 90.0
+_BEFORE = (
+    "SELECT c.city, ROUND(SUM(o.revenue), 2) AS revenue FROM marts.order_revenue o JOIN raw.customers c USING (customer_id)"
+    " GROUP BY 1 ORDER BY 2 DESC"
+)
+_AFTER = "SELECT city, customers, orders, revenue FROM marts.city_revenue ORDER BY revenue DESC"
+
+
+class Show:
+    """The sample project in a running stack.
+
+    :param stack: The stack, healthy.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.terminal: Terminal = stack.terminal
+        access = json.loads((stack.home / "access.json").read_text())
+        self.organization_id: str = access["organization_id"]
+        self.token: str = access["token"]
+        self.client = Client(stack.base_url, self.token, self.organization_id)
+        self.repository = Repository(stack.home / "repository")
+        self.warehouse_path = stack.home / "warehouse.duckdb"
+        self._warehouse: Warehouse | None = None
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """The sample's warehouse."""
+        if self._warehouse is None:
+            self._warehouse = Warehouse(self.warehouse_path, self.stack.tool_python())
+        return self._warehouse
+
+    # The parts of the show
+
+    def make_project(self) -> str:
+        """Repository, the connection with what the project's steps may know, and the project itself.
+
+        :return: Id of the project.
+        """
+        self.terminal.heading("A SQLMesh project in a git repository")
+        sha = self.repository.create()
+        self.terminal.done(f"{self.repository.path} at {sha[:7]}, with 10 models, 2 unit tests and a DuckDB warehouse")
+        self._make_connection()
+        self.terminal.done(f"Airflow connection dagctl_{PROJECT}: tells the steps of this project where the warehouse is")
+        body = {
+            "name": PROJECT,
+            "description": "What the shop sold",
+            "project_type": "sqlmesh",
+            "repository_url": self.repository.url,
+            "branch": "main",
+            "run_tests": True,
+        }
+        project = self.client.request("POST", "/projects", body)
+        self.terminal.done(
+            f"POST /api/v1/projects: {project['id']}, SQLMesh {project['sqlmesh_version']}, a state database of its own, deployed"
+        )
+        return str(project["id"])
+
+    def write_information(self, project_id: str) -> None:
+        """Write ``demo.json``: all that a client needs, readable by its owner only."""
+        information = {
+            "base_url": self.stack.base_url,
+            "organization_id": self.organization_id,
+            "token": self.token,
+            "project_id": project_id,
+            "repository_path": str(self.repository.path),
+            "warehouse_path": str(self.warehouse_path),
+            "username": USERNAME,
+            "password": self.stack.secrets()["admin_password"],
+        }
+        write_private(self.stack.information_file, json.dumps(information, indent=2) + "\n")
+
+    def _make_connection(self) -> None:
+        extra = json.dumps({"env": {"WAREHOUSE_PATH": str(self.warehouse_path)}})
+        body = {"connection_id": f"dagctl_{PROJECT}", "conn_type": "dagctl", "extra": extra}
+        answer = httpx.post(
+            f"{self.stack.base_url}/api/v2/connections", json=body, headers=self.stack.airflow_login(), timeout=30
+        )
+        if answer.is_error:
+            raise DemoError(f"Airflow refused the connection: {answer.text[:300]}", "This is a bug.")
+
+    def first_plan(self, project_id: str) -> None:
+        """Explain, approve and execute the first commit."""
+        self.terminal.heading("The first plan")
+        made = self.client.request("POST", f"/projects/{project_id}/plans")
+        plan = self._explained(str(made["plan_id"]))
+        self._summarise(plan, diff=False)
+        self._approve(plan)
+        self._executed(plan)
+        found = {str(city): float(revenue) for city, revenue in self.warehouse.query(_BEFORE).rows}
+        require_revenue(found, revenue_by_city(self.repository.path / "seeds", discounts=False))
+
+    def second_commit(self) -> str:
+        """A commit that changes one model and adds another.
+
+        :return: Full id of the commit.
+        """
+        self.terminal.heading("A colleague commits")
+        sha = self.repository.change()
+        self.terminal.done(f"git commit: {sha[:7]} on main")
+        for line in self.repository.stat():
+            self.terminal.detail(line.strip())
+        return sha
+
+    def detected_plan(self, project_id: str, sha: str) -> dict[str, Any]:
+        """Wait until the commit has been found and explained, and show what it would do."""
+        self.terminal.heading("The plan makes itself")
+        deadline = time.monotonic() + _DETECTION_SECONDS
+        with self.terminal.waiting("The commit is found by polling") as waiting:
+            while True:
+                found = [
+                    plan
+                    for plan in self.client.plans(project_id)
+                    if plan["plan_type"] == "explain" and plan["to_commit_sha"] == sha[:7]
+                ]
+                if found:
+                    break
+                if time.monotonic() > deadline:
+                    raise DemoError(
+                        "The new commit was not found by polling.", f"See {self.stack.processes.log_of('api-server')}"
+                    )
+                waiting.tick()
+                time.sleep(0.3)
+        if found[0]["triggered_by"] != "git_polling":
+            raise DemoError(f"The plan was made by {found[0]['triggered_by']}, not by polling.", "This is a bug.")
+        plan = self._explained(str(found[0]["id"]))
+        self._summarise(plan, diff=True)
+        output = plan["plan_output"]
+        wanted = {"directly_modified": [CHANGED_MODEL], "models_added": [ADDED_MODEL]}
+        seen = {key: output.get(key) for key in wanted}
+        if seen != wanted or output["modelsAdded"] != 1:
+            raise DemoError(f"The plan shows {seen} instead of {wanted}.", "This is a bug.")
+        return plan
+
+    def approve(self, plan: Mapping[str, Any]) -> None:
+        """Approve over REST, as ONCE=1 does."""
+        self.terminal.heading("Approved by itself (ONCE=1)")
+        self._approve(plan)
+
+    def wait_for_decision(self, plan: Mapping[str, Any]) -> bool:
+        """Tell how to decide, and wait for it however long it takes.
+
+        :return: Whether the plan was approved.
+        """
+        line, style = self.terminal.line, self.terminal.style
+        address, password = f"{self.stack.base_url}/required_actions", self.stack.secrets()["admin_password"]
+        self.terminal.heading("Your turn: approve it, or reject it")
+        line()
+        line(f"  {style('In Airflow', 'bold')}   {style(address, 'cyan')}")
+        line(f"               user {style(USERNAME, 'bold')}, password {style(password, 'bold')}")
+        line()
+        line(f"  {style('Over REST', 'bold')}    {self.client.approve_command(str(plan['id']))}")
+        line()
+        with self.terminal.waiting("A decision (Ctrl-C ends the demo)") as waiting:
+            while (now := self.client.plan(str(plan["id"])))["status"] == "pending":
+                waiting.tick()
+                time.sleep(0.5)
+            waiting.text = f"{now['status']} by {now.get('decided_by', 'nobody')}"
+        return bool(now["status"] == "approved")
+
+    def second_execution(self, plan: Mapping[str, Any]) -> None:
+        """Follow the execution and show the new rows."""
+        self._executed(plan)
+        self.terminal.heading(f"New in the warehouse: {ADDED_MODEL}")
+        table = self.warehouse.query(_AFTER)
+        for line in table.lines():
+            self.terminal.detail(line)
+        found = {str(row[0]): float(row[3]) for row in table.rows}
+        require_revenue(found, revenue_by_city(self.repository.path / "seeds", discounts=True))
+        before = sum(revenue_by_city(self.repository.path / "seeds", discounts=False).values())
+        self.terminal.done(
+            f"Revenue is {sum(found.values()):,.2f} now, and was {before:,.2f}: the same as counted from the seed files by hand"
+        )
+
+    # Helpers
+
+    def _approve(self, plan: Mapping[str, Any]) -> None:
+        answer = self.client.request("POST", f"/plans/{plan['id']}/approve")
+        if "execution_plan_id" not in answer:
+            raise DemoError(f"The approval was not taken: {answer.get('message')}", str(answer.get("reason") or "See the plan."))
+        self.terminal.done(f"POST /api/v1/plans/{plan['id']}/approve: {answer['message']}")
+
+    def _explained(self, plan_id: str) -> dict[str, Any]:
+        plan = self._follow("Explain", plan_id)
+        if plan["status"] != "pending":
+            raise _failed(plan)
+        return plan
+
+    def _executed(self, plan: Mapping[str, Any]) -> None:
+        execution = [step for step in self.client.steps(str(plan["plan_id"])) if step["plan_type"] == "execute"][-1]
+        finished = self._follow("Execute", str(execution["id"]))
+        if finished["status"] != "completed":
+            raise _failed(finished)
+
+    def _follow(self, what: str, plan_id: str) -> dict[str, Any]:
+        with self.terminal.waiting(f"{what} {plan_id}") as waiting:
+            plan = self.client.follow(
+                plan_id,
+                _STEP_SECONDS,
+                self._show_log,
+                waiting.tick,
+            )
+            waiting.text = f"{what} {plan_id}: {plan['status']}"
+        return plan
+
+    def _show_log(self, lines: list[str]) -> None:
+        for line in lines:
+            self.terminal.detail(self.terminal.style(line, "dim"))
+
+    def _summarise(self, plan: Mapping[str, Any], diff: bool) -> None:
+        style, output = self.terminal.style, plan["plan_output"]
+        commit = f"{plan.get('from_commit_sha', 'nothing')} -> {plan['to_commit_sha']}"
+        self.terminal.line()
+        self.terminal.line(f"  {style(commit, 'bold')}  {plan.get('commit_message', '').splitlines()[0]}")
+        counts = [
+            f"{output['modelsAdded']} added",
+            f"{output['modelsModified']} modified",
+            f"{output['modelsRemoved']} removed",
+            f"{output['modelsNeedingBackfill']} to backfill",
+        ]
+        self.terminal.line(f"  environment {output['environment']}: {', '.join(counts)}")
+        if not diff:
+            return
+        for model in output.get("models", []):
+            self._show_model(model)
+        self.terminal.line()
+
+    def _show_model(self, model: Mapping[str, Any]) -> None:
+        style = self.terminal.style
+        change = str(model.get("change") or "unchanged")
+        mark, colour = {"added": ("+", "green"), "removed": ("-", "red")}.get(change, ("~", "yellow"))
+        facts = ", ".join(str(word).replace("_", " ") for word in (change, model.get("category")) if word)
+        backfill = ", ".join(f"{part['start']} to {part['end']}" for part in model.get("backfill", []))
+        if backfill and model.get("kind") in ("FULL", "VIEW", "SEED"):
+            backfill = "the whole model"
+        self.terminal.line()
+        title = style(f"{mark} {model['name']}", colour, "bold")
+        self.terminal.line(f"  {title}  {facts}")
+        if backfill:
+            self.terminal.line(f"      backfill: {backfill}")
+        if change == "added":
+            return
+        for line in str(model.get("diff") or "").splitlines():
+            self.terminal.line(f"      {style(line, {'+': 'green', '-': 'red'}.get(line[:1], 'dim'))}")
+
+
+def _failed(plan: Mapping[str, Any]) -> DemoError:
+    error = plan.get("error") or {}
+    return DemoError(
+        f"The {plan['plan_type']} step {plan['id']} is {plan['status']}: {error.get('message', 'no reason given')}",
+        str(error.get("hint") or "Read its log above."),
+    )
