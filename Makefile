@@ -23,6 +23,11 @@ unexport VIRTUAL_ENV
 unexport PYTHONHOME
 unexport PYTHONPATH
 
+# Companies put their own certificate authority where the system looks for it; uv looks there only when told to.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt),)
+export UV_SYSTEM_CERTS ?= true
+endif
+
 # What `make demo`, `make serve`, `make stop` and `make commit` can be told: PORT=8081, ONCE=1, DAGCTL_HOME=/some/folder.
 export PORT ONCE DAGCTL_HOME
 
