@@ -25,7 +25,7 @@ EXTRA_OF_TYPE: Mapping[str, str] = {
     "databricks": "databricks",
     "db2": "db2",
     "fabric": "fabric",
-    "gcp_postgres": "gcppostgres",
+    "gcppostgres": "gcppostgres",
     "motherduck": "motherduck",
     "mssql": "mssql",
     "mysql": "mysql",
@@ -34,7 +34,7 @@ EXTRA_OF_TYPE: Mapping[str, str] = {
     "starrocks": "starrocks",
     "trino": "trino",
 }
-"""Connection type -> extra of the package. DuckDB needs none; PostgreSQL's driver is always there, for the state."""
+"""Connection type without underscores -> extra of the package. DuckDB needs none, PostgreSQL's driver is always there."""
 
 _YAML_TYPE = re.compile(
     r"""(?:^|[\s{,])["']?type["']?\s*:\s*(["']?)(?P<value>\{\{.*?\}\}|[A-Za-z_][A-Za-z0-9_]*)\1""", re.MULTILINE
@@ -74,7 +74,7 @@ def find_extras(folder: Path, root: Path, env: Mapping[str, str]) -> list[str]:
             continue
         text = path.read_text(encoding="utf-8", errors="replace")
         types.update(_types_in_python(text) if path.suffix == ".py" else _types_in_yaml(text, env))
-    return sorted({EXTRA_OF_TYPE[name] for name in types if name in EXTRA_OF_TYPE})
+    return sorted({EXTRA_OF_TYPE[name] for name in (kind.replace("_", "") for kind in types) if name in EXTRA_OF_TYPE})
 
 
 def _types_in_yaml(text: str, env: Mapping[str, str]) -> Iterator[str]:
@@ -98,5 +98,4 @@ def _types_in_python(text: str) -> Iterator[str]:
         elif isinstance(node, (ast.Name, ast.Attribute)):
             name = node.id if isinstance(node, ast.Name) else node.attr
             if name.endswith("ConnectionConfig"):
-                yield re.sub(r"(?<!^)(?=[A-Z])", "_", name.removesuffix("ConnectionConfig")).lower()
                 yield name.removesuffix("ConnectionConfig").lower()

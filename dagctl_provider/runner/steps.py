@@ -81,7 +81,7 @@ def run_step(options: StepOptions, request_text: str, progress: Progress, stop: 
         with progress.timed("total"):
             result = _attempt(options, request_text, progress, stop)
     except RunnerError as error:
-        result = error_result(stop.error() if stop.reason else error)
+        result = error_result(error)
     except Exception as error:
         for line in traceback.format_exc().splitlines():
             progress.line(line)

@@ -8,6 +8,7 @@ statements. The same thread notices when the outer program died.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import select
 import signal
@@ -135,27 +136,37 @@ def connection_address(connection: Any) -> tuple[str, ...] | None:
 
 def _wrap_pool(pool: Any, remember: Callable[[Any], None]) -> None:
     original = pool.__init__
+    signature = inspect.signature(original)
 
-    def wrapped(self: Any, connection_factory: Any, *args: Any, **kwargs: Any) -> None:
-        if getattr(connection_factory, "_dagctl_watched", False):
-            original(self, connection_factory, *args, **kwargs)
-            return
-
-        def connect() -> Any:
-            connection = connection_factory()
-            remember(connection)
-            return connection
-
-        connect._dagctl_watched = True  # type: ignore[attr-defined]
-        init = kwargs.get("cursor_init")
-
-        def cursor_init(cursor: Any) -> None:
-            # DuckDB's cursors are connections of their own.
-            if hasattr(cursor, "interrupt"):
-                remember(cursor)
-            if init:
-                init(cursor)
-
-        original(self, connect, *args, **{**kwargs, "cursor_init": cursor_init})
+    def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
+        given = signature.bind(self, *args, **kwargs)
+        given.apply_defaults()
+        factory, init = given.arguments["connection_factory"], given.arguments["cursor_init"]
+        if not hasattr(factory, "_dagctl_watched"):
+            given.arguments["connection_factory"] = _watched_factory(factory, remember)
+            given.arguments["cursor_init"] = _watched_cursor_init(init, remember)
+        original(*given.args, **given.kwargs)
 
     pool.__init__ = wrapped
+
+
+def _watched_factory(factory: Callable[[], Any], remember: Callable[[Any], None]) -> Any:
+    def connect() -> Any:
+        connection = factory()
+        remember(connection)
+        return connection
+
+    # A pool's parent class is wrapped as well and must not do it again.
+    connect._dagctl_watched = True  # type: ignore[attr-defined]
+    return connect
+
+
+def _watched_cursor_init(init: Callable[[Any], None] | None, remember: Callable[[Any], None]) -> Any:
+    def cursor_init(cursor: Any) -> None:
+        # DuckDB's cursors are connections of their own.
+        if hasattr(cursor, "interrupt"):
+            remember(cursor)
+        if init:
+            init(cursor)
+
+    return cursor_init

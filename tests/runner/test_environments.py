@@ -1,0 +1,162 @@
+"""Tool environments are made once, whole, and shared; here with an installer that only pretends."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from dagctl_provider.runner import environments
+from dagctl_provider.runner.environments import READY_MARKER, make_spec, tool_python
+from dagctl_provider.runner.errors import RunnerError
+from dagctl_provider.runner.progress import Progress
+from dagctl_provider.runner.stopping import Stop
+
+PRETENDER = """#!/bin/sh
+echo "$@" >> "{log}"
+if [ "$1" = venv ]; then
+  for last; do :; done
+  mkdir -p "$last/bin"
+  printf '#!/bin/sh\\n' > "$last/bin/python"
+  chmod +x "$last/bin/python"
+  sleep 0.2
+else
+  {install}
+fi
+"""
+
+
+class Pretender:
+    """A stand-in for the installer that writes down how it was called."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "uv"
+        self.log = folder / "calls"
+        self.install_does(":")
+
+    def install_does(self, command: str) -> None:
+        self.path.write_text(PRETENDER.format(log=self.log, install=command))
+        self.path.chmod(self.path.stat().st_mode | stat.S_IXUSR)
+
+    def calls(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+
+@pytest.fixture
+def pretender(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pretender:
+    found = Pretender(tmp_path)
+    monkeypatch.setattr(environments, "find_uv", lambda: str(found.path))
+    monkeypatch.setenv("DAGCTL_ENVIRONMENTS_DIR", str(tmp_path / "environments"))
+    monkeypatch.delenv("DAGCTL_TOOL_PYTHON", raising=False)
+    return found
+
+
+def get(stop: Stop | None = None, version: str = "0.228.5", *extras: str) -> Path:
+    return tool_python(make_spec("sqlmesh", version, extras), Progress(io.StringIO()), stop or Stop())
+
+
+def test_an_environment_is_resolved_as_of_its_day_and_made_once(pretender: Pretender) -> None:
+    python = get()
+    assert python == get()
+    assert len(pretender.calls()) == 2
+    install = pretender.calls()[1]
+    assert "--compile-bytecode sqlmesh==0.228.5 psycopg2-binary --exclude-newer 2026-01-23" in install
+    assert json.loads((python.parents[1] / READY_MARKER).read_text())["cutoff"] == "2026-01-23"
+
+
+def test_parallel_callers_share_one_installation(pretender: Pretender) -> None:
+    found: list[Path] = []
+    threads = [threading.Thread(target=lambda: found.append(get())) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 1
+    assert len(found) == 5
+    assert len(pretender.calls()) == 2
+
+
+def test_a_half_made_environment_is_made_again(pretender: Pretender) -> None:
+    home = get().parents[1]
+    (home / READY_MARKER).unlink()
+    (home / "leftover").touch()
+    get()
+    assert len(pretender.calls()) == 4
+    assert not (home / "leftover").exists()
+
+
+def test_an_environment_whose_interpreter_is_gone_is_made_again(pretender: Pretender) -> None:
+    python = get()
+    python.unlink()
+    python.symlink_to("/nowhere/python")
+    assert get().exists()
+
+
+def test_using_an_environment_is_written_down(pretender: Pretender) -> None:
+    marker = get().parents[1] / READY_MARKER
+    os.utime(marker, (0, 0))
+    get()
+    assert marker.stat().st_mtime > time.time() - 60
+
+
+def test_a_failed_installation_is_told_and_not_kept(pretender: Pretender) -> None:
+    pretender.install_does('echo "error: no solution found" >&2; exit 1')
+    with pytest.raises(RunnerError, match="no solution found") as caught:
+        get()
+    assert caught.value.code == "tool_install_failed"
+    pretender.install_does(":")
+    assert get().exists()
+
+
+def test_a_cancel_ends_an_installation_and_the_wait_for_one(pretender: Pretender) -> None:
+    pretender.install_does("sleep 60")
+    stop, waiting = Stop(), Stop()
+    ended: list[str] = []
+
+    def attempt(which: Stop) -> None:
+        with pytest.raises(RunnerError) as caught:
+            get(which)
+        ended.append(caught.value.code)
+
+    threads = [threading.Thread(target=attempt, args=(which,)) for which in (stop, waiting)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.3)
+    waiting.request("cancelled")
+    stop.request("cancelled")
+    for thread in threads:
+        thread.join(10)
+    assert ended == ["cancelled", "cancelled"]
+
+
+def test_what_an_environment_depends_on_is_in_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAGCTL_EXCLUDE_NEWER", raising=False)
+    plain = make_spec("sqlmesh", "0.228.5")
+    assert plain == make_spec("sqlmesh", "0.228.5", [])
+    assert make_spec("sqlmesh", "0.228.5", ["trino", "mysql"]) == make_spec("sqlmesh", "0.228.5", ["mysql", "trino", "trino"])
+    names = {plain.name, make_spec("sqlmesh", "0.228.4").name, make_spec("sqlmesh", "0.228.5", ["trino"]).name}
+    monkeypatch.setenv("DAGCTL_EXCLUDE_NEWER", "2026-02-01")
+    names.add(make_spec("sqlmesh", "0.228.5").name)
+    monkeypatch.setenv("DAGCTL_EXCLUDE_NEWER", "off")
+    assert make_spec("sqlmesh", "0.228.5").cutoff is None
+    names.add(make_spec("sqlmesh", "0.228.5").name)
+    assert len(names) == 5
+
+
+def test_an_image_can_bring_the_tool(pretender: Pretender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGCTL_TOOL_PYTHON", "/bin/sh")
+    assert get() == Path("/bin/sh")
+    assert pretender.calls() == []
+    monkeypatch.setenv("DAGCTL_TOOL_PYTHON", "/nowhere/python")
+    with pytest.raises(RunnerError, match="cannot be run"):
+        get()
+
+
+def test_the_installer_is_found() -> None:
+    assert Path(environments.find_uv()).exists()

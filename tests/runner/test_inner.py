@@ -1,0 +1,309 @@
+"""The parts of the inner program that can be tried without SQLMesh."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dagctl_provider.runner.steps import INNER
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As in the tool's environment, where the inner program stands for itself."""
+    monkeypatch.syspath_prepend(str(INNER))
+    yield
+    for name in [name for name in sys.modules if name.startswith("dagctl_sqlmesh")]:
+        del sys.modules[name]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Stands for a snapshot."""
+
+    name: str
+
+
+def make_step(**job: Any) -> Any:
+    from dagctl_sqlmesh.journals import Step
+
+    return Step({"project": "/scratch/checkout/sub", "checkout": "/scratch/checkout", **job})
+
+
+def test_it_imports_nothing_but_the_standard_library_and_sqlmesh() -> None:
+    import ast
+
+    allowed = set(sys.stdlib_module_names) | {"sqlmesh", "sqlglot", "dagctl_sqlmesh"}
+    for path in INNER.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert {name.split(".")[0] for name in names} <= allowed, path
+
+
+@pytest.mark.parametrize(
+    ("fqn", "short"),
+    [
+        ('"db"."shop"."orders"', "shop.orders"),
+        ('"shop"."orders"', "shop.orders"),
+        ('"db"."my shop"."a.b"', "my shop.a.b"),
+        ("`p`.`d`.`t`", "d.t"),
+        ("an_audit", "an_audit"),
+    ],
+)
+def test_names_are_short(fqn: str, short: str) -> None:
+    from dagctl_sqlmesh.naming import Names
+
+    assert Names([fqn]).of(fqn) == Names().of(fqn) == short
+
+
+def test_names_that_would_be_the_same_keep_their_catalog() -> None:
+    from dagctl_sqlmesh.naming import Names
+
+    names = Names(['"a"."s"."t"', '"b"."s"."t"', '"b"."s"."u"'])
+    assert names.sorted(['"b"."s"."u"', '"b"."s"."t"', '"a"."s"."t"']) == ["a.s.t", "b.s.t", "s.u"]
+
+
+@pytest.mark.parametrize(
+    ("category", "forward_only", "expected"),
+    [
+        ("BREAKING", False, "breaking"),
+        ("FORWARD_ONLY", True, "forward_only"),
+        ("NON_BREAKING", True, "forward_only"),
+        ("INDIRECT_NON_BREAKING", True, "indirect_forward_only"),
+        ("METADATA", True, "metadata"),
+        (None, False, None),
+    ],
+)
+def test_categories_are_the_same_in_all_versions(category: str | None, forward_only: bool, expected: str | None) -> None:
+    from dagctl_sqlmesh.categories import category_of
+
+    named = SimpleNamespace(name=category) if category else None
+    assert category_of(SimpleNamespace(change_category=named, is_forward_only=forward_only)) == expected
+
+
+def test_a_drift_names_what_differs() -> None:
+    from dagctl_sqlmesh.digests import changed_parts, digest_of
+
+    parts = {"base": "1", "models": "2", "tool": "3"}
+    assert changed_parts({**parts, "base": "0"}, parts) == "another plan was applied to the environment since"
+    assert changed_parts({**parts, "models": "0", "tool": "0"}, parts) == "models or their upstream versions, tool version"
+    assert changed_parts(None, parts) == ""
+    assert digest_of(parts) == digest_of(dict(reversed(parts.items())))
+
+
+def driver_error(text: str) -> Exception:
+    kind = type("OperationalError", (Exception,), {"__module__": "psycopg2"})
+    error: Exception = kind(text)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("stage", "text", "code"),
+    [
+        ("load", "connection refused", "warehouse_refused"),
+        ("state", "connection refused", "state_unreachable"),
+        ("plan", "division by zero", "plan_failed"),
+        ("apply", "permission denied for schema shop", "warehouse_refused"),
+        ("apply", "division by zero", "apply_failed"),
+        ("start", "anything", "internal"),
+    ],
+)
+def test_failures_are_judged_by_where_they_happen(stage: str, text: str, code: str) -> None:
+    from dagctl_sqlmesh.failures import failure_of
+
+    step = make_step()
+    step.channel.stage_name = stage
+    error = RuntimeError("outer")
+    error.__cause__ = driver_error(text)
+    failure = failure_of(step, error)
+    assert (failure.code, failure.message) == (code, f"OperationalError: {text}")
+
+
+def test_the_first_failed_model_is_named_with_its_cause(capfd: pytest.CaptureFixture[str]) -> None:
+    from dagctl_sqlmesh.failures import failure_of
+
+    step = make_step()
+    model, other = (Model(f'"db"."shop"."{name}"') for name in ("orders", "other"))
+    step.journal.expect({model: [1, 2], other: 1})
+    step.journal.begin(model.name)
+    step.journal.end(model.name, 12, rows=3)
+    try:
+        try:
+            raise driver_error("relation\n does not exist in /scratch/checkout/sub/x.sql")
+        finally:
+            step.journal.end(model.name, None)
+    except Exception:
+        step.journal.skip(other.name)
+    step.channel.stage_name = "apply"
+    failure = failure_of(step, RuntimeError("Plan application failed."))
+    assert (failure.code, failure.message) == ("model_failed", "shop.orders: OperationalError: relation does not exist in x.sql")
+    rows = step.journal.results()
+    assert [(row["name"], row["status"], row["batches"], row.get("rows")) for row in rows] == [
+        ("shop.orders", "failed", 1, 3),
+        ("shop.other", "skipped", 0, None),
+    ]
+    assert "[1/2] shop.orders failed: relation" in capfd.readouterr().out
+
+
+def test_nothing_new_starts_after_a_cancel() -> None:
+    from dagctl_sqlmesh.cancelling import Cancelled
+
+    step = make_step()
+    step.journal.begin('"s"."running"')
+    step.canceller.flag.set()
+    with pytest.raises(Cancelled):
+        step.journal.begin('"s"."t"')
+    step.journal.fail('"s"."running"', RuntimeError("interrupted"))
+    assert [row["status"] for row in step.journal.results()] == ["cancelled"]
+
+
+def test_a_cancel_interrupts_what_runs_but_not_the_state() -> None:
+    class Connection:
+        def __init__(self, database: str) -> None:
+            self.database, self.cancelled, self.closed = database, 0, 0
+
+        def get_dsn_parameters(self) -> dict[str, str]:
+            return {"host": "h", "port": "1", "dbname": self.database, "user": "u"}
+
+        def cancel(self) -> None:
+            self.cancelled += 1
+            raise RuntimeError("already gone")
+
+    class Cursor:
+        interrupted = 0
+
+        def interrupt(self) -> None:
+            self.interrupted += 1
+
+    step = make_step()
+    warehouse, state, cursor = Connection("warehouse"), Connection("state"), Cursor()
+    step.canceller.state_address = ("h", "1", "state", "u")
+    for opened in (warehouse, state, cursor, object()):
+        step.canceller._remember(opened)
+    step.canceller.interrupt_statements()
+    assert (warehouse.cancelled, state.cancelled, cursor.interrupted) == (1, 0, 1)
+
+
+def test_connection_pools_tell_of_what_they_open() -> None:
+    from dagctl_sqlmesh.cancelling import _wrap_pool
+
+    class Pool:
+        def __init__(self, connection_factory: Any, cursor_init: Any = None) -> None:
+            self.connect, self.cursor_init = connection_factory, cursor_init
+
+    class Derived(Pool):
+        def __init__(self, connection_factory: Any, cursor_init: Any = None) -> None:
+            super().__init__(connection_factory, cursor_init)
+
+    opened: list[Any] = []
+    for kind in (Pool, Derived):
+        _wrap_pool(kind, opened.append)
+    seen: list[Any] = []
+    pool = Derived(lambda: "connection", seen.append)
+    assert pool.connect() == "connection"
+    pool.cursor_init("cursor")
+    assert (opened, seen) == (["connection"], ["cursor"])
+
+
+def test_file_locks_are_shared_or_exclusive(tmp_path: Path) -> None:
+    from dagctl_sqlmesh.cancelling import Cancelled
+    from dagctl_sqlmesh.locks import Locks, lock_key
+
+    step = make_step(project_id="proj_1", locks=str(tmp_path))
+    connection = SimpleNamespace(type_="duckdb")
+    config = SimpleNamespace(get_state_connection=lambda _: None, get_connection=lambda _: connection)
+    locks = Locks(step, SimpleNamespace(gateway=None, config=config))
+    with locks.hold("state", shared=True), locks.hold("state", shared=True), locks.hold("environment:prod"):
+        step.canceller.flag.set()
+        for name, shared in (("state", False), ("environment:prod", False), ("environment:prod", True)):
+            with pytest.raises(Cancelled), locks.hold(name, shared=shared):
+                raise AssertionError("held by two")
+    with locks.hold("state"):
+        pass
+    locks.close()
+    assert lock_key("a", "b") != lock_key("a", "c")
+    assert 0 <= lock_key("a", "b") < 2**63
+
+
+def test_a_console_answers_every_method_a_version_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    import abc
+
+    class Console(abc.ABC):
+        @abc.abstractmethod
+        def brand_new(self) -> None: ...
+
+        @abc.abstractmethod
+        def update_snapshot_evaluation_progress(
+            self, snapshot: Any, interval: Any, duration_ms: Any, num_audits_failed: int
+        ) -> None: ...
+
+        @abc.abstractmethod
+        def log_destructive_change(self, snapshot_name: str, operations: Any, error: bool = True) -> None: ...
+
+    module = SimpleNamespace(Console=Console)
+    monkeypatch.setitem(sys.modules, "sqlmesh", SimpleNamespace(core=SimpleNamespace(console=module)))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "sqlmesh.core", SimpleNamespace(console=module))  # type: ignore[arg-type]
+    from dagctl_sqlmesh.consoles import failed_node, make_console
+
+    step = make_step()
+    console = make_console(step.journal)
+    assert console.brand_new("anything", at=1) is None
+    console.start_evaluation_progress({Model('"s"."t"'): 1})
+    console.start_snapshot_evaluation_progress(Model('"s"."t"'))
+    console.update_snapshot_evaluation_progress(Model('"s"."t"'), None, 5, num_audits_failed=0)
+    console.log_destructive_change('"s"."t"', [], error=False)
+    console.log_destructive_change('"s"."u"', [])
+    assert step.journal.results()[0]["status"] == "succeeded"
+    assert step.journal.warnings == ["s.t: destructive change to a forward-only model"]
+    assert step.journal.errors == ["s.u: destructive change to a forward-only model"]
+    assert failed_node(SimpleNamespace(node=('"s"."t"', (1, 2)))) == '"s"."t"'
+    assert failed_node(SimpleNamespace(node=SimpleNamespace(snapshot_name="n"))) == "n"
+
+
+def test_events_and_answer_reach_the_outer_program(tmp_path: Path) -> None:
+    from dagctl_sqlmesh.channel import Channel, write_answer
+
+    read, write = os.pipe()
+    channel = Channel(write)
+    with channel.stage("plan"):
+        channel.event("tests", run=1, nothing=None)
+    lines = [json.loads(line) for line in os.read(read, 65536).splitlines()]
+    assert [(line["event"], line.get("stage"), line.get("run"), "nothing" in line) for line in lines] == [
+        ("stage", "plan", None, False),
+        ("tests", None, 1, False),
+    ]
+    assert set(channel.timings) == {"plan"}
+    with pytest.raises(ValueError, match="x"), channel.stage("apply"):
+        raise ValueError("x")
+    assert channel.stage_name == "apply"
+    write_answer(str(tmp_path / "answer.json"), {"outcome": "succeeded"})
+    assert json.loads((tmp_path / "answer.json").read_text()) == {"outcome": "succeeded"}
+
+
+def test_diffs_are_tidy_and_bounded() -> None:
+    from dagctl_sqlmesh import descriptions
+
+    assert descriptions._tidy("--- \n\n+++ \n\n@@ -1 +1 @@\n\n-a\n+b\n\n c") == "@@ -1 +1 @@\n-a\n+b\n\n c"
+    models: list[dict[str, Any]] = [{"change": "added", "diff": "+" * 30_000} for _ in range(30)]
+    models.append({"change": "directly_modified", "diff": "x" * 10})
+    descriptions._bound_diffs(models)
+    assert sum(len(model["diff"]) for model in models) == descriptions.ALL_DIFFS_LIMIT
+    assert models[0]["diff_truncated"] is True
+    assert "diff_truncated" not in models[-1]
+
+
+def test_intervals_are_dates_or_moments() -> None:
+    from dagctl_sqlmesh.descriptions import _intervals
+
+    day = 86_400_000
+    assert _intervals([(0, 2 * day)]) == [{"start": "1970-01-01", "end": "1970-01-02"}]
+    assert _intervals([(0, day // 24)]) == [{"start": "1970-01-01T00:00:00+00:00", "end": "1970-01-01T01:00:00+00:00"}]

@@ -1,0 +1,155 @@
+"""Requests are hostile until proven otherwise."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dagctl_provider.runner.errors import RunnerError
+from dagctl_provider.runner.requests import Request, parse_request
+
+SHA = "0123456789abcdef0123456789abcdef01234567"
+MINIMAL: dict[str, Any] = {
+    "repository_url": "https://git.example.com/team/shop.git",
+    "commit_sha": SHA,
+    "project_id": "proj_1",
+    "step_id": "plan_1",
+}
+
+
+def parse(command: str = "explain", **changes: Any) -> tuple[Request, list[str]]:
+    return parse_request(json.dumps({**MINIMAL, **changes}), command)
+
+
+def test_the_smallest_request_gets_defaults() -> None:
+    request, unknown = parse()
+    assert (request.tool, request.branch, request.environment, request.git_path, request.run_tests) == (
+        "sqlmesh",
+        "main",
+        "prod",
+        "",
+        True,
+    )
+    assert unknown == []
+
+
+def test_unknown_keys_are_named_and_ignored() -> None:
+    assert parse(from_the_future=1, another={})[1] == ["another", "from_the_future"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://git.example.com/team/shop.git",
+        "https://git.example.com:8443/shop",
+        "ssh://git@git.example.com:2222/team/shop.git",
+        "git@git.example.com:team/shop.git",
+    ],
+)
+def test_usual_addresses_are_accepted(url: str) -> None:
+    assert parse(repository_url=url)[0].repository_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "-oProxyCommand=sh",
+        "--upload-pack=touch /tmp/x",
+        "ext::sh -c 'touch /tmp/x'",
+        "fd::17",
+        "file:///etc",
+        "/srv/git/shop",
+        "../shop",
+        "http://git.example.com/shop",
+        "git://git.example.com/shop",
+        "https://user:secret@git.example.com/shop",
+        "https://token@git.example.com/shop",
+        "ssh://git:secret@git.example.com/shop",
+        "ssh://-oProxyCommand=sh/shop",
+        "-git@git.example.com:shop",
+        "git@-oProxyCommand=sh:shop",
+        "git@git.example.com::shop",
+        "https://git.example.com/shop\n",
+        "https://git.example.com/a b",
+        "https://git.example.com/" + "a" * 3000,
+    ],
+)
+def test_other_addresses_are_refused(url: str) -> None:
+    with pytest.raises(RunnerError) as caught:
+        parse(repository_url=url)
+    assert caught.value.code == "invalid_request"
+    assert "secret" not in caught.value.message.replace("as a secret", "")
+
+
+def test_local_repositories_need_to_be_allowed() -> None:
+    assert parse(repository_url="file:///srv/shop", allow_local_repositories=True)[0].allow_local_repositories is True
+
+
+@pytest.mark.parametrize("branch", ["main", "feature/x-1", "v1.2", "release_2026", "ünïcode"])
+def test_usual_branches_are_accepted(branch: str) -> None:
+    assert parse(branch=branch)[0].branch == branch
+
+
+ODD_BRANCHES = ["-x", "--upload-pack=x", "a..b", "a b", "a:b", "a~1", "a^", "a*", "a[", "a\\b", "x.lock"]
+ODD_BRANCHES += ["a//b", "/a", "a/", ".a", "a@{1}", "@", "a\n", "a."]
+
+
+@pytest.mark.parametrize("branch", ODD_BRANCHES)
+def test_odd_branches_are_refused(branch: str) -> None:
+    with pytest.raises(RunnerError, match="branch"):
+        parse(branch=branch)
+
+
+@pytest.mark.parametrize(
+    "path", ["..", "a/../..", "/etc", "~root", "-a", "a\\..\\b", "a\x00b", ".git", "a/.git/hooks", "models*", "a[b]"]
+)
+def test_paths_out_of_the_repository_are_refused(path: str) -> None:
+    with pytest.raises(RunnerError, match="git_path"):
+        parse(git_path=path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"commit_sha": "HEAD"},
+        {"commit_sha": SHA[:12]},
+        {"commit_sha": "-" + SHA[1:]},
+        {"commit_sha": SHA.upper()},
+        {"project_id": "a/b"},
+        {"project_id": None},
+        {"step_id": "a b"},
+        {"environment": "-prod"},
+        {"environment": ""},
+        {"environment": "a\nb"},
+        {"project_name": "a\nsucceeded"},
+        {"gateway": ""},
+        {"tool_version": 236},
+        {"run_tests": "yes"},
+        {"attempt": True},
+        {"expected_digest": "sha256:short"},
+        {"explained_plan_id": "a'b"},
+    ],
+)
+def test_malformed_values_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(RunnerError) as caught:
+        parse(**changes)
+    assert caught.value.code == "invalid_request"
+    assert next(iter(changes)) in caught.value.message
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '"x"', "x" * 1_100_000])
+def test_what_is_no_request_is_refused(text: str) -> None:
+    with pytest.raises(RunnerError) as caught:
+        parse_request(text, "explain")
+    assert caught.value.code == "invalid_request"
+
+
+def test_an_execute_needs_what_was_approved() -> None:
+    with pytest.raises(RunnerError, match="expected_digest"):
+        parse("execute")
+    with pytest.raises(RunnerError, match="explained_plan_id"):
+        parse("execute", expected_digest="sha256:" + "0" * 64)
+    assert parse("execute", expected_digest="sha256:" + "0" * 64, explained_plan_id="abc")[0].explained_plan_id == "abc"
