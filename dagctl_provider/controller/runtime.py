@@ -85,6 +85,7 @@ class Controller:
             dispatching.dispatch_waiting_plans,
             dispatching.dispatch_waiting_runs,
             reconcile.reconcile_all,
+            reconcile.wake_decided,
             answers.handle_answers,
             self._heal_index,
         ):

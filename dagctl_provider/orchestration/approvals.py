@@ -11,10 +11,11 @@ from airflow.models.hitl import HITLDetail
 from airflow.models.hitl_history import HITLDetailHistory
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.taskinstancehistory import TaskInstanceHistory
-from sqlalchemy import select
+from airflow.models.xcom import XComModel
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from dagctl_provider.domain.names import APPROVAL
+from dagctl_provider.domain.names import APPROVAL, DECISION_KEY, EXPLAIN
 from dagctl_provider.store.session import utcnow
 from dagctl_provider.version_compat import AIRFLOW_V_3_3_PLUS
 
@@ -72,6 +73,20 @@ def read_answers(session: Session, keys: Iterable[tuple[str, str]], approve_opti
             if place not in newest or newest[place].responded_at < answer.responded_at:
                 newest[place] = answer
     return list(newest.values())
+
+
+def parked_after_decision(session: Session) -> list[tuple[str, str, dict[str, Any]]]:
+    """The runs whose approval task is parked although the decision is there: dag_id, run_id, decision.
+
+    The task looks for a decision and then parks; one that falls between the two finds nobody to wake.
+    """
+    query = (
+        select(XComModel.dag_id, XComModel.run_id, XComModel.value)
+        .join(TaskInstance, and_(TaskInstance.dag_id == XComModel.dag_id, TaskInstance.run_id == XComModel.run_id))
+        .where(TaskInstance.task_id == APPROVAL, TaskInstance.state.in_(_PARKED))
+        .where(XComModel.task_id == EXPLAIN, XComModel.key == DECISION_KEY)
+    )
+    return [(row.dag_id, row.run_id, row.value) for row in session.execute(query) if isinstance(row.value, dict)]
 
 
 def wake(session: Session, dag_id: str, run_id: str, chosen_option: str, user: dict[str, str]) -> None:

@@ -14,7 +14,7 @@ from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN
 from dagctl_provider.domain.permissions import system_actor
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
-from dagctl_provider.orchestration import runs
+from dagctl_provider.orchestration import approvals, runs
 from dagctl_provider.services import steps, transactions
 from dagctl_provider.store import records
 from dagctl_provider.store.session import Session
@@ -55,6 +55,23 @@ def reconcile_all() -> int:
         except Exception:
             log.exception("Plan step %s could not be settled; it is tried again", step.id)
     return len(active)
+
+
+def wake_decided() -> int:
+    """Wake the approval tasks that parked in the very moment in which somebody decided.
+
+    :return: How many there were.
+    """
+
+    def work(session: Session) -> int:
+        found = approvals.parked_after_decision(session)
+        for dag_id, run_id, decision in found:
+            option = steps.APPROVE_OPTION if decision.get("decision") == "approved" else steps.REJECT_OPTION
+            name = str(decision.get("decided_by", "dagctl"))
+            approvals.wake(session, dag_id, run_id, option, {"id": name, "name": name})
+        return len(found)
+
+    return transactions.run(work)
 
 
 def _needs_attention(session: Session, step: PlanStep) -> bool:
