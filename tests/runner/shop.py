@@ -50,6 +50,8 @@ SELECT COUNT(*) AS n FROM shop.raw_orders""",
 """,
 }
 
+SEED = {name: FIRST[name] for name in ("seeds/raw_orders.csv", "models/raw_orders.sql")}
+
 SECOND: Mapping[str, str | None] = {
     "models/stg_orders.sql": """MODEL (name shop.stg_orders, kind FULL, cron '@daily');
 SELECT id, customer, amount, day FROM shop.raw_orders WHERE amount > 10""",

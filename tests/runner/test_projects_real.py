@@ -7,11 +7,9 @@ import json
 import pytest
 
 from tests.runner.conftest import Driver, approved
-from tests.runner.shop import FIRST, config
+from tests.runner.shop import FIRST, SEED, config
 
 pytestmark = pytest.mark.slow
-
-SEED = {name: FIRST[name] for name in ("seeds/raw_orders.csv", "models/raw_orders.sql")}
 
 
 def test_a_broken_model_is_named(stateful: Driver) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.runner.conftest import Driver
-from tests.runner.shop import FIRST, SECOND, config
+from tests.runner.shop import FIRST, SECOND, SEED, config
 
 pytestmark = pytest.mark.slow
 
@@ -27,14 +27,30 @@ def test_a_plan_is_explained_applied_once_and_then_run(stateful: Driver) -> None
     assert again.result["already_applied"] is True
     assert "models" not in again.result
 
-    stale = stateful.step("explain", commit_sha=first)
+    run = stateful.step("run", commit_sha=first)
+    assert run.status == 0, run.output
+
     second = stateful.repository.commit(SECOND)
     explained = stateful.step("explain", commit_sha=second)
-    assert stateful.execute(explained, commit_sha=second).result["already_applied"] is False
+    stateful.server.query(stateful.state_database, "UPDATE state_of_shop._environments SET plan_id = 'of somebody else'")
+    drifted = stateful.execute(explained, commit_sha=second)
+    assert (drifted.status, drifted.result["outcome"], drifted.code) == (3, "drifted", "plan_drifted"), drifted.output
+    assert (
+        "another plan was applied to the environment since; now it is: plan for prod: 1 added"
+        in drifted.result["error"]["message"]
+    )
+    assert drifted.result["plan_output"]["modelsModified"] == 4
 
-    drifted = stateful.execute(stale, commit_sha=first)
-    assert (drifted.status, drifted.result["outcome"], drifted.code) == (3, "drifted", "plan_drifted")
-    assert "shop.fo_events: destructive change" in drifted.result["error"]["message"]
 
-    run = stateful.step("run", commit_sha=second)
-    assert run.status == 0, run.output
+def test_a_project_may_keep_its_state_in_the_warehouse(driver: Driver) -> None:
+    files = {**config(driver.folder / "warehouse.db"), **SEED}
+    commit = driver.repository.commit(files)
+    explained = driver.step("explain", commit_sha=commit, tool_version="0.228.5")
+    assert explained.status == 0, explained.output
+    assert driver.execute(explained, commit_sha=commit, tool_version="0.228.5").status == 0
+
+    explained = driver.step("explain", commit_sha=commit)
+    assert explained.status == 0, explained.output
+    assert explained.result["plan_output"]["state_migration"]["from"] == "0.228.5"
+    executed = driver.execute(explained, commit_sha=commit)
+    assert executed.status == 0, executed.output
