@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from demo.options import DemoError, Options, read_options, require_free_port
@@ -17,7 +18,7 @@ from demo.terminal import Terminal
 def _run(options: Options, terminal: Terminal) -> int:
     """The whole show. State of an earlier one is thrown away."""
     stack = _fresh_stack(options, terminal)
-    with stack.stopped_afterwards():
+    with _ended_afterwards(stack, terminal):
         terminal.heading(f"Starting Airflow at {stack.base_url}")
         stack.start()
         show = Show(stack)
@@ -67,7 +68,7 @@ def _serve(options: Options, terminal: Terminal) -> int:
             project_id = known["project_id"]
         show.write_information(project_id)
     except BaseException:
-        stack.stop()
+        _end(stack, terminal)
         raise
     terminal.heading("Running in the background. 'make stop' ends it, 'make commit' makes a commit to review.")
     _tell(stack, terminal)
@@ -99,6 +100,23 @@ def _clean(options: Options, terminal: Terminal) -> int:
     return 0
 
 
+def _end(stack: Stack, terminal: Terminal) -> None:
+    """Stop the stack, and let nobody break that off."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    if stack.processes.running():
+        terminal.line("Stopping Airflow ...")
+    stack.stop()
+
+
+@contextmanager
+def _ended_afterwards(stack: Stack, terminal: Terminal) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        _end(stack, terminal)
+
+
 def _fresh_stack(options: Options, terminal: Terminal) -> Stack:
     stack = Stack(options.home, options.port, terminal)
     stack.claim()
@@ -128,6 +146,7 @@ def _wait_for_interrupt() -> None:
         signal.pause()
 
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _COMMANDS: dict[str, Callable[[Options, Terminal], int]] = {
     "run": _run,
     "serve": _serve,
@@ -150,7 +169,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0] not in _COMMANDS:
         terminal.error(f"Usage: python -m demo {{{'|'.join(_COMMANDS)}}}", "'make' lists the commands.")
         return 2
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in _SIGNALS:
         signal.signal(number, _interrupt)
     try:
         options = read_options(os.environ)
