@@ -159,7 +159,9 @@ def _run_tool(options: StepOptions, prepared: _Prepared, progress: Progress, sto
     if stop.requested and (not result or result.get("outcome") != "succeeded"):
         if status == -signal.SIGKILL and options.command != "explain":
             _sweep(job, prepared, progress)
-        kept = {key: result[key] for key in ("timings", "models", "digest", "tool_plan_id") if result and key in result}
+        kept: dict[str, Any] = {
+            key: result[key] for key in ("timings", "models", "digest", "tool_plan_id") if result and key in result
+        }
         return {**kept, **error_result(stop.error())}
     if not result:
         raise _died(status, progress)
