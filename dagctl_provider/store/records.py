@@ -107,9 +107,11 @@ def list_steps(
     c = tables.plan_step.c
     condition = c.project_id == project_id if status is None else and_(c.project_id == project_id, c.status == status)
     total = session.execute(select(func.count()).select_from(tables.plan_step).where(condition)).scalar_one()
-    query = select(*_STEP_LIST_COLUMNS).where(condition).order_by(c.created_at.desc(), c.id.desc())
-    rows = session.execute(query.limit(limit).offset((page - 1) * limit))
-    return tuple(_listed_step(row) for row in rows), total
+    # The pages before this one are skipped in an index that holds all they are sorted by; only this page's rows are read.
+    newest_first = select(c.id).where(condition).order_by(c.created_at.desc(), c.id.desc())
+    wanted = newest_first.limit(limit).offset((page - 1) * limit).subquery()
+    query = select(*_STEP_LIST_COLUMNS).join(wanted, wanted.c.id == c.id).order_by(c.created_at.desc(), c.id.desc())
+    return tuple(_listed_step(row) for row in session.execute(query)), total
 
 
 def count_steps(session: Session, project_id: str, plan_type: str, statuses: Sequence[str]) -> int:

@@ -134,7 +134,7 @@ plan_step = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Index("idx_dagctl_plan_step_project", "project_id", "created_at", "id"),
-    Index("idx_dagctl_plan_step_project_status", "project_id", "status"),
+    Index("idx_dagctl_plan_step_project_status", "project_id", "status", "created_at", "id"),
     Index("idx_dagctl_plan_step_status", "status"),
 )
 

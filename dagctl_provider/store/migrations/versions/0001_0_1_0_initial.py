@@ -150,7 +150,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("idx_dagctl_plan_step_group_id"), "dagctl_plan_step", ["group_id"], unique=False)
     op.create_index("idx_dagctl_plan_step_project", "dagctl_plan_step", ["project_id", "created_at", "id"], unique=False)
-    op.create_index("idx_dagctl_plan_step_project_status", "dagctl_plan_step", ["project_id", "status"], unique=False)
+    op.create_index(
+        "idx_dagctl_plan_step_project_status", "dagctl_plan_step", ["project_id", "status", "created_at", "id"], unique=False
+    )
     op.create_index("idx_dagctl_plan_step_status", "dagctl_plan_step", ["status"], unique=False)
     op.create_table(
         "dagctl_project_run",
