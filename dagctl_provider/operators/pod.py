@@ -12,7 +12,7 @@ from kubernetes.client import models as k8s
 
 from dagctl_provider.config import setting
 from dagctl_provider.domain.ids import slug
-from dagctl_provider.operators.steps import StepKind, report, step_request
+from dagctl_provider.operators.steps import StepKind, report, runner_request, step_request
 
 _SECRETS = "/var/run/secrets/dagctl"
 _RESULT = "/airflow/xcom/return.json"
@@ -65,8 +65,8 @@ class PodStepOperator(KubernetesPodOperator):
         self.name = str(request.get("job_name") or f"{slug(str(request['project_name']))}-{self.kind}")
         self.image = setting("runner_image").format(tool=request["tool"], version=request["tool_version"])
         self.cmds = ["python", "-m", "dagctl_provider.runner"]
-        self.arguments = [self.kind, "--result", _RESULT, "--secrets", _SECRETS]
-        self.env_vars = [k8s.V1EnvVar(name="DAGCTL_REQUEST", value=json.dumps(request))]
+        self.arguments = [self.kind, "--result", _RESULT, "--secrets", _SECRETS, "--timeout", str(setting("step_timeout"))]
+        self.env_vars = [k8s.V1EnvVar(name="DAGCTL_REQUEST", value=json.dumps(runner_request(request)))]
         self.labels = {f"dagctl/{label}": str(request[key]) for key, label in _LABEL_KEYS.items() if request.get(key)}
         self.labels["dagctl/commit"] = str(request["commit_sha"])
         self.container_resources = _resources(request.get("resources") or {})

@@ -14,9 +14,9 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
-from dagctl_provider.config import cache_folder
+from dagctl_provider.config import cache_folder, setting
 from dagctl_provider.hooks.project import ProjectSecrets, project_secrets
-from dagctl_provider.operators.steps import StepKind, report, step_request
+from dagctl_provider.operators.steps import StepKind, report, runner_request, step_request
 
 _GRACE_SECONDS = 20
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
@@ -48,12 +48,13 @@ class ProcessStepOperator(BaseOperator):
 
     def _run(self, scratch: Path, request: dict[str, Any], secrets: ProjectSecrets) -> dict[str, Any] | None:
         secrets.write_to(scratch / "secrets")
-        (scratch / "request.json").write_text(json.dumps(request))
+        (scratch / "request.json").write_text(json.dumps(runner_request(request)))
         result = scratch / "result.json"
         command = [sys.executable, "-m", "dagctl_provider.runner", self.kind]
         command += ["--request", str(scratch / "request.json"), "--result", str(result)]
         command += ["--events", str(scratch / "events.jsonl"), "--secrets", str(scratch / "secrets")]
         command += ["--workdir", str(scratch / "work"), "--grace", str(_GRACE_SECONDS), "--watch-stdin"]
+        command += ["--timeout", str(setting("step_timeout"))]
         (scratch / "work").mkdir()
         # The open pipe on the child's stdin is how it learns that this process is gone, however that happened.
         self._child = subprocess.Popen(  # noqa: S603

@@ -8,6 +8,8 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from dagctl_provider.domain.names import DECISION_KEY, EXPLAIN, RESULT_KEY
 
+LAUNCHER_KEYS = frozenset({"git_auth_method", "git_secret_ref", "resources", "state_connection_id", "job_name"})
+
 StepKind = Literal["explain", "execute", "run"]
 
 
@@ -44,8 +46,14 @@ def step_request(context: Any, kind: StepKind) -> dict[str, Any]:
         **request,
         "step_id": decision["execution_plan_id"],
         "expected_digest": decision["digest"],
+        "expected_digest_parts": (explained.get("plan_output") or {}).get("digest_parts"),
         "explained_plan_id": explained.get("tool_plan_id"),
     }
+
+
+def runner_request(request: dict[str, Any]) -> dict[str, Any]:
+    """The part of a request that is the runner's; the rest tells the launcher where credentials are and how big a pod is."""
+    return {key: value for key, value in request.items() if key not in LAUNCHER_KEYS}
 
 
 def report(context: Any, request: dict[str, Any], result: dict[str, Any] | None, **more: Any) -> None:

@@ -182,6 +182,8 @@ class _EventFile:
         self._path = path
         self._progress = progress
         self._stream: TextIO | None = None
+        self._stage = "starting"
+        self._models: dict[str, None] = {}
         self.ticker = Ticker(progress, "still starting", every=3.0)
 
     def __enter__(self) -> _EventFile:
@@ -200,11 +202,24 @@ class _EventFile:
             event = json.loads(line)
         except ValueError:
             return
-        if event.get("event") == "stage":
-            self.ticker.restart(f"still at {event.get('stage')}")
+        self._tell(event)
         if self._stream:
             self._stream.write(json.dumps(self._progress.masker.tree(event)) + "\n")
             self._stream.flush()
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        """Let the ticker name what is going on: the stage, and the models that are being computed."""
+        kind, model = event.get("event"), str(event.get("model"))
+        if kind == "stage":
+            self._stage, self._models = str(event.get("stage")), {}
+        elif kind == "model_start":
+            self._models[model] = None
+        elif kind in ("model_finished", "model_failed", "model_skipped"):
+            self._models.pop(model, None)
+        else:
+            return
+        doing = ", ".join(list(self._models)[:3])
+        self.ticker.restart(f"still at {self._stage}" + (f": {doing}" if doing else ""))
 
     def line(self, text: str) -> None:
         """One line for people from the tool."""

@@ -7,6 +7,7 @@ is one transaction that starts from the rows as they are then, so it can be repe
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from dagctl_provider.domain.errors import DagctlError
@@ -41,20 +42,34 @@ def reconcile_all() -> int:
     :return: How many steps are still running.
     """
 
-    def look() -> tuple[list[PlanStep], list[PlanStep]]:
-        def work(session: Session) -> tuple[list[PlanStep], list[PlanStep]]:
-            active = [step for step in records.steps_in(session, ["running"]) if step.dispatched_at is not None]
-            return active, [step for step in active if _needs_attention(session, step)]
+    def work(session: Session) -> tuple[int, list[PlanStep]]:
+        active = [step for step in records.steps_in(session, ["running"]) if step.dispatched_at is not None]
+        keys = [(step.dag_id, step.run_id) for step in active]
+        tasks, ended_runs = runs.task_states(session, keys), _ended(runs.existing_runs(session, keys))
+        return len(active), [step for step in active if _has_news(step, tasks, ended_runs)]
 
-        return transactions.run(work)
-
-    active, ended = look()
+    active, ended = transactions.run(work)
     for step in ended:
         try:
             settle(step)
         except Exception:
             log.exception("Plan step %s could not be settled; it is tried again", step.id)
-    return len(active)
+    return active
+
+
+def _ended(states: dict[tuple[str, str], str]) -> Callable[[PlanStep], bool]:
+    """Whether the Dag run of a step is over or gone, from the states of the runs that exist."""
+    return lambda step: states.get((step.dag_id, step.run_id)) not in ("queued", "running")
+
+
+def _has_news(step: PlanStep, tasks: dict[tuple[str, str, str], runs.TaskState], ended: Callable[[PlanStep], bool]) -> bool:
+    """Whether settling a step could change it; told from two queries for all steps together."""
+    task = tasks.get((step.dag_id, step.run_id, _task_id(step)))
+    if task is None or task.state in runs.FINISHED:
+        return True
+    if task.state is None:
+        return ended(step)
+    return step.started_at is None and task.start_date is not None
 
 
 def wake_decided() -> int:
@@ -74,23 +89,12 @@ def wake_decided() -> int:
     return transactions.run(work)
 
 
-def _needs_attention(session: Session, step: PlanStep) -> bool:
-    key = (step.dag_id, step.run_id)
-    state = runs.task_states(session, [key]).get((*key, _task_id(step)))
-    if state is None:
-        return True
-    if state.state is not None and step.started_at is None and state.start_date is not None:
-        return True
-    return state.state in runs.FINISHED or (state.state is None and _run_ended(session, step))
-
-
 def _task_id(step: PlanStep) -> str:
     return EXPLAIN if step.plan_type == "explain" else EXECUTE
 
 
 def _run_ended(session: Session, step: PlanStep) -> bool:
-    key = (step.dag_id, step.run_id)
-    return runs.existing_runs(session, [key]).get(key) not in ("queued", "running")
+    return _ended(runs.existing_runs(session, [(step.dag_id, step.run_id)]))(step)
 
 
 def settle(step: PlanStep) -> PlanStep:
@@ -133,7 +137,14 @@ def _settled(session: Session, project: Project, step: PlanStep) -> PlanStep:
 def _own_result(session: Session, step: PlanStep) -> dict[str, Any] | None:
     """The result of this very step, not one that an earlier execution left in the same place."""
     result = runs.read_result(session, step.dag_id, step.run_id, _task_id(step))
-    return result if result is not None and result.get("step_id") == step.id else None
+    return without_nulls(result) if result is not None and result.get("step_id") == step.id else None
+
+
+def without_nulls(value: Any) -> Any:
+    """``value`` without object members that are null, however deep: under ``/api/v1`` what is not known is absent."""
+    if isinstance(value, dict):
+        return {key: without_nulls(member) for key, member in value.items() if member is not None}
+    return [without_nulls(member) for member in value] if isinstance(value, list) else value
 
 
 def _fail(session: Session, step: PlanStep, fallback: str, **facts: Any) -> PlanStep:

@@ -1,0 +1,235 @@
+"""A real Airflow with a real project: what a test says to it, and what it can see of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import textwrap
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import psutil
+import psycopg2
+
+from demo.stack import Stack
+
+T = TypeVar("T")
+WAIT_SECONDS = 180.0
+
+
+def wait_for(what: str, look: Callable[[], T | None], seconds: float = WAIT_SECONDS) -> T:
+    """Look again and again until something is there.
+
+    :raises AssertionError: when it does not come in time.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+        time.sleep(0.2)
+
+
+class Shop:
+    """A small SQLMesh project in a git repository, on a DuckDB warehouse of its own.
+
+    ``gate`` is a file that the model ``shop.slow`` waits for; each applied plan adds a row to ``applied``, so that applying
+    twice can be seen in the warehouse.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "repository"
+        self.warehouse = folder / "warehouse.duckdb"
+        self.gate = folder / "gate"
+        self.path.mkdir(parents=True)
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.write(
+            "config.yaml",
+            f"""
+            gateways:
+              warehouse:
+                connection: {{type: duckdb, database: "{self.warehouse}"}}
+            default_gateway: warehouse
+            model_defaults: {{dialect: duckdb, start: "2026-01-01"}}
+            before_all: ["CREATE TABLE IF NOT EXISTS main.applied (moment TIMESTAMP)"]
+            after_all: ["INSERT INTO main.applied SELECT current_timestamp"]
+            """,
+        )
+        self.write("models/orders.sql", "MODEL (name shop.orders, kind FULL);\nSELECT 1 AS id, 10 AS amount\n")
+        self.write("models/totals.sql", "MODEL (name shop.totals, kind FULL);\nSELECT SUM(amount) AS total FROM shop.orders\n")
+        self.write(
+            "tests/test_totals.yaml",
+            """
+            test_totals:
+              model: shop.totals
+              inputs: {shop.orders: [{id: 1, amount: 3}, {id: 2, amount: 4}]}
+              outputs: {query: [{total: 7}]}
+            """,
+        )
+        self.commit("Orders and totals")
+
+    @property
+    def url(self) -> str:
+        return self.path.as_uri()
+
+    def write(self, name: str, text: str) -> None:
+        file = self.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(text).lstrip())
+
+    def add_slow_model(self) -> None:
+        """A model that waits for the gate."""
+        self.write(
+            "models/slow.py",
+            f'''
+            import os
+            import time
+
+            import pandas as pd
+            from sqlmesh import model
+
+
+            @model("shop.slow", columns={{"n": "int"}}, kind="FULL")
+            def execute(context, start, end, execution_time, **kwargs):
+                while not os.path.exists("{self.gate}"):
+                    time.sleep(0.05)
+                return pd.DataFrame({{"n": [1]}})
+            ''',
+        )
+
+    def open_gate(self) -> None:
+        self.gate.touch()
+
+    def commit(self, message: str) -> str:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
+        return self.git("rev-parse", "HEAD")
+
+    def git(self, *arguments: str) -> str:
+        who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false"]
+        return subprocess.run(["git", *who, *arguments], cwd=self.path, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@dataclass
+class Site:
+    """A running stack and a client of it."""
+
+    stack: Stack
+    organization_id: str
+    token: str
+
+    def __post_init__(self) -> None:
+        headers = {"Authorization": f"Bearer {self.token}", "X-Organization-ID": self.organization_id}
+        self.http = httpx.Client(base_url=f"{self.stack.base_url}/api/v1", headers=headers, timeout=60)
+
+    def ask(self, method: str, path: str, body: Any = None, status: int | None = None) -> Any:
+        """One request; the decoded answer.
+
+        :param status: Expected; by default any success.
+        """
+        answer = self.http.request(method, path, json=body)
+        assert answer.status_code == status if status else answer.is_success, answer.text
+        return answer.json()
+
+    def project(self, name: str, shop: Shop, **values: Any) -> dict[str, Any]:
+        """A project for a repository. Suspended, so that a test decides when a commit is planned, unless it says otherwise."""
+        body = {"name": name, "repository_url": shop.url, "suspended": True, **values}
+        return dict(self.ask("POST", "/projects", body, status=201))
+
+    def plan(self, plan_id: str) -> dict[str, Any]:
+        return dict(self.ask("GET", f"/plans/{plan_id}"))
+
+    def wait(self, plan_id: str, *statuses: str, seconds: float = WAIT_SECONDS) -> dict[str, Any]:
+        """Wait until a step has one of the statuses; say why when it ends otherwise."""
+
+        def look() -> dict[str, Any] | None:
+            plan = self.plan(plan_id)
+            if plan["status"] in statuses:
+                return plan
+            final = plan["status"] in ("completed", "failed", "rejected", "cancelled")
+            assert not final, f"{plan['status']} instead of {statuses}: {plan.get('error')}\n{self.log(plan_id)[-3000:]}"
+            return None
+
+        return wait_for(f"{plan_id} to be {' or '.join(statuses)}", look, seconds)
+
+    def log(self, plan_id: str) -> str:
+        return str(self.ask("GET", f"/plans/{plan_id}/logs")["logs"])
+
+    def create_plan(self, project: dict[str, Any]) -> str:
+        return str(self.ask("POST", f"/projects/{project['id']}/plans", status=201)["plan_id"])
+
+    def explained(self, project: dict[str, Any]) -> dict[str, Any]:
+        """A plan of HEAD that waits for its decision."""
+        return self.wait(self.create_plan(project), "pending")
+
+    def approve(self, plan: dict[str, Any]) -> str:
+        """Approve; id of the execute step."""
+        return str(self.ask("POST", f"/plans/{plan['id']}/approve")["execution_plan_id"])
+
+    def deployed(self, project: dict[str, Any]) -> dict[str, Any]:
+        """Plan, approve and apply HEAD."""
+        return self.wait(self.approve(self.explained(project)), "completed")
+
+    def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Ask Airflow's database."""
+        own = self.stack.secrets()
+        connection = psycopg2.connect(
+            host="127.0.0.1", port=own["postgres_port"], user="airflow", password=own["airflow_password"], dbname="airflow"
+        )
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(query, values)
+                return list(cursor.fetchall())
+        finally:
+            connection.close()
+
+    def task(self, plan: dict[str, Any], task_id: str) -> tuple[str | None, int]:
+        """State and try number of a task of a plan's run."""
+        rows = self.sql(
+            "SELECT state, try_number FROM task_instance WHERE run_id = %s AND task_id = %s", plan["plan_id"], task_id
+        )
+        return rows[0] if rows else (None, 0)
+
+    def answer_in_airflow(self, plan: dict[str, Any], option: str) -> None:
+        """Answer in Required Actions, as a person does on Airflow's page, once the task waits there."""
+        (dag_id,) = self.sql("SELECT DISTINCT dag_id FROM task_instance WHERE run_id = %s", plan["plan_id"])[0]
+        login = self.stack.airflow_login()
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{plan['plan_id']}/taskInstances/await_approval/-1/hitlDetails"
+
+        def send() -> bool:
+            url = f"{self.stack.base_url}{path}"
+            answer = httpx.patch(url, json={"chosen_options": [option]}, headers=login, timeout=60)
+            assert answer.status_code in (200, 404), answer.text
+            return answer.status_code == 200
+
+        wait_for("the request in Required Actions", send)
+
+    def rows(self, shop: Shop, query: str) -> list[list[Any]]:
+        """Ask a warehouse, in the environment that has its driver."""
+        code = "import duckdb, json, sys; c = duckdb.connect(sys.argv[1], read_only=True)\n"
+        code += "print(json.dumps(c.execute(sys.argv[2]).fetchall()))"
+        done = subprocess.run(
+            [str(self.stack.tool_python()), "-c", code, str(shop.warehouse), query], capture_output=True, text=True, check=True
+        )
+        return list(json.loads(done.stdout))
+
+    def times_applied(self, shop: Shop) -> int:
+        """How often a plan was applied to the warehouse to its end."""
+        return int(self.rows(shop, "SELECT COUNT(*) FROM main.applied")[0][0])
+
+    def runner_processes(self) -> list[psutil.Process]:
+        """The supervisors of running steps."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                command = process.cmdline()
+            except psutil.Error:
+                continue
+            if "dagctl_provider.runner" in command and "--watch-stdin" in command:
+                found.append(process)
+        return found
