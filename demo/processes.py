@@ -117,7 +117,7 @@ class ProcessTable:
         :param grace: Seconds between the polite and the final signal.
         :param kill: Leave out the polite signal.
         """
-        wanted = list(self._read()) if names is None else list(names)
+        wanted = [*{**self._read(), **self._popens}] if names is None else list(names)
         roots = {name: process for name in wanted if (process := self.get(name)) is not None}
         family = _with_descendants(roots.values())
         if not kill:
@@ -137,7 +137,8 @@ class ProcessTable:
             if popen is not None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     popen.wait(timeout=5)
-        self._write({name: row for name, row in self._read().items() if name not in wanted})
+        if wanted:
+            self._write({name: row for name, row in self._read().items() if name not in wanted})
 
 
 def _with_descendants(roots: Iterable[psutil.Process]) -> list[psutil.Process]:

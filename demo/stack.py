@@ -330,7 +330,7 @@ class Stack:
         :return: Whether anything ran.
         """
         running = self.processes.running()
-        self.processes.stop([name for name in running if name != POSTGRES])
+        self.processes.stop([name for name in running if name != POSTGRES], grace=6.0)
         self.processes.stop([POSTGRES] if POSTGRES in running else [])
         self.processes.forget()
         return bool(running)
