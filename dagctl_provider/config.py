@@ -22,6 +22,17 @@ def setting(name: str) -> Any:
     return read(SECTION, name, fallback=fallback)
 
 
+def filled_in(name: str, **values: str) -> str:
+    """A text setting with its ``<name>`` places filled in.
+
+    Not Python's braces: Airflow formats defaults of its own accord and stumbles over names it does not know.
+    """
+    text = str(setting(name))
+    for place, value in values.items():
+        text = text.replace(f"<{place}>", value)
+    return text
+
+
 def cache_folder() -> Path:
     """Folder for git caches and tool environments."""
     configured = setting("cache_folder")

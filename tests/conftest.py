@@ -26,6 +26,8 @@ os.environ.update(
     {
         "AIRFLOW_HOME": str(HOME),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://postgres@/airflow?host={PGDATA}",
+        # Airflow finds it in the provider information from 3.2 on; naming it as well does no harm.
+        "AIRFLOW__DATABASE__EXTERNAL_DB_MANAGERS": "dagctl_provider.store.manager.DagctlDBManager",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).parents[1] / "dags"),
         "AIRFLOW__CORE__FERNET_KEY": "WzJ5bGJjb2RlLXRlc3Qta2V5LTMyLWJ5dGVzISEhISE=",

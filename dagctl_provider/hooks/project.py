@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowNotFoundException
 
-from dagctl_provider.config import setting
+from dagctl_provider.config import filled_in
 from dagctl_provider.domain.ids import slug
 
 
@@ -79,7 +79,7 @@ def project_secrets(request: dict[str, Any]) -> ProjectSecrets:
     :raises AirflowNotFoundException: when a connection that the project needs is missing.
     """
     files: dict[str, str] = {}
-    conn_id = setting("project_connection").format(project=slug(str(request["project_name"])))
+    conn_id = filled_in("project_connection", project=slug(str(request["project_name"])))
     with contextlib.suppress(AirflowNotFoundException):
         files["env.json"] = json.dumps(DagctlProjectHook(conn_id).environment())
     if request.get("state_connection_id"):

@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.sdk.exceptions import AirflowException
+from airflow.providers.common.compat.sdk import AirflowException
 from kubernetes.client import models as k8s
 
-from dagctl_provider.config import setting
+from dagctl_provider.config import filled_in, setting
 from dagctl_provider.domain.ids import slug
 from dagctl_provider.operators.steps import StepKind, report, runner_request, step_request
 
@@ -63,18 +63,16 @@ class PodStepOperator(KubernetesPodOperator):
     def _prepare(self) -> None:
         request = self._request
         self.name = str(request.get("job_name") or f"{slug(str(request['project_name']))}-{self.kind}")
-        self.image = setting("runner_image").format(tool=request["tool"], version=request["tool_version"])
+        self.image = filled_in("runner_image", tool=str(request["tool"]), version=str(request["tool_version"]))
         self.cmds = ["python", "-m", "dagctl_provider.runner"]
         self.arguments = [self.kind, "--result", _RESULT, "--secrets", _SECRETS, "--timeout", str(setting("step_timeout"))]
         self.env_vars = [k8s.V1EnvVar(name="DAGCTL_REQUEST", value=json.dumps(runner_request(request)))]
         self.labels = {f"dagctl/{label}": str(request[key]) for key, label in _LABEL_KEYS.items() if request.get(key)}
         self.labels["dagctl/commit"] = str(request["commit_sha"])
         self.container_resources = _resources(request.get("resources") or {})
-        secret = setting("kubernetes_secret")
+        secret = filled_in("kubernetes_secret", project=slug(str(request["project_name"])))
         if secret:
-            source = k8s.V1SecretVolumeSource(
-                secret_name=secret.format(project=slug(str(request["project_name"]))), default_mode=0o400
-            )
+            source = k8s.V1SecretVolumeSource(secret_name=secret, default_mode=0o400)
             self.volumes = [k8s.V1Volume(name="dagctl-secrets", secret=source)]
             self.volume_mounts = [k8s.V1VolumeMount(name="dagctl-secrets", mount_path=_SECRETS, read_only=True)]
 

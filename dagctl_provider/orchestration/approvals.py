@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from airflow.models.hitl import HITLDetail
-from airflow.models.hitl_history import HITLDetailHistory
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.taskinstancehistory import TaskInstanceHistory
 from airflow.models.xcom import XComModel
@@ -17,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from dagctl_provider.domain.names import APPROVAL, DECISION_KEY, EXPLAIN
 from dagctl_provider.store.session import utcnow
-from dagctl_provider.version_compat import AIRFLOW_V_3_3_PLUS
+from dagctl_provider.version_compat import AIRFLOW_V_3_2_PLUS, AIRFLOW_V_3_3_PLUS
 
 _PARKED = ("awaiting_input", "deferred")
 
@@ -47,9 +46,7 @@ def read_answers(session: Session, keys: Iterable[tuple[str, str]], approve_opti
     if not wanted:
         return []
     newest: dict[tuple[str, str], Answer] = {}
-    for detail, task in ((HITLDetail, TaskInstance), (HITLDetailHistory, TaskInstanceHistory)):
-        key = task.id if task is TaskInstance else task.task_instance_id
-        link = detail.ti_id if detail is HITLDetail else detail.ti_history_id
+    for detail, link, task, key in _answer_tables():
         query = (
             select(task.dag_id, task.run_id, detail.responded_by, detail.chosen_options, detail.responded_at)
             .join(task, key == link)
@@ -73,6 +70,17 @@ def read_answers(session: Session, keys: Iterable[tuple[str, str]], approve_opti
             if place not in newest or newest[place].responded_at < answer.responded_at:
                 newest[place] = answer
     return list(newest.values())
+
+
+def _answer_tables() -> list[tuple[Any, Any, Any, Any]]:
+    """Where answers stand: their table and its link, the table of tasks and its key."""
+    places: list[tuple[Any, Any, Any, Any]] = [(HITLDetail, HITLDetail.ti_id, TaskInstance, TaskInstance.id)]
+    if AIRFLOW_V_3_2_PLUS:
+        from airflow.models.hitl_history import HITLDetailHistory
+
+        history = TaskInstanceHistory
+        places.append((HITLDetailHistory, HITLDetailHistory.ti_history_id, history, history.task_instance_id))
+    return places
 
 
 def parked_after_decision(session: Session) -> list[tuple[str, str, dict[str, Any]]]:

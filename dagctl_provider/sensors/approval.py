@@ -11,8 +11,8 @@ import time
 from datetime import datetime
 from typing import Any
 
+from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 from dagctl_provider.domain.names import ANSWER_KEY, DECISION_KEY, EXPLAIN, RESULT_KEY
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from dagctl_provider.operators.steps import StepFailed, StepInterrupted, StepRefused, report, step_request
 

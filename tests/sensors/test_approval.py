@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from dagctl_provider.sensors import approval
 from dagctl_provider.sensors.approval import AnswerPending, PlanApprovalSensor, describe
