@@ -14,7 +14,7 @@ from airflow.models.taskinstance import TaskInstance, clear_task_instances
 from airflow.models.xcom import XComModel
 from airflow.utils.state import DagRunState, TaskInstanceState
 from airflow.utils.types import DagRunTriggeredByType
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.orm import Session
 
 from dagctl_provider.domain.names import DECISION_KEY, EXPLAIN, RESULT_KEY
@@ -116,10 +116,18 @@ def write_decision(session: Session, dag_id: str, run_id: str, decision: dict[st
 
     :return: False when the Dag run does not exist (never dispatched, or deleted in Airflow).
     """
-    if not existing_runs(session, [(dag_id, run_id)]):
+    dag_run_id = session.execute(select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)).scalar()
+    if dag_run_id is None:
         return False
-    # As it is: serialised on this side it would reach the task as text, since tasks decode what tasks pushed.
-    XComModel.set(key=key, value=decision, dag_id=dag_id, task_id=EXPLAIN, run_id=run_id, serialize=False, session=session)
+    place = {"dag_id": dag_id, "run_id": run_id, "task_id": EXPLAIN, "map_index": -1, "key": key}
+    session.execute(
+        delete(XComModel)
+        .where(*(getattr(XComModel, name) == value for name, value in place.items()))
+        .execution_options(synchronize_session=False)
+    )
+    # As an object: XComModel.set would encode it once more, and the task, which decodes what tasks pushed, would see text.
+    session.add(XComModel(dag_run_id=dag_run_id, value=decision, **place))
+    session.flush()
     return True
 
 

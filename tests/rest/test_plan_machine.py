@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 from sqlalchemy import select
 
 from dagctl_provider.domain.plans import MAX_RETRIES, PlanStep, allowed_verbs
-from dagctl_provider.services import projects, reconcile, tokens, transactions
+from dagctl_provider.services import projects, reconcile, transactions
 from dagctl_provider.store import records, tables
 from tests.services.world import World, sha
 
@@ -196,16 +196,8 @@ class PlanMachine(RuleBasedStateMachine):
         assert len(waiting) == len(set(waiting)), "a commit has one plan"
 
 
-def test_the_plan_state_machine(world: World) -> None:
-    from dagctl_provider.api.views import RESOURCES
-
-    app = Flask(__name__)
-    with app.app_context():
-        for resource in RESOURCES:
-            app.register_blueprint(resource().create_blueprint(None))
-    made = tokens.create_token(world.organization_id, "model", "owner", "test")
-    PlanMachine.world, PlanMachine.app = world, app
-    PlanMachine.headers = {"Authorization": f"Bearer {made.secret}", "X-Organization-ID": world.organization_id}
+def test_the_plan_state_machine(world: World, app: Flask, headers: dict[str, str]) -> None:
+    PlanMachine.world, PlanMachine.app, PlanMachine.headers = world, app, headers
     run_state_machine_as_test(
         PlanMachine,
         settings=settings(
