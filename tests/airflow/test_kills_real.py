@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from tests.airflow.site import Shop, Site, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("site"), pytest.mark.timeout(900)]
 
 
 def kill_component(name: str) -> Callable[[Site], None]:
@@ -29,65 +31,67 @@ def kill_alone(name: str) -> Callable[[Site], None]:
     def kill(site: Site) -> None:
         process = site.stack.processes.get(name)
         assert process is not None
-        children = process.children(recursive=True)
         process.kill()
         process.wait(30)
         site.stack.start_components([name])
         site.stack.wait_until_healthy()
-        # What an operating system's service manager would do with leftovers of a killed service, only later.
-        for child in children:
-            if child.is_running() and "dagctl_provider.runner" not in " ".join(child.cmdline() or []):
-                continue
 
     return kill
 
 
-def kill_worker(site: Site) -> None:
-    """Kill the task process that waits for the runner, and its supervisor."""
-    runner = wait_for("the runner", site.runner_processes)[0]
-    task = psutil.Process(runner.ppid())
-    supervisor = psutil.Process(task.ppid())
-    supervisor.kill()
-    task.kill()
+def kill_workers(site: Site) -> None:
+    """Kill the task processes that wait for a runner, and their supervisors."""
+    for runner in wait_for("the runners", site.runner_processes):
+        task = psutil.Process(runner.ppid())
+        supervisor = psutil.Process(task.ppid())
+        supervisor.kill()
+        task.kill()
 
 
 KILLS: dict[str, Callable[[Site], None]] = {
     "api-server": kill_component("api-server"),
     "scheduler": kill_component("scheduler"),
     "scheduler-alone": kill_alone("scheduler"),
-    "worker": kill_worker,
+    "workers": kill_workers,
 }
 
 
-@pytest.mark.parametrize("victim", sorted(KILLS))
-def test_killed_while_executing(site: Site, shop: Shop, victim: str) -> None:
+def executing(site: Site, shop: Shop, name: str) -> str:
+    """A project whose execution waits at the gate; its execute step."""
     shop.add_slow_model()
     shop.commit("Something slow")
-    plan = site.explained(site.project(f"killed executing {victim}", shop))
-    execute = site.approve(plan)
-    wait_for("the slow model", lambda: site.runner_processes() and "slow" in site.log(execute))
-    KILLS[victim](site)
-    shop.open_gate()
-    ended = site.wait(execute, "completed", "failed", seconds=300)
-    if ended["status"] == "failed":
-        execute = site.ask("POST", f"/plans/{execute}/retry")["execution_plan_id"]
-        site.wait(execute, "completed", seconds=300)
-    wait_for("leftover runners to be gone", lambda: not site.runner_processes())
-    assert site.times_applied(shop) == 1
-    assert site.rows(shop, "SELECT n FROM shop.slow") == [[1]]
+    execute = site.approve(site.explained(site.project(name, shop)))
+    wait_for("the slow model", lambda: "slow" in site.log(execute))
+    return execute
+
+
+def explaining(site: Site, shop: Shop, name: str) -> tuple[dict[str, Any], str]:
+    """A project whose explain waits at the gate; the project and its explain step."""
+    shop.write("models/wait.py", f'import os, time\nwhile not os.path.exists("{shop.gate}"):\n    time.sleep(0.05)\n')
+    shop.commit("Loading takes its time")
+    project = site.project(name, shop)
+    before = len(site.runner_processes())
+    plan_id = site.create_plan(project)
+    wait_for("the runner", lambda: len(site.runner_processes()) > before)
+    return project, plan_id
 
 
 @pytest.mark.parametrize("victim", sorted(KILLS))
-def test_killed_while_explaining(site: Site, shop: Shop, victim: str) -> None:
-    shop.write("models/wait.py", f'import os, time\nwhile not os.path.exists("{shop.gate}"):\n    time.sleep(0.05)\n')
-    shop.commit("Loading takes its time")
-    project = site.project(f"killed explaining {victim}", shop)
-    plan_id = site.create_plan(project)
-    wait_for("the runner", site.runner_processes)
+def test_killed_while_one_project_executes_and_another_explains(site: Site, tmp_path: Path, victim: str) -> None:
+    first, second = Shop(tmp_path / "first"), Shop(tmp_path / "second")
+    execute = executing(site, first, f"executing {victim}")
+    project, explain = explaining(site, second, f"explaining {victim}")
+
     KILLS[victim](site)
-    shop.open_gate()
-    ended = site.wait(plan_id, "pending", "failed", seconds=300)
+    first.open_gate()
+    second.open_gate()
+
+    if site.wait(execute, "completed", "failed", seconds=300)["status"] == "failed":
+        site.wait(site.ask("POST", f"/plans/{execute}/retry")["execution_plan_id"], "completed", seconds=300)
+    ended = site.wait(explain, "pending", "failed", seconds=300)
     if ended["status"] == "failed":
         ended = site.wait(site.create_plan(project), "pending", seconds=300)
     site.wait(site.approve(ended), "completed", seconds=300)
-    assert site.times_applied(shop) == 1
+    wait_for("leftover runners to be gone", lambda: not site.runner_processes())
+    assert (site.times_applied(first), site.times_applied(second)) == (1, 1)
+    assert site.rows(first, "SELECT n FROM shop.slow") == [[1]]
