@@ -45,9 +45,13 @@ class Controller:
 
     def start(self) -> None:
         """Begin to tick in the background."""
-        # Git may take long; it has a thread of its own so that a slow remote never delays a result or an answer.
-        for name, target in (("dagctl-controller", self._run), ("dagctl-poller", self._run_poller)):
-            thread = threading.Thread(target=target, name=name, daemon=True)
+        # What asks git has threads of its own, so that a slow remote never delays a result or another answer.
+        for name, work, needs_lead in (
+            ("controller", self.tick, False),
+            ("answers", answers.handle_answers, True),
+            ("poller", self._poller.poll, True),
+        ):
+            thread = threading.Thread(target=self._repeat, args=(work, needs_lead), name=f"dagctl-{name}", daemon=True)
             thread.start()
             self._threads.append(thread)
 
@@ -60,16 +64,11 @@ class Controller:
             with contextlib.suppress(Exception):
                 transactions.run(lambda session: records.drop_lease(session, LEASE, self.holder))
 
-    def _run(self) -> None:
+    def _repeat(self, work: Callable[[], Any], needs_lead: bool) -> None:
         while not self._stopped.is_set():
-            self._guarded(self.tick)
+            if self._leads or not needs_lead:
+                self._guarded(work)
             self._stopped.wait(setting("tick_seconds"))
-
-    def _run_poller(self) -> None:
-        while not self._stopped.is_set():
-            if self._leads:
-                self._guarded(self._poller.poll)
-            self._stopped.wait(min(setting("polling_interval"), setting("tick_seconds")))
 
     def _guarded(self, work: Callable[[], Any]) -> None:
         try:
@@ -86,7 +85,6 @@ class Controller:
             dispatching.dispatch_waiting_runs,
             reconcile.reconcile_all,
             reconcile.wake_decided,
-            answers.handle_answers,
             self._heal_index,
         ):
             self._guarded(work)
