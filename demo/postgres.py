@@ -60,7 +60,7 @@ class EmbeddedPostgres:
         self._borrowed = self._as_root and not (_everybody_can_reach(home) and _everybody_can_reach(programs))
         if self._borrowed:
             self.folder = borrowed_folder(home)
-            self._bin = self.folder / "programs" / "bin"
+            self._bin = self.folder / "programs" / programs.parent.parent.name / programs.parent.name / "bin"
         else:
             self.folder = home / "postgres"
             self._bin = programs
@@ -81,7 +81,7 @@ class EmbeddedPostgres:
         shutil.rmtree(self._data, ignore_errors=True)
         self._data.mkdir(mode=0o700)
         if self._borrowed and not self._bin.exists():
-            shutil.copytree(_programs().parent, self._bin.parent)
+            self._copy_programs()
         password = self.folder / "password"
         write_private(password, self._password)
         for path in (self._data, password) if self._as_root else ():
@@ -94,6 +94,14 @@ class EmbeddedPostgres:
             raise DemoError(
                 f"PostgreSQL could not make its data folder: {made.stderr.strip()[-500:]}", "Run 'make clean' and try again."
             )
+
+    def _copy_programs(self) -> None:
+        installed, copied = _programs().parent, self._bin.parent
+        shutil.copytree(installed, copied, symlinks=True)
+        # A wheel keeps the libraries of its programs beside the package, and the programs look for them there.
+        libraries = installed.parent.with_name(f"{installed.parent.name}.libs")
+        if libraries.exists():
+            shutil.copytree(libraries, copied.parent.with_name(libraries.name), symlinks=True)
 
     def start(self) -> None:
         """Start the server in the background."""
