@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -125,7 +123,7 @@ class Verdict:
 def fresh_stack(
     name: str, settings: Mapping[str, str] | None = None, prepare: Callable[[Path], None] | None = None
 ) -> Iterator[Stack]:
-    """An Airflow of its own with an empty database, stopped afterwards; its logs stay for reading.
+    """An Airflow of its own with an empty database, stopped afterwards; all its state stays for reading when something fails.
 
     :param name: Of the benchmark; names the state folder, whose tool environments are used again.
     :param settings: More Airflow environment variables; ``{home}`` stands for the state folder.
@@ -142,6 +140,7 @@ def fresh_stack(
     with stack.stopped_afterwards():
         stack.start()
         yield stack
+    stack.reset()
 
 
 def connect(stack: Stack, superuser: bool = False) -> psycopg2.extensions.connection:
@@ -211,9 +210,3 @@ def run(main: Callable[[argparse.Namespace], int], parser: argparse.ArgumentPars
     except KeyboardInterrupt:
         code = 130
     sys.exit(code)
-
-
-def remove(folder: Path) -> None:
-    """Remove a folder if it is there."""
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(folder)
