@@ -45,6 +45,7 @@ def step_request(context: Any, kind: StepKind) -> dict[str, Any]:
     return {
         **request,
         "step_id": decision["execution_plan_id"],
+        "job_name": decision.get("job_name"),
         "expected_digest": decision["digest"],
         "expected_digest_parts": (explained.get("plan_output") or {}).get("digest_parts"),
         "explained_plan_id": explained.get("tool_plan_id"),

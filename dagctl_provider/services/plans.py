@@ -139,6 +139,7 @@ def _version_changes(project: Project) -> bool:
 def _insert_explain(session: Session, project: Project, facts: CommitFacts, triggered_by: str) -> PlanStep:
     now = utcnow()
     step_id, group_id = new_id("plan_"), new_id("plangroup_")
+    name = job_name(project.name, "plan-explain", now)
     return records.insert_step(
         session,
         id=step_id,
@@ -154,9 +155,9 @@ def _insert_explain(session: Session, project: Project, facts: CommitFacts, trig
         committed_at=facts.committed_at,
         commits_behind=facts.commits_behind,
         status="running",
-        job_name=job_name(project.name, "plan-explain", now),
+        job_name=name,
         triggered_by=triggered_by,
-        settings=step_request(project, facts.sha, group_id, step_id),
+        settings={**step_request(project, facts.sha, group_id, step_id), "job_name": name},
         dag_id=project.dag_id,
         run_id=group_id,
         created_at=now,
@@ -310,7 +311,7 @@ def retry(actor: Actor, plan_id: str, door: str = "rest") -> PlanStep:
         steps.refresh_commit_key(session, step.group_id)
         steps.record_decision(session, actor, execute, "retried", door)
         runs.clear_tasks(session, step.dag_id, step.run_id, (APPROVAL, EXECUTE))
-        steps.tell_airflow(session, actor, explain, "approved", execution_plan_id=execute.id)
+        steps.tell_approved(session, actor, explain, execute)
         return execute
 
     return transactions.run(work)

@@ -102,6 +102,11 @@ def tell_airflow(session: Session, actor: Actor, step: PlanStep, decision: str, 
         approvals.wake(session, step.dag_id, step.run_id, option, {"id": actor.identifier, "name": actor.name})
 
 
+def tell_approved(session: Session, actor: Actor, explain: PlanStep, execute: PlanStep) -> None:
+    """Tell Airflow that the explained plan is to be executed, as which step and under which name."""
+    tell_airflow(session, actor, explain, "approved", execution_plan_id=execute.id, job_name=execute.job_name)
+
+
 def start_execute(
     session: Session, project: Project, explain: PlanStep, *, attempt: int = 1, retry_of: str | None = None
 ) -> PlanStep:
@@ -152,7 +157,7 @@ def approve_step(
     explain = move(session, step, event, decided_at=utcnow(), decided_by=actor.name, **values)
     execute = start_execute(session, project, explain)
     record_decision(session, actor, explain, "approved", door, comment)
-    tell_airflow(session, actor, explain, "approved", execution_plan_id=execute.id)
+    tell_approved(session, actor, explain, execute)
     return explain, execute
 
 

@@ -38,6 +38,7 @@ def test_a_plan_goes_from_commit_to_completed(world: World) -> None:
         "digest": "sha256:1",
         "decided_by": "bob",
         "execution_plan_id": approved.execute.id,
+        "job_name": approved.execute.job_name,
     }
 
     done = world.finish_execute(approved.execute)
