@@ -79,7 +79,7 @@ stop: ## Stop what `make serve` or a broken-off `make demo` left running
 
 .PHONY: test
 test: install ## All tests, the slow ones included
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 .PHONY: test-quick
 test-quick: install ## The tests that start no Airflow and install no tool

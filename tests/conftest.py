@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,19 @@ os.environ.update(
         "AIRFLOW__DAGCTL__ALLOW_LOCAL_REPOSITORIES": "True",
     }
 )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each worker whole files, and all tests that need the one real Airflow to the same worker."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::", 1)[0]
+            return "tests/airflow" if file.startswith("tests/airflow/") else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

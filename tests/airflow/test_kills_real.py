@@ -11,7 +11,7 @@ import pytest
 
 from tests.airflow.site import Shop, Site, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("site"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def kill_component(name: str) -> Callable[[Site], None]:

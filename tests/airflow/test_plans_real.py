@@ -6,7 +6,7 @@ import pytest
 
 from tests.airflow.site import Shop, Site, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("site"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def test_from_commit_to_warehouse_by_every_door(site: Site, shop: Shop) -> None:
