@@ -39,15 +39,23 @@ os.environ.update(
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, so that at the end no worker waits for another."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: ("airflow" not in item.path.parts, item.path not in slow))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give each worker whole files, and all tests that need the one real Airflow to the same worker."""
+    """Give each worker whole files, all tests that need the one real Airflow to the same worker, and long ones singly."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::", 1)[0]
-            return "tests/airflow" if file.startswith("tests/airflow/") else file
+            if file.startswith("tests/airflow/"):
+                return "tests/airflow"
+            return nodeid if file.startswith("tests/runner/") and file.endswith("_real.py") else file
 
     return ByFile(config, log)
 
