@@ -42,7 +42,7 @@ os.environ.update(
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, so that at the end no worker waits for another."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: ("airflow" not in item.path.parts, item.path not in slow))
+    items.sort(key=lambda item: (item.path.parent.name != "airflow", item.path not in slow))
 
 
 @pytest.hookimpl(optionalhook=True)
