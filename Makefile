@@ -103,7 +103,7 @@ docs: install ## Write the generated reference pages anew
 
 .PHONY: benchmark
 benchmark: install ## Run one benchmark: make benchmark NAME=approval
-	@[ -n "$(NAME)" ] || { echo "Which one? make benchmark NAME=... with one of: $$(cd benchmarks && ls -d */ *.py 2>/dev/null | sed 's#/$$##; s#\.py$$##' | grep -v '^__' | sort | xargs)" >&2; exit 2; }
+	@[ -n "$(NAME)" ] || { echo "Which one? make benchmark NAME=... with one of: $$(cd benchmarks && ls -d */ *.py 2>/dev/null | sed 's#/$$##; s#\.py$$##' | grep -v -E '^(__|common)' | sort | xargs)" >&2; exit 2; }
 	@$(BIN)/python -m benchmarks.$(NAME)
 
 .PHONY: clean

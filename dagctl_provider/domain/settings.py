@@ -57,7 +57,7 @@ SETTINGS: Mapping[str, Setting] = {
     "project_connection": Setting(
         "string",
         "dagctl_<project>",
-        "Airflow connection of type 'dagctl' whose variables reach a project's steps, if it exists; <project> is a slug.",
+        "Airflow connection of type 'dagctl' whose variables reach a project's steps, if there is one; <project>: shop_eu for Shop EU.",
     ),
     "runner_image": Setting(
         "string",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,8 @@ from airflow.sdk import BaseHook
 
 from dagctl_provider.config import filled_in
 from dagctl_provider.domain.ids import slug
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,12 @@ def project_secrets(request: dict[str, Any]) -> ProjectSecrets:
     :raises AirflowNotFoundException: when a connection that the project needs is missing.
     """
     files: dict[str, str] = {}
-    conn_id = filled_in("project_connection", project=slug(str(request["project_name"])))
-    with contextlib.suppress(AirflowNotFoundException):
+    # Underscores, so that the connection can also be an environment variable.
+    conn_id = filled_in("project_connection", project=slug(str(request["project_name"])).replace("-", "_"))
+    try:
         files["env.json"] = json.dumps(DagctlProjectHook(conn_id).environment())
+    except AirflowNotFoundException:
+        log.info("There is no connection %r; the step gets no environment variables of its own", conn_id)
     if request.get("state_connection_id"):
         files["state_connection.json"] = json.dumps(_state(BaseHook.get_connection(request["state_connection_id"])))
     if request.get("git_auth_method", "none") != "none" and request.get("git_secret_ref"):

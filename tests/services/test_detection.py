@@ -103,3 +103,18 @@ def test_failing_remotes_are_asked_less_and_less_often_and_the_project_says_so(w
     remotes.failing = False
     assert remotes.poll(after=1000) == 1
     assert projects.get_project(world.actor(), project.id).sync_error is None
+
+
+def test_between_rounds_not_even_the_projects_are_listed(world: World, remotes: Remotes, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.project("one")
+    remotes.poll()
+    monkeypatch.setattr("dagctl_provider.services.transactions.run", lambda work: pytest.fail("the database was asked"))
+    assert remotes.poll(after=1) == 0
+    monkeypatch.undo()
+
+
+def test_a_new_project_is_noticed_within_seconds(world: World, remotes: Remotes) -> None:
+    world.project("one")
+    remotes.poll()
+    world.project("two", branch="develop")
+    assert remotes.poll(after=6) == 1
