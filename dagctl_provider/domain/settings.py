@@ -57,7 +57,7 @@ SETTINGS: Mapping[str, Setting] = {
     "project_connection": Setting(
         "string",
         "dagctl_<project>",
-        "Airflow connection of type 'dagctl' whose variables reach a project's steps, if there is one; <project>: shop_eu for Shop EU.",
+        "Airflow connection (type dagctl) whose variables reach a project's steps, if it exists; <project>: shop_eu for Shop EU.",
     ),
     "runner_image": Setting(
         "string",
