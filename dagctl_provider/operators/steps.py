@@ -8,7 +8,9 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from dagctl_provider.domain.names import DECISION_KEY, EXPLAIN, RESULT_KEY
 
-LAUNCHER_KEYS = frozenset({"git_auth_method", "git_secret_ref", "resources", "state_connection_id", "job_name"})
+LAUNCHER_KEYS = frozenset(
+    {"git_auth_method", "git_secret_ref", "resources", "state_connection_id", "job_name", "commit_message", "commit_author"}
+)
 
 StepKind = Literal["explain", "execute", "run"]
 

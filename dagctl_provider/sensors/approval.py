@@ -7,7 +7,9 @@ clears, so whatever happens to this task, its next try finds it.
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +20,11 @@ from dagctl_provider.domain.names import ANSWER_KEY, DECISION_KEY, EXPLAIN, RESU
 
 _ANSWER_WAIT_SECONDS = 90.0
 _POLL_SECONDS = 0.5
+_MAX_MODELS = 50
+_MAX_DIFF_CHARACTERS = 20_000
+_COUNTS = (("modelsAdded", "added"), ("modelsModified", "modified"), ("modelsRemoved", "removed"))
+# What deserves a look first.
+_CHANGES = ("directly_modified", "removed", "added", "indirectly_modified", "metadata")
 _MARKDOWN = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]()<>#+-!|~"})
 
 
@@ -85,19 +92,47 @@ def describe(conf: dict[str, Any], output: dict[str, Any]) -> tuple[str, str]:
     :param conf: The runner request of the run.
     :param output: The explain step's plan_output. Its texts come from the repository and are escaped.
     """
-    counts = ", ".join(
-        f"{output.get(key, 0)} {word}"
-        for key, word in (("modelsAdded", "added"), ("modelsModified", "modified"), ("modelsRemoved", "removed"))
-    )
+    counts = ", ".join(f"{output.get(key, 0)} {word}" for key, word in _COUNTS)
     commit = str(conf.get("commit_sha", ""))[:7]
     subject = f"{conf.get('project_name', 'Plan')} {commit} to {output.get('environment', '')}: {counts}"
-    lines = [
-        f"- {_escaped(m.get('name'))}: {_escaped(m.get('change'))}, {_escaped(m.get('category') or 'no category')}"
-        for m in output.get("models", [])[:50]
+    models = sorted(output.get("models") or [], key=lambda model: (_order(model), str(model.get("name"))))
+    parts = [
+        _commit_line(conf, commit),
+        "\n".join(_model_line(model) for model in models[:_MAX_MODELS]),
+        f"{output.get('modelsNeedingBackfill', 0)} model(s) need backfill.",
+        *_diffs(models),
     ]
-    backfill = output.get("modelsNeedingBackfill", 0)
-    lines.append(f"\n{backfill} model(s) need backfill. Commit {_escaped(commit)}.")
-    return subject, "\n".join(lines)
+    return subject, "\n\n".join(part for part in parts if part)
+
+
+def _order(model: dict[str, Any]) -> int:
+    change = model.get("change")
+    return _CHANGES.index(change) if change in _CHANGES else len(_CHANGES)
+
+
+def _commit_line(conf: dict[str, Any], commit: str) -> str:
+    message, author = conf.get("commit_message"), conf.get("commit_author")
+    return " ".join(filter(None, (commit, _escaped(message) if message else "", f"({_escaped(author)})" if author else "")))
+
+
+def _model_line(model: dict[str, Any]) -> str:
+    words = [str(model[key]).replace("_", " ") for key in ("change", "category") if model.get(key)]
+    return f"- {_escaped(model.get('name'))}: {_escaped(', '.join(words))}"
+
+
+def _diffs(models: list[dict[str, Any]]) -> Iterator[str]:
+    """The SQL of what changed directly, each in a fence longer than any in the text, so that nothing gets out of it."""
+    left = _MAX_DIFF_CHARACTERS
+    for model in models:
+        diff = str(model.get("diff") or "").strip()
+        if model.get("change") not in ("directly_modified", "removed") or not diff:
+            continue
+        if len(diff) > left:
+            yield "The other diffs are too long to be shown here; see GET /api/v1/plans."
+            return
+        left -= len(diff)
+        fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", diff)), default=0))
+        yield f"{_escaped(model.get('name'))}\n\n{fence}diff\n{diff}\n{fence}"
 
 
 def _escaped(text: Any) -> str:

@@ -157,7 +157,12 @@ def _insert_explain(session: Session, project: Project, facts: CommitFacts, trig
         status="running",
         job_name=name,
         triggered_by=triggered_by,
-        settings={**step_request(project, facts.sha, group_id, step_id), "job_name": name},
+        settings={
+            **step_request(project, facts.sha, group_id, step_id),
+            "job_name": name,
+            "commit_message": facts.message,
+            "commit_author": facts.author_name,
+        },
         dag_id=project.dag_id,
         run_id=group_id,
         created_at=now,
