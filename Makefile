@@ -83,7 +83,7 @@ test: install ## All tests, the slow ones included
 
 .PHONY: test-quick
 test-quick: install ## The tests that start no Airflow and install no tool
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not slow"
 
 .PHONY: lint
 lint: install ## Style, format, types, import contracts
