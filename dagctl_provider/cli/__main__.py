@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from airflow.cli.cli_parser import AirflowHelpFormatter, DefaultHelpParser, _add_command
+from airflow.cli.cli_parser import DefaultHelpParser, _add_command
 
 from dagctl_provider.cli.definition import get_dagctl_cli_commands
 
 
 def main() -> None:
     """Parse the command line and run the command."""
-    parser = DefaultHelpParser(prog="python -m dagctl_provider.cli", formatter_class=AirflowHelpFormatter)
+    parser = DefaultHelpParser(prog="python -m dagctl_provider.cli")
     groups = parser.add_subparsers(dest="subcommand", metavar="GROUP", required=True)
     (dagctl,) = get_dagctl_cli_commands()
     for group in dagctl.subcommands:

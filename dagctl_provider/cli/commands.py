@@ -13,7 +13,8 @@ from airflow.cli.simple_table import AirflowConsole
 from airflow.utils.cli import suppress_logs_and_warning
 
 from dagctl_provider.domain.errors import DagctlError
-from dagctl_provider.services import organizations, tokens
+from dagctl_provider.domain.permissions import system_actor
+from dagctl_provider.services import organizations, plans, tokens
 
 
 def _command(function: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -103,6 +104,15 @@ def tokens_revoke(args: Any) -> None:
     """Revoke a token."""
     token = tokens.revoke_token(_organization(args), args.token_id)
     print(f"Token {token.id} ({token.name}) is revoked.")
+
+
+@_command
+def decisions(args: Any) -> None:
+    """List the decisions on a plan group, oldest first."""
+    reader = system_actor(_organization(args), "command_line")
+    shown = ("created_at", "decision", "actor_kind", "actor_name", "door", "commit_sha", "digest", "comment")
+    rows = plans.decisions(reader, args.plan_group_id)
+    _print(args, [{name: str(row[name]) if row[name] is not None else "" for name in shown} for row in rows])
 
 
 @_command

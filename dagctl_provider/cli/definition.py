@@ -15,6 +15,7 @@ ARG_NAME = Arg(("--name",), help="What the token is for", required=True)
 ARG_ROLE = Arg(("--role",), help="What the token may do", choices=ROLES, default="admin")
 ARG_EXPIRES = Arg(("--expires-in",), help="Life time such as 90d or 12h; default: does not expire", default=None)
 ARG_TOKEN_ID = Arg(("token_id",), help="Id of the token (tok_…)")
+ARG_PLAN_GROUP = Arg(("plan_group_id",), help="Id of the plan group (plangroup_…)")
 ARG_ORGANIZATION_NAME = Arg(("name",), help="Name of the organization")
 
 _TOKENS: tuple[ActionCommand, ...] = (
@@ -61,4 +62,10 @@ def get_dagctl_cli_commands() -> list[CLICommand]:
         GroupCommand(name="tokens", help="API tokens", subcommands=_TOKENS),
         GroupCommand(name="organizations", help="Organizations", subcommands=_ORGANIZATIONS),
     )
-    return [GroupCommand(name="dagctl", help="Review and deploy SQLMesh and dbt projects", subcommands=groups)]
+    decisions = ActionCommand(
+        name="decisions",
+        help="List who decided what on a plan, when, through which door",
+        func=lazy_load_command(_COMMANDS + "decisions"),
+        args=(ARG_PLAN_GROUP, ARG_ORGANIZATION, ARG_OUTPUT, ARG_VERBOSE),
+    )
+    return [GroupCommand(name="dagctl", help="Review and deploy SQLMesh and dbt projects", subcommands=(*groups, decisions))]

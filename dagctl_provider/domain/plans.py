@@ -60,9 +60,6 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition("execute", "cancelled", "retry", "cancelled", verb=True),
 )
 
-VERBS: tuple[str, ...] = tuple(dict.fromkeys(t.event for t in TRANSITIONS if t.verb))
-FINAL: frozenset[Status] = frozenset(("completed", "failed", "rejected", "cancelled"))
-
 
 @dataclass(frozen=True)
 class PlanStep:

@@ -146,7 +146,6 @@ class Project:
 
     :param settings: The settable fields, by name. Absent means not set.
     :param dag_id: Id of the generated plan Dag; fixed for life, so that renaming keeps the history.
-    :param dags_revision: Counts the writes that change the generated Dags.
     """
 
     id: str
@@ -160,7 +159,6 @@ class Project:
     deployed: bool
     created_at: datetime
     updated_at: datetime
-    dags_revision: int = 1
     gateways: list[str] | None = None
     default_gateway: str | None = None
     state_connection_id: str | None = None

@@ -77,5 +77,4 @@ SETTINGS: Mapping[str, Setting] = {
     "step_timeout": Setting("float", "21600", "Seconds after which an explain, execute or run is stopped."),
     "dag_bundle": Setting("string", "dags-folder", "Dag bundle that holds the dagctl Dag file."),
     "dag_file": Setting("string", "dagctl_dags.py", "Path of the dagctl Dag file inside its bundle."),
-    "public_url": Setting("string", "", "Address of this Airflow for links. Empty: [api] base_url."),
 }

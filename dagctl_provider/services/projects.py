@@ -176,7 +176,6 @@ def update_project(actor: Actor, project_id: str, values: dict[str, Any]) -> Pro
         merged = _changed(current, values)
         changes: dict[str, Any] = {name: getattr(merged, name) for name in _COLUMNS}
         changes["settings"] = merged.settings
-        changes["dags_revision"] = current.dags_revision + 1
         if head is not None:
             changes.update(gateways=wanted.gateways, default_gateway=wanted.default_gateway)
         if stored is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from dagctl_provider.domain.plans import PlanStep, Status
 
@@ -132,22 +132,3 @@ class TokenCreated:
 
     token: Token
     secret: str
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Who decided what, when, by which door, for which digest."""
-
-    id: str
-    group_id: str
-    step_id: str
-    project_id: str
-    decision: str
-    actor_kind: str
-    actor_id: str
-    actor_name: str
-    door: str
-    created_at: datetime
-    digest: str | None = None
-    comment: str | None = None
-    extra: dict[str, Any] | None = None

@@ -74,7 +74,6 @@ project = Table(
     Column("branch", String(255), nullable=False),
     Column("settings", JSON, nullable=False),
     Column("dag_id", String(200), nullable=False, unique=True),
-    Column("dags_revision", Integer, nullable=False),
     Column("deployed", Boolean, nullable=False),
     Column("deployed_at", UtcDateTime),
     Column("gateways", JSON),

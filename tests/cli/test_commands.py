@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
 from dagctl_provider.cli.definition import get_dagctl_cli_commands
-from dagctl_provider.services import organizations, tokens
+from dagctl_provider.services import organizations, plans, tokens
+from tests.services.world import World, world
+
+__all__ = ["world"]
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +78,27 @@ def test_bad_input_is_one_line_and_a_hint(run: Any, words: tuple[str, ...], mess
 def test_every_command_says_what_it_is_for(parser: Any, capsys: pytest.CaptureFixture[str]) -> None:
     (group,) = get_dagctl_cli_commands()
     for command in group.subcommands:
-        for action in command.subcommands:
+        for action in getattr(command, "subcommands", [command]):
+            words = [command.name] if action is command else [command.name, action.name]
             with pytest.raises(SystemExit) as caught:
-                parser.parse_args(["dagctl", command.name, action.name, "--help"])
+                parser.parse_args(["dagctl", *words, "--help"])
             assert caught.value.code == 0
             assert action.help.split()[0] in capsys.readouterr().out
+
+
+def test_the_record_of_decisions_can_be_read(run: Any, world: World) -> None:
+    step = world.explained(world.project())
+    plans.reject(world.actor(name="ada"), step.id, comment="not on a Friday")
+    (row,) = run("decisions", step.group_id, "--organization", "acme", "-o", "json")
+    assert (row["decision"], row["actor_name"], row["door"], row["comment"]) == ("rejected", "ada", "rest", "not on a Friday")
+    assert row["digest"] == "sha256:1"
+    with pytest.raises(SystemExit, match="does not exist"):
+        run("decisions", "plangroup_nothing")
+
+
+def test_the_commands_are_there_without_airflow_too() -> None:
+    """Before Airflow 3.2 providers have no commands of their own."""
+    command = [sys.executable, "-m", "dagctl_provider.cli", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in ("tokens", "organizations", "decisions"))

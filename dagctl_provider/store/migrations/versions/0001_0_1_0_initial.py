@@ -84,7 +84,6 @@ def upgrade() -> None:
         sa.Column("branch", sa.String(length=255), nullable=False),
         sa.Column("settings", sa.JSON(), nullable=False),
         sa.Column("dag_id", sa.String(length=200), nullable=False),
-        sa.Column("dags_revision", sa.Integer(), nullable=False),
         sa.Column("deployed", sa.Boolean(), nullable=False),
         sa.Column("deployed_at", UtcDateTime(), nullable=True),
         sa.Column("gateways", sa.JSON(), nullable=True),
