@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,19 @@ import pytest
 from tests.airflow.site import Shop, Site, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+orphans: list[psutil.Process] = []
+
+
+@pytest.fixture(autouse=True)
+def no_orphans() -> Iterator[None]:
+    """End what a component that was killed alone left behind, once it has shown that it does no harm."""
+    yield
+    for process in orphans:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    orphans.clear()
 
 
 def kill_component(name: str) -> Callable[[Site], None]:
@@ -31,6 +45,7 @@ def kill_alone(name: str) -> Callable[[Site], None]:
     def kill(site: Site) -> None:
         process = site.stack.processes.get(name)
         assert process is not None
+        orphans.extend(process.children(recursive=True))
         process.kill()
         process.wait(30)
         site.stack.start_components([name])
