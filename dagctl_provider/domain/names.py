@@ -10,6 +10,13 @@ RUN = "run"
 DECISION_KEY = "decision"
 ANSWER_KEY = "answer"
 RESULT_KEY = "result"
+INPUTS_KEY = "inputs"
+ARTIFACTS_KEY = "artifacts"
+PROGRESS_KEY = "progress"
+
+# Where a step finds what the API server gives it to start from. Airflow clears a task's own XComs when the task starts, so the
+# inputs of a step stand with the other task of the run: execute has not started then, and explain never starts again.
+INPUTS_TASK = {"explain": EXECUTE, "execute": EXPLAIN}
 
 RUN_SUFFIX = "__run"
 INDEX_VARIABLE = "dagctl__index"

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from dagctl_provider.domain.names import DECISION_KEY, EXPLAIN, RESULT_KEY
+from dagctl_provider.domain.names import ARTIFACTS_KEY, DECISION_KEY, EXPLAIN, INPUTS_KEY, INPUTS_TASK, RESULT_KEY
 
 LAUNCHER_KEYS = frozenset(
     {"git_auth_method", "git_secret_ref", "resources", "state_connection_id", "job_name", "commit_message", "commit_author"}
@@ -36,6 +36,9 @@ def step_request(context: Any, kind: StepKind) -> dict[str, Any]:
     if not isinstance(conf, dict):
         raise StepRefused("This run was not started by dagctl. Create a plan: POST /api/v1/projects/{id}/plans.")
     request = {**conf, "attempt": context["ti"].try_number}
+    inputs = context["ti"].xcom_pull(task_ids=INPUTS_TASK[kind], key=INPUTS_KEY) if kind in INPUTS_TASK else None
+    if isinstance(inputs, dict) and inputs:
+        request["inputs"] = inputs
     if kind != "execute":
         return request
     decision = context["ti"].xcom_pull(task_ids=EXPLAIN, key=DECISION_KEY) or {}
@@ -69,6 +72,11 @@ def report(context: Any, request: dict[str, Any], result: dict[str, Any] | None,
     """
     if result is None:
         raise StepInterrupted("The runner ended without a result; its log says how far it got.")
+    result = dict(result)
+    artifacts = result.pop("artifacts", None)
+    if artifacts:
+        # Apart from the result, which is read often; this is read once, by the API server, and kept in its store.
+        context["ti"].xcom_push(key=ARTIFACTS_KEY, value={"step_id": request.get("step_id"), "artifacts": artifacts})
     context["ti"].xcom_push(key=RESULT_KEY, value={**result, "step_id": request.get("step_id"), **more})
     outcome = result.get("outcome")
     if outcome == "succeeded":

@@ -83,7 +83,12 @@ def test_secrets_come_by_reference_only(operator: PodStepOperator) -> None:
 @pytest.fixture
 def context() -> Any:
     pushed: dict[str, Any] = {}
-    task = SimpleNamespace(try_number=1, xcom_push=lambda key, value: pushed.__setitem__(key, value), pushed=pushed)
+    task = SimpleNamespace(
+        try_number=1,
+        xcom_pull=lambda task_ids, key: None,
+        xcom_push=lambda key, value: pushed.__setitem__(key, value),
+        pushed=pushed,
+    )
     return {"ti": task, "dag_run": SimpleNamespace(conf={"dagctl": REQUEST})}
 
 

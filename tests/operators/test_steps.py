@@ -77,3 +77,12 @@ def test_an_interruption_may_be_tried_again(result: Any) -> None:
     with pytest.raises(StepInterrupted) as caught:
         report(context(), CONF, result)
     assert not isinstance(caught.value, AirflowFailException)
+
+
+def test_inputs_reach_the_runner_and_artifacts_travel_apart_from_the_result() -> None:
+    one = context(inputs={"deployed": "aGVsbG8="})
+    request = step_request(one, "explain")
+    assert runner_request(request)["inputs"] == {"deployed": "aGVsbG8="}
+    report(one, request, {"outcome": "succeeded", "artifacts": {"deployed": "d29ybGQ="}})
+    assert "artifacts" not in one["ti"].pushed["result"]
+    assert one["ti"].pushed["artifacts"] == {"step_id": request["step_id"], "artifacts": {"deployed": "d29ybGQ="}}
