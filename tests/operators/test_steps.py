@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from dagctl_provider.operators.steps import StepFailed, StepInterrupted, StepRefused, report, step_request
+from dagctl_provider.operators.steps import StepFailed, StepInterrupted, StepRefused, report, runner_request, step_request
 
 CONF = {"tool": "sqlmesh", "step_id": "plan_explain", "commit_sha": "a" * 40}
 EXPLAINED = {"digest": "sha256:1", "tool_plan_id": "tool-1"}
