@@ -146,6 +146,7 @@ class Project:
 
     :param settings: The settable fields, by name. Absent means not set.
     :param dag_id: Id of the generated plan Dag; fixed for life, so that renaming keeps the history.
+    :param artifacts: What the last successful execute left, by name: sha256 of the stored bytes.
     """
 
     id: str
@@ -164,6 +165,7 @@ class Project:
     state_connection_id: str | None = None
     current_commit_sha: str | None = None
     current_tool_version: str | None = None
+    artifacts: dict[str, str] | None = None
     latest_commit_sha: str | None = None
     latest_commit_message: str | None = None
     commits_behind: int | None = None

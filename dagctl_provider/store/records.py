@@ -182,6 +182,32 @@ def delete_step(session: Session, step: PlanStep) -> None:
         raise StaleState(step.id)
 
 
+# Artifacts
+
+
+def insert_artifact(session: Session, sha256: str, content: bytes) -> None:
+    """Keep an artifact; one that is kept already is as good. Callers hold the lock of the artifacts."""
+    c = tables.artifact.c
+    if not session.execute(select(exists().where(c.sha256 == sha256))).scalar():
+        session.execute(insert(tables.artifact).values(sha256=sha256, size=len(content), content=content, created_at=utcnow()))
+
+
+def get_artifact(session: Session, sha256: str) -> bytes | None:
+    """The content of an artifact, or ``None``."""
+    c = tables.artifact.c
+    return session.execute(select(c.content).where(c.sha256 == sha256)).scalar()
+
+
+def drop_unused_artifacts(session: Session, candidates: Iterable[str]) -> None:
+    """Remove those of the artifacts that no project names any more. Callers hold the lock of the artifacts."""
+    c = tables.project.c
+    named = session.execute(select(c.artifacts).where(c.artifacts.is_not(None))).scalars()
+    used = {sha256 for artifacts in named for sha256 in (artifacts or {}).values()}
+    unused = sorted(set(candidates) - used)
+    if unused:
+        session.execute(delete(tables.artifact).where(tables.artifact.c.sha256.in_(unused)))
+
+
 # Decisions, runs, organizations, tokens, leases
 
 
@@ -202,6 +228,20 @@ def was_deleted(session: Session, project_id: str, commit_sha: str) -> bool:
     c = tables.decision.c
     condition = exists().where(c.project_id == project_id, c.commit_sha == commit_sha, c.decision == "deleted")
     return bool(session.execute(select(condition)).scalar())
+
+
+def unjudged_answers(session: Session) -> list[tuple[dict[str, Any], PlanStep | None]]:
+    """The answers nobody has judged yet, oldest first, each with the explain step it is about, if that still exists."""
+    c, step = tables.answer.c, tables.plan_step.c
+    about = and_(step.dag_id == c.dag_id, step.run_id == c.run_id, step.plan_type == "explain")
+    query = select(*c, step.id.label("step_id")).select_from(tables.answer.outerjoin(tables.plan_step, about))
+    found = [dict(row._mapping) for row in session.execute(query.order_by(c.responded_at, c.id))]
+    return [(row, get_step(session, step_id) if (step_id := row.pop("step_id")) else None) for row in found]
+
+
+def delete_answer(session: Session, answer_id: int) -> None:
+    """Forget an answer that has been judged."""
+    session.execute(delete(tables.answer).where(tables.answer.c.id == answer_id))
 
 
 def insert_row(session: Session, table: Table, **values: Any) -> None:

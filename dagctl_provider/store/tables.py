@@ -14,6 +14,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -81,6 +82,8 @@ project = Table(
     Column("state_connection_id", String(250)),
     Column("current_commit_sha", String(64)),
     Column("current_tool_version", String(32)),
+    # What the last successful execute left for the next explain: name -> sha256 of a row of dagctl_artifact.
+    Column("artifacts", JSON),
     Column("latest_commit_sha", String(64)),
     Column("latest_commit_message", Text),
     Column("commits_behind", Integer),
@@ -89,6 +92,16 @@ project = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     UniqueConstraint("organization_id", "name_key"),
+)
+
+artifact = Table(
+    "dagctl_artifact",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("size", Integer, nullable=False),
+    # With a length, because a BLOB without one ends at 64 KiB on MySQL.
+    Column("content", LargeBinary(2**30), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
 )
 
 plan_step = Table(
@@ -127,7 +140,6 @@ plan_step = Table(
     Column("dispatched_at", UtcDateTime),
     Column("started_at", UtcDateTime),
     Column("finished_at", UtcDateTime),
-    Column("answer_seen_at", UtcDateTime),
     Column("decided_at", UtcDateTime),
     Column("decided_by", String(255)),
     Column("created_at", UtcDateTime, nullable=False),
@@ -154,6 +166,19 @@ decision = Table(
     Column("door", String(32), nullable=False),
     Column("comment", Text),
     Column("created_at", UtcDateTime, nullable=False),
+)
+
+# What people answered in Airflow's Required Actions, until it has been judged.
+answer = Table(
+    "dagctl_answer",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("dag_id", String(250), nullable=False),
+    Column("run_id", String(250), nullable=False),
+    Column("user_id", String(255), nullable=False),
+    Column("user_name", String(255), nullable=False),
+    Column("chosen_options", JSON, nullable=False),
+    Column("responded_at", UtcDateTime, nullable=False),
 )
 
 project_run = Table(

@@ -20,6 +20,25 @@ def upgrade() -> None:
     """Make all tables."""
 
     op.create_table(
+        "dagctl_answer",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("dag_id", sa.String(length=250), nullable=False),
+        sa.Column("run_id", sa.String(length=250), nullable=False),
+        sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column("user_name", sa.String(length=255), nullable=False),
+        sa.Column("chosen_options", sa.JSON(), nullable=False),
+        sa.Column("responded_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_dagctl_answer")),
+    )
+    op.create_table(
+        "dagctl_artifact",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("content", sa.LargeBinary(length=2**30), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_dagctl_artifact")),
+    )
+    op.create_table(
         "dagctl_decision",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("group_id", sa.String(length=64), nullable=False),
@@ -91,6 +110,7 @@ def upgrade() -> None:
         sa.Column("state_connection_id", sa.String(length=250), nullable=True),
         sa.Column("current_commit_sha", sa.String(length=64), nullable=True),
         sa.Column("current_tool_version", sa.String(length=32), nullable=True),
+        sa.Column("artifacts", sa.JSON(), nullable=True),
         sa.Column("latest_commit_sha", sa.String(length=64), nullable=True),
         sa.Column("latest_commit_message", sa.Text(), nullable=True),
         sa.Column("commits_behind", sa.Integer(), nullable=True),
@@ -136,7 +156,6 @@ def upgrade() -> None:
         sa.Column("dispatched_at", UtcDateTime(), nullable=True),
         sa.Column("started_at", UtcDateTime(), nullable=True),
         sa.Column("finished_at", UtcDateTime(), nullable=True),
-        sa.Column("answer_seen_at", UtcDateTime(), nullable=True),
         sa.Column("decided_at", UtcDateTime(), nullable=True),
         sa.Column("decided_by", sa.String(length=255), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
@@ -190,3 +209,5 @@ def downgrade() -> None:
     op.drop_index(op.f("idx_dagctl_decision_project_id"), table_name="dagctl_decision")
     op.drop_index(op.f("idx_dagctl_decision_group_id"), table_name="dagctl_decision")
     op.drop_table("dagctl_decision")
+    op.drop_table("dagctl_answer")
+    op.drop_table("dagctl_artifact")
