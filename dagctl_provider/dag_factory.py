@@ -14,6 +14,7 @@ from airflow.sdk import DAG, Variable, get_parsing_context
 from dagctl_provider.config import setting
 from dagctl_provider.domain.names import (
     APPROVAL,
+    DAG_PREFIX,
     EXECUTE,
     EXPLAIN,
     INDEX_VARIABLE,
@@ -26,7 +27,6 @@ from dagctl_provider.domain.names import (
 from dagctl_provider.operators.launchers import step_operator
 from dagctl_provider.sensors.approval import PlanApprovalSensor
 
-_PREFIX = "dagctl__"
 _MAX_PLAN_RUNS = 16
 # Airflow may trip over its own race while an approval waits; each further try finds the decision.
 _APPROVAL_RETRIES = 10
@@ -38,7 +38,7 @@ def build_dags() -> dict[str, DAG]:
     if wanted is None:
         index = Variable.get(INDEX_VARIABLE, default={}, deserialize_json=True)
         return {dag.dag_id: dag for spec in index.values() for dag in (plan_dag(spec), run_dag(spec))}
-    if not wanted.startswith(_PREFIX):
+    if not wanted.startswith(DAG_PREFIX):
         return {}
     spec = Variable.get(project_variable(wanted), default=None, deserialize_json=True)
     if spec is None:

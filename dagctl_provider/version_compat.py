@@ -6,8 +6,5 @@ from airflow import __version__
 
 _MINOR = tuple(int(part) for part in __version__.split(".")[:2])
 
-AIRFLOW_V_3_2_PLUS = _MINOR >= (3, 2)
-"""Answers to earlier tries of an approval task are kept in a history table."""
-
 AIRFLOW_V_3_3_PLUS = _MINOR >= (3, 3)
 """Approvals wait in ``awaiting_input`` and are resumed directly; before, a trigger polls for the answer."""

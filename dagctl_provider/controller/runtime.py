@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import Any
 
 from dagctl_provider.config import setting
+from dagctl_provider.orchestration import approvals
 from dagctl_provider.services import answers, detection, dispatching, organizations, publishing, reconcile, transactions
 from dagctl_provider.store import records
 from dagctl_provider.store.session import Session, utcnow
@@ -122,6 +123,7 @@ class Controller:
 @contextlib.asynccontextmanager
 async def controller_lifespan(_app: object) -> AsyncIterator[None]:
     """Runs the controller for as long as the API server lives (ASGI lifespan)."""
+    approvals.keep_answers()
     controller = Controller()
     controller.start()
     try:

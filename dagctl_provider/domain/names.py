@@ -18,6 +18,7 @@ PROGRESS_KEY = "progress"
 # inputs of a step stand with the other task of the run: execute has not started then, and explain never starts again.
 INPUTS_TASK = {"explain": EXECUTE, "execute": EXPLAIN}
 
+DAG_PREFIX = "dagctl__"
 RUN_SUFFIX = "__run"
 INDEX_VARIABLE = "dagctl__index"
 TAG = "dagctl"

@@ -101,7 +101,6 @@ class PlanStep:
     dispatched_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
-    answer_seen_at: datetime | None = None
     decided_at: datetime | None = None
     decided_by: str | None = None
 

@@ -1,86 +1,58 @@
-"""Wakes the approval task and reads what people answered in Airflow's Required Actions."""
+"""Wakes the approval task and keeps what people answered in Airflow's Required Actions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from airflow.models.hitl import HITLDetail
 from airflow.models.taskinstance import TaskInstance
-from airflow.models.taskinstancehistory import TaskInstanceHistory
 from airflow.models.xcom import XComModel
-from sqlalchemy import and_, select
+from sqlalchemy import and_, event, insert, inspect, select, update
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
-from dagctl_provider.domain.names import APPROVAL, DECISION_KEY, EXPLAIN
+from dagctl_provider.domain.names import APPROVAL, DAG_PREFIX, DECISION_KEY, EXPLAIN
+from dagctl_provider.store import tables
 from dagctl_provider.store.session import utcnow
-from dagctl_provider.version_compat import AIRFLOW_V_3_2_PLUS, AIRFLOW_V_3_3_PLUS
+from dagctl_provider.version_compat import AIRFLOW_V_3_3_PLUS
 
 _PARKED = ("awaiting_input", "deferred")
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a person chose in Required Actions: a request to decide, not a decision.
+def keep_answers() -> None:
+    """Have every answer to a plan's request kept in our own table, by the very transaction that gives it.
 
-    :param user_id: Id of the Airflow user, as the auth manager gives it.
-    :param approved: Whether the first option was chosen.
+    Airflow may forget an answer it has accepted: when one comes in the moment in which the task parks, Airflow 3.3 runs the
+    task again, and a task that asks again wipes what was answered. Called once in each API server process; further calls
+    change nothing.
     """
-
-    dag_id: str
-    run_id: str
-    user_id: str
-    user_name: str
-    approved: bool
-    responded_at: datetime
+    for name in ("after_insert", "after_update"):
+        if not event.contains(HITLDetail, name, _keep_answer):
+            event.listen(HITLDetail, name, _keep_answer)
 
 
-def read_answers(session: Session, keys: Iterable[tuple[str, str]], approve_option: str) -> list[Answer]:
-    """The newest answer for each of the Dag runs, from the waiting task or any earlier try of it.
-
-    The history counts too: when Airflow fails a waiting task and tries it again, the answer moves there.
-    """
-    wanted = set(keys)
-    if not wanted:
-        return []
-    newest: dict[tuple[str, str], Answer] = {}
-    for detail, link, task, key in _answer_tables():
-        query = (
-            select(task.dag_id, task.run_id, detail.responded_by, detail.chosen_options, detail.responded_at)
-            .join(task, key == link)
-            .where(task.task_id == APPROVAL, detail.responded_at.is_not(None), detail.responded_by.is_not(None))
-            .where(
-                task.dag_id.in_(sorted({dag_id for dag_id, _ in wanted})),
-                task.run_id.in_(sorted({run_id for _, run_id in wanted})),
-            )
+def _keep_answer(_mapper: Any, connection: Connection, detail: Any) -> None:
+    """Mapper event: copies a fresh answer by a person to one of our approval tasks."""
+    if not inspect(detail).attrs.responded_at.history.added or not detail.responded_at or not detail.responded_by:
+        return
+    place = select(TaskInstance.dag_id, TaskInstance.run_id).where(
+        TaskInstance.id == detail.ti_id,
+        TaskInstance.task_id == APPROVAL,
+        TaskInstance.dag_id.startswith(DAG_PREFIX, autoescape=True),
+    )
+    task = connection.execute(place).first()
+    if task is None:
+        return
+    connection.execute(
+        insert(tables.answer).values(
+            dag_id=task.dag_id,
+            run_id=task.run_id,
+            user_id=str(detail.responded_by["id"])[:255],
+            user_name=str(detail.responded_by["name"])[:255],
+            chosen_options=list(detail.chosen_options or []),
+            responded_at=detail.responded_at,
         )
-        for row in session.execute(query):
-            place = (row.dag_id, row.run_id)
-            if place not in wanted or not row.responded_by or not row.chosen_options:
-                continue
-            answer = Answer(
-                *place,
-                user_id=str(row.responded_by["id"]),
-                user_name=str(row.responded_by["name"]),
-                approved=approve_option in row.chosen_options,
-                responded_at=row.responded_at,
-            )
-            if place not in newest or newest[place].responded_at < answer.responded_at:
-                newest[place] = answer
-    return list(newest.values())
-
-
-def _answer_tables() -> list[tuple[Any, Any, Any, Any]]:
-    """Where answers stand: their table and its link, the table of tasks and its key."""
-    places: list[tuple[Any, Any, Any, Any]] = [(HITLDetail, HITLDetail.ti_id, TaskInstance, TaskInstance.id)]
-    if AIRFLOW_V_3_2_PLUS:
-        from airflow.models.hitl_history import HITLDetailHistory
-
-        history = TaskInstanceHistory
-        places.append((HITLDetailHistory, HITLDetailHistory.ti_history_id, history, history.task_instance_id))
-    return places
+    )
 
 
 def parked_after_decision(session: Session) -> list[tuple[str, str, dict[str, Any]]]:
@@ -119,8 +91,12 @@ def wake(session: Session, dag_id: str, run_id: str, chosen_option: str, user: d
     if detail is None:
         return
     if detail.responded_at is None:
-        detail.responded_by, detail.responded_at = user, utcnow()
-        detail.chosen_options, detail.params_input = [chosen_option], {}
+        # Not through the object: this is no answer of a person, so it must not be kept as one.
+        values = {"responded_by": user, "responded_at": utcnow(), "chosen_options": [chosen_option], "params_input": {}}
+        session.execute(
+            update(HITLDetail).where(HITLDetail.ti_id == task.id).values(**values).execution_options(synchronize_session=False)
+        )
+        session.refresh(detail)
     if AIRFLOW_V_3_3_PLUS:
         from airflow.models.trigger import handle_event_submit
         from airflow.triggers.base import TriggerEvent

@@ -14,9 +14,7 @@ from airflow.models.variable import Variable
 from sqlalchemy import delete, exists, select, update
 from sqlalchemy.orm import Session
 
-from dagctl_provider.domain.names import INDEX_VARIABLE, project_variable, writer_pool
-
-_DAG_ID_PREFIX = "dagctl__"
+from dagctl_provider.domain.names import DAG_PREFIX, INDEX_VARIABLE, project_variable, writer_pool
 
 
 def publish_project(session: Session, dag_id: str, spec: Mapping[str, Any] | None) -> None:
@@ -88,9 +86,7 @@ def request_parsing(session: Session, default_bundle: str, default_file: str) ->
     """
     query = (
         select(DagModel.bundle_name, DagModel.relative_fileloc)
-        .where(
-            DagModel.dag_id.like(_DAG_ID_PREFIX.replace("_", r"\_") + "%", escape="\\"), DagModel.relative_fileloc.is_not(None)
-        )
+        .where(DagModel.dag_id.like(DAG_PREFIX.replace("_", r"\_") + "%", escape="\\"), DagModel.relative_fileloc.is_not(None))
         .distinct()
     )
     places = [tuple(row) for row in session.execute(query)] or [(default_bundle, default_file)]

@@ -101,12 +101,7 @@ def _text(state: Any) -> str | None:
 
 def read_result(session: Session, dag_id: str, run_id: str, task_id: str) -> dict[str, Any] | None:
     """The runner's result that a task pushed, or ``None`` when it left none."""
-    query = select(XComModel).where(
-        XComModel.dag_id == dag_id, XComModel.run_id == run_id, XComModel.task_id == task_id, XComModel.key == RESULT_KEY
-    )
-    row = session.execute(query).scalars().first()
-    value = XComModel.deserialize_value(row) if row is not None else None
-    return value if isinstance(value, dict) else None
+    return read_xcom(session, dag_id, run_id, task_id, RESULT_KEY)
 
 
 def write_decision(session: Session, dag_id: str, run_id: str, decision: dict[str, Any], key: str = DECISION_KEY) -> bool:
@@ -116,19 +111,49 @@ def write_decision(session: Session, dag_id: str, run_id: str, decision: dict[st
 
     :return: False when the Dag run does not exist (never dispatched, or deleted in Airflow).
     """
+    return write_xcom(session, dag_id, run_id, EXPLAIN, key, decision)
+
+
+def read_xcom(session: Session, dag_id: str, run_id: str, task_id: str, key: str) -> dict[str, Any] | None:
+    """What a task pushed under ``key``, when that is an object."""
+    query = select(XComModel).where(*_at(dag_id, run_id, task_id, key))
+    row = session.execute(query).scalars().first()
+    value = XComModel.deserialize_value(row) if row is not None else None
+    return value if isinstance(value, dict) else None
+
+
+def write_xcom(session: Session, dag_id: str, run_id: str, task_id: str, key: str, value: dict[str, Any]) -> bool:
+    """Leave something for the tasks of a run, in place of what stands there.
+
+    :param task_id: Of the task it is filed under. Airflow clears what is filed under a task when that task starts.
+    :return: False when the Dag run does not exist.
+    """
     dag_run_id = session.execute(select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)).scalar()
     if dag_run_id is None:
         return False
-    place = {"dag_id": dag_id, "run_id": run_id, "task_id": EXPLAIN, "map_index": -1, "key": key}
-    session.execute(
-        delete(XComModel)
-        .where(*(getattr(XComModel, name) == value for name, value in place.items()))
-        .execution_options(synchronize_session=False)
-    )
+    delete_xcom(session, dag_id, run_id, task_id, key)
+    place = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": -1, "key": key}
     # As an object: XComModel.set would encode it once more, and the task, which decodes what tasks pushed, would see text.
-    session.add(XComModel(dag_run_id=dag_run_id, value=decision, **place))
+    session.add(XComModel(dag_run_id=dag_run_id, value=value, **place))
     session.flush()
     return True
+
+
+def delete_xcom(session: Session, dag_id: str, run_id: str, task_id: str, key: str) -> None:
+    """Take away what stands under ``key`` of a task, if anything does."""
+    session.execute(
+        delete(XComModel).where(*_at(dag_id, run_id, task_id, key)).execution_options(synchronize_session=False)
+    )
+
+
+def _at(dag_id: str, run_id: str, task_id: str, key: str) -> tuple[Any, ...]:
+    return (
+        XComModel.dag_id == dag_id,
+        XComModel.run_id == run_id,
+        XComModel.task_id == task_id,
+        XComModel.map_index == -1,
+        XComModel.key == key,
+    )
 
 
 def _locked_tasks(session: Session, dag_id: str, run_id: str, task_ids: Iterable[str]) -> list[Any]:

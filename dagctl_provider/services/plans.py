@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
 from typing import Any
 
 from dagctl_provider.domain.errors import DagctlError, not_found
@@ -370,8 +369,3 @@ def decisions(actor: Actor, group_id: str) -> list[dict[str, Any]]:
         return records.list_decisions(session, group_id)
 
     return transactions.run(work)
-
-
-def note_answer_seen(plan_id: str, seen_at: datetime) -> None:
-    """Remember that an answer from Required Actions has been dealt with."""
-    transactions.run(lambda session: records.note_step(session, plan_id, answer_seen_at=seen_at))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import PlanStep
+from dagctl_provider.orchestration import approvals
 from dagctl_provider.services import answers, plans, transactions
+from dagctl_provider.store import records
 from dagctl_provider.store.session import utcnow
 from tests.services.world import World
 
@@ -21,25 +24,40 @@ def people(world: World, monkeypatch: pytest.MonkeyPatch) -> dict[str, Actor]:
     return known
 
 
-def answer(world: World, step: PlanStep, user: str, option: str) -> None:
-    """What Airflow's API stores when somebody answers."""
+@pytest.fixture(autouse=True)
+def kept() -> None:
+    """What the API server does when it starts."""
+    approvals.keep_answers()
+    approvals.keep_answers()
+
+
+def ask(world: World, step: PlanStep) -> None:
+    """What Airflow's API does when the task asks, also when it asks again: it forgets what was answered."""
     from airflow.models.hitl import HITLDetail
 
     task = world.task(step, "await_approval")
 
     def work(session: Any) -> None:
-        session.merge(
-            HITLDetail(
-                ti_id=task.id,
-                options=["Approve", "Reject"],
-                subject="Plan",
-                responded_by={"id": user, "name": f"user {user}"},
-                responded_at=utcnow(),
-                chosen_options=[option],
-                params={},
-                params_input={},
-            )
-        )
+        detail = session.get(HITLDetail, task.id)
+        if detail is None:
+            detail = HITLDetail(ti_id=task.id, options=["Approve", "Reject"], subject="Plan", params={}, params_input={})
+        detail.responded_by = detail.responded_at = detail.chosen_options = None
+        session.add(detail)
+
+    transactions.run(work)
+
+
+def answer(world: World, step: PlanStep, user: str, option: str) -> None:
+    """What Airflow's API stores when somebody answers."""
+    from airflow.models.hitl import HITLDetail
+
+    ask(world, step)
+    task = world.task(step, "await_approval")
+
+    def work(session: Any) -> None:
+        detail = session.get(HITLDetail, task.id)
+        detail.responded_by = {"id": user, "name": f"user {user}"}
+        detail.responded_at, detail.chosen_options = utcnow(), [option]
 
     transactions.run(work)
 
@@ -84,17 +102,56 @@ def test_an_approval_that_comes_after_head_moved_discards(world: World, people: 
     assert plans.get_plan(world.actor(), step.id).auto_discarded
 
 
-def test_an_answer_survives_that_airflow_fails_and_retries_the_task(world: World, people: dict[str, Actor]) -> None:
-    from airflow.models.taskinstance import TaskInstance
-
+def test_an_answer_survives_that_the_task_asks_again_before_anybody_looked(world: World, people: dict[str, Actor]) -> None:
     step = world.explained(world.project())
-    world.end_task(step, "await_approval", "up_for_retry")
     answer(world, step, "1", "Approve")
-    task_id = world.task(step, "await_approval").id
+    ask(world, step)
+    assert answers.handle_answers() == 1
+    assert plans.get_plan(world.actor(), step.id).status == "approved"
 
-    def retried(session: Any) -> None:
-        session.get(TaskInstance, task_id).prepare_db_for_next_try(session)
 
-    transactions.run(retried)
+def test_an_answer_that_comes_before_the_result_is_known_waits_for_it(world: World, people: dict[str, Actor]) -> None:
+    created = plans.create_plan(world.actor(), world.project().id).step
+    assert created is not None
+    step = created
+    answer(world, step, "1", "Reject")
+    assert answers.handle_answers() == 0
+    world.finish_explain(step)
+    assert answers.handle_answers() == 1
+    assert plans.get_plan(world.actor(), step.id).status == "rejected"
+
+
+def test_an_answer_to_a_plan_that_waits_no_more_is_dropped(world: World, people: dict[str, Actor]) -> None:
+    step = world.explained(world.project())
+    plans.reject(world.actor(), step.id)
+    answer(world, step, "1", "Approve")
+    assert answers.handle_answers() == 0
+    assert transactions.run(records.unjudged_answers) == []
+    assert plans.get_plan(world.actor(), step.id).status == "rejected"
+
+
+def test_what_wakes_the_task_is_no_answer(world: World, people: dict[str, Actor]) -> None:
+    step = world.explained(world.project())
+    ask(world, step)
+    world.end_task(step, "await_approval", "awaiting_input")
+    plans.approve(world.actor(), step.id)
+    assert world.task(step, "await_approval").state == "scheduled"
+    assert transactions.run(records.unjudged_answers) == []
+
+
+def test_a_broken_moment_does_not_cost_the_answer(
+    world: World, people: dict[str, Actor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = world.explained(world.project())
+    answer(world, step, "1", "Approve")
+    with monkeypatch.context() as broken:
+        broken.setattr(plans, "approve", lambda *_, **__: 1 / 0)
+        assert answers.handle_answers() == 0
+        broken.setattr(answers, "_PATIENCE", timedelta(0))
+        assert answers.handle_answers() == 1
+        refusal = world.decision(step, "answer")
+        assert refusal is not None
+        assert refusal["code"] == "internal_error"
+    answer(world, step, "1", "Approve")
     assert answers.handle_answers() == 1
     assert plans.get_plan(world.actor(), step.id).status == "approved"
