@@ -106,6 +106,10 @@ benchmark: install ## Run one benchmark: make benchmark NAME=approval
 	@[ -n "$(NAME)" ] || { echo "Which one? make benchmark NAME=... with one of: $$(cd benchmarks && ls -d */ *.py 2>/dev/null | sed 's#/$$##; s#\.py$$##' | grep -v -E '^(__|common)' | sort | xargs)" >&2; exit 2; }
 	@$(BIN)/python -m benchmarks.$(NAME)
 
+.PHONY: image
+image: ## Build a runner image for pods: make image TOOL=sqlmesh VERSION=0.236.4 (EXTRAS=snowflake IMAGE=name:tag PUSH=1)
+	@PYTHON=$(PYTHON) sh images/runner/build.sh
+
 .PHONY: clean
 clean: stop ## Stop the demo and remove its state and all caches (.venv stays)
 	@if [ -f $(INSTALLED) ]; then $(BIN)/python -m demo clean; fi

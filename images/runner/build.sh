@@ -1,0 +1,37 @@
+#!/bin/sh
+# Builds a runner image with the engine that is here; `make image` calls it from the top of the checkout.
+#   TOOL (sqlmesh), VERSION (newest supported), EXTRAS, PYTHON_VERSION (3.11), IMAGE (dagctl-runner:<tool>-<version>),
+#   PYTHON_IMAGE, PIP_INDEX_URL, UV_DEFAULT_INDEX, DAGCTL_EXCLUDE_NEWER, PUSH (1), PYTHON (python3), ENGINE (docker or podman)
+set -eu
+
+fail() {
+    echo "$1" >&2
+    exit 2
+}
+
+runner="${PYTHON:-python3} -m dagctl_provider.runner"
+tool=${TOOL:-sqlmesh}
+known=$($runner versions --tool "$tool") || exit 2
+version=${VERSION:-$(printf '%s\n' "$known" | tail -n 1 | cut -d ' ' -f 2)}
+printf '%s\n' "$known" | cut -d ' ' -f 2 | grep -Fqx -- "$version" || fail "$tool $version is not supported. See: $runner versions --tool $tool"
+image=${IMAGE:-dagctl-runner:$tool-$version}
+
+engine=${ENGINE:-}
+for candidate in ${engine:-docker podman}; do
+    if command -v "$candidate" >/dev/null 2>&1 && "$candidate" info >/dev/null 2>&1; then
+        found=$candidate
+        break
+    fi
+done
+[ -n "${found:-}" ] || fail "No container engine answers: neither 'docker info' nor 'podman info' works here. Start one, or build images/runner/Dockerfile
+where there is one:  docker build -f images/runner/Dockerfile --build-arg TOOL=$tool --build-arg TOOL_VERSION=$version -t $image ."
+
+set -- --file images/runner/Dockerfile --build-arg "TOOL=$tool" --build-arg "TOOL_VERSION=$version" --tag "$image"
+[ -z "${EXTRAS:-}" ] || set -- "$@" --build-arg "EXTRAS=$EXTRAS"
+for name in PYTHON_VERSION PYTHON_IMAGE PIP_INDEX_URL UV_DEFAULT_INDEX DAGCTL_EXCLUDE_NEWER; do
+    # Without a value the engine takes it from the environment; what is not set there keeps the Dockerfile's default.
+    if printenv "$name" >/dev/null; then set -- "$@" --build-arg "$name"; fi
+done
+echo "Building $image with $found ..."
+"$found" build "$@" .
+if [ "${PUSH:-}" = 1 ]; then "$found" push "$image"; fi
