@@ -366,6 +366,9 @@ def _make_databases(postgres: EmbeddedPostgres, own: Mapping[str, Any]) -> None:
                 ):
                     statement = sql.SQL("CREATE ROLE {} LOGIN {} PASSWORD {}")
                     cursor.execute(statement.format(sql.Identifier(role), sql.SQL(rights), sql.Literal(own[key])))
+                # Local workers are forks that hold the scheduler's database connection open: were it killed alone in a
+                # transaction, its locks would stay for as long as they live, and no other scheduler could queue anything.
+                cursor.execute("ALTER ROLE airflow SET idle_in_transaction_session_timeout = '30s'")
                 cursor.execute("CREATE DATABASE airflow OWNER airflow")
                 cursor.execute("REVOKE ALL ON DATABASE airflow FROM PUBLIC")
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +32,19 @@ def make_site(settings: dict[str, str]) -> Site:
         raise
     access = json.loads(stack.access_file.read_text())
     return Site(stack, access["organization_id"], access["token"])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows what Airflow looked like."""
+    report = yield
+    site = getattr(item, "funcargs", {}).get("site")
+    if report.when == "call" and report.failed and isinstance(site, Site):
+        try:
+            report.sections.append(("Airflow", site.picture()))
+        except Exception as error:
+            report.sections.append(("Airflow", f"no picture: {error}"))
+    return report
 
 
 @pytest.fixture(scope="session")

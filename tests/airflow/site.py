@@ -233,3 +233,16 @@ class Site:
             if "dagctl_provider.runner" in command and "--watch-stdin" in command:
                 found.append(process)
         return found
+
+    def picture(self) -> str:
+        """What Airflow and its database look like now: for the report of a failed test."""
+        queries = (
+            "SELECT dag_id, run_id, task_id, state, try_number, next_method FROM task_instance ORDER BY dag_id, run_id, task_id",
+            "SELECT id, project_id, status, error_message FROM dagctl_plan_step ORDER BY created_at",
+            "SELECT run_id, key, value FROM xcom WHERE key IN ('decision', 'answer')",
+            "SELECT pid, state, now() - xact_start, left(query, 80) FROM pg_stat_activity WHERE datname = 'airflow'",
+        )
+        lines = ["\t".join(map(str, row)) for query in queries for row in [(query,), *self.sql(query)]]
+        for name in ("api-server", "scheduler"):
+            lines += [name, self.stack.processes.tail(name)]
+        return "\n".join(lines)

@@ -39,13 +39,32 @@ def kill_component(name: str) -> Callable[[Site], None]:
     return kill
 
 
+def freeze_with_locks(site: Site, process: psutil.Process) -> None:
+    """Stop a process at the worst moment: while it holds locks in the database."""
+    ports = [connection.laddr.port for connection in process.net_connections("tcp")]
+    query = """
+        SELECT 1 FROM pg_stat_activity AS a JOIN pg_locks AS l ON l.pid = a.pid
+        WHERE a.client_port = ANY(%s) AND a.state = 'idle in transaction' AND l.mode IN ('RowShareLock', 'RowExclusiveLock')
+    """
+
+    def frozen() -> bool:
+        process.suspend()
+        if site.sql(query, ports):
+            return True
+        process.resume()
+        return False
+
+    wait_for("a moment with locks", frozen)
+
+
 def kill_alone(name: str) -> Callable[[Site], None]:
-    """Kill one process and leave its children behind, then start it again."""
+    """Kill one process, in a transaction, and leave its children behind; then start it again."""
 
     def kill(site: Site) -> None:
         process = site.stack.processes.get(name)
         assert process is not None
         orphans.extend(process.children(recursive=True))
+        freeze_with_locks(site, process)
         process.kill()
         process.wait(30)
         site.stack.start_components([name])
