@@ -91,6 +91,7 @@ _SOURCE_ERRORS = (
     *_REPOSITORY_ERRORS,
     "project_not_found_in_repository",
     "unsupported_version",
+    "pod_settings_refused",
     "state_database_not_configured",
     "state_database_unavailable",
 )
@@ -198,6 +199,8 @@ OPERATIONS: tuple[Operation, ...] = (
         errors=(
             "unsupported_project_type",
             "project_not_deployed",
+            "project_suspended",
+            "run_in_progress",
             "plan_not_executed",
             "execution_in_progress",
             "project_busy",

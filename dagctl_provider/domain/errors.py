@@ -53,6 +53,10 @@ ERRORS: Mapping[str, ErrorKind] = {
     ),
     "run_lost": ErrorKind(409, "Dag run deleted", "The Dag run behind the plan was deleted in Airflow; create a new plan."),
     "project_busy": ErrorKind(409, "Project is busy", "Cancel or wait for its running plans and runs first."),
+    "project_suspended": ErrorKind(409, "Project is suspended", "Resume it: PUT /projects/{id} with 'suspended': false."),
+    "run_in_progress": ErrorKind(
+        409, "A run is in progress", "Wait until it ends, or set the project's 'concurrency_policy' to Allow or Replace."
+    ),
     "plan_not_executed": ErrorKind(409, "Nothing deployed yet", "Approve a first plan of the project before running it."),
     "downgrade_refused": ErrorKind(
         409,
@@ -70,6 +74,9 @@ ERRORS: Mapping[str, ErrorKind] = {
     "repository_empty": ErrorKind(422, "Repository is empty", "Push a first commit."),
     "project_not_found_in_repository": ErrorKind(
         422, "No project in the repository", "Set 'git_path' to the folder that holds config.yaml or config.py."
+    ),
+    "pod_settings_refused": ErrorKind(
+        422, "Pod settings refused", "'errors' names each setting; who runs Airflow can correct them in [dagctl]."
     ),
     "unsupported_version": ErrorKind(422, "Unsupported tool version", "Choose one of the versions that 'errors' names."),
     "repository_unreachable": ErrorKind(

@@ -10,7 +10,7 @@ from dagctl_provider.domain.ids import job_name, new_id, slug
 from dagctl_provider.domain.permissions import Actor, system_actor
 from dagctl_provider.domain.projects import FIELDS, Project, ProjectType
 from dagctl_provider.orchestration import connections, dags
-from dagctl_provider.services import publishing, repositories, state_databases, steps, transactions, versions
+from dagctl_provider.services import pods, publishing, repositories, state_databases, steps, transactions, versions
 from dagctl_provider.services.dispatching import dispatch_run
 from dagctl_provider.services.requests import step_request
 from dagctl_provider.services.views import RunStarted, SyncStatus
@@ -55,6 +55,7 @@ def create_project(actor: Actor, values: dict[str, Any]) -> Project:
     """
     actor.require("manage_projects")
     draft = _draft(actor, values)
+    pods.require_acceptable(draft)
     _require_free_name(draft)
     draft, head = _inspected(draft)
     managed = bool(draft.settings.get("use_managed_state_database"))
@@ -161,6 +162,8 @@ def update_project(actor: Actor, project_id: str, values: dict[str, Any]) -> Pro
         values = {**values, "sqlmesh_version": versions.checked("sqlmesh", values["sqlmesh_version"])}
         versions.require_no_downgrade(before.current_tool_version, values["sqlmesh_version"])
     wanted = _changed(before, values)
+    if pods.SHAPES_THE_POD & set(values):
+        pods.require_acceptable(wanted)
     head = None
     if any(name in values for name in _LOCATION):
         wanted, head = _inspected(wanted)

@@ -1,0 +1,70 @@
+"""Refuses pod settings that Kubernetes would refuse, while somebody is there to correct them: when a project is saved.
+
+What follows from the project alone (requests and limits) is checked with every launcher, so that a later change of the launcher
+meets no surprise. The settings of ``[dagctl]`` are checked for the launcher that uses them.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from dagctl_provider.config import filled_in, setting
+from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.ids import slug
+from dagctl_provider.domain.pods import DEFAULT_PYTHON, SETTING_CHECKS, Problem, resource_problems, setting_problems
+from dagctl_provider.domain.projects import Project
+
+log = logging.getLogger(__name__)
+
+SHAPES_THE_POD = frozenset(
+    {
+        *("name", "cpu_request", "cpu_limit", "memory_request", "memory_limit"),
+        *("sqlmesh_version", "dbt_version", "python_version", "git_auth_method", "git_secret_ref"),
+    }
+)
+"""Fields of a project that its pods follow from. A change of others, such as ``suspended``, goes through whatever stands in
+``[dagctl]``."""
+
+_PROBE = {"tool": "sqlmesh", "version": "0.0.0", "python": DEFAULT_PYTHON, "project": "project"}
+
+
+def require_acceptable(project: Project) -> None:
+    """Refuse a project whose pods Kubernetes would not accept.
+
+    :raises DagctlError: ``invalid_request`` naming fields of the project, ``pod_settings_refused`` naming settings.
+    """
+    found = resource_problems(project.settings)
+    if found:
+        raise _refusal("invalid_request", found)
+    if setting("launcher") != "kubernetes":
+        return
+    tool = project.project_type
+    found = _problems(
+        tool=tool,
+        version=str(project.settings.get(f"{tool}_version") or _PROBE["version"]),
+        python=str(project.settings.get("python_version") or DEFAULT_PYTHON),
+        project=slug(project.name),
+    )
+    if found:
+        raise _refusal("pod_settings_refused", [Problem(f"[dagctl] {one.where}", one.message) for one in found])
+
+
+def warn_of_settings() -> list[Problem]:
+    """Log what is wrong with the settings of the kubernetes launcher, for the start of the API server.
+
+    :return: What was found; nothing with another launcher.
+    """
+    found = _problems(**_PROBE) if setting("launcher") == "kubernetes" else []
+    for problem in found:
+        log.error("[dagctl] %s: %s; no project can be saved before it is corrected", problem.where, problem.message)
+    return found
+
+
+def _problems(**places: str) -> list[Problem]:
+    return setting_problems({name: filled_in(name, **places) for name in SETTING_CHECKS})
+
+
+def _refusal(code: str, problems: list[Problem]) -> DagctlError:
+    errors: list[dict[str, Any]] = [{"field": one.where, "message": one.message} for one in problems]
+    return DagctlError(code, f"{problems[0].where}: {problems[0].message}", errors=errors)
