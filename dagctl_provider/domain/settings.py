@@ -68,12 +68,54 @@ SETTINGS: Mapping[str, Setting] = {
     "kubernetes_conn_id": Setting("string", "", "Airflow connection to the cluster. Empty: in-cluster or default kubeconfig."),
     "kubernetes_namespace": Setting("string", "default", "Namespace of the runner pods."),
     "kubernetes_service_account": Setting("string", "", "Service account of the runner pods. Empty: the namespace's default."),
+    "kubernetes_image_pull_secrets": Setting(
+        "string", "", "Secrets for pulling the runner image, names with commas between them.", "registry-login"
+    ),
+    "kubernetes_node_selector": Setting(
+        "string", "", "Labels of the nodes that may run the pods, as a JSON object.", '{"disktype": "ssd"}'
+    ),
+    "kubernetes_tolerations": Setting(
+        "string",
+        "",
+        "Taints of nodes that the pods tolerate, as a JSON list.",
+        '[{"key": "data", "operator": "Exists", "effect": "NoSchedule"}]',
+    ),
+    "kubernetes_pod_template": Setting(
+        "string",
+        "",
+        "File on the workers with a pod (YAML) that every runner pod starts from: volumes, security context, affinity and so on. "
+        "Its first container is the runner's.",
+        "/opt/airflow/dagctl-pod.yaml",
+    ),
+    "kubernetes_fs_group": Setting(
+        "string", "10001", "Group that volumes of the pods belong to. Empty where the cluster chooses it, as OpenShift does."
+    ),
     "kubernetes_secret": Setting(
         "string",
         "",
         "Name of a Kubernetes Secret mounted into the runner pods as the secrets folder; <project> is filled in.",
         "dagctl-<project>",
     ),
+    "kubernetes_env_secret": Setting(
+        "string",
+        "",
+        "Name of a Kubernetes Secret whose keys become environment variables of the tool; <project> is filled in.",
+        "warehouse-<project>",
+    ),
+    "kubernetes_git_credentials": Setting(
+        "string",
+        "secret",
+        "Where pods get git credentials: 'secret' (git_secret_ref names a Kubernetes Secret with ssh-privatekey and known_hosts, "
+        "or token) or 'connection' (the worker copies them from the Airflow connection of that name).",
+    ),
+    "kubernetes_xcom_image": Setting(
+        "string", "", "Image of the sidecar that holds a step's result; needs sh, gzip, base64. Empty: the runner image."
+    ),
+    "kubernetes_schedule_timeout": Setting("float", "600", "Seconds a pod may wait for a node."),
+    "kubernetes_startup_timeout": Setting("float", "600", "Seconds a pod may take on its node before the step starts."),
+    "kubernetes_api_patience": Setting("float", "300", "Seconds the Kubernetes API may be away before a step is given up."),
+    "kubernetes_successful_pods_kept": Setting("integer", "0", "Pods of steps that succeeded, kept per project."),
+    "kubernetes_failed_pods_kept": Setting("integer", "1", "Pods of steps that failed, kept per project for a look at them."),
     "step_timeout": Setting("float", "21600", "Seconds after which an explain, execute or run is stopped."),
     "dag_bundle": Setting("string", "dags-folder", "Dag bundle that holds the dagctl Dag file."),
     "dag_file": Setting("string", "dagctl_dags.py", "Path of the dagctl Dag file inside its bundle."),
