@@ -13,11 +13,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, create_model
 
 from dagctl_provider.api.schemas import Answer, Count, Request, ShortSha, Text, Timestamp
+from dagctl_provider.config import setting
 from dagctl_provider.domain.projects import FIELDS, Project
 from dagctl_provider.domain.projects import Field as ProjectField
 
-RUNS_HISTORY_LIMIT = 3
-"""Finished runs kept of each outcome, as the document shows."""
+_HISTORY_LIMITS = ("successful_runs_history_limit", "failed_runs_history_limit")
+"""Settings that the document shows as fields of a project."""
 
 _JSON_TYPES = {"string": Text, "boolean": StrictBool, "integer": StrictInt}
 _ANSWER_TYPES = {"string": str, "boolean": bool, "integer": int}
@@ -144,7 +145,7 @@ def project(record: Project) -> ProjectAnswer:
     """A project for the API."""
     settings = {name: record.settings.get(name, field.default) for name, field in FIELDS.items()}
     own = {name: None for name, field in FIELDS.items() if field.project_type not in (None, record.project_type)}
-    same_name = set(ProjectAnswer.model_fields) - set(settings) - {"successful_runs_history_limit", "failed_runs_history_limit"}
+    same_name = set(ProjectAnswer.model_fields) - set(settings) - set(_HISTORY_LIMITS)
     return ProjectAnswer(
         **{
             **settings,
@@ -155,6 +156,5 @@ def project(record: Project) -> ProjectAnswer:
             "repository_url": record.repository_url,
             "branch": record.branch,
         },
-        successful_runs_history_limit=record.extra.get("successful_runs_history_limit", RUNS_HISTORY_LIMIT),
-        failed_runs_history_limit=record.extra.get("failed_runs_history_limit", RUNS_HISTORY_LIMIT),
+        **{name: max(0, setting(name)) for name in _HISTORY_LIMITS},
     )

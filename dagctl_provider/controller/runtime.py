@@ -18,7 +18,7 @@ from typing import Any
 
 from dagctl_provider.config import setting
 from dagctl_provider.orchestration import approvals
-from dagctl_provider.services import answers, detection, dispatching, organizations, publishing, reconcile, transactions
+from dagctl_provider.services import answers, detection, dispatching, organizations, publishing, reconcile, runs, transactions
 from dagctl_provider.store import records
 from dagctl_provider.store.session import Session, utcnow
 
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 LEASE = "controller"
 _LEASE_SECONDS = 20.0
 _INDEX_SECONDS = 60.0
+_HISTORY_SECONDS = 60.0
 
 
 class Controller:
@@ -42,6 +43,7 @@ class Controller:
         self._leads = False
         self._lease_until = 0.0
         self._index_at = 0.0
+        self._history_at = 0.0
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -87,6 +89,7 @@ class Controller:
             reconcile.reconcile_all,
             reconcile.wake_decided,
             self._heal_index,
+            self._clean_history,
         ):
             self._guarded(work)
 
@@ -118,6 +121,13 @@ class Controller:
             publishing.publish_index(session)
 
         transactions.run(work)
+
+    def _clean_history(self) -> None:
+        """Remove finished runs beyond the history limits, now and then."""
+        if time.monotonic() < self._history_at:
+            return
+        self._history_at = time.monotonic() + _HISTORY_SECONDS
+        runs.clean_history()
 
 
 @contextlib.asynccontextmanager

@@ -276,17 +276,17 @@ class Finished:
     succeeded: bool
 
 
-def beyond_history(finished: Iterable[Finished], successful_limit: int, failed_limit: int) -> list[str]:
-    """Names of what is older than the newest so many of each outcome, as a CronJob's history limits mean it.
+def beyond_history(finished: Iterable[Finished], successful_limit: int, failed_limit: int) -> list[Finished]:
+    """What is older than the newest so many of each outcome, newest first, as a CronJob's history limits mean it.
 
     :param successful_limit: How many that succeeded are kept; 0 keeps none.
     :param failed_limit: How many that failed are kept.
     """
-    kept = {True: successful_limit, False: failed_limit}
-    beyond: list[str] = []
+    seen = {True: 0, False: 0}
+    limits = {True: successful_limit, False: failed_limit}
+    beyond: list[Finished] = []
     for one in sorted(finished, key=lambda item: (item.ended_at, item.name), reverse=True):
-        if kept[one.succeeded] > 0:
-            kept[one.succeeded] -= 1
-        else:
-            beyond.append(one.name)
+        seen[one.succeeded] += 1
+        if seen[one.succeeded] > limits[one.succeeded]:
+            beyond.append(one)
     return beyond

@@ -116,6 +116,10 @@ SETTINGS: Mapping[str, Setting] = {
     "kubernetes_api_patience": Setting("float", "300", "Seconds the Kubernetes API may be away before a step is given up."),
     "kubernetes_successful_pods_kept": Setting("integer", "0", "Pods of steps that succeeded, kept per project."),
     "kubernetes_failed_pods_kept": Setting("integer", "1", "Pods of steps that failed, kept per project for a look at them."),
+    "successful_runs_history_limit": Setting(
+        "integer", "3", "How many runs that succeeded are kept per project; older ones leave Airflow's list of Dag runs."
+    ),
+    "failed_runs_history_limit": Setting("integer", "3", "How many runs that failed are kept per project."),
     "step_timeout": Setting("float", "21600", "Seconds after which an explain, execute or run is stopped."),
     "dag_bundle": Setting("string", "dags-folder", "Dag bundle that holds the dagctl Dag file."),
     "dag_file": Setting("string", "dagctl_dags.py", "Path of the dagctl Dag file inside its bundle."),

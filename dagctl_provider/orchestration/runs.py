@@ -41,6 +41,18 @@ class TaskState:
     end_date: datetime | None
 
 
+@dataclass(frozen=True)
+class RunEnd:
+    """How a Dag run ended.
+
+    :param ended_at: When.
+    :param succeeded: Whether all of it did.
+    """
+
+    ended_at: datetime
+    succeeded: bool
+
+
 def trigger_run(session: Session, dag_id: str, run_id: str, conf: dict[str, Any], user: str | None) -> None:
     """Start a Dag run; a run of that id that exists already is as good."""
     try:
@@ -63,6 +75,31 @@ def existing_runs(session: Session, keys: Iterable[tuple[str, str]]) -> dict[tup
         return {}
     query = select(DagRun.dag_id, DagRun.run_id, DagRun.state).where(wanted)
     return {(row.dag_id, row.run_id): str(row.state) for row in session.execute(query)}
+
+
+def ended_runs(session: Session, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], RunEnd]:
+    """How and when each of the Dag runs that are over ended, by (dag_id, run_id)."""
+    wanted = _any_of(DagRun, keys)
+    if wanted is None:
+        return {}
+    query = select(DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.end_date).where(
+        wanted, DagRun.state.in_(["success", "failed"]), DagRun.end_date.is_not(None)
+    )
+    return {(row.dag_id, row.run_id): RunEnd(row.end_date, _text(row.state) == "success") for row in session.execute(query)}
+
+
+def delete_run(session: Session, dag_id: str, run_id: str) -> bool:
+    """Remove a Dag run that is over with its task instances and XComs, as Airflow's own API does.
+
+    :return: False when somebody let it run again; one that does not exist is as good as removed.
+    """
+    run = session.execute(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)).scalars().first()
+    if run is None:
+        return True
+    if _text(run.state) not in ("success", "failed"):
+        return False
+    session.delete(run)
+    return True
 
 
 def task_states(session: Session, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str, str], TaskState]:

@@ -50,8 +50,9 @@ def dispatch_run(run_id: str) -> bool:
         if not dags.is_ready(session, run["dag_id"]):
             publishing.ask_for_parsing(session)
             return False
-        runs.trigger_run(session, run["dag_id"], run["run_id"], {"dagctl": run["settings"]}, run["triggered_by"])
-        records.mark_run_dispatched(session, run_id)
+        # The note comes first: it waits for whoever is taking the run back, and then finds nothing to start.
+        if records.mark_run_dispatched(session, run_id):
+            runs.trigger_run(session, run["dag_id"], run["run_id"], {"dagctl": run["settings"]}, run["triggered_by"])
         return True
 
     try:

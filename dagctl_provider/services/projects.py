@@ -10,7 +10,7 @@ from dagctl_provider.domain.ids import job_name, new_id, slug
 from dagctl_provider.domain.permissions import Actor, system_actor
 from dagctl_provider.domain.projects import FIELDS, Project, ProjectType
 from dagctl_provider.orchestration import connections, dags
-from dagctl_provider.services import pods, publishing, repositories, state_databases, steps, transactions, versions
+from dagctl_provider.services import pods, publishing, repositories, runs, state_databases, steps, transactions, versions
 from dagctl_provider.services.dispatching import dispatch_run
 from dagctl_provider.services.requests import step_request
 from dagctl_provider.services.views import RunStarted, SyncStatus
@@ -292,6 +292,7 @@ def run_project(actor: Actor, project_id: str) -> RunStarted:
             raise DagctlError("project_not_deployed", f"Project {project.name!r} is not deployed, so it has no Dags.")
         if project.current_commit_sha is None:
             raise DagctlError("plan_not_executed", f"No plan of project {project.name!r} has been executed yet.")
+        runs.admit(session, project)
         now, identifier = utcnow(), new_id("run_")
         name = job_name(project.name, "scheduled-run-manual", now)
         request = step_request(project, project.current_commit_sha, identifier, identifier)

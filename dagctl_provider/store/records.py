@@ -255,9 +255,28 @@ def undispatched_runs(session: Session) -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in session.execute(query.order_by(tables.project_run.c.created_at))]
 
 
-def mark_run_dispatched(session: Session, run_id: str) -> None:
-    """Note that Airflow has the run."""
-    session.execute(update(tables.project_run).where(tables.project_run.c.id == run_id).values(dispatched_at=utcnow()))
+def runs_of(session: Session, project_id: str) -> list[dict[str, Any]]:
+    """All runs on record of a project, oldest first."""
+    query = select(*tables.project_run.c).where(tables.project_run.c.project_id == project_id)
+    return [dict(row._mapping) for row in session.execute(query.order_by(tables.project_run.c.created_at))]
+
+
+def dispatched_runs(session: Session) -> list[dict[str, Any]]:
+    """Where to find each run that Airflow has had, of all projects: ``id``, ``project_id``, ``dag_id``, ``run_id``."""
+    c = tables.project_run.c
+    query = select(c.id, c.project_id, c.dag_id, c.run_id).where(c.dispatched_at.is_not(None))
+    return [dict(row._mapping) for row in session.execute(query)]
+
+
+def mark_run_dispatched(session: Session, run_id: str) -> bool:
+    """Note that Airflow has the run; false when it is not on record any more."""
+    statement = update(tables.project_run).where(tables.project_run.c.id == run_id).values(dispatched_at=utcnow())
+    return bool(session.execute(statement).rowcount)
+
+
+def delete_run(session: Session, run_id: str) -> None:
+    """Forget a run."""
+    session.execute(delete(tables.project_run).where(tables.project_run.c.id == run_id))
 
 
 def get_organization(session: Session, *, identifier: str | None = None, name: str | None = None) -> dict[str, Any] | None:

@@ -174,6 +174,6 @@ def test_settings_are_checked_by_name() -> None:
 def test_history_keeps_the_newest_of_each_outcome() -> None:
     start = datetime(2026, 4, 28, tzinfo=timezone.utc)
     finished = [Finished(f"run{n}", start + timedelta(hours=n), succeeded=n % 2 == 0) for n in range(8)]
-    assert pods.beyond_history(finished, 3, 1) == ["run5", "run3", "run1", "run0"]
+    assert [one.name for one in pods.beyond_history(finished, 3, 1)] == ["run5", "run3", "run1", "run0"]
     assert pods.beyond_history(finished, 9, 9) == []
     assert len(pods.beyond_history(finished, 0, 0)) == 8
