@@ -217,12 +217,12 @@ class Cluster:
 
     def _create(self, request: web.Request, where: Target, body: Object) -> Object:
         check_metadata(where.resource.kind, body)
-        if where.resource.kind in ("Secret", "ConfigMap"):
-            check_data(where.resource.kind, body)
         if where.resource == NAMESPACES:
             return self.add_namespace(body)
         if where.resource.kind == "Secret":
             _encode_string_data(body)
+        if where.resource.kind in ("Secret", "ConfigMap"):
+            check_data(where.resource.kind, body)
         if where.resource != PODS:
             made = self.store.create(where.resource, where.namespace, body)
             self._collect_if_orphaned(where.resource, made)

@@ -41,7 +41,7 @@ class Image:
 
     :param env: The image's environment.
     :param paths: Folders of this machine that are in it and must be readable by any user.
-    :param uid: The user it runs as unless the pod says otherwise.
+    :param uid: The user, and group, it runs as unless the pod says otherwise.
     """
 
     env: dict[str, str]
@@ -428,7 +428,7 @@ class Pod:
             "root": os.geteuid() == 0,
             "read_only_root": bool(own.get("readOnlyRootFilesystem")),
             "uid": uid,
-            "gid": own.get("runAsGroup", whole.get("runAsGroup", 0)),
+            "gid": own.get("runAsGroup", whole.get("runAsGroup", self.image.uid)),
             "groups": [*([int(group)] if group is not None else []), *(whole.get("supplementalGroups") or ())],
         }
 
