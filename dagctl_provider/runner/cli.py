@@ -19,7 +19,7 @@ from dagctl_provider.runner.versions import TOOL_VERSIONS
 _STEPS = {
     "explain": "work out what a commit would change; writes nothing",
     "execute": "apply an explained and approved plan, or nothing when it drifted",
-    "run": "process what is due on the deployed models",
+    "run": "process what is due on the deployed models; dbt builds them all",
 }
 
 
@@ -32,11 +32,14 @@ def build_parser() -> argparse.ArgumentParser:
     install = commands.add_parser("install", help="make a tool's environment ahead of time, for images and warm-up")
     install.add_argument("--tool", default="sqlmesh", choices=sorted(TOOL_VERSIONS))
     install.add_argument("--version", help="exact version; the newest supported one by default")
-    install.add_argument("--extra", action="append", default=[], help="extra of the tool's package, for example snowflake")
+    install.add_argument(
+        "--extra", action="append", default=[], help="database driver: extra of SQLMesh or adapter of dbt, for example snowflake"
+    )
+    install.add_argument("--python-version", help="interpreter to use, for example 3.11; by default the runner's own")
     versions = commands.add_parser(
         "versions", help="print the supported versions and the day their dependencies are resolved as of"
     )
-    versions.add_argument("--tool", default="sqlmesh", choices=sorted(TOOL_VERSIONS))
+    versions.add_argument("--tool", choices=sorted(TOOL_VERSIONS), help="of one tool only")
     return parser
 
 
@@ -90,7 +93,7 @@ def _read_request(options: argparse.Namespace) -> str:
 
 def _install(options: argparse.Namespace, progress: Progress, stop: Stop) -> int:
     try:
-        print(tool_python(make_spec(options.tool, options.version, options.extra), progress, stop))
+        print(tool_python(make_spec(options.tool, options.version, options.extra, options.python_version), progress, stop))
     except RunnerError as error:
         progress.line(f"failed: {error.message} [{error.code}]")
         progress.line(error.row.hint)
@@ -98,7 +101,7 @@ def _install(options: argparse.Namespace, progress: Progress, stop: Stop) -> int
     return 0
 
 
-def _print_versions(tool: str) -> int:
-    for row in TOOL_VERSIONS[tool].values():
+def _print_versions(tool: str | None) -> int:
+    for row in (row for name, rows in TOOL_VERSIONS.items() if tool in (None, name) for row in rows.values()):
         print(f"{row.tool} {row.version} {row.cutoff}")
     return 0

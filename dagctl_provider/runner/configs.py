@@ -1,4 +1,4 @@
-"""Finds out which database drivers a project needs without running any of the project's code.
+"""Finds out which database drivers a SQLMesh project needs without running any of the project's code.
 
 SQLMesh renders ``config.yaml`` with an unsandboxed template engine and imports ``config.py``: letting it load the config only
 to learn the connection types would run the project's code before its environment exists. So the text is looked at instead.
@@ -73,11 +73,16 @@ def find_extras(folder: Path, root: Path, env: Mapping[str, str]) -> list[str]:
         if path.stat().st_size > _SIZE_LIMIT:
             continue
         text = path.read_text(encoding="utf-8", errors="replace")
-        types.update(_types_in_python(text) if path.suffix == ".py" else _types_in_yaml(text, env))
+        types.update(_types_in_python(text) if path.suffix == ".py" else rendered_types(text, env))
     return sorted({EXTRA_OF_TYPE[name] for name in (kind.replace("_", "") for kind in types) if name in EXTRA_OF_TYPE})
 
 
-def _types_in_yaml(text: str, env: Mapping[str, str]) -> Iterator[str]:
+def rendered_types(text: str, env: Mapping[str, str]) -> Iterator[str]:
+    """Values of all keys ``type`` in a YAML text.
+
+    :param text: The file.
+    :param env: The step's variables, for ``type: {{ env_var('X') }}``.
+    """
     for match in _YAML_TYPE.finditer(text):
         value = match["value"]
         if value.startswith("{{"):

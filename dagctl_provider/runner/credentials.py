@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dagctl_provider.runner.errors import RunnerError
-from dagctl_provider.runner.masking import secret_parts
+from dagctl_provider.runner.masking import has_telling_name, secret_parts
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SIZE_LIMIT = 1024 * 1024
@@ -40,6 +40,11 @@ class Credentials:
                 found |= secret_parts(name, value)
         password = (self.state_connection or {}).get("password")
         return found | ({password} if password and len(password) >= 4 else set())
+
+    def telling_secrets(self) -> set[str]:
+        """Values under telling names alone: what may be cut out of a file that must stay usable."""
+        named = {value for name, value in self.env.items() if has_telling_name(name) and len(value) >= 8}
+        return named | ({self.git_token} if self.git_token and len(self.git_token) >= 8 else set())
 
 
 def read_credentials(folder: Path | None) -> Credentials:

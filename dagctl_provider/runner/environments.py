@@ -25,10 +25,10 @@ from dagctl_provider.runner.locking import file_lock
 from dagctl_provider.runner.processes import Child, base_environment, run_child
 from dagctl_provider.runner.progress import Progress, Ticker
 from dagctl_provider.runner.stopping import Stop
+from dagctl_provider.runner.tools import TOOLS
 from dagctl_provider.runner.versions import resolve_version
 
 READY_MARKER = "dagctl-ready.json"
-ALWAYS = ("psycopg2-binary",)
 INSTALL_TIMEOUT = 1800.0
 _NOT_NEEDED = re.compile(r"(Resolved|Prepared|Installed|Audited|Using|Creating|Activate|Bytecode|warning: .*extra)")
 
@@ -48,11 +48,12 @@ def environments_folder() -> Path:
 class EnvironmentSpec:
     """Everything an environment depends on; equal specs share one environment.
 
-    :param tool: ``"sqlmesh"``.
+    :param tool: ``"sqlmesh"`` or ``"dbt"``.
     :param version: Exact version.
-    :param extras: Extras of the tool's package.
+    :param extras: Database drivers: extras of SQLMesh's package, adapters of dbt.
     :param cutoff: Day as of which dependencies are resolved, or ``None`` for today's newest.
     :param python: Version and platform of the interpreter.
+    :param interpreter: What the installer is asked for as interpreter.
     """
 
     tool: str
@@ -60,35 +61,41 @@ class EnvironmentSpec:
     extras: tuple[str, ...]
     cutoff: str | None
     python: str
+    interpreter: str = sys.executable
 
     @property
     def name(self) -> str:
         """Folder name, readable and unique."""
-        text = json.dumps([self.tool, self.version, self.extras, self.cutoff, self.python, ALWAYS])
+        text = json.dumps([self.tool, self.version, self.extras, self.cutoff, self.python, TOOLS[self.tool].always])
         return f"{self.tool}-{self.version}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     @property
     def requirements(self) -> list[str]:
         """What the installer is asked for."""
-        extras = f"[{','.join(self.extras)}]" if self.extras else ""
-        return [f"{self.tool}{extras}=={self.version}", *ALWAYS]
+        row = TOOLS[self.tool]
+        return [*row.requirements(self.version, self.extras), *row.always]
 
 
-def make_spec(tool: str, version: str | None, extras: Sequence[str] = ()) -> EnvironmentSpec:
+def make_spec(tool: str, version: str | None, extras: Sequence[str] = (), python_version: str | None = None) -> EnvironmentSpec:
     """Describe the environment for a version.
 
     ``DAGCTL_EXCLUDE_NEWER`` overrides the table's day; ``off`` switches it off, for package indexes without upload times.
 
-    :param tool: ``"sqlmesh"``.
+    :param tool: ``"sqlmesh"`` or ``"dbt"``.
     :param version: Exact version, ``None`` for the newest.
-    :param extras: Extras of the tool's package.
+    :param extras: Database drivers.
+    :param python_version: Interpreter to use, for example ``"3.11"``; by default the runner's own.
     :raises RunnerError: ``tool_version_unsupported``.
     """
     row = resolve_version(tool, version)
     override = os.environ.get("DAGCTL_EXCLUDE_NEWER")
     cutoff = row.cutoff if not override else None if override == "off" else override
-    python = f"{sys.version_info.major}.{sys.version_info.minor}-{sysconfig.get_platform()}"
-    return EnvironmentSpec(tool, row.version, tuple(sorted(set(extras))), cutoff, python)
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    wanted = python_version or own
+    interpreter = sys.executable if wanted == own else wanted
+    return EnvironmentSpec(
+        tool, row.version, tuple(sorted(set(extras))), cutoff, f"{wanted}-{sysconfig.get_platform()}", interpreter
+    )
 
 
 def tool_python(spec: EnvironmentSpec, progress: Progress, stop: Stop) -> Path:
@@ -135,13 +142,25 @@ def _make(home: Path, spec: EnvironmentSpec, progress: Progress, stop: Stop) -> 
     if home.exists():
         shutil.rmtree(home)
     uv = find_uv()
-    _run_uv([uv, "venv", "--no-project", "--python", sys.executable, str(home)], spec, progress, stop)
+    _run_uv([uv, "venv", "--no-project", "--python", spec.interpreter, str(home)], spec, progress, stop)
     install = [uv, "pip", "install", "--python", str(_python_of(home)), "--compile-bytecode", *spec.requirements]
-    _run_uv(install + (["--exclude-newer", spec.cutoff] if spec.cutoff else []), spec, progress, stop)
+    _run_uv(install + _resolution(spec, home), spec, progress, stop)
     marker = {"tool": spec.tool, "version": spec.version, "requirements": spec.requirements, "cutoff": spec.cutoff}
     marker["made_at"] = datetime.datetime.now(datetime.timezone.utc).isoformat()
     (home / READY_MARKER).write_text(json.dumps(marker))
     progress.line(f"installed {spec.tool} {spec.version} in {time.monotonic() - started:.1f} s")
+
+
+def _resolution(spec: EnvironmentSpec, home: Path) -> list[str]:
+    row = TOOLS[spec.tool]
+    options = ["--exclude-newer", spec.cutoff] if spec.cutoff else []
+    for package in row.exclude_newer if spec.cutoff else ():
+        options += ["--exclude-newer-package", package]
+    if row.overrides:
+        path = home / "overrides.txt"
+        path.write_text("\n".join(row.overrides))
+        options += ["--overrides", str(path)]
+    return options
 
 
 def find_uv() -> str:
@@ -174,6 +193,10 @@ def _run_uv(command: list[str], spec: EnvironmentSpec, progress: Progress, stop:
         telling = [line for line in lines if line.strip() and not _NOT_NEEDED.match(line.strip())]
         for line in telling:
             progress.line(line)
+        if command[1] == "venv" and spec.interpreter != sys.executable:
+            raise RunnerError(
+                "tool_install_failed", f"Python {spec.interpreter} was not found where the step runs; see 'python_version'."
+            )
         raise RunnerError(
             "tool_install_failed", f"{spec.tool} {spec.version}: {' '.join(telling)[:400] or f'uv ended with {status}'}"
         )

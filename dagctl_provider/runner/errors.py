@@ -29,7 +29,7 @@ STEP_ERRORS: Mapping[str, StepError] = {
     "tool_version_unsupported": StepError(
         2,
         "The tool or its version is not in the table of supported versions.",
-        "Set 'sqlmesh_version' to a version that 'versions' prints.",
+        "Set 'sqlmesh_version' or 'dbt_version' to a version that 'versions' prints.",
     ),
     "tool_install_failed": StepError(
         2,
@@ -55,11 +55,29 @@ STEP_ERRORS: Mapping[str, StepError] = {
     "no_sqlmesh_project": StepError(
         2, "No config.yaml, config.yml, config.py or sqlmesh.yaml in the folder.", "Set 'git_path' to the folder that holds it."
     ),
+    "no_dbt_project": StepError(2, "No dbt_project.yml in the folder.", "Set 'git_path' to the folder that holds it."),
+    "profile_invalid": StepError(
+        2,
+        "dbt cannot use the profile: it is absent or broken, has no such target, or a variable is not set.",
+        "Correct profiles.yml or 'environment', name the missing variable in the project's secrets, or choose a connection.",
+    ),
+    "adapter_missing": StepError(
+        2,
+        "There is no adapter for the profile's connection type, or it does not fit this version of dbt.",
+        "Correct 'type' or the dbt version, or use an image that holds dbt and the adapter.",
+    ),
+    "packages_failed": StepError(
+        2,
+        "'dbt deps' could not install the project's packages.",
+        "Check packages.yml, commit package-lock.yml, and let the step reach where they come from, or commit the packages.",
+    ),
     "project_load_failed": StepError(
-        2, "SQLMesh could not load the project.", "Correct the named file; 'sqlmesh info' shows the same error."
+        2,
+        "The tool could not load the project.",
+        "Correct the named file; 'sqlmesh info' or 'dbt parse' shows the same error.",
     ),
     "plan_failed": StepError(
-        2, "SQLMesh could not work out a plan.", "Correct what the message names; 'sqlmesh plan' shows the same."
+        2, "The tool could not work out a plan.", "Correct what the message names; 'sqlmesh plan' or 'dbt ls' shows the same."
     ),
     "tests_failed": StepError(2, "Unit tests of the project failed; nothing was written.", "Correct the models or their tests."),
     "state_unreachable": StepError(
@@ -88,6 +106,12 @@ STEP_ERRORS: Mapping[str, StepError] = {
         1, "A model failed in the warehouse.", "Correct the model, or the data it reads, and plan again; a retry resumes."
     ),
     "audit_failed": StepError(1, "A blocking audit found bad rows.", "Correct the data or the audit; a retry resumes."),
+    "dbt_test_failed": StepError(
+        1, "A dbt test failed; what depends on it was not built.", "Correct the data, the model or the test; a retry resumes."
+    ),
+    "contract_broken": StepError(
+        1, "A model's columns are not those of its contract.", "Correct the model or its contract, and plan again."
+    ),
     "warehouse_refused": StepError(
         1, "The warehouse could not be reached or refused access.", "Check the warehouse's health, credentials and grants."
     ),
@@ -95,7 +119,7 @@ STEP_ERRORS: Mapping[str, StepError] = {
         1, "The environment was changed from outside while the plan was applied.", "Create a new plan; apply only through dagctl."
     ),
     "apply_failed": StepError(1, "Applying the plan failed outside of any model.", "Read the log; a retry resumes."),
-    "cancelled": StepError(130, "The step was cancelled.", "Retry it when wanted; finished intervals are kept."),
+    "cancelled": StepError(130, "The step was cancelled.", "Retry it when wanted; what is finished is kept."),
     "timeout": StepError(
         1, "The step, or one part of it, took longer than allowed.", "Raise the time limit or make the change smaller."
     ),

@@ -13,6 +13,14 @@ _PLAIN_WORD = re.compile(r"[A-Za-z_./-]*")
 _URL_PASSWORD = re.compile(r"://[^:@/\s]*:([^@/\s]+)@")
 
 
+def has_telling_name(name: str) -> bool:
+    """Whether a variable's name says that its value is a secret.
+
+    :param name: Name of the variable.
+    """
+    return bool(_SENSITIVE_NAME.search(name))
+
+
 def secret_parts(name: str, value: str) -> set[str]:
     """The pieces of a value that must not be seen.
 
@@ -23,7 +31,7 @@ def secret_parts(name: str, value: str) -> set[str]:
     :param value: Its value.
     """
     parts = {match for match in _URL_PASSWORD.findall(value) if len(match) >= 4}
-    sensitive = bool(_SENSITIVE_NAME.search(name))
+    sensitive = has_telling_name(name)
     for line in {value, *value.splitlines()}:
         text = line.strip()
         if text.startswith("-----"):

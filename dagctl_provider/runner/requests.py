@@ -15,12 +15,15 @@ from typing import Any
 
 from dagctl_provider.runner.errors import RunnerError
 
-REQUEST_LIMIT = 1024 * 1024
+REQUEST_LIMIT = 64 * 1024 * 1024
+"""Characters; nearly all of them are the deployed manifest of a dbt project, about 600 KB for a thousand models."""
 
 _SCP_LIKE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:(?!:)[^\s:][^\s]*")
 _WEB_OR_SSH = re.compile(r"(https|ssh)://(?:([^@/\s]*)@)?([A-Za-z0-9\[][A-Za-z0-9.:\[\]_-]*)/[^\s]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}")
+_PYTHON_VERSION = re.compile(r"3\.\d{1,2}(\.\d{1,3})?")
+_INPUT_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _BAD_IN_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock(/|$)|/\.|\.$|/$")
 
@@ -101,9 +104,10 @@ class Request:
     step_id: str
     tool: str = "sqlmesh"
     tool_version: str | None = None
+    python_version: str | None = None
     branch: str = "main"
     git_path: str = ""
-    environment: str = "prod"
+    environment: str | None = None
     gateway: str | None = None
     run_tests: bool = True
     project_name: str = ""
@@ -113,6 +117,7 @@ class Request:
     expected_digest_parts: Mapping[str, str] | None = None
     explained_plan_id: str | None = None
     deployed_tool_version: str | None = None
+    inputs: Mapping[str, str] | None = None
     allow_local_repositories: bool = False
 
     def check(self, command: str) -> None:
@@ -135,7 +140,12 @@ class Request:
         for name in ("project_name", "plan_group_id"):
             if getattr(self, name):
                 _check_text(name)(getattr(self, name))
-        if self.environment.startswith("-"):
+        if self.python_version is not None and not _PYTHON_VERSION.fullmatch(self.python_version):
+            raise _fail("python_version", "must be a version such as 3.11")
+        for name, value in (self.inputs or {}).items():
+            if not _INPUT_NAME.fullmatch(name) or not isinstance(value, str):
+                raise _fail("inputs", "must map names to base64 texts")
+        if (self.environment or "").startswith("-"):
             raise _fail("environment", "must not begin with '-'")
         if self.expected_digest is not None and not _DIGEST.fullmatch(self.expected_digest):
             raise _fail("expected_digest", "must be 'sha256:' and 64 hexadecimal digits")
@@ -150,6 +160,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "allow_local_repositories": (bool,),
     "attempt": (int,),
     "expected_digest_parts": (dict,),
+    "inputs": (dict,),
 }
 
 
@@ -162,7 +173,7 @@ def parse_request(text: str, command: str) -> tuple[Request, list[str]]:
     :raises RunnerError: ``invalid_request``.
     """
     if len(text) > REQUEST_LIMIT:
-        raise RunnerError("invalid_request", "The request is larger than 1 MiB.")
+        raise RunnerError("invalid_request", "The request is larger than 64 MiB.")
     try:
         raw = json.loads(text)
     except ValueError as error:

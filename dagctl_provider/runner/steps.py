@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import gzip
 import hashlib
+import io
 import json
 import os
 import re
@@ -12,13 +15,13 @@ import signal
 import tempfile
 import traceback
 import uuid
+import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
 from dagctl_provider.runner.checkout import fetch_project
-from dagctl_provider.runner.configs import find_config, find_extras
 from dagctl_provider.runner.credentials import Credentials, read_credentials
 from dagctl_provider.runner.environments import EnvironmentSpec, cache_folder, make_spec, tool_python
 from dagctl_provider.runner.errors import STEP_ERRORS, RunnerError
@@ -28,11 +31,13 @@ from dagctl_provider.runner.progress import Progress, Ticker
 from dagctl_provider.runner.requests import Request, parse_request
 from dagctl_provider.runner.results import error_result, finish_result, write_result
 from dagctl_provider.runner.stopping import Stop
+from dagctl_provider.runner.tools import TOOLS, Finding, Scene
 from dagctl_provider.runner.versions import is_downgrade
 
 INNER = Path(__file__).parent / "inner"
 SWEEP_TIMEOUT = 20.0
-_PROTECTED = re.compile(r"PATH|HOME|SQLMESH_HOME|PYTHON\w*|LD_\w+|DYLD_\w+|DAGCTL_\w+")
+INPUT_LIMIT = 512 * 1024 * 1024
+_PROTECTED = re.compile(r"PATH|HOME|TMPDIR|PYTHON\w*|LD_\w+|DYLD_\w+|DAGCTL_\w+")
 
 
 @dataclass(frozen=True)
@@ -59,13 +64,11 @@ class StepOptions:
 class _Prepared:
     """What a step needs before the tool can start."""
 
-    request: Request
-    credentials: Credentials
+    scene: Scene
+    finding: Finding
     python: Path
-    project: Path
-    root: Path
-    scratch: Path
     spec: EnvironmentSpec
+    cache: Path
 
 
 def run_step(options: StepOptions, request_text: str, progress: Progress, stop: Stop) -> int:
@@ -102,13 +105,16 @@ def _attempt(options: StepOptions, request_text: str, progress: Progress, stop: 
     progress.masker = Masker(credentials.secrets(), public)
     for key in unknown:
         progress.line(f"the request's key {key[:80]!r} is unknown to this runner and ignored")
-    if is_downgrade(request.deployed_tool_version, make_spec(request.tool, request.tool_version).version):
+    wanted = make_spec(request.tool, request.tool_version).version
+    tool = TOOLS[request.tool]
+    request = replace(request, environment=request.environment or tool.environment)
+    if tool.versioned_state and is_downgrade(request.deployed_tool_version, wanted):
         raise RunnerError(
             "state_migration_downgrade",
-            f"{request.tool} {request.deployed_tool_version} is deployed; {request.tool_version} is older.",
+            f"{tool.label} {request.deployed_tool_version} is deployed; {wanted} is older.",
         )
     with _scratch_folder(options.workdir) as scratch:
-        prepared = _prepare(request, credentials, scratch, progress, stop)
+        prepared = _prepare(request, credentials, options.secrets, scratch, progress, stop)
         return _run_tool(options, prepared, progress, stop)
 
 
@@ -123,44 +129,38 @@ def _scratch_folder(workdir: Path | None) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _prepare(request: Request, credentials: Credentials, scratch: Path, progress: Progress, stop: Stop) -> _Prepared:
+def _prepare(
+    request: Request, credentials: Credentials, secrets: Path | None, scratch: Path, progress: Progress, stop: Stop
+) -> _Prepared:
     where = f" in {request.git_path}" if request.git_path else ""
     progress.line(f"{request.project_name or request.project_id}: commit {request.commit_sha[:12]} of {request.branch}{where}")
     with progress.timed("checkout"):
         root, project = fetch_project(request, credentials, scratch, progress, stop)
-    find_config(project, root)
+    scene = Scene(request, credentials, secrets.resolve() if secrets else None, root, project, scratch)
+    tool = TOOLS[request.tool]
     with progress.timed("environment"):
-        extras = find_extras(project, root, credentials.env)
-        spec = make_spec(request.tool, request.tool_version, extras)
+        finding = tool.inspect(scene)
+        spec = make_spec(request.tool, request.tool_version, finding.drivers, request.python_version)
         python = tool_python(spec, progress, stop)
-    _keep_cache(request, spec, project)
-    return _Prepared(request, credentials, python, project, root, scratch, spec)
-
-
-def _keep_cache(request: Request, spec: EnvironmentSpec, project: Path) -> None:
-    """Let SQLMesh keep its cache between steps; its entries are keyed by content, and one project never sees another's."""
-    link = project / ".cache"
-    if os.path.lexists(link):
-        return
     owner = hashlib.sha256(f"{request.project_id}/{request.git_path}".encode()).hexdigest()[:16]
-    target = cache_folder() / "projects" / owner / spec.name
-    with contextlib.suppress(OSError):
-        target.mkdir(parents=True, exist_ok=True, mode=0o700)
-        link.symlink_to(target, target_is_directory=True)
+    cache = cache_folder() / "projects" / owner / spec.name
+    tool.keep_cache(scene, cache)
+    return _Prepared(scene, finding, python, spec, cache)
 
 
 def _run_tool(options: StepOptions, prepared: _Prepared, progress: Progress, stop: Stop) -> dict[str, Any]:
-    answer = prepared.scratch / "answer.json"
+    answer = prepared.scene.scratch / "answer.json"
     job = _job(options, prepared)
-    progress.line(f"{options.command} with {prepared.spec.tool} {prepared.spec.version}")
+    tool = TOOLS[prepared.spec.tool]
+    progress.line(f"{options.command} with {tool.label} {prepared.spec.version}")
     with _EventFile(options.events, progress) as events:
         status = _start({**job, "answer": str(answer), "grace": options.grace}, prepared, progress, stop, events)
     result = _read_answer(answer)
     if stop.requested and (not result or result.get("outcome") != "succeeded"):
-        if status == -signal.SIGKILL and options.command != "explain":
+        if tool.sweeps and status == -signal.SIGKILL and options.command != "explain":
             _sweep(job, prepared, progress)
         kept: dict[str, Any] = {
-            key: result[key] for key in ("timings", "models", "digest", "tool_plan_id") if result and key in result
+            key: result[key] for key in ("timings", "models", "digest", "tool_plan_id", "progress") if key in result
         }
         return {**kept, **error_result(stop.error())}
     if not result:
@@ -231,12 +231,12 @@ def _start(job: dict[str, Any], prepared: _Prepared, progress: Progress, stop: S
     """Run the inner program; one pipe brings its events, the other tells it by its end that we died."""
     events_read, events_write = os.pipe()
     alive_read, alive_write = os.pipe()
-    path = prepared.scratch / "job.json"
+    path = prepared.scene.scratch / "job.json"
     path.write_text(json.dumps({**job, "events_fd": events_write, "alive_fd": alive_read}))
     child = Child(
         [str(prepared.python), str(INNER), str(path)],
         _tool_environment(job, prepared, progress),
-        prepared.project,
+        prepared.scene.project,
         events.line,
         events.ticker.tick,
         grace=job["grace"],
@@ -251,65 +251,81 @@ def _start(job: dict[str, Any], prepared: _Prepared, progress: Progress, stop: S
 
 
 def _job(options: StepOptions, prepared: _Prepared) -> dict[str, Any]:
-    request = prepared.request
+    request = prepared.scene.request
     step = f"{request.step_id}.{request.attempt}"
     writer = hashlib.sha256(f"{request.project_id}/{request.environment}".encode()).hexdigest()[:16]
     return {
         **asdict(request),
+        **prepared.finding.job,
+        "inputs": _unpack(request.inputs or {}, prepared.scene.scratch),
         "command": options.command,
-        "project": str(prepared.project),
-        "checkout": str(prepared.root),
+        "project": str(prepared.scene.project),
+        "checkout": str(prepared.scene.root),
+        "scratch": str(prepared.scene.scratch),
         "tool_version": prepared.spec.version,
-        "state_file": str(options.secrets / "state_connection.json")
-        if options.secrets and prepared.credentials.state_connection
-        else None,
-        "empty_file": str(_empty_file(prepared.scratch)),
+        "cache": str(prepared.cache),
+        "shared": str(cache_folder()),
         "locks": str(cache_folder() / "locks"),
+        "secrets": sorted(prepared.scene.credentials.telling_secrets()),
         # Names our sessions in the warehouse, differently in each attempt; PostgreSQL cuts names at 63 bytes.
         "application_prefix": f"dagctl:{writer}:",
         "application_name": f"dagctl:{writer}:{options.command}:{uuid.uuid4().hex[:8]}:{step}"[:63],
     }
 
 
-def _empty_file(scratch: Path) -> Path:
-    path = scratch / "empty.env"
-    path.touch()
-    return path
+def _unpack(inputs: Mapping[str, str], scratch: Path) -> dict[str, str]:
+    """Write what the request brought along into files.
+
+    :raises RunnerError: ``invalid_request`` when it is not base64 of gzip, or unreasonably large.
+    """
+    files: dict[str, str] = {}
+    for name, text in inputs.items():
+        try:
+            with gzip.GzipFile(fileobj=io.BytesIO(base64.b64decode(text, validate=True))) as packed:
+                content = packed.read(INPUT_LIMIT + 1)
+        except (ValueError, OSError, EOFError, zlib.error) as error:
+            raise RunnerError("invalid_request", f"The input {name!r} is not base64 text of gzip bytes.") from error
+        if len(content) > INPUT_LIMIT:
+            raise RunnerError("invalid_request", f"The input {name!r} is larger than 512 MiB.")
+        path = scratch / f"input-{name}.json"
+        path.write_bytes(content)
+        files[name] = str(path)
+    return files
 
 
 def _tool_environment(job: Mapping[str, Any], prepared: _Prepared, progress: Progress) -> dict[str, str]:
-    home = prepared.scratch / "home"
-    temporary = prepared.scratch / "tmp"
+    scratch, tool = prepared.scene.scratch, TOOLS[prepared.spec.tool]
+    home, temporary = scratch / "home", scratch / "tmp"
     for folder in (home, temporary):
         folder.mkdir(exist_ok=True)
     more = os.environ.get("DAGCTL_PASS_ENV", "").replace(",", " ").split()
     env = {
         **base_environment("MAX_FORK_WORKERS", *more),
         "PGAPPNAME": job["application_name"],
-        "SQLMESH__DISABLE_ANONYMIZED_ANALYTICS": "true",
         "PYTHONUNBUFFERED": "1",
         # Old tools warn about each other's deprecations; nobody can act on that.
         "PYTHONWARNINGS": "ignore::DeprecationWarning,ignore::FutureWarning,ignore::UserWarning",
         "COLUMNS": "160",
     }
-    for name, value in prepared.credentials.env.items():
-        if _PROTECTED.fullmatch(name):
+    own = {**tool.variables(scratch), "HOME": str(home), "TMPDIR": str(temporary)}
+    for name, value in prepared.scene.credentials.env.items():
+        if name in own or _PROTECTED.fullmatch(name) or tool.protected.fullmatch(name):
             progress.line(f"the variable {name} of env.json is the runner's own and ignored")
         else:
             env[name] = value
-    env.update(HOME=str(home), SQLMESH_HOME=str(home / ".sqlmesh"), TMPDIR=str(temporary))
-    return env
+    return {**env, **own}
 
 
 def _sweep(job: dict[str, Any], prepared: _Prepared, progress: Progress) -> None:
     """After a kill: end the statements that the killed process left running in the warehouse."""
     progress.line("the tool had to be killed; looking for statements it left running")
-    path = prepared.scratch / "sweep.json"
-    path.write_text(json.dumps({**job, "command": "sweep", "answer": str(prepared.scratch / "sweep-answer.json")}))
+    scratch = prepared.scene.scratch
+    path = scratch / "sweep.json"
+    path.write_text(json.dumps({**job, "command": "sweep", "answer": str(scratch / "sweep-answer.json")}))
     child = Child(
         [str(prepared.python), str(INNER), str(path)],
         {**_tool_environment(job, prepared, progress), "PGAPPNAME": "dagctl:sweep"},
-        prepared.project,
+        prepared.scene.project,
         progress.line,
         timeout=SWEEP_TIMEOUT,
     )

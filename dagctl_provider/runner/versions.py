@@ -1,8 +1,9 @@
 """The tool versions a step may ask for, and the day as of which their dependencies are resolved.
 
 An old SQLMesh with today's newest dependencies fails at its first plan; the same SQLMesh resolved as of the day after its
-release works. So a version is supported only together with its release day, and both stand here as data. The module imports
-nothing but the standard library: the API server validates with it as well.
+release works. dbt is better behaved, but an environment made next year should still be the one made today. So a version is
+supported only together with its release day, and both stand here as data. The module imports nothing but the standard library:
+the API server validates with it as well.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import datetime
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from dagctl_provider.runner.errors import RunnerError
@@ -128,40 +129,76 @@ _SQLMESH_RELEASES: Mapping[str, str] = {
 }
 """Final SQLMesh releases: minor version -> ``patch=day`` pairs. The day is the release day of the last file, in UTC."""
 
+_DBT_RELEASES: Mapping[str, str] = {
+    "1.5": "0=2023-04-27 1=2023-05-30 2=2023-06-22 3=2023-07-17 4=2023-07-28 5=2023-08-17 6=2023-08-21 7=2023-09-28 "
+    "8=2023-10-11 9=2023-10-31 10=2024-02-28 11=2024-03-28 12=2026-08-14",
+    "1.6": "0=2023-07-31 1=2023-08-23 2=2023-09-07 3=2023-09-19 4=2023-09-28 5=2023-10-02 6=2023-10-11 7=2023-11-01 "
+    "8=2023-11-08 9=2023-11-16 10=2024-02-28 11=2024-03-28 12=2024-04-16 13=2024-04-18 14=2024-05-03 15=2024-05-22 "
+    "16=2024-06-05 17=2024-06-20 18=2024-08-07 19=2026-08-14",
+    "1.7": "0=2023-11-02 1=2023-11-07 2=2023-11-16 3=2023-11-29 4=2023-12-14 5=2024-01-18 6=2024-01-25 7=2024-02-01 "
+    "8=2024-02-14 9=2024-02-28 10=2024-03-14 11=2024-03-28 12=2024-04-16 13=2024-04-18 14=2024-05-02 15=2024-05-22 "
+    "16=2024-06-05 17=2024-06-20 18=2024-08-07 19=2024-12-02 20=2026-08-14",
+    "1.8": "0=2024-05-09 1=2024-05-22 2=2024-06-05 3=2024-06-20 4=2024-07-18 5=2024-08-07 6=2024-08-29 7=2024-09-24 "
+    "8=2024-10-23 9=2024-11-21 10=2026-08-14",
+    "1.9": "0=2024-12-09 1=2024-12-16 2=2025-01-29 3=2025-03-07 4=2025-04-02 5=2025-05-28 6=2025-05-30 7=2025-06-09 "
+    "8=2025-06-10 9=2025-08-15 10=2025-08-29 11=2026-08-13",
+    "1.10": "0=2025-06-16 1=2025-06-16 2=2025-06-20 3=2025-07-02 4=2025-07-10 5=2025-07-22 6=2025-07-29 7=2025-08-07 "
+    "8=2025-08-12 9=2025-08-15 10=2025-08-28 11=2025-09-04 13=2025-09-25 15=2025-11-12 16=2025-12-16 17=2025-12-20 "
+    "18=2026-01-06 19=2026-01-20 20=2026-03-03 21=2026-05-14 22=2026-05-20 23=2026-08-12",
+    "1.11": "2=2025-12-22 3=2026-02-05 4=2026-02-09 5=2026-02-13 6=2026-02-17 7=2026-03-04 8=2026-04-08 9=2026-05-06 "
+    "10=2026-05-14 11=2026-05-20 12=2026-07-01 13=2026-08-12 14=2026-08-20 15=2026-09-08 16=2026-10-14",
+    "1.12": "0=2026-07-16 1=2026-08-12 2=2026-08-12 3=2026-08-21 4=2026-09-08 5=2026-09-15 6=2026-10-14",
+}
+"""Final dbt-core releases that were not withdrawn, in the same form."""
+
+_ADAPTERS_FOLLOW = datetime.timedelta(days=120)
+"""Up to dbt 1.7 an adapter fits one minor version of dbt-core only, and most came out in the months after it."""
+
 
 @dataclass(frozen=True)
 class ToolVersion:
     """One version a project may name.
 
-    :param tool: ``"sqlmesh"``.
+    :param tool: ``"sqlmesh"`` or ``"dbt"``.
     :param version: Exact version, for example ``"0.236.4"``.
     :param released: Day of release.
+    :param resolved: Day as of which its dependencies are resolved.
     """
 
     tool: str
     version: str
     released: datetime.date
+    resolved: datetime.date
 
     @property
     def cutoff(self) -> str:
         """Day given to the resolver: everything published later is invisible to it.
 
-        :return: ISO date, the day after the release, so that the release itself is still visible.
+        :return: ISO date, the day after the one resolved as of, so that what came out on that day is still visible.
         """
-        return (self.released + datetime.timedelta(days=1)).isoformat()
+        return (self.resolved + datetime.timedelta(days=1)).isoformat()
 
 
-def _read_table(tool: str, releases: Mapping[str, str]) -> Mapping[str, ToolVersion]:
+def _read_table(
+    tool: str, releases: Mapping[str, str], settle: Callable[[str], datetime.timedelta] = lambda minor: datetime.timedelta()
+) -> Mapping[str, ToolVersion]:
     rows: dict[str, ToolVersion] = {}
     for minor, patches in releases.items():
-        for pair in patches.split():
-            patch, day = pair.split("=")
-            version = f"{minor}.{patch}"
-            rows[version] = ToolVersion(tool, version, datetime.date.fromisoformat(day))
+        days = {patch: datetime.date.fromisoformat(day) for patch, day in (pair.split("=") for pair in patches.split())}
+        settled = min(days.values()) + settle(minor)
+        for patch, day in days.items():
+            rows[f"{minor}.{patch}"] = ToolVersion(tool, f"{minor}.{patch}", day, max(day, settled))
     return rows
 
 
-TOOL_VERSIONS: Mapping[str, Mapping[str, ToolVersion]] = {"sqlmesh": _read_table("sqlmesh", _SQLMESH_RELEASES)}
+def _adapters_follow(minor: str) -> datetime.timedelta:
+    return _ADAPTERS_FOLLOW if minor in ("1.5", "1.6", "1.7") else datetime.timedelta()
+
+
+TOOL_VERSIONS: Mapping[str, Mapping[str, ToolVersion]] = {
+    "sqlmesh": _read_table("sqlmesh", _SQLMESH_RELEASES),
+    "dbt": _read_table("dbt", _DBT_RELEASES, _adapters_follow),
+}
 """tool -> version -> row, oldest first."""
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -178,7 +215,7 @@ def version_key(version: str) -> tuple[int, ...]:
 def supported_versions(tool: str) -> list[str]:
     """All versions a project may name, oldest first.
 
-    :param tool: ``"sqlmesh"``.
+    :param tool: ``"sqlmesh"`` or ``"dbt"``.
     :raises RunnerError: ``tool_version_unsupported`` for an unknown tool.
     """
     if tool not in TOOL_VERSIONS:
@@ -189,7 +226,7 @@ def supported_versions(tool: str) -> list[str]:
 def default_version(tool: str) -> str:
     """The newest supported version.
 
-    :param tool: ``"sqlmesh"``.
+    :param tool: ``"sqlmesh"`` or ``"dbt"``.
     """
     return supported_versions(tool)[-1]
 
@@ -197,7 +234,7 @@ def default_version(tool: str) -> str:
 def resolve_version(tool: str, version: str | None) -> ToolVersion:
     """Look a version up.
 
-    :param tool: ``"sqlmesh"``.
+    :param tool: ``"sqlmesh"`` or ``"dbt"``.
     :param version: Exact version; ``None`` means the newest.
     :raises RunnerError: ``tool_version_unsupported``, naming the nearest supported versions.
     """

@@ -21,7 +21,7 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As in the tool's environment, where the inner program stands for itself."""
     monkeypatch.syspath_prepend(str(INNER))
     yield
-    for name in [name for name in sys.modules if name.startswith("dagctl_sqlmesh")]:
+    for name in [name for name in sys.modules if name.startswith(("dagctl_common", "dagctl_dbt", "dagctl_sqlmesh"))]:
         del sys.modules[name]
 
 
@@ -38,10 +38,12 @@ def make_step(**job: Any) -> Any:
     return Step({"project": "/scratch/checkout/sub", "checkout": "/scratch/checkout", **job})
 
 
-def test_it_imports_nothing_but_the_standard_library_and_sqlmesh() -> None:
+def test_it_imports_nothing_but_the_standard_library_and_the_tools() -> None:
     import ast
 
-    allowed = set(sys.stdlib_module_names) | {"sqlmesh", "sqlglot", "dagctl_sqlmesh"}
+    allowed = set(sys.stdlib_module_names) | {
+        "sqlmesh", "dbt", "sqlglot", "yaml", "dagctl_common", "dagctl_dbt", "dagctl_sqlmesh",
+    }  # fmt: skip
     for path in INNER.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -215,8 +217,9 @@ def test_connection_pools_tell_of_what_they_open() -> None:
 
 
 def test_file_locks_are_shared_or_exclusive(tmp_path: Path) -> None:
+    from dagctl_common.locks import lock_key
     from dagctl_sqlmesh.cancelling import Cancelled
-    from dagctl_sqlmesh.locks import Locks, lock_key
+    from dagctl_sqlmesh.locks import Locks
 
     step = make_step(project_id="proj_1", locks=str(tmp_path))
     connection = SimpleNamespace(type_="duckdb")
@@ -270,7 +273,7 @@ def test_a_console_answers_every_method_a_version_may_have(monkeypatch: pytest.M
 
 
 def test_events_and_answer_reach_the_outer_program(tmp_path: Path) -> None:
-    from dagctl_sqlmesh.channel import Channel, write_answer
+    from dagctl_common.channel import Channel, write_answer
 
     read, write = os.pipe()
     channel = Channel(write)

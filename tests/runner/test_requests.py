@@ -28,7 +28,7 @@ def test_the_smallest_request_gets_defaults() -> None:
     assert (request.tool, request.branch, request.environment, request.git_path, request.run_tests) == (
         "sqlmesh",
         "main",
-        "prod",
+        None,
         "",
         True,
     )

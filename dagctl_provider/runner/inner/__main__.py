@@ -1,11 +1,13 @@
 """Runs inside the tool's environment: ``<environment>/bin/python <this folder> job.json``.
 
-Only the standard library and SQLMesh may be imported from here on; the package that holds this file is not installed there.
+Only the standard library and the tool may be imported from here on; the package that holds this file is not installed there.
 """
 
+import importlib
+import json
 import sys
-
-from dagctl_sqlmesh.commands import main
+from pathlib import Path
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    sys.exit(importlib.import_module(f"dagctl_{job['tool']}.commands").main(job))

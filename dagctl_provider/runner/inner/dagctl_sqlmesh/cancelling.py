@@ -1,88 +1,29 @@
-"""Makes a cancel take effect at once: running statements are interrupted, nothing new starts, and a hung process dies.
-
-A signal handler alone is not enough: Python runs it only between two steps of the main thread, which may sit in a driver's
-C code for hours. So the signal also writes to a pipe that a thread of its own reads, and that thread interrupts the
-statements. The same thread notices when the outer program died.
-"""
+"""Interrupts what SQLMesh is executing: every connection and cursor it opens is known, and told to stop after a cancel."""
 
 from __future__ import annotations
 
 import contextlib
 import inspect
-import os
-import select
-import signal
-import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
-POLL_SECONDS = 0.5
+from dagctl_common import cancelling
+from dagctl_common.cancelling import Cancelled
+
+__all__ = ["Cancelled", "Canceller", "connection_address"]
 
 
-class Cancelled(Exception):
-    """Raised where new work would start after a cancel."""
-
-
-class Canceller:
-    """Knows whether the step is cancelled, and ends what is running when it is.
+class Canceller(cancelling.Canceller):
+    """Ends SQLMesh's statements as well.
 
     :param alive_fd: Pipe whose end tells that the outer program died.
     :param grace: Seconds from a cancel to the end of the whole process group.
     """
 
     def __init__(self, alive_fd: int | None, grace: float) -> None:
-        self.flag = threading.Event()
+        super().__init__(alive_fd, grace)
         self.state_address: tuple[str, ...] | None = None
-        self.interruptible = True
-        self._alive_fd = alive_fd
-        self._grace = grace
         self._running: list[Any] = []
-
-    def is_set(self) -> bool:
-        """Whether the step is cancelled; the form that ``circuit_breaker`` wants."""
-        return self.flag.is_set()
-
-    def check(self) -> None:
-        """Raise when the step is cancelled."""
-        if self.flag.is_set():
-            raise Cancelled("the step was cancelled")
-
-    def start(self) -> None:
-        """Listen to SIGTERM, SIGINT and the end of the outer program."""
-        wake_read, wake_write = os.pipe()
-        os.set_blocking(wake_write, False)
-        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-        os.register_at_fork(after_in_child=_forget_signals)
-        watched = [fd for fd in (wake_read, self._alive_fd) if fd is not None]
-        threading.Thread(target=self._watch, args=(watched,), name="cancel-watch", daemon=True).start()
-
-    def _on_signal(self, _number: int, _frame: Any) -> None:
-        first = not self.flag.is_set()
-        self.flag.set()
-        if first and self.interruptible:
-            raise KeyboardInterrupt
-
-    def _watch(self, watched: list[int]) -> None:
-        while True:
-            ready, _, _ = select.select(watched, [], [])
-            if self._alive_fd in ready:
-                # The handler must run as well, to get the main thread out of whatever it waits for.
-                os.kill(os.getpid(), signal.SIGTERM)
-                break
-            numbers = os.read(watched[0], 64)
-            if bytes([signal.SIGTERM]) in numbers or bytes([signal.SIGINT]) in numbers:
-                break
-        self.flag.set()
-        started = time.monotonic()
-        while time.monotonic() < started + self._grace:
-            # Publishing is quick and better not torn; but it gets no more than half of the grace.
-            if self.interruptible or time.monotonic() > started + self._grace / 2:
-                self.interrupt_statements()
-            time.sleep(POLL_SECONDS)
-        os.killpg(os.getpgid(0), signal.SIGKILL)
 
     def interrupt_statements(self) -> None:
         """Interrupt whatever the known connections are executing."""
@@ -114,13 +55,6 @@ class Canceller:
         # Opened while a cancel is under way: its first statement must not start.
         if self.interruptible and not self._is_state(opened):
             self.check()
-
-
-def _forget_signals() -> None:
-    """In a forked loader: die of signals, and do not report them through the pipe that is shared with the parent."""
-    signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def connection_address(connection: Any) -> tuple[str, ...] | None:

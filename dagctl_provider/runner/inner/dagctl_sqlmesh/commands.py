@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import traceback
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-from dagctl_sqlmesh.channel import StepFailed, write_answer
+from dagctl_common.channel import StepFailed, write_answer
+
 from dagctl_sqlmesh.descriptions import describe
 from dagctl_sqlmesh.digests import changed_parts, digest_of, digest_parts
 from dagctl_sqlmesh.failures import failure_of, model_failure
@@ -25,12 +24,12 @@ OUTPUT_LIMIT = 20_000
 Answer = dict[str, Any]
 
 
-def main(job_file: str) -> int:
+def main(job: dict[str, Any]) -> int:
     """Do the job and write the answer.
 
-    :param job_file: Path of the job, JSON.
+    :param job: The request and what the outer program prepared.
     """
-    step = Step(json.loads(Path(job_file).read_text(encoding="utf-8")))
+    step = Step(job)
     step.canceller.start()
     try:
         with step.channel.stage("import"):

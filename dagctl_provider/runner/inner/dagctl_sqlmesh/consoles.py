@@ -13,8 +13,9 @@ import time
 import uuid
 from typing import Any
 
+from dagctl_common.channel import Channel, plain
+
 from dagctl_sqlmesh.cancelling import Canceller
-from dagctl_sqlmesh.channel import Channel, plain
 from dagctl_sqlmesh.naming import Names
 
 WARNINGS_LIMIT = 50

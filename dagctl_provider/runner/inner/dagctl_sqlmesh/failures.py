@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from dagctl_sqlmesh.channel import StepFailed, plain
+from dagctl_common.channel import StepFailed, plain
+
 from dagctl_sqlmesh.consoles import failed_node
 from dagctl_sqlmesh.journals import Step
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from dagctl_common.channel import Channel
+
 from dagctl_sqlmesh.cancelling import Canceller
-from dagctl_sqlmesh.channel import Channel
 from dagctl_sqlmesh.consoles import Journal
 
 

@@ -14,8 +14,9 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+from dagctl_common.channel import StepFailed
+
 from dagctl_sqlmesh.cancelling import connection_address
-from dagctl_sqlmesh.channel import StepFailed
 from dagctl_sqlmesh.journals import Step
 from dagctl_sqlmesh.projects import load_configs, make_context, state_config
 
