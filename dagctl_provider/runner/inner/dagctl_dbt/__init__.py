@@ -1,0 +1,1 @@
+"""What dagctl does with dbt, inside the environment that has dbt."""

@@ -1,0 +1,97 @@
+"""What has to be kept beside a manifest to compare it later: variables, package versions, headers of seeds, the target.
+
+They travel inside the deployed manifest itself, as one text under `metadata.env`, a place where every version of dbt allows
+texts of somebody else's; so the manifest stays usable for `--state`.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dagctl_dbt.differ_types import Facts, Manifest
+
+KEY = "DAGCTL_FACTS"
+
+
+def attach(manifest: dict[str, Any], facts: Facts) -> dict[str, Any]:
+    """A manifest that carries its facts; the given one is left alone.
+
+    :param manifest: As dbt wrote it.
+    :param facts: Of :func:`collect`.
+    """
+    metadata = manifest.get("metadata") or {}
+    text = json.dumps(
+        {"target": facts.target, "vars": facts.vars, "packages": facts.packages, "seeds": facts.seeds},
+        default=str,
+        sort_keys=True,
+    )
+    return {**manifest, "metadata": {**metadata, "env": {**(metadata.get("env") or {}), KEY: text}}}
+
+
+def attached(manifest: Manifest | None) -> Facts:
+    """Facts a manifest carries; none for one that dbt wrote by itself."""
+    text = (((manifest or {}).get("metadata") or {}).get("env") or {}).get(KEY)
+    if not text:
+        return Facts()
+    found = json.loads(text)
+    return Facts(found["target"], found["vars"], found["packages"], found["seeds"])
+
+
+def collect(manifest: Manifest, project: Path, installed: Iterable[Path] = (), *, target: str | None) -> Facts:
+    """Facts of a checkout.
+
+    :param manifest: Parsed from it.
+    :param project: Folder of the root project.
+    :param installed: Folders of installed packages, those in `dbt_packages`.
+    :param target: Name of the target it was parsed for; None when secrets were replaced for parsing.
+    """
+    variables, versions, folders = {}, {}, {}
+    for folder in (project, *installed):
+        rows = _yaml(folder / "dbt_project.yml")
+        if "name" in rows:
+            name = str(rows["name"])
+            folders[name] = folder
+            variables[name] = _plain(rows.get("vars") or _yaml(folder / "vars.yml").get("vars") or {})
+            versions[name] = str(rows.get("version") or "")
+    return Facts(target, variables, versions, _seeds(manifest, folders))
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    if not path.is_file():
+        return {}
+    found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return found if isinstance(found, dict) else {}
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it, so that a value read back later is equal: dates become texts, keys too."""
+    return json.loads(json.dumps(value, default=str))
+
+
+def _seeds(manifest: Manifest, folders: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
+    found = {}
+    for key, node in manifest["nodes"].items():
+        path = folders.get(node["package_name"], Path()) / node["original_file_path"]
+        if node["resource_type"] != "seed" or node["package_name"] not in folders or not path.is_file():
+            continue
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            delimiter = str((node.get("config") or {}).get("delimiter") or ",")
+            found[key] = {"columns": next(csv.reader(file, delimiter=delimiter), [])}
+        if (node.get("checksum") or {}).get("name") == "path":
+            with open(path, "rb") as raw:
+                found[key]["sha256"] = _sha256(raw)
+    return found
+
+
+def _sha256(file: Any) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
