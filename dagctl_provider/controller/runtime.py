@@ -18,7 +18,7 @@ from typing import Any
 
 from dagctl_provider.config import setting
 from dagctl_provider.orchestration import approvals
-from dagctl_provider.services import answers, detection, dispatching, organizations, publishing, reconcile, runs, transactions
+from dagctl_provider.services import answers, detection, dispatching, organizations, pods, publishing, reconcile, runs, transactions
 from dagctl_provider.store import records
 from dagctl_provider.store.session import Session, utcnow
 
@@ -108,6 +108,7 @@ class Controller:
         if self._leads and not led:
             log.info("This API server runs the dagctl controller (%s)", self.holder)
             organizations.default_organization_id()
+            pods.warn_of_settings()
         return self._leads
 
     def _heal_index(self) -> None:

@@ -193,6 +193,24 @@ def check_tolerations(text: str) -> None:
             raise ValueError(f"toleration {number} needs a key; without one its operator must be Exists")
 
 
+def check_git_credentials(text: str) -> None:
+    """Where pods get git credentials.
+
+    :raises ValueError: for anything but ``secret`` and ``connection``.
+    """
+    if text not in ("secret", "connection"):
+        raise ValueError(f"must be 'secret' or 'connection', not {text!r}")
+
+
+def check_group(text: str) -> None:
+    """Number of a Unix group.
+
+    :raises ValueError: when it is none.
+    """
+    if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) >= 2**31:
+        raise ValueError(f"{text!r} is no group: a number below 2147483648")
+
+
 def _json(text: str, kind: type, example: str) -> Any:
     try:
         found = json.loads(text)
@@ -235,12 +253,19 @@ SETTING_CHECKS: Mapping[str, Callable[[str], None]] = {
     "runner_image": check_image,
     "kubernetes_namespace": check_label_name,
     "kubernetes_service_account": check_object_name,
-    "kubernetes_secret": check_object_name,
+    "kubernetes_secret": check_object_names,
+    "kubernetes_env_secret": check_object_name,
+    "kubernetes_git_credentials": check_git_credentials,
+    "kubernetes_image_pull_secrets": check_object_names,
+    "kubernetes_node_selector": check_node_selector,
+    "kubernetes_tolerations": check_tolerations,
+    "kubernetes_fs_group": check_group,
+    "kubernetes_xcom_image": check_image,
 }
 """What each setting of the kubernetes launcher must be, after its places are filled in. Empty ones are not checked, except for
-those in :data:`NEEDED`."""
+those in :data:`NEEDED`. The pod template is a file, which is read elsewhere: :func:`check_pod_template`."""
 
-NEEDED = frozenset({"runner_image", "kubernetes_namespace"})
+NEEDED = frozenset({"runner_image", "kubernetes_namespace", "kubernetes_git_credentials"})
 
 
 def setting_problems(values: Mapping[str, str]) -> list[Problem]:

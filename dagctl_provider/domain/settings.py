@@ -62,7 +62,7 @@ SETTINGS: Mapping[str, Setting] = {
     "runner_image": Setting(
         "string",
         "dagctl-runner:<tool>-<version>",
-        "Image of the runner pods; <tool> and <version> are filled in.",
+        "Image of the runner pods; <tool>, <version> and <python> are filled in.",
         "registry.example.com/dagctl-runner:<tool>-<version>",
     ),
     "kubernetes_conn_id": Setting("string", "", "Airflow connection to the cluster. Empty: in-cluster or default kubeconfig."),
@@ -83,7 +83,7 @@ SETTINGS: Mapping[str, Setting] = {
     "kubernetes_pod_template": Setting(
         "string",
         "",
-        "File on the workers with a pod (YAML) that every runner pod starts from: volumes, security context, affinity and so on. "
+        "File on workers and API server with a pod (YAML) that every runner pod starts from: volumes, security context, affinity. "
         "Its first container is the runner's.",
         "/opt/airflow/dagctl-pod.yaml",
     ),

@@ -7,12 +7,22 @@ meets no surprise. The settings of ``[dagctl]`` are checked for the launcher tha
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 from dagctl_provider.config import filled_in, setting
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import slug
-from dagctl_provider.domain.pods import DEFAULT_PYTHON, SETTING_CHECKS, Problem, resource_problems, setting_problems
+from dagctl_provider.domain.pods import (
+    DEFAULT_PYTHON,
+    POD_TEMPLATE_LIMIT,
+    SETTING_CHECKS,
+    Problem,
+    check_object_name,
+    check_pod_template,
+    resource_problems,
+    setting_problems,
+)
 from dagctl_provider.domain.projects import Project
 
 log = logging.getLogger(__name__)
@@ -35,9 +45,12 @@ def require_acceptable(project: Project) -> None:
     :raises DagctlError: ``invalid_request`` naming fields of the project, ``pod_settings_refused`` naming settings.
     """
     found = resource_problems(project.settings)
+    on_kubernetes = setting("launcher") == "kubernetes"
+    if on_kubernetes:
+        found += _git_problems(project)
     if found:
         raise _refusal("invalid_request", found)
-    if setting("launcher") != "kubernetes":
+    if not on_kubernetes:
         return
     tool = project.project_type
     found = _problems(
@@ -61,8 +74,34 @@ def warn_of_settings() -> list[Problem]:
     return found
 
 
+def _git_problems(project: Project) -> list[Problem]:
+    """Pods find git credentials in the Kubernetes Secret that the project names, unless workers copy them."""
+    reference = project.settings.get("git_secret_ref")
+    if not reference or setting("kubernetes_git_credentials") != "secret" or project.settings.get("git_auth_method") == "none":
+        return []
+    try:
+        check_object_name(str(reference))
+    except ValueError as error:
+        return [Problem("git_secret_ref", str(error))]
+    return []
+
+
 def _problems(**places: str) -> list[Problem]:
-    return setting_problems({name: filled_in(name, **places) for name in SETTING_CHECKS})
+    return [*setting_problems({name: filled_in(name, **places).strip() for name in SETTING_CHECKS}), *_template_problems()]
+
+
+def _template_problems() -> list[Problem]:
+    path = str(setting("kubernetes_pod_template"))
+    if not path:
+        return []
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            check_pod_template(file.read(POD_TEMPLATE_LIMIT + 1))
+    except OSError as error:
+        return [Problem("kubernetes_pod_template", f"{path} cannot be read by the API server: {error.strerror}")]
+    except ValueError as error:
+        return [Problem("kubernetes_pod_template", f"{path} {error}")]
+    return []
 
 
 def _refusal(code: str, problems: list[Problem]) -> DagctlError:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dagctl_provider.domain import pods
@@ -101,6 +101,8 @@ def test_what_is_no_image_reference(text: str) -> None:
         (pods.check_label_name, ["data", "a-1"], ["", "Data", "a.b", "-a", "a" * 64, "a\n"]),
         (pods.check_object_name, ["data", "a.b-c"], ["", "a..b", "a_b", "a" * 254, "a/b"]),
         (pods.check_object_names, ["one", "one, two", ""], ["one two", "One"]),
+        (pods.check_group, ["0", "10001"], ["", "-1", "x", "2147483648"]),
+        (pods.check_git_credentials, ["secret", "connection"], ["", "Secret"]),
         (pods.check_label_key, ["a", "example.com/a_B.c"], ["", "/a", "a/", "a b", "x" * 64]),
         (pods.check_node_selector, ["{}", '{"a/b": "c", "d": ""}'], ["", "[]", '{"a": true}', '{"a b": "c"}', '{"a": "-"}']),
         (
@@ -118,6 +120,7 @@ def test_names_and_lists(check: Callable[[str], None], good: list[str], bad: lis
             check(text)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.text(max_size=200))
 def test_every_text_becomes_a_label_value(text: str) -> None:
     value = pods.label_value(text)
@@ -165,10 +168,11 @@ def test_a_pod_template_error_quotes_nothing() -> None:
 
 
 def test_settings_are_checked_by_name() -> None:
-    good = {"runner_image": "runner:1", "kubernetes_namespace": "data", "kubernetes_service_account": ""}
-    assert pods.setting_problems(good) == []
+    needed = {"runner_image": "runner:1", "kubernetes_namespace": "data", "kubernetes_git_credentials": "secret"}
+    assert pods.setting_problems({**needed, "kubernetes_service_account": ""}) == []
+    assert {problem.where for problem in pods.setting_problems({})} == set(needed)
     bad = {"runner_image": "Runner", "kubernetes_namespace": "", "kubernetes_service_account": "a_b"}
-    assert {problem.where for problem in pods.setting_problems(bad)} == set(bad)
+    assert {problem.where for problem in pods.setting_problems({**needed, **bad})} == set(bad)
 
 
 def test_history_keeps_the_newest_of_each_outcome() -> None:
