@@ -10,6 +10,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,7 @@ def attach(manifest: dict[str, Any], facts: Facts) -> dict[str, Any]:
     :param facts: Of :func:`collect`.
     """
     metadata = manifest.get("metadata") or {}
-    text = json.dumps(
-        {"target": facts.target, "vars": facts.vars, "packages": facts.packages, "seeds": facts.seeds},
-        default=str,
-        sort_keys=True,
-    )
+    text = json.dumps(asdict(facts), default=str, sort_keys=True)
     return {**manifest, "metadata": {**metadata, "env": {**(metadata.get("env") or {}), KEY: text}}}
 
 
@@ -39,7 +36,7 @@ def attached(manifest: Manifest | None) -> Facts:
     if not text:
         return Facts()
     found = json.loads(text)
-    return Facts(found["target"], found["vars"], found["packages"], found["seeds"])
+    return Facts(**found)
 
 
 def collect(manifest: Manifest, project: Path, installed: Iterable[Path] = (), *, target: str | None) -> Facts:

@@ -15,7 +15,7 @@ from dagctl_dbt.differ_types import Facts, Manifest, project_of
 
 #: Adapters that stand on another one's macros (their package metadata says so; a manifest does not).
 ADAPTER_PARENTS = {"redshift": "postgres", "materialize": "postgres", "databricks": "spark", "synapse": "fabric",
-                   "sqlserver": "fabric", "athena": "athena", "trino": "trino"}  # fmt: skip
+                   "sqlserver": "fabric"}  # fmt: skip
 
 _JINJA_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 _VARIABLE = re.compile(r"""(?<![\w.])var(?:\.has_var)?\(\s*(?:(['"])(?P<name>.+?)\1|(?P<dynamic>[^'"\s)]))""")

@@ -60,12 +60,12 @@ def _of_incremental(new: Node, change: NodeChange) -> Iterator[str]:
 def _of_seed(sides: Sides, old: Node, new: Node, change: NodeChange) -> Iterator[str]:
     before, after = (facts.seeds.get(change.unique_id, {}).get("columns") for facts in (sides.old_facts, sides.new_facts))
     types = [(node.get("config") or {}).get("column_types") or {} for node in (old, new)]
-    again = f"it needs `dbt seed --full-refresh --select {new['name']}`"
+    again = f"dbt fills the existing table: it needs `dbt seed --full-refresh --select {new['name']}`"
     if before is not None and after is not None and list(before) != list(after):
         came = [f"+{name}" for name in after if name not in before] + [f"-{name}" for name in before if name not in after]
-        yield f"{change.name}: the seed's columns change ({', '.join(came) or 'their order'}); dbt fills the existing table: {again}."
+        yield f"{change.name}: the seed's columns change ({', '.join(came) or 'their order'}); {again}."
     elif types[0] != types[1]:
-        yield f"{change.name}: the seed's column types change; dbt fills the existing table: {again}."
+        yield f"{change.name}: the seed's column types change; {again}."
 
 
 def _of_seed_size(sides: Sides, new: Node, change: NodeChange) -> Iterator[str]:
@@ -76,6 +76,6 @@ def _of_seed_size(sides: Sides, new: Node, change: NodeChange) -> Iterator[str]:
 def _of_sides(sides: Sides) -> Iterator[str]:
     versions = [str((side.get("metadata") or {}).get("dbt_version")) for side in (sides.old, sides.new)]
     if versions[0] != versions[1]:
-        yield f"Deployed with dbt {versions[0]}, this is {versions[1]}: macros that come with dbt may differ, which rebuilds nothing."
+        yield f"Deployed with dbt {versions[0]}, this is {versions[1]}: its own macros may differ, which rebuilds nothing."
     if not sides.knows_variables:
         yield "What variables were deployed is not known: a changed value of a variable goes unnoticed this time."

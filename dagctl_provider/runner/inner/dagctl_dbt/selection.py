@@ -1,8 +1,8 @@
 """Which nodes an execute runs: explicit unique ids, so that what was approved is what runs.
 
 As `dbt build --select state:modified+` means it, over this project's own comparison: what was added or changed directly and all
-that reads it, through ephemeral models too; every test and unit test of a node that runs (one parent suffices, dbt's "eager"); and
-tests that themselves changed. A commit that changes only tests rebuilds nothing and runs just those.
+that reads it, through ephemeral models too; every test and unit test of a node that runs (one parent suffices, dbt's "eager");
+and tests that themselves changed. A commit that changes only tests rebuilds nothing and runs just those.
 """
 
 from __future__ import annotations
