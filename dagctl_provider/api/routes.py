@@ -123,7 +123,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "manage_projects",
         handlers.create_project,
         _ok(ProjectAnswer, examples.PROJECT, "The new project", 201),
-        errors=("name_taken", "unsupported_project_type", *_SOURCE_ERRORS),
+        errors=("name_taken", *_SOURCE_ERRORS),
         body=CreateProject,
         body_examples={"SQLMesh project": examples.CREATE_SQLMESH, "dbt project": examples.CREATE_DBT},
         description="For SQLMesh projects the repository is read for gateway names; its code is never executed.",
@@ -197,7 +197,6 @@ OPERATIONS: tuple[Operation, ...] = (
         handlers.run_project,
         _ok(schemas.RunAnswer, examples.RUN, "The run is queued"),
         errors=(
-            "unsupported_project_type",
             "project_not_deployed",
             "project_suspended",
             "run_in_progress",
@@ -244,7 +243,6 @@ OPERATIONS: tuple[Operation, ...] = (
             ),
         },
         errors=(
-            "unsupported_project_type",
             "project_not_deployed",
             "project_not_found_in_repository",
             *_REPOSITORY_ERRORS,

@@ -48,9 +48,6 @@ ERRORS: Mapping[str, ErrorKind] = {
     ),
     "name_taken": ErrorKind(409, "Name already in use", "Choose another name; names are unique in an organization."),
     "project_not_deployed": ErrorKind(409, "Project is not deployed", "Deploy it first: POST /projects/{id}/deploy."),
-    "unsupported_project_type": ErrorKind(
-        409, "Project type cannot be planned", "Only sqlmesh projects are planned by this release."
-    ),
     "run_lost": ErrorKind(409, "Dag run deleted", "The Dag run behind the plan was deleted in Airflow; create a new plan."),
     "project_busy": ErrorKind(409, "Project is busy", "Cancel or wait for its running plans and runs first."),
     "project_suspended": ErrorKind(409, "Project is suspended", "Resume it: PUT /projects/{id} with 'suspended': false."),
@@ -73,7 +70,7 @@ ERRORS: Mapping[str, ErrorKind] = {
     "branch_not_found": ErrorKind(422, "Branch not found", "Check 'branch' and that it has been pushed."),
     "repository_empty": ErrorKind(422, "Repository is empty", "Push a first commit."),
     "project_not_found_in_repository": ErrorKind(
-        422, "No project in the repository", "Set 'git_path' to the folder that holds config.yaml or config.py."
+        422, "No project in the repository", "Set 'git_path' to the folder that holds config.yaml, config.py or dbt_project.yml."
     ),
     "pod_settings_refused": ErrorKind(
         422, "Pod settings refused", "'errors' names each setting; who runs Airflow can correct them in [dagctl]."

@@ -16,12 +16,15 @@ JsonType = Literal["string", "boolean", "integer"]
 
 NAME_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,61}[A-Za-z0-9])?$"
 ENVIRONMENT_PATTERN = r"^[A-Za-z0-9_]{1,63}$"
+TARGET_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$"
 CPU_PATTERN = r"^(?:[1-9][0-9]{0,6}m|[0-9]{1,4}(?:\.[0-9]{1,3})?)$"
 MEMORY_PATTERN = r"^[1-9][0-9]{0,12}(?:Ki|Mi|Gi|Ti|k|M|G|T)?$"
 REFERENCE_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$"
 DURATION_PATTERN = r"^(?:[0-9]{1,5}h)?(?:[0-9]{1,5}m)?(?:[0-9]{1,6}s)?$"
 VERSION_PATTERN = r"^[0-9]{1,4}(?:\.[0-9]{1,4}){1,3}$"
 MIN_POLLING_INTERVAL = timedelta(seconds=10)
+PYTHON_VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
+"""What the supported dbt-core versions run on, together; the step says when the chosen one does not fit its dbt-core."""
 
 
 def parse_duration(text: str) -> timedelta:
@@ -121,18 +124,42 @@ FIELDS: Mapping[str, Field] = {
     ),
     "suspended": Field("boolean", "Neither detect commits nor start runs", default=False),
     "agent_context": Field("string", "Custom context for an AI agent", max_length=10_000, nullable=True),
-    "dbt_version": Field("string", "dbt-core version", project_type="dbt", pattern=VERSION_PATTERN, example="1.8.0"),
-    "python_version": Field("string", "Python version for dbt", project_type="dbt", pattern=r"^3\.[0-9]{1,2}$", example="3.11"),
+    "dbt_target": Field(
+        "string",
+        "Target of the dbt profile; the profile's own default when absent",
+        project_type="dbt",
+        pattern=TARGET_PATTERN,
+        nullable=True,
+        example="prod",
+    ),
+    "dbt_version": Field(
+        "string", "dbt-core version, one of the supported ones", project_type="dbt", pattern=VERSION_PATTERN, example="1.8.0"
+    ),
+    "python_version": Field(
+        "string",
+        "Python version for dbt; that of the worker or image when absent",
+        project_type="dbt",
+        choices=PYTHON_VERSIONS,
+        nullable=True,
+        example="3.11",
+    ),
     "polling_interval": Field(
         "string",
-        "How often the version is looked up",
+        "How often the branch is looked up; [dagctl] polling_interval when absent",
         project_type="dbt",
+        nullable=True,
         pattern=DURATION_PATTERN,
         check=_polling_interval,
         example="5m",
     ),
     "version_strategy": Field(
-        "string", "What makes a plan", project_type="dbt", choices=("semantic", "continuous"), example="semantic"
+        "string",
+        "What makes a plan: a higher version in .dagctl/config.yaml, or each commit; "
+        "when absent, semantic for repositories that have that file",
+        project_type="dbt",
+        choices=("semantic", "continuous"),
+        nullable=True,
+        example="semantic",
     ),
     "remediation_auto_merge": Field("boolean", "Merge remediation pull requests automatically", on_create=False),
     "max_concurrent_job_runs": Field("integer", "Most runs at the same time", on_create=False, minimum=1, maximum=100),
@@ -180,9 +207,22 @@ class Project:
         return f"{self.dag_id}__run"
 
     @property
-    def environment(self) -> str:
-        """The environment that plans of this project change."""
+    def environment(self) -> str | None:
+        """The environment that plans of this project change; ``None`` for the default target of a dbt profile."""
+        if self.project_type == "dbt":
+            return self.settings.get("dbt_target")
         return str(self.settings.get("sqlmesh_environment") or "prod")
+
+    @property
+    def tool_version(self) -> str | None:
+        """The version of its tool that the next plan uses."""
+        return self.settings.get(f"{self.project_type}_version")
+
+    @property
+    def polling_interval(self) -> float | None:
+        """Seconds between two looks at the branch, when the project has a wish of its own."""
+        text = self.settings.get("polling_interval")
+        return parse_duration(text).total_seconds() if text else None
 
     @property
     def suspended(self) -> bool:

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from packaging.version import Version
+
 from dagctl_provider.config import setting
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import system_actor
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.releases import RELEASE_FILE, InvalidRelease
 from dagctl_provider.services import plans, publishing, repositories, transactions
 from dagctl_provider.store import records
 from dagctl_provider.store.session import Session, utcnow
@@ -41,6 +44,8 @@ class Poller:
     clock: Callable[[], float] = time.monotonic
     _remotes: dict[tuple[str, str, str | None], _Remote] = field(default_factory=dict)
     _list_at: float = 0.0
+    # By project: head, deployed commit and strategy for which it is known that the version has not risen.
+    _not_risen: dict[str, tuple[str | None, ...]] = field(default_factory=dict)
 
     def poll(self) -> int:
         """Ask every remote that is due and plan what is new.
@@ -65,7 +70,8 @@ class Poller:
 
     def _handle(self, key: tuple[str, str, str | None], projects: list[Project], head: str | DagctlError, now: float) -> int:
         remote = self._remotes[key]
-        interval = setting("polling_interval")
+        # The remote is asked once for all, so the most impatient project decides how often.
+        interval = min(project.polling_interval or setting("polling_interval") for project in projects)
         if isinstance(head, DagctlError):
             remote.failures += 1
             remote.due_at = now + min(interval * 2**remote.failures, max(interval, setting("polling_max_backoff")))
@@ -74,7 +80,46 @@ class Poller:
             return 0
         remote.failures, remote.due_at = 0, now + interval
         _note(projects, sync_error=None, last_synced_at=utcnow())
-        return sum(_plan_if_new(project, head) for project in projects)
+        return sum(self._plan_if_new(project, head) for project in projects)
+
+    def _plan_if_new(self, project: Project, head: str) -> int:
+        """Plan a commit once: what somebody rejected or deleted is left alone, what was auto-discarded is planned again."""
+        if not transactions.run(lambda session: _is_new(session, project, head)):
+            return 0
+        try:
+            if not self._is_asked_for(project, head):
+                return 0
+            actor = system_actor(project.organization_id, TRIGGER)
+            facts = repositories.facts_of(project, head, project.current_commit_sha)
+            return int(plans.plan_commit(actor, project.id, facts, TRIGGER).outcome == "created")
+        except DagctlError as error:
+            _note([project], sync_error=error.detail)
+            return 0
+
+    def _is_asked_for(self, project: Project, head: str) -> bool:
+        """Whether the commit is to be planned by itself: always, or when the version in ``.dagctl/config.yaml`` has risen.
+
+        The answer is remembered, so that a commit that is not to be planned is read once and not in every round.
+        """
+        strategy = project.settings.get("version_strategy")
+        if project.project_type != "dbt" or strategy == "continuous":
+            return True
+        known = (head, project.current_commit_sha, strategy)
+        if self._not_risen.get(project.id) == known:
+            return False
+        try:
+            wanted = repositories.release_of(project, head)
+            if wanted is None and strategy is None:
+                return True
+            if wanted is None:
+                raise InvalidRelease(f"There is no {RELEASE_FILE}, so no version can rise.")
+            risen = _rises(_deployed_release(project), wanted)
+        except InvalidRelease as error:
+            _note([project], sync_error=str(error))
+            return False
+        if not risen:
+            self._not_risen[project.id] = known
+        return risen
 
 
 def _note(projects: list[Project], **values: Any) -> None:
@@ -85,24 +130,26 @@ def _note(projects: list[Project], **values: Any) -> None:
     transactions.run(work)
 
 
-def _plan_if_new(project: Project, head: str) -> int:
-    """Plan a commit once: what somebody rejected or deleted is left alone, what was auto-discarded is planned again."""
-    wanted = project.settings.get("sqlmesh_version")
+def _is_new(session: Session, project: Project, head: str) -> bool:
+    """Whether the commit is not deployed and nobody has decided on it yet."""
+    wanted = project.tool_version
+    if head == project.current_commit_sha and wanted == (project.current_tool_version or wanted):
+        return False
+    if records.was_deleted(session, project.id, head):
+        return False
+    explains = records.explains_for_commit(session, project.id, head)
+    return all(step.auto_discarded or step.settings.get("tool_version") != wanted for step in explains)
 
-    def is_new(session: Session) -> bool:
-        if head == project.current_commit_sha and wanted == (project.current_tool_version or wanted):
-            return False
-        if records.was_deleted(session, project.id, head):
-            return False
-        explains = records.explains_for_commit(session, project.id, head)
-        return all(step.auto_discarded or step.settings.get("tool_version") != wanted for step in explains)
 
-    if not transactions.run(is_new):
-        return 0
+def _deployed_release(project: Project) -> Version | None:
+    """The version at the deployed commit; ``None`` when nothing is deployed or that commit had none."""
+    if project.current_commit_sha is None:
+        return None
     try:
-        actor = system_actor(project.organization_id, TRIGGER)
-        facts = repositories.facts_of(project, head, project.current_commit_sha)
-        return int(plans.plan_commit(actor, project.id, facts, TRIGGER).outcome == "created")
-    except DagctlError as error:
-        _note([project], sync_error=error.detail)
-        return 0
+        return repositories.release_of(project, project.current_commit_sha)
+    except InvalidRelease:
+        return None
+
+
+def _rises(before: Version | None, after: Version) -> bool:
+    return before is None or after > before

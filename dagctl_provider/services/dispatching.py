@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.orchestration import dags, runs
 from dagctl_provider.services import publishing, steps, transactions
 from dagctl_provider.store import records
@@ -18,14 +19,18 @@ def dispatch_waiting_plans() -> int:
     :return: How many still wait for their Dag.
     """
 
-    def work(session: Session) -> int:
-        waiting = [step for step in records.steps_in(session, ["running"]) if step.dispatched_at is None]
-        left = [step for step in waiting if not steps.dispatch(session, step)]
-        if left:
-            publishing.ask_for_parsing(session)
-        return len(left)
+    def work(session: Session) -> list[PlanStep]:
+        return [step for step in records.steps_in(session, ["running"]) if step.dispatched_at is None]
 
-    return transactions.run(work)
+    # One transaction for each, since each holds its project.
+    left = sum(not _dispatch_plan(step) for step in transactions.run(work))
+    if left:
+        transactions.run(publishing.ask_for_parsing)
+    return left
+
+
+def _dispatch_plan(step: PlanStep) -> bool:
+    return transactions.run(lambda session: steps.dispatch(session, step))
 
 
 def dispatch_waiting_runs() -> int:

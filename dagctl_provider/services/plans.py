@@ -21,7 +21,7 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.git.commits import CommitFacts
 from dagctl_provider.orchestration import runs
 from dagctl_provider.orchestration.logs import read_log
-from dagctl_provider.services import publishing, repositories, steps, transactions
+from dagctl_provider.services import artifacts, publishing, repositories, steps, transactions
 from dagctl_provider.services.requests import step_request
 from dagctl_provider.services.views import Page, PlanApproved, PlanAutoDiscarded, PlanCreated, PlanGroup, StepLogs
 from dagctl_provider.store import records
@@ -89,8 +89,6 @@ def create_plan(actor: Actor, project_id: str, triggered_by: str = "manual") -> 
 
 
 def _require_plannable(project: Project) -> None:
-    if project.project_type != "sqlmesh":
-        raise DagctlError("unsupported_project_type", f"Projects of type {project.project_type} cannot be planned yet.")
     if not project.deployed:
         raise DagctlError("project_not_deployed", f"Project {project.name!r} is not deployed, so it has no Dags.")
 
@@ -131,8 +129,7 @@ def plan_commit(actor: Actor, project_id: str, facts: CommitFacts, triggered_by:
 
 
 def _version_changes(project: Project) -> bool:
-    wanted = project.settings.get("sqlmesh_version")
-    return bool(project.current_tool_version and wanted and wanted != project.current_tool_version)
+    return bool(project.current_tool_version and project.tool_version not in (None, project.current_tool_version))
 
 
 def _insert_explain(session: Session, project: Project, facts: CommitFacts, triggered_by: str) -> PlanStep:
@@ -311,7 +308,8 @@ def retry(actor: Actor, plan_id: str, door: str = "rest") -> PlanStep:
         _require_retryable(step, group, head)
         if not runs.existing_runs(session, [(step.dag_id, step.run_id)]):
             raise DagctlError("run_lost", "The Dag run behind this plan no longer exists in Airflow.")
-        execute = steps.start_execute(session, project, explain, attempt=step.attempt + 1, retry_of=step.id)
+        succeeded = artifacts.finished_before(session, step)
+        execute = steps.start_execute(session, project, explain, attempt=step.attempt + 1, retry_of=step.id, succeeded=succeeded)
         steps.refresh_commit_key(session, step.group_id)
         steps.record_decision(session, actor, execute, "retried", door)
         runs.clear_tasks(session, step.dag_id, step.run_id, (APPROVAL, EXECUTE))

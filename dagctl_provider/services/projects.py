@@ -10,7 +10,17 @@ from dagctl_provider.domain.ids import job_name, new_id, slug
 from dagctl_provider.domain.permissions import Actor, system_actor
 from dagctl_provider.domain.projects import FIELDS, Project, ProjectType
 from dagctl_provider.orchestration import connections, dags
-from dagctl_provider.services import pods, publishing, repositories, runs, state_databases, steps, transactions, versions
+from dagctl_provider.services import (
+    artifacts,
+    pods,
+    publishing,
+    repositories,
+    runs,
+    state_databases,
+    steps,
+    transactions,
+    versions,
+)
 from dagctl_provider.services.dispatching import dispatch_run
 from dagctl_provider.services.requests import step_request
 from dagctl_provider.services.views import RunStarted, SyncStatus
@@ -87,12 +97,12 @@ def _draft(actor: Actor, values: dict[str, Any]) -> Project:
         if field.default is not None and field.project_type in (None, project_type) and name not in _COLUMNS
     }
     settings.update({name: value for name, value in values.items() if name not in _COLUMNS and value is not None})
-    if project_type == "sqlmesh":
-        settings["sqlmesh_version"] = versions.checked("sqlmesh", settings.get("sqlmesh_version"))
-        if settings["use_managed_state_database"] and not state_databases.is_configured():
-            if values.get("use_managed_state_database"):
-                raise DagctlError("state_database_not_configured", "No server for managed state databases is configured.")
-            settings["use_managed_state_database"] = False
+    version = f"{project_type}_version"
+    settings[version] = versions.checked(project_type, settings.get(version))
+    if settings.get("use_managed_state_database") and not state_databases.is_configured():
+        if values.get("use_managed_state_database"):
+            raise DagctlError("state_database_not_configured", "No server for managed state databases is configured.")
+        settings["use_managed_state_database"] = False
     now, identifier = utcnow(), new_id("proj_")
     return Project(
         id=identifier,
@@ -137,6 +147,8 @@ def _inspected(project: Project) -> tuple[Project, str]:
         found = repositories.gateways_of(project, head)
         names = list(found.names) if found.names is not None else None
         project = dataclasses.replace(project, gateways=names, default_gateway=found.default)
+    else:
+        repositories.require_dbt_project(project, head)
     return project, head
 
 
@@ -158,9 +170,10 @@ def update_project(actor: Actor, project_id: str, values: dict[str, Any]) -> Pro
     actor.require("manage_projects")
     before = get_project(actor, project_id)
     _require_fitting_fields(before, values)
-    if "sqlmesh_version" in values:
-        values = {**values, "sqlmesh_version": versions.checked("sqlmesh", values["sqlmesh_version"])}
-        versions.require_no_downgrade(before.current_tool_version, values["sqlmesh_version"])
+    version = f"{before.project_type}_version"
+    if version in values:
+        values = {**values, version: versions.checked(before.project_type, values[version])}
+        versions.require_no_downgrade(before.project_type, before.current_tool_version, values[version])
     wanted = _changed(before, values)
     if pods.SHAPES_THE_POD & set(values):
         pods.require_acceptable(wanted)
@@ -229,6 +242,7 @@ def delete_project(actor: Actor, project_id: str) -> None:
         records.delete_project(session, project_id)
         if project.state_connection_id is not None:
             connections.delete_connection(session, project.state_connection_id)
+        artifacts.forget(session, project)
         publishing.withdraw(session, project)
 
     transactions.run(work)
@@ -280,14 +294,12 @@ def _set_deployed(actor: Actor, project_id: str, deployed: bool) -> Project:
 def run_project(actor: Actor, project_id: str) -> RunStarted:
     """Start a run of the deployed state now.
 
-    :raises DagctlError: ``project_not_deployed``, ``plan_not_executed``, ``unsupported_project_type``.
+    :raises DagctlError: ``project_not_deployed``, ``plan_not_executed``.
     """
     actor.require("run_project")
 
     def work(session: Session) -> tuple[str, str]:
         project = steps.locked_project(session, actor, project_id)
-        if project.project_type != "sqlmesh":
-            raise DagctlError("unsupported_project_type", f"Projects of type {project.project_type} cannot be run yet.")
         if not project.deployed:
             raise DagctlError("project_not_deployed", f"Project {project.name!r} is not deployed, so it has no Dags.")
         if project.current_commit_sha is None:

@@ -37,8 +37,8 @@ def _active_runs(project: Project) -> int:
 
 
 def is_generated(project: Project) -> bool:
-    """Whether the project has Dags: deployed, and of a type that is planned."""
-    return project.deployed and project.project_type == "sqlmesh"
+    """Whether the project has Dags."""
+    return project.deployed
 
 
 def publish(session: Session, project_id: str) -> None:

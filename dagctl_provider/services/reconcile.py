@@ -16,7 +16,7 @@ from dagctl_provider.domain.permissions import system_actor
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.orchestration import approvals, runs
-from dagctl_provider.services import steps, transactions
+from dagctl_provider.services import artifacts, steps, transactions
 from dagctl_provider.store import records
 from dagctl_provider.store.session import Session
 
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 BASE_CHANGED = "The deployed state changed after this plan was explained."
 _MAX_APPROVAL_TRIES = 20
+# Members of an execute's result that stand in its plan_output.
+_RESULTS = ("models", "already_applied", "timings")
 
 _FAILURES: dict[str, tuple[str, str]] = {
     "run_lost": ("The Dag run was deleted or ended in Airflow before this step finished.", "Create a new plan."),
@@ -151,7 +153,9 @@ def _fail(session: Session, step: PlanStep, fallback: str, **facts: Any) -> Plan
     result = _own_result(session, step) or {}
     error = result.get("error") or {}
     message, hint = _FAILURES[fallback]
-    output = {**(result.get("plan_output") or {}), "explain_completed": False} if step.plan_type == "explain" else None
+    output = {**(result.get("plan_output") or {}), "explain_completed": False}
+    if step.plan_type == "execute":
+        output = _failed_output(session, step, result)
     return steps.move(
         session,
         step,
@@ -163,6 +167,13 @@ def _fail(session: Session, step: PlanStep, fallback: str, **facts: Any) -> Plan
         plan_output=output or None,
         **facts,
     )
+
+
+def _failed_output(session: Session, step: PlanStep, result: dict[str, Any]) -> dict[str, Any]:
+    """What a failed execute did all the same: the results of its models, and what a retry need not do again."""
+    finished = artifacts.finished_before(session, step)
+    output = {key: result[key] for key in _RESULTS if key in result}
+    return {**output, "already_succeeded": finished} if finished else output
 
 
 def _succeed(session: Session, project: Project, step: PlanStep, facts: dict[str, Any]) -> PlanStep:
@@ -193,8 +204,10 @@ def _explained(session: Session, project: Project, step: PlanStep, result: dict[
 
 
 def _applied(session: Session, project: Project, step: PlanStep, result: dict[str, Any], facts: dict[str, Any]) -> PlanStep:
-    output = {key: result[key] for key in ("models", "already_applied", "timings") if key in result}
-    moved = steps.move(session, step, "applied", plan_output={**(result.get("plan_output") or {}), **output}, **facts)
+    output = {**(step.plan_output or {}), **(result.get("plan_output") or {})}
+    output.update({key: result[key] for key in _RESULTS if key in result})
+    moved = steps.move(session, step, "applied", plan_output=output, **facts)
+    artifacts.keep(session, project, step)
     records.update_project(
         session,
         project.id,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
+
+from packaging.version import Version
 
 from dagctl_provider.config import cache_folder, setting
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.gateways import CONFIG_FILE_NAMES, Gateways, NoProjectFound, detect_gateways
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.releases import MAX_RELEASE_FILE_BYTES, RELEASE_FILE, read_release
 from dagctl_provider.domain.repository import (
     InvalidRepository,
     RepositoryAddress,
@@ -34,6 +37,7 @@ from dagctl_provider.orchestration.connections import read_connection
 
 K = TypeVar("K", bound=Hashable)
 
+DBT_PROJECT_FILES = ("dbt_project.yml",)
 _MAX_CONFIG_BYTES = 1_000_000
 
 
@@ -151,21 +155,60 @@ def gateways_of(project: Project, sha: str) -> Gateways:
 
     :raises DagctlError: ``project_not_found_in_repository``.
     """
-    address, branch, folder = check_location(project.repository_url, project.branch, project.settings.get("git_path"))
+    folder, found = _files_of(project, sha, CONFIG_FILE_NAMES, _MAX_CONFIG_BYTES)
+    try:
+        return detect_gateways(found)
+    except NoProjectFound:
+        raise _no_project(project, folder, CONFIG_FILE_NAMES) from None
+
+
+def require_dbt_project(project: Project, sha: str) -> None:
+    """Refuse a commit whose folder holds no dbt project.
+
+    :raises DagctlError: ``project_not_found_in_repository``.
+    """
+    folder, found = _files_of(project, sha, DBT_PROJECT_FILES, _MAX_CONFIG_BYTES)
+    if not found:
+        raise _no_project(project, folder, DBT_PROJECT_FILES)
+
+
+def release_of(project: Project, sha: str) -> Version | None:
+    """The version that ``.dagctl/config.yaml`` gives at a commit: in the project's folder, or at the top of the repository.
+
+    :return: ``None`` when there is no such file.
+    :raises InvalidRelease: when the file gives no version.
+    :raises DagctlError: when git cannot say.
+    """
+    folder, found = _files_of(project, sha, [RELEASE_FILE], MAX_RELEASE_FILE_BYTES)
+    if not found and folder:
+        _, found = _files_of(project, sha, [RELEASE_FILE], MAX_RELEASE_FILE_BYTES, folder="")
+    return read_release(found[RELEASE_FILE]) if found else None
+
+
+def _files_of(
+    project: Project, sha: str, names: Iterable[str], max_bytes: int, folder: str | None = None
+) -> tuple[str, dict[str, str]]:
+    """Those of the files that a commit has in a folder, by name, and the folder.
+
+    :param folder: The project's when absent.
+    """
+    address, branch, own = check_location(project.repository_url, project.branch, project.settings.get("git_path"))
+    folder = own if folder is None else folder
     prefix = f"{folder}/" if folder else ""
     with _answers():
         found = remote().read_files(
             address,
             branch,
             sha,
-            [prefix + name for name in CONFIG_FILE_NAMES],
-            max_bytes=_MAX_CONFIG_BYTES,
+            [prefix + name for name in names],
+            max_bytes=max_bytes,
             credentials=credentials_for(project.settings),
         )
-    try:
-        return detect_gateways({path.removeprefix(prefix): text for path, text in found.items()})
-    except NoProjectFound:
-        place = f"folder {folder!r}" if folder else "top folder"
-        raise DagctlError(
-            "project_not_found_in_repository", f"The {place} of branch {branch!r} holds none of {', '.join(CONFIG_FILE_NAMES)}."
-        ) from None
+    return folder, {path.removeprefix(prefix): text for path, text in found.items()}
+
+
+def _no_project(project: Project, folder: str, names: Iterable[str]) -> DagctlError:
+    place = f"folder {folder!r}" if folder else "top folder"
+    return DagctlError(
+        "project_not_found_in_repository", f"The {place} of branch {project.branch!r} holds none of {', '.join(names)}."
+    )

@@ -18,7 +18,8 @@ def step_request(project: Project, commit_sha: str, group_id: str, step_id: str)
     settings = project.settings
     return {
         "tool": project.project_type,
-        "tool_version": settings["sqlmesh_version"],
+        "tool_version": project.tool_version,
+        "python_version": settings.get("python_version"),
         "deployed_tool_version": project.current_tool_version,
         "repository_url": project.repository_url,
         "branch": project.branch,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dagctl_provider.domain.errors import DagctlError, not_found
@@ -11,6 +12,7 @@ from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import PlanStep, Status, require_transition, stands_for_commit
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.orchestration import approvals, dags, runs
+from dagctl_provider.services import artifacts
 from dagctl_provider.store import records
 from dagctl_provider.store.session import Session, utcnow
 
@@ -63,6 +65,8 @@ def move(session: Session, step: PlanStep, event: str, **values: Any) -> PlanSte
     if step.plan_type == "execute":
         values["active_key"] = execute_key(step.project_id) if target == "running" else None
     moved = records.move_step(session, step, target, **values)
+    if step.status == "running":
+        artifacts.take_back(session, step)
     refresh_commit_key(session, step.group_id)
     return moved
 
@@ -108,16 +112,23 @@ def tell_approved(session: Session, actor: Actor, explain: PlanStep, execute: Pl
 
 
 def start_execute(
-    session: Session, project: Project, explain: PlanStep, *, attempt: int = 1, retry_of: str | None = None
+    session: Session,
+    project: Project,
+    explain: PlanStep,
+    *,
+    attempt: int = 1,
+    retry_of: str | None = None,
+    succeeded: Sequence[str] = (),
 ) -> PlanStep:
     """Add the execute step of an approved group. The project's unique execute key makes a second one impossible.
 
+    :param succeeded: What earlier executions of the group finished; a retry does not do it again.
     :raises DagctlError: ``execution_in_progress``.
     """
     if records.count_steps(session, project.id, "execute", ["running"]):
         raise DagctlError("execution_in_progress", f"Project {project.name!r} is already executing another plan.")
     now = utcnow()
-    return records.insert_step(
+    execute = records.insert_step(
         session,
         id=new_id("plan_"),
         group_id=explain.group_id,
@@ -135,6 +146,7 @@ def start_execute(
         job_name=job_name(project.name, "plan-execute", now),
         triggered_by=explain.triggered_by,
         settings=explain.settings,
+        plan_output={"already_succeeded": list(succeeded)} if succeeded else None,
         digest=explain.digest,
         tool_plan_id=explain.tool_plan_id,
         retry_of=retry_of,
@@ -144,6 +156,8 @@ def start_execute(
         dispatched_at=now,
         created_at=now,
     )
+    artifacts.hand_out(session, project, execute, succeeded)
+    return execute
 
 
 def approve_step(
@@ -199,12 +213,16 @@ def supersede(session: Session, project: Project, actor: Actor, keep_group: str,
 def dispatch(session: Session, step: PlanStep) -> bool:
     """Start the Dag run of an explain step if Airflow knows the Dag by now.
 
-    :return: True when the run exists.
+    :return: False when it still has to wait.
     """
-    if step.dispatched_at is not None:
-        return True
     if not dags.is_ready(session, step.dag_id):
         return False
+    # Held, so that what the project's last execute left is still there when it is handed out.
+    project = records.get_project(session, step.project_id, lock=True)
+    current = records.get_step(session, step.id)
+    if project is None or current is None or current.status != "running" or current.dispatched_at is not None:
+        return True
     runs.trigger_run(session, step.dag_id, step.run_id, {"dagctl": step.settings}, step.triggered_by)
+    artifacts.hand_out(session, project, step)
     records.note_step(session, step.id, dispatched_at=utcnow())
     return True

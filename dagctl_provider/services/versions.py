@@ -6,6 +6,8 @@ from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.runner.errors import RunnerError
 from dagctl_provider.runner.versions import is_downgrade, resolve_version
 
+_TOOLS_WITH_STATE = ("sqlmesh",)
+
 
 def checked(tool: str, version: str | None) -> str:
     """A supported version: the given one, or the newest.
@@ -19,12 +21,12 @@ def checked(tool: str, version: str | None) -> str:
         raise DagctlError("unsupported_version", message, errors=[{"field": f"{tool}_version", "message": message}]) from None
 
 
-def require_no_downgrade(deployed: str | None, wanted: str) -> None:
-    """Refuse to go back behind the version that wrote the deployed state.
+def require_no_downgrade(tool: str, deployed: str | None, wanted: str) -> None:
+    """Refuse to go back behind the version that wrote the deployed state, where the tool has a state.
 
     :raises DagctlError: ``downgrade_refused``.
     """
-    if is_downgrade(deployed, wanted):
+    if tool in _TOOLS_WITH_STATE and is_downgrade(deployed, wanted):
         raise DagctlError(
             "downgrade_refused",
             f"The deployed state was written by {deployed}; {wanted} cannot read it.",

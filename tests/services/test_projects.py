@@ -142,16 +142,6 @@ def test_unsupported_versions_and_foreign_fields_change_nothing(world: World) ->
     assert len(projects.list_projects(world.actor())) == 1
 
 
-def test_dbt_projects_are_kept_but_not_planned(world: World) -> None:
-    project = projects.create_project(
-        world.actor(),
-        {"name": "dbt-core", "project_type": "dbt", "repository_url": "https://example.com/acme/dbt", "dbt_version": "1.8.0"},
-    )
-    assert "sqlmesh_environment" not in project.settings
-    with refused("unsupported_project_type"):
-        plans.create_plan(world.actor(), project.id)
-
-
 def test_run_uses_what_is_deployed(world: World) -> None:
     from airflow.models.dagrun import DagRun
     from sqlalchemy import select

@@ -89,17 +89,27 @@ class World:
 
         return transactions.run(work)
 
-    def end_task(self, step: PlanStep, task_id: str, state: str, result: dict[str, Any] | None = None, tries: int = 1) -> None:
-        """What a worker does at the end of a task: leave a result, and a state."""
+    def end_task(
+        self,
+        step: PlanStep,
+        task_id: str,
+        state: str,
+        result: dict[str, Any] | None = None,
+        tries: int = 1,
+        xcoms: dict[str, Any] | None = None,
+    ) -> None:
+        """What a worker does at the end of a task: leave a result, and a state.
+
+        :param xcoms: What it leaves besides the result, by key.
+        """
         from airflow.models.taskinstance import TaskInstance
         from airflow.models.xcom import XComModel
         from sqlalchemy import update
 
         def work(session: Any) -> None:
-            if result is not None:
-                XComModel.set(
-                    key="result", value=result, dag_id=step.dag_id, run_id=step.run_id, task_id=task_id, session=session
-                )
+            left = {**(xcoms or {}), **({"result": result} if result is not None else {})}
+            for key, value in left.items():
+                XComModel.set(key=key, value=value, dag_id=step.dag_id, run_id=step.run_id, task_id=task_id, session=session)
             session.execute(
                 update(TaskInstance)
                 .where(TaskInstance.dag_id == step.dag_id, TaskInstance.run_id == step.run_id, TaskInstance.task_id == task_id)
@@ -126,20 +136,25 @@ class World:
         self.end_task(step, "explain", "success", result)
         return reconcile.settle(step)
 
-    def finish_execute(self, step: PlanStep, state: str = "success", **result: Any) -> PlanStep:
+    def finish_execute(
+        self, step: PlanStep, state: str = "success", xcoms: dict[str, Any] | None = None, **result: Any
+    ) -> PlanStep:
         """Let the execute task of ``step`` end and settle it."""
         outcome = "succeeded" if state == "success" else "failed"
-        self.end_task(step, "execute", state, {"outcome": outcome, "step_id": step.id, **result})
+        self.end_task(step, "execute", state, {"outcome": outcome, "step_id": step.id, **result}, xcoms=xcoms)
         return reconcile.settle(step)
 
-    def decision(self, step: PlanStep, key: str = "decision") -> dict[str, Any] | None:
+    def decision(self, step: PlanStep, key: str = "decision", task_id: str = "explain") -> dict[str, Any] | None:
         """What the waiting task would find."""
         from airflow.models.xcom import XComModel
         from sqlalchemy import select
 
         def work(session: Any) -> dict[str, Any] | None:
             query = select(XComModel).where(
-                XComModel.dag_id == step.dag_id, XComModel.run_id == step.run_id, XComModel.key == key
+                XComModel.dag_id == step.dag_id,
+                XComModel.run_id == step.run_id,
+                XComModel.key == key,
+                XComModel.task_id == task_id,
             )
             row = session.execute(query).scalars().first()
             return XComModel.deserialize_value(row) if row is not None else None
@@ -170,5 +185,6 @@ def world(database: None, monkeypatch: pytest.MonkeyPatch) -> World:
 
     monkeypatch.setattr(repositories, "head_of", head_of)
     monkeypatch.setattr(repositories, "facts_of", facts_of)
+    monkeypatch.setattr(repositories, "require_dbt_project", lambda project, commit: None)
     monkeypatch.setattr(repositories, "gateways_of", lambda project, commit: Gateways(("local",), "local", "config.yaml"))
     return made

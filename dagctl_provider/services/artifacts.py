@@ -1,0 +1,118 @@
+"""What one step leaves for another: the deployed state of a dbt project, and how far a failed execution got.
+
+dbt has no state of its own, so the product keeps it: the runner hands the deployed manifest to the API server as an XCom, the
+API server files it by its content in its own table and hands it out again as an XCom of the next run. Everything here runs in
+the caller's transaction, which holds the project's row; the lock of the artifacts comes after that.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import hashlib
+import json
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from dagctl_provider.domain.names import ARTIFACTS_KEY, EXECUTE, INPUTS_KEY, INPUTS_TASK, PROGRESS_KEY, RESULT_KEY
+from dagctl_provider.domain.plans import PlanStep
+from dagctl_provider.domain.projects import Project
+from dagctl_provider.orchestration import runs
+from dagctl_provider.store import records
+from dagctl_provider.store.session import Session
+
+log = logging.getLogger(__name__)
+
+DEPLOYED = "deployed"
+PROGRESS = "progress"
+_KEPT = (DEPLOYED,)
+_LOCK = "artifacts"
+
+
+def keep(session: Session, project: Project, step: PlanStep) -> dict[str, str]:
+    """Move what an execute left from its XCom to the table, in place of what the one before left.
+
+    :return: The project's artifacts from now on, by name: the new ones and those of which there is no newer.
+    """
+    left = runs.read_xcom(session, step.dag_id, step.run_id, EXECUTE, ARTIFACTS_KEY) or {}
+    found = _decoded(left.get("artifacts")) if left.get("step_id") == step.id else {}
+    before = project.artifacts or {}
+    if not found:
+        return before
+    records.touch_lock(session, _LOCK)
+    after = dict(before)
+    for name, content in found.items():
+        after[name] = _sha256(content)
+        records.insert_artifact(session, after[name], content)
+    records.update_project(session, project.id, touch=False, artifacts=after)
+    records.drop_unused_artifacts(session, before.values())
+    runs.delete_xcom(session, step.dag_id, step.run_id, EXECUTE, ARTIFACTS_KEY)
+    return after
+
+
+def _decoded(artifacts: Any) -> dict[str, bytes]:
+    found = {}
+    for name, text in (artifacts if isinstance(artifacts, dict) else {}).items():
+        try:
+            if name in _KEPT:
+                found[name] = base64.b64decode(text, validate=True)
+        except (binascii.Error, TypeError, ValueError):
+            log.warning("The artifact %s is not base64 and is left out", name)
+    return found
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def forget(session: Session, project: Project) -> None:
+    """Remove what a deleted project left and no other names. The project's row is gone or names nothing."""
+    if project.artifacts:
+        records.touch_lock(session, _LOCK)
+        records.drop_unused_artifacts(session, project.artifacts.values())
+
+
+def hand_out(session: Session, project: Project, step: PlanStep, succeeded: Iterable[str] = ()) -> None:
+    """Give a step what it starts from, before Airflow starts it.
+
+    :param succeeded: What earlier executions of the same plan finished, as ``unique_id``.
+    """
+    inputs = {}
+    for name, sha256 in sorted((project.artifacts or {}).items()):
+        content = records.get_artifact(session, sha256)
+        if content is not None:
+            inputs[name] = base64.b64encode(content).decode()
+    finished = sorted(set(succeeded))
+    if finished:
+        progress = json.dumps({"digest": step.digest, "succeeded": finished}).encode()
+        inputs[PROGRESS] = base64.b64encode(gzip.compress(progress, mtime=0)).decode()
+    place = (step.dag_id, step.run_id, INPUTS_TASK[step.plan_type], INPUTS_KEY)
+    if inputs:
+        runs.write_xcom(session, *place, inputs)
+    else:
+        runs.delete_xcom(session, *place)
+
+
+def take_back(session: Session, step: PlanStep) -> None:
+    """Remove a step's inputs when it has come to its end; a retry gets its own."""
+    runs.delete_xcom(session, step.dag_id, step.run_id, INPUTS_TASK[step.plan_type], INPUTS_KEY)
+
+
+def finished_before(session: Session, step: PlanStep) -> list[str]:
+    """What an execution that failed or was cancelled, and those before it, finished: ``unique_id`` of dbt nodes.
+
+    Three witnesses: what the step itself was told, what its worker reported while it ran, and its result, if it left one.
+    """
+    told = (step.plan_output or {}).get("already_succeeded") or []
+    place = (step.dag_id, step.run_id, EXECUTE)
+    reported = _own(step, runs.read_xcom(session, *place, PROGRESS_KEY)).get("succeeded") or []
+    models = _own(step, runs.read_xcom(session, *place, RESULT_KEY)).get("models") or []
+    results = [model.get("unique_id") for model in models if isinstance(model, dict) and model.get("status") == "succeeded"]
+    return sorted({unique_id for unique_id in (*told, *reported, *results) if isinstance(unique_id, str)})
+
+
+def _own(step: PlanStep, value: dict[str, Any] | None) -> dict[str, Any]:
+    """``value`` when it is from this very step."""
+    return value if value is not None and value.get("step_id") == step.id else {}
