@@ -18,7 +18,17 @@ from typing import Any
 
 from dagctl_provider.config import setting
 from dagctl_provider.orchestration import approvals
-from dagctl_provider.services import answers, detection, dispatching, organizations, pods, publishing, reconcile, runs, transactions
+from dagctl_provider.services import (
+    answers,
+    detection,
+    dispatching,
+    organizations,
+    pods,
+    publishing,
+    reconcile,
+    runs,
+    transactions,
+)
 from dagctl_provider.store import records
 from dagctl_provider.store.session import Session, utcnow
 

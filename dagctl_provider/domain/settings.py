@@ -83,7 +83,7 @@ SETTINGS: Mapping[str, Setting] = {
     "kubernetes_pod_template": Setting(
         "string",
         "",
-        "File on workers and API server with a pod (YAML) that every runner pod starts from: volumes, security context, affinity. "
+        "File on workers and API server with a pod (YAML) that all runner pods start from: volumes, security context, affinity. "
         "Its first container is the runner's.",
         "/opt/airflow/dagctl-pod.yaml",
     ),
