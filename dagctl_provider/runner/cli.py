@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import gzip
+import io
+import json
 import os
 import sys
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,13 +49,18 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_step(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--request", help="request file, or - for standard input; DAGCTL_REQUEST when absent")
+    parser.add_argument(
+        "--request",
+        help="request file, - for standard input, or a folder whose files are one request in the order of their names, "
+        "gzip or not; DAGCTL_REQUEST when absent",
+    )
     parser.add_argument("--result", type=Path, required=True, help="result file, always written")
     parser.add_argument("--events", type=Path, help="file that gets one JSON line per event")
     parser.add_argument("--secrets", type=Path, help="folder with the step's secrets")
     parser.add_argument("--workdir", type=Path, help="folder to make the scratch folder in")
     parser.add_argument("--grace", type=float, default=20.0, help="seconds between a cancel and the kill (default 20)")
     parser.add_argument("--timeout", type=float, help="seconds after which the step is stopped")
+    parser.add_argument("--termination-log", type=Path, help="file that gets one line on why the step failed, for Kubernetes")
     parser.add_argument(
         "--watch-stdin", action="store_true", help="cancel when standard input ends, that is when the parent died"
     )
@@ -72,23 +82,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _install(options, progress, stop)
     try:
         text = _read_request(options)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, EOFError, zlib.error) as error:
         # run_step turns it into a result with the reason.
         progress.line(f"the request could not be read: {error}")
         text = ""
     if options.watch_stdin:
         stop.listen_to_parent()
     step = StepOptions(options.command, options.result, options.events, options.secrets, options.workdir, options.grace)
-    return run_step(step, text, progress, stop)
+    code = run_step(step, text, progress, stop)
+    if options.termination_log:
+        _leave_cause(options.termination_log, options.result)
+    return code
 
 
 def _read_request(options: argparse.Namespace) -> str:
     if options.request is None:
         return os.environ.get("DAGCTL_REQUEST", "")
     if options.request != "-":
-        return Path(options.request).read_text(encoding="utf-8")
+        return _read_files(Path(options.request))
     # With --watch-stdin the stream stays open, so the request is its first line.
     return sys.stdin.buffer.readline(REQUEST_LIMIT + 1).decode() if options.watch_stdin else sys.stdin.read(REQUEST_LIMIT + 1)
+
+
+def _read_files(path: Path) -> str:
+    """A request from a file, or from the pieces in a folder: what Kubernetes mounts from one Secret is at most 1 MiB."""
+    if not path.is_dir():
+        return path.read_text(encoding="utf-8")
+    # Kubernetes' own entries of such a folder begin with two dots.
+    pieces = sorted(piece for piece in path.iterdir() if not piece.name.startswith(".") and piece.is_file())
+    data = b"".join(piece.read_bytes() for piece in pieces)
+    if data.startswith(b"\x1f\x8b"):
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as unpacked:
+            # One byte more than allowed is refused later, by its length.
+            data = unpacked.read(REQUEST_LIMIT + 1)
+    return data.decode()
+
+
+def _leave_cause(path: Path, result: Path) -> None:
+    """Say in one line why the step failed, where Kubernetes looks; and let the group read the result, for a sidecar does."""
+    with contextlib.suppress(OSError, ValueError):
+        result.chmod(0o640)
+        error = json.loads(result.read_text(encoding="utf-8")).get("error")
+        if error:
+            path.write_text(f"{error['code']}: {error['message']}", encoding="utf-8")
 
 
 def _install(options: argparse.Namespace, progress: Progress, stop: Stop) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,15 @@ from dagctl_provider.runner.masking import has_telling_name, secret_parts
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SIZE_LIMIT = 1024 * 1024
+
+# Folders that a pod has from Secrets which people made: git credentials, and one file for each environment variable.
+GIT_SECRETS, ENV_SECRETS = "DAGCTL_GIT_SECRETS", "DAGCTL_ENV_SECRETS"
+# Our names, then those of Kubernetes' own type kubernetes.io/ssh-auth and of other tools.
+_GIT_NAMES = {
+    "git_ssh_key": ("git_ssh_key", "ssh-privatekey", "identity"),
+    "git_known_hosts": ("git_known_hosts", "known_hosts"),
+    "git_token": ("git_token", "token", "password"),
+}
 
 
 @dataclass(frozen=True)
@@ -59,11 +69,28 @@ def read_credentials(folder: Path | None) -> Credentials:
         raise RunnerError("invalid_request", "The secrets folder does not exist.")
     return Credentials(
         state_connection=_state_connection(folder),
-        env=_env(folder),
-        git_ssh_key=_text(folder, "git_ssh_key"),
-        git_known_hosts=_text(folder, "git_known_hosts"),
-        git_token=(_text(folder, "git_token") or "").strip() or None,
+        env={**_env_files(), **_env(folder)},
+        git_ssh_key=_git(folder, "git_ssh_key"),
+        git_known_hosts=_git(folder, "git_known_hosts"),
+        git_token=(_git(folder, "git_token") or "").strip() or None,
     )
+
+
+def _git(folder: Path, name: str) -> str | None:
+    found = _text(folder, name)
+    other = os.environ.get(GIT_SECRETS)
+    if found is None and other:
+        found = next((text for key in _GIT_NAMES[name] if (text := _text(Path(other), key)) is not None), None)
+    return found
+
+
+def _env_files() -> dict[str, str]:
+    folder = Path(os.environ.get(ENV_SECRETS, ""))
+    if not os.environ.get(ENV_SECRETS) or not folder.is_dir():
+        return {}
+    names = sorted(path.name for path in folder.iterdir() if _NAME.fullmatch(path.name))
+    # A file made with an editor or echo ends with a line break that nobody means.
+    return {name: (_text(folder, name) or "").rstrip("\r\n") for name in names}
 
 
 def _text(folder: Path, name: str) -> str | None:
