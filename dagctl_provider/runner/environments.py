@@ -110,6 +110,7 @@ def tool_python(spec: EnvironmentSpec, progress: Progress, stop: Stop) -> Path:
     if given:
         if not os.access(given, os.X_OK):
             raise RunnerError("tool_install_failed", f"DAGCTL_TOOL_PYTHON names {given}, which cannot be run.")
+        _require_same_tool(Path(given), spec)
         return Path(given)
     home = environments_folder() / spec.name
     if _is_ready(home):
@@ -120,6 +121,23 @@ def tool_python(spec: EnvironmentSpec, progress: Progress, stop: Stop) -> Path:
         if not _is_ready(home):
             _make(home, spec, progress, stop)
     return _python_of(home)
+
+
+def _require_same_tool(python: Path, spec: EnvironmentSpec) -> None:
+    """An image built by ours says what it holds. One that says nothing was made by hand, and is believed.
+
+    :raises RunnerError: ``tool_install_failed`` when it is another tool or version: the plan would be worked out by another
+        version than the one on record.
+    """
+    try:
+        marker = json.loads((python.parents[1] / READY_MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    if (marker.get("tool"), marker.get("version")) != (spec.tool, spec.version):
+        raise RunnerError(
+            "tool_install_failed",
+            f"The image holds {marker.get('tool')} {marker.get('version')}, but the project asks for {spec.tool} {spec.version}.",
+        )
 
 
 def _python_of(home: Path) -> Path:

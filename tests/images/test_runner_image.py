@@ -91,12 +91,13 @@ def test_the_runner_starts_without_airflow(image: Image) -> None:
     assert subprocess.run(["python", "-c", code], env=image.environment, cwd=image.root, timeout=30).returncode == 0
 
 
-def test_a_real_explain_with_the_files_of_the_image_alone(image: Image, tmp_path: Path) -> None:
-    repository = Repository(tmp_path / "repository")
-    commit = repository.commit({**config(tmp_path / "warehouse.duckdb"), **SEED})
+def explain(image: Image, folder: Path, version: str) -> tuple[int, dict[str, Any]]:
+    """Explain the first commit of a small project; exit code and result."""
+    repository = Repository(folder / "repository")
+    commit = repository.commit({**config(folder / "warehouse.duckdb"), **SEED})
     request = {
         "tool": "sqlmesh",
-        "tool_version": NEWEST,
+        "tool_version": version,
         "repository_url": repository.url,
         "commit_sha": commit,
         "project_id": "proj_1",
@@ -104,13 +105,23 @@ def test_a_real_explain_with_the_files_of_the_image_alone(image: Image, tmp_path
         "step_id": "plan_1",
         "allow_local_repositories": True,
     }
+    done = image.run("explain", "--result", str(folder / "result.json"), DAGCTL_REQUEST=json.dumps(request))
+    return done.returncode, json.loads((folder / "result.json").read_text())
+
+
+def test_a_real_explain_with_the_files_of_the_image_alone(image: Image, tmp_path: Path) -> None:
     before = image.files()
-    done = image.run("explain", "--result", str(tmp_path / "result.json"), DAGCTL_REQUEST=json.dumps(request))
-    assert done.returncode == 0, done.stdout + done.stderr
-    result: dict[str, Any] = json.loads((tmp_path / "result.json").read_text())
+    code, result = explain(image, tmp_path, NEWEST)
+    assert code == 0, result
     assert result["outcome"] == "succeeded"
     assert result["plan_output"]["modelsAdded"] > 0
     assert image.files() == before, "a read-only root file system is enough"
+
+
+def test_the_wrong_image_says_so(image: Image, tmp_path: Path) -> None:
+    code, result = explain(image, tmp_path, "0.228.5")
+    assert (code, result["error"]["code"]) == (2, "tool_install_failed")
+    assert f"holds sqlmesh {NEWEST}, but the project asks for sqlmesh 0.228.5" in result["error"]["message"]
 
 
 def test_the_image_runs_as_a_user_that_kubernetes_can_tell_from_root() -> None:
