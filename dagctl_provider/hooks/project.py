@@ -14,6 +14,7 @@ from airflow.sdk import BaseHook
 
 from dagctl_provider.config import filled_in
 from dagctl_provider.domain.ids import slug
+from dagctl_provider.hooks.profiles import ProfileError, make_profile
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +35,11 @@ class ProjectSecrets:
 
 
 class DagctlProjectHook(BaseHook):
-    """Reads a connection of type ``dagctl``: environment variables for a project's steps, and git credentials.
+    """Reads a connection of type ``dagctl``: environment variables for a project's steps, the warehouse of a dbt project that
+    has no profile of its own, and git credentials.
 
-    Extra fields: ``env`` (object of names and values), ``private_key``, ``known_hosts``. Password: token for https.
+    Extra fields: ``env`` (object of names and values), ``profile`` (``connection`` names an Airflow connection, the others are
+    fields of the dbt profile), ``private_key``, ``known_hosts``. Password: token for https.
 
     :param dagctl_conn_id: Id of the connection.
     """
@@ -56,7 +59,16 @@ class DagctlProjectHook(BaseHook):
         return {
             "hidden_fields": ["host", "port", "login", "schema"],
             "relabeling": {"password": "Git token (https)"},
-            "placeholders": {"extra": json.dumps({"env": {"WAREHOUSE_PASSWORD": "…"}, "private_key": "", "known_hosts": ""})},
+            "placeholders": {
+                "extra": json.dumps(
+                    {
+                        "env": {"WAREHOUSE_PASSWORD": "…"},
+                        "profile": {"connection": "warehouse", "schema": "analytics"},
+                        "private_key": "",
+                        "known_hosts": "",
+                    }
+                )
+            },
         }
 
     def get_conn(self) -> Any:
@@ -73,18 +85,46 @@ class DagctlProjectHook(BaseHook):
             raise ValueError(f"'env' in the extra of connection {self.dagctl_conn_id!r} must map names to texts")
         return env
 
+    def profile(self, target: str | None) -> tuple[str, dict[str, str]] | None:
+        """A dbt profile from the connection that ``profile`` names, and the variables with its secrets.
+
+        :param target: Name of the target.
+        :return: ``None`` when there is no ``profile``.
+        :raises ProfileError: when it cannot be made.
+        """
+        fields = self.get_conn().extra_dejson.get("profile")
+        if fields is None:
+            return None
+        if not isinstance(fields, dict) or not isinstance(fields.get("connection"), str):
+            raise ProfileError(f"'profile' in the extra of connection {self.dagctl_conn_id!r} must name a 'connection'.")
+        try:
+            connection = self.get_connection(fields["connection"])
+        except AirflowNotFoundException:
+            raise ProfileError(
+                f"There is no Airflow connection {fields['connection']!r}, "
+                f"which {self.dagctl_conn_id!r} names for the dbt profile."
+            ) from None
+        return make_profile(connection, target, {name: value for name, value in fields.items() if name != "connection"})
+
 
 def project_secrets(request: dict[str, Any]) -> ProjectSecrets:
     """Collect what the steps of a project may know.
 
     :param request: The runner request; it names the connections, never their contents.
     :raises AirflowNotFoundException: when a connection that the project needs is missing.
+    :raises ProfileError: when a dbt profile is to be made and cannot be.
     """
     files: dict[str, str] = {}
     # Underscores, so that the connection can also be an environment variable.
     conn_id = filled_in("project_connection", project=slug(str(request["project_name"])).replace("-", "_"))
+    hook = DagctlProjectHook(conn_id)
     try:
-        files["env.json"] = json.dumps(DagctlProjectHook(conn_id).environment())
+        env = hook.environment()
+        made = hook.profile(request.get("environment")) if request.get("tool") == "dbt" else None
+        if made is not None:
+            files["profiles.yml"], secrets = made
+            env = {**env, **secrets}
+        files["env.json"] = json.dumps(env)
     except AirflowNotFoundException:
         log.info("There is no connection %r; the step gets no environment variables of its own", conn_id)
     if request.get("state_connection_id"):
