@@ -20,6 +20,11 @@ interpreter=$(tail -n 1 "$folder/install.log")
 rm "$folder/install.log"
 ln -s "$(dirname "$(dirname "$interpreter")")" "$folder/tool"
 
-# A read-only root file system keeps no byte code, so it is made here. --version also shows that the tool starts.
+# A read-only root file system keeps no byte code, so it is made here.
 python -m compileall -q "$folder/lib"
-"$folder/tool/bin/$tool" --version
+# Not 'dbt --version', which asks a package index for news.
+case $tool in
+dbt) module=dbt.cli.main ;;
+*) module=$tool ;;
+esac
+"$folder/tool/bin/python" -c "import $module"
