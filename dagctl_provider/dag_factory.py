@@ -51,6 +51,10 @@ def _tags(spec: dict[str, Any], kind: str) -> list[str]:
     return [TAG, f"{TAG}:{kind}", f"{TAG}:{spec['slug']}", spec["project_type"]]
 
 
+def _environment(spec: dict[str, Any]) -> str:
+    return f"environment {spec['environment']}" if spec["environment"] else "the default target of its profile"
+
+
 def _step_timeout() -> timedelta:
     """Airflow's own limit is the second one: the runner stops first and says that it was the time."""
     return timedelta(seconds=setting("step_timeout") + 120)
@@ -65,7 +69,7 @@ def plan_dag(spec: dict[str, Any]) -> DAG:
     with DAG(
         spec["dag_id"],
         dag_display_name=f"{spec['name']}: plan",
-        description=f"Plans of {spec['name']} for environment {spec['environment']}",
+        description=f"Plans of {spec['name']} for {_environment(spec)}",
         schedule=None,
         catchup=False,
         is_paused_upon_creation=False,
@@ -75,20 +79,24 @@ def plan_dag(spec: dict[str, Any]) -> DAG:
     ) as dag:
         explain = step(task_id=EXPLAIN, kind="explain", execution_timeout=_step_timeout())
         approval = PlanApprovalSensor(task_id=APPROVAL, retries=_APPROVAL_RETRIES, retry_delay=timedelta(0))
-        execute = step(task_id=EXECUTE, kind="execute", execution_timeout=_step_timeout(), pool=writer_pool(spec["dag_id"]))
+        # dbt starts from the beginning unless it is told how far it got, and only the API server can tell it: no blind retry.
+        retries = {"retries": 0} if spec["project_type"] == "dbt" else {}
+        execute = step(
+            task_id=EXECUTE, kind="execute", execution_timeout=_step_timeout(), pool=writer_pool(spec["dag_id"]), **retries
+        )
         explain >> approval >> execute
     return dag
 
 
 def run_dag(spec: dict[str, Any]) -> DAG:
-    """The Dag that runs the deployed state of a project (``sqlmesh run``).
+    """The Dag that runs the deployed state of a project (``sqlmesh run``, ``dbt build``).
 
     :param spec: As published for the project.
     """
     with DAG(
         spec["dag_id"] + RUN_SUFFIX,
         dag_display_name=f"{spec['name']}: run",
-        description=f"Runs of {spec['name']} in environment {spec['environment']}",
+        description=f"Runs of {spec['name']} in {_environment(spec)}",
         schedule=None,
         catchup=False,
         is_paused_upon_creation=False,

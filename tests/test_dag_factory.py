@@ -40,6 +40,14 @@ def test_explain_gates_execute(launcher: str) -> None:
         json.dumps(DagSerialization.to_dict(one))
 
 
+def test_an_execute_of_dbt_is_not_tried_again_by_airflow() -> None:
+    """It would begin from the beginning: only the API server can tell it how far it got."""
+    dbt = plan_dag({**SPEC, "project_type": "dbt", "environment": None})
+    assert dbt.get_task("execute").retries == 0
+    assert plan_dag(SPEC).get_task("execute").retries == 1
+    assert dbt.description == f"Plans of {SPEC['name']} for the default target of its profile"
+
+
 def test_the_kubernetes_launcher_is_the_pod_operator() -> None:
     from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 

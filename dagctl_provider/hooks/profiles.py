@@ -142,8 +142,8 @@ def _fields(connection: Any, sources: Mapping[str, Source], overrides: Mapping[s
         elif source.required:
             where = " or ".join(f"'{place}'" for place in source.places)
             raise ProfileError(
-                f"The Airflow connection {connection.conn_id!r} has no {where}, which dbt needs as {name!r}; it can also be given "
-                "in 'profile' in the extra of the project's connection."
+                f"The Airflow connection {connection.conn_id!r} has no {where}, which dbt needs as {name!r}; "
+                "it can also be given in 'profile' in the extra of the project's connection."
             )
     return {**found, **{name: value for name, value in overrides.items() if name not in found}}
 

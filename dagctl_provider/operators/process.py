@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,21 @@ from typing import Any
 from airflow.sdk import BaseOperator
 
 from dagctl_provider.config import cache_folder, setting
+from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.hooks.project import ProjectSecrets, project_secrets
-from dagctl_provider.operators.steps import StepKind, report, runner_request, step_request
+from dagctl_provider.operators.progress import ProgressTeller
+from dagctl_provider.operators.scratch import scratch_folder
+from dagctl_provider.operators.steps import (
+    StepKind,
+    profile_refused,
+    progress_to_xcom,
+    report,
+    runner_request,
+    step_request,
+)
 
 _GRACE_SECONDS = 20
+_EVENTS = "events.jsonl"
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 _PASSED_PREFIXES = ("UV_", "PIP_")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "all_proxy", "ALL_PROXY")
@@ -41,18 +52,24 @@ class ProcessStepOperator(BaseOperator):
     def execute(self, context: Any) -> None:
         """Run the step and report its result."""
         request = step_request(context, self.kind)
-        with tempfile.TemporaryDirectory(prefix="dagctl-step-", ignore_cleanup_errors=True) as folder:
-            scratch = Path(folder)
-            result = self._run(scratch, request, project_secrets(request))
+        try:
+            secrets = project_secrets(request)
+        except ProfileError as error:
+            report(context, request, profile_refused(error))
+            return
+        with scratch_folder() as (scratch, lock):
+            teller = ProgressTeller(scratch / _EVENTS, progress_to_xcom(context, request))
+            with teller if self.kind == "execute" else contextlib.nullcontext():
+                result = self._run(scratch, lock, request, secrets)
         report(context, request, result)
 
-    def _run(self, scratch: Path, request: dict[str, Any], secrets: ProjectSecrets) -> dict[str, Any] | None:
+    def _run(self, scratch: Path, lock: int, request: dict[str, Any], secrets: ProjectSecrets) -> dict[str, Any] | None:
         secrets.write_to(scratch / "secrets")
         (scratch / "request.json").write_text(json.dumps(runner_request(request)))
         result = scratch / "result.json"
         command = [sys.executable, "-m", "dagctl_provider.runner", self.kind]
         command += ["--request", str(scratch / "request.json"), "--result", str(result)]
-        command += ["--events", str(scratch / "events.jsonl"), "--secrets", str(scratch / "secrets")]
+        command += ["--events", str(scratch / _EVENTS), "--secrets", str(scratch / "secrets")]
         command += ["--workdir", str(scratch / "work"), "--grace", str(_GRACE_SECONDS), "--watch-stdin"]
         command += ["--timeout", str(setting("step_timeout"))]
         (scratch / "work").mkdir()
@@ -66,6 +83,8 @@ class ProcessStepOperator(BaseOperator):
             errors="replace",
             env=_environment(),
             start_new_session=True,
+            # The runner outlives this process by the seconds it needs to stop; until then the folder is its own.
+            pass_fds=(lock,),
         )
         assert self._child.stdout is not None
         for line in self._child.stdout:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from dagctl_provider.domain.names import ARTIFACTS_KEY, DECISION_KEY, EXPLAIN, INPUTS_KEY, INPUTS_TASK, RESULT_KEY
+from dagctl_provider.domain.names import (
+    ARTIFACTS_KEY,
+    DECISION_KEY,
+    EXPLAIN,
+    INPUTS_KEY,
+    INPUTS_TASK,
+    PROGRESS_KEY,
+    RESULT_KEY,
+)
+from dagctl_provider.hooks.profiles import ProfileError
 
 LAUNCHER_KEYS = frozenset(
     {"git_auth_method", "git_secret_ref", "resources", "state_connection_id", "job_name", "commit_message", "commit_author"}
@@ -60,6 +70,24 @@ def step_request(context: Any, kind: StepKind) -> dict[str, Any]:
 def runner_request(request: dict[str, Any]) -> dict[str, Any]:
     """The part of a request that is the runner's; the rest tells the launcher where credentials are and how big a pod is."""
     return {key: value for key, value in request.items() if key not in LAUNCHER_KEYS}
+
+
+def profile_refused(error: ProfileError) -> dict[str, Any]:
+    """The result of a step that was not started because its dbt profile could not be made."""
+    hint = "Correct the connection, or 'profile' in the extra of the project's connection; see docs/dbt.md."
+    return {"outcome": "failed", "error": {"code": "profile_invalid", "message": str(error), "hint": hint}}
+
+
+def progress_to_xcom(context: Any, request: dict[str, Any]) -> Callable[[list[str]], None]:
+    """How a running execute tells what it has finished: the API server hands it to a retry.
+
+    :return: Gets the ``unique_id`` of all that is finished so far.
+    """
+
+    def tell(finished: list[str]) -> None:
+        context["ti"].xcom_push(key=PROGRESS_KEY, value={"step_id": request.get("step_id"), "succeeded": finished})
+
+    return tell
 
 
 def report(context: Any, request: dict[str, Any], result: dict[str, Any] | None, **more: Any) -> None:

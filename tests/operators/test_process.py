@@ -1,0 +1,173 @@
+"""The embedded launcher: how far an execution got is told while it runs, and nothing with a credential stays behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dagctl_provider.operators import process, progress, scratch
+from dagctl_provider.operators.process import ProcessStepOperator
+from dagctl_provider.operators.steps import StepFailed
+from tests.airflow.site import wait_for
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place of its own for the folders of steps."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+# Scratch folders
+
+HOLDER = """
+import subprocess, sys, tempfile
+tempfile.tempdir = sys.argv[1]
+from dagctl_provider.operators.scratch import scratch_folder
+with scratch_folder() as (folder, lock):
+    (folder / "secrets").write_text("s3cret")
+    child = subprocess.Popen(["sleep", "60"], pass_fds=(lock,), stdout=subprocess.DEVNULL)
+    print(folder, child.pid, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_folder_is_private_and_gone_at_the_end(temporary: Path) -> None:
+    with scratch.scratch_folder() as (folder, _):
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert folder.parent == temporary
+        assert scratch.sweep(temporary) == 0, "it is in use"
+        (folder / "deep").mkdir()
+    assert list(temporary.iterdir()) == []
+
+
+def test_what_a_killed_worker_left_is_removed_once_its_runner_is_gone_too(temporary: Path) -> None:
+    worker = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(temporary)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert worker.stdout is not None
+    path, child = worker.stdout.readline().split()
+    worker.kill()
+    worker.wait()
+    assert scratch.sweep(temporary) == 0, "the runner is still stopping"
+    os.kill(int(child), 9)
+    wait_for("the lock to be free", lambda: scratch.sweep(temporary), seconds=30)
+    assert not Path(path).exists()
+    assert worker.stdin is not None
+    worker.stdin.close()
+    worker.stdout.close()
+
+
+def test_what_is_no_step_is_left_alone(temporary: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    prefix = scratch._prefix()
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / ".lock").touch()
+    (temporary / f"{prefix}link").symlink_to(elsewhere)
+    (temporary / f"{prefix}unlocked").mkdir()
+    trap = temporary / f"{prefix}trap"
+    trap.mkdir()
+    (trap / ".lock").symlink_to(elsewhere / ".lock")
+    (temporary / "dagctl-step-another-machine-abc").mkdir()
+    assert scratch.sweep(temporary) == 0
+    assert len(list(temporary.iterdir())) == 4
+
+
+# Progress
+
+
+def finished(name: str, status: str = "succeeded") -> str:
+    return json.dumps({"event": "model_finished", "model": name, "unique_id": f"model.shop.{name}", "status": status}) + "\n"
+
+
+def test_what_is_finished_is_told_each_time_it_grows(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[list[str]] = []
+    events = temporary / "events.jsonl"
+    teller = progress.ProgressTeller(events, told.append)
+    teller._look()
+    events.write_text(finished("a") + json.dumps({"event": "stage"}) + "\n" + finished("b", "failed") + "nonsense\n")
+    teller._look()
+    teller._look()
+    with events.open("a") as file:
+        file.write(finished("c")[:20])
+        file.flush()
+        teller._look()
+        file.write(finished("c")[20:] + json.dumps(["model_finished"]) + "\n")
+    teller._look()
+    assert told == [["model.shop.a"], ["model.shop.a", "model.shop.c"]]
+
+
+def test_what_could_not_be_told_is_told_with_the_next(temporary: Path) -> None:
+    told: list[list[str]] = []
+    failures = iter([True, False])
+
+    def tell(known: list[str]) -> None:
+        if next(failures):
+            raise OSError("the API server does not answer")
+        told.append(known)
+
+    events = temporary / "events.jsonl"
+    events.write_text(finished("a"))
+    with progress.ProgressTeller(events, tell) as teller:
+        teller._look()
+    assert told == [["model.shop.a"]], "the last look is at the end of the step"
+
+
+# The operator
+
+RUNNER = """
+import json, pathlib, sys
+options = dict(zip(sys.argv[4::2], sys.argv[5::2]))
+request = json.loads(pathlib.Path(options["--request"]).read_text())
+with open(options["--events"], "a") as events:
+    events.write(json.dumps({"event": "model_finished", "unique_id": "model.shop.a", "status": "succeeded"}) + "\\n")
+result = {"outcome": "failed", "error": {"message": "b"}, "seen": request["inputs"]}
+pathlib.Path(options["--result"]).write_text(json.dumps(result))
+"""
+
+
+def context(**xcoms: Any) -> Any:
+    pushed: dict[str, Any] = {}
+    task = SimpleNamespace(
+        try_number=1,
+        xcom_pull=lambda task_ids, key: xcoms.get(key),
+        xcom_push=lambda key, value: pushed.__setitem__(key, value),
+        pushed=pushed,
+    )
+    conf = {"tool": "dbt", "step_id": "plan_explain", "project_name": "shop", "environment": "prod"}
+    return {"ti": task, "dag_run": SimpleNamespace(conf={"dagctl": conf})}
+
+
+APPROVED = {"decision": {"decision": "approved", "digest": "sha256:1", "execution_plan_id": "plan_execute"}}
+
+
+def test_a_failed_execute_leaves_what_it_finished(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = temporary / "python"
+    fake.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{RUNNER}' \"$@\"\n")
+    fake.chmod(0o755)
+    monkeypatch.setattr(process.sys, "executable", str(fake))
+    it = context(**APPROVED, result={"digest": "sha256:1", "tool_plan_id": "t"}, inputs={"deployed": "x"})
+    with pytest.raises(StepFailed):
+        ProcessStepOperator(task_id="execute", kind="execute").execute(it)
+    assert it["ti"].pushed["progress"] == {"step_id": "plan_execute", "succeeded": ["model.shop.a"]}
+    assert it["ti"].pushed["result"]["seen"] == {"deployed": "x"}
+    assert [path.name for path in temporary.iterdir()] == ["python"]
+
+
+def test_a_profile_that_cannot_be_made_fails_the_step_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    extra = {"profile": {"connection": "gone"}}
+    monkeypatch.setenv("AIRFLOW_CONN_DAGCTL_SHOP", json.dumps({"conn_type": "dagctl", "extra": extra}))
+    it = context()
+    with pytest.raises(StepFailed, match="'gone'"):
+        ProcessStepOperator(task_id="explain", kind="explain").execute(it)
+    assert it["ti"].pushed["result"]["error"]["code"] == "profile_invalid"
+    assert it["ti"].pushed["result"]["step_id"] == "plan_explain"
