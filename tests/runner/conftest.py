@@ -95,6 +95,10 @@ class Driver:
         }
         self._count = 0
 
+    def environment(self) -> dict[str, str]:
+        """The runner's variables."""
+        return {**os.environ, **self.variables}
+
     def start(self, command: str, *options: str, **request: Any) -> Running:
         """Start a step and return at once."""
         self._count += 1
@@ -116,7 +120,7 @@ class Driver:
             process = subprocess.Popen(
                 [sys.executable, "-m", "dagctl_provider.runner", command, *arguments],
                 cwd=ROOT,
-                env={**os.environ, **self.variables},
+                env=self.environment(),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

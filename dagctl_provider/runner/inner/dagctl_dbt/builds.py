@@ -1,0 +1,146 @@
+"""Drives ``dbt build``: parses, stops to think, then runs exactly the nodes that it is told to.
+
+Names on dbt's command line are ambiguous, and what a selector means changes between versions. So the build is started without
+any selection, and where dbt works out what to run, it is given unique ids instead: the place is the same in dbt 1.5 to 1.12, it
+comes after parsing and before the first statement, and it is where dbt's own retry intervenes. An explain gives it nothing to run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from dagctl_common.channel import StepFailed
+
+from dagctl_dbt.journals import Step
+
+PARTIAL_PARSE = "partial_parse.msgpack"
+Decide = Callable[[Any], "set[str] | None"]
+
+
+class Build:
+    """One start of ``dbt build``.
+
+    :param step: The step.
+    :param decide: Called with dbt's task when the project is parsed; answers the unique ids to run, ``None`` for dbt's own choice.
+    """
+
+    def __init__(self, step: Step, decide: Decide) -> None:
+        self._step = step
+        self._decide = decide
+        self.decided = False
+        self.failure: StepFailed | None = None
+        self.target = Path(step.job["scratch"]) / "target"
+
+    def invoke(self, *, quiet: bool, partial_parse: bool, state: Path | None = None, tests: bool = True) -> Any:
+        """Start dbt and wait for its end.
+
+        :param quiet: Leave out all of dbt's log but errors.
+        :param partial_parse: Start from what the last explain of this project parsed.
+        :param state: Folder of the deployed manifest, for ``--defer``.
+        :param tests: Whether dbt's own choice has tests in it.
+        :return: dbt's ``dbtRunnerResult``.
+        """
+        import dbt.cli.main as cli
+
+        # dbt 1.12 loads a file .env of the repository; the step's variables come from its secrets only.
+        if hasattr(cli, "load_dotenv"):
+            cli.load_dotenv = lambda *args, **kwargs: False
+        self._prepare(partial_parse)
+        with self._hooked():
+            arguments = [*self._arguments(quiet, partial_parse, state), *([] if tests else self._without_tests())]
+            result = cli.dbtRunner(callbacks=[self._step.journal.on_event]).invoke(arguments)
+        if partial_parse:
+            self._keep_parsed()
+        return result
+
+    def _arguments(self, quiet: bool, partial_parse: bool, state: Path | None) -> list[str]:
+        job = self._step.job
+        arguments = ["--quiet"] if quiet else []
+        arguments += ["--partial-parse" if partial_parse else "--no-partial-parse", "--write-json", "--no-use-colors"]
+        arguments += ["--no-send-anonymous-usage-stats", "build", "--project-dir", job["project"]]
+        arguments += ["--profiles-dir", str(Path(job["scratch"]) / "profiles")]
+        arguments += ["--target", job["target"]] if job["target"] else []
+        arguments += ["--profile", job["profile"]] if job["profile"] else []
+        return arguments + (["--defer", "--state", str(state)] if state else [])
+
+    def _without_tests(self) -> list[str]:
+        # --exclude-resource-type is younger than dbt 1.5, functions are younger still.
+        minor = int(self._step.job["tool_version"].split(".")[1])
+        types = ["model", "seed", "snapshot", *(["function"] if minor >= 11 else [])]
+        return [argument for name in types for argument in ("--resource-type", name)]
+
+    def _prepare(self, partial_parse: bool) -> None:
+        job = self._step.job
+        profiles = Path(job["scratch"]) / "profiles"
+        profiles.mkdir(mode=0o700, exist_ok=True)
+        shutil.copyfile(job["profile_file"], profiles / "profiles.yml")
+        (profiles / "profiles.yml").chmod(0o600)
+        shutil.rmtree(self.target, ignore_errors=True)
+        self.target.mkdir()
+        kept = Path(job["cache"]) / PARTIAL_PARSE
+        if partial_parse and kept.is_file():
+            shutil.copyfile(kept, self.target / PARTIAL_PARSE)
+
+    def _keep_parsed(self) -> None:
+        """dbt checks by itself that version, profile, target, variables and files are the ones of before."""
+        parsed, folder = self.target / PARTIAL_PARSE, Path(self._step.job["cache"])
+        with contextlib.suppress(OSError):
+            temporary = folder / f"{PARTIAL_PARSE}.{self._step.job['step_id']}"
+            shutil.copyfile(parsed, temporary)
+            temporary.replace(folder / PARTIAL_PARSE)
+
+    def forget_parsed(self) -> None:
+        """What was kept led to another plan than a full parse: the next explain starts afresh."""
+        (Path(self._step.job["cache"]) / PARTIAL_PARSE).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _hooked(self) -> Iterator[None]:
+        from dbt.graph.selector import NodeSelector
+        from dbt.task.build import BuildTask
+
+        original_queue, original_select = BuildTask.get_graph_queue, NodeSelector.select_nodes
+        inherited = "get_graph_queue" not in vars(BuildTask)
+
+        def get_graph_queue(task: Any) -> Any:
+            chosen = self._ask(task)
+            if chosen is not None:
+                NodeSelector.select_nodes = lambda *args, **kwargs: (set(chosen), set())
+            queue = original_queue(task)
+            self._check(task, queue, chosen)
+            return queue
+
+        BuildTask.get_graph_queue = get_graph_queue
+        try:
+            yield
+        finally:
+            NodeSelector.select_nodes = original_select
+            if inherited:
+                del BuildTask.get_graph_queue
+            else:
+                BuildTask.get_graph_queue = original_queue
+
+    def _ask(self, task: Any) -> set[str] | None:
+        """Ask what to run; whatever goes wrong, nothing runs."""
+        try:
+            chosen = self._decide(task)
+            self._step.canceller.check()
+        except StepFailed as failure:
+            self.failure = failure
+            chosen = set()
+        self.decided = True
+        return chosen
+
+    def _check(self, task: Any, queue: Any, chosen: set[str] | None) -> None:
+        """dbt must have taken all that was given to it and nothing else; this is before its first statement."""
+        if chosen is None:
+            return
+        taken = {*queue.get_selected_nodes(), *getattr(task, "selected_unit_tests", ())}
+        if taken != chosen:
+            self.failure = StepFailed(
+                "plan_drifted", f"dbt would not run what was approved: {', '.join(sorted(taken ^ chosen)[:5])}"
+            )
+            raise self.failure

@@ -1,0 +1,232 @@
+"""Explain, execute and run for dbt: the order in which things happen, and why that order is safe."""
+
+from __future__ import annotations
+
+import json
+import os
+import traceback
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dagctl_common.channel import StepFailed, write_answer
+from dagctl_common.locks import lock_file
+
+from dagctl_dbt.artifacts import Deployed, ProgressFile, pack_deployed, read_deployed, write_state
+from dagctl_dbt.builds import Build
+from dagctl_dbt.compiling import compile_nodes
+from dagctl_dbt.differ import compare
+from dagctl_dbt.differ_facts import collect
+from dagctl_dbt.differ_types import ADDED, DIRECT, INDIRECT, REMOVED, name_of, project_of
+from dagctl_dbt.digests import changed_parts, digest_of, digest_parts
+from dagctl_dbt.failures import failure_of, node_failure
+from dagctl_dbt.journals import Step
+from dagctl_dbt.outputs import Plan, add_diffs, describe, summary
+from dagctl_dbt.packages import install_packages
+from dagctl_dbt.selection import select
+
+COMPILE_SECONDS = 15.0
+Answer = dict[str, Any]
+
+
+def main(job: dict[str, Any]) -> int:
+    """Do the job and write the answer.
+
+    :param job: The request and what the outer program prepared.
+    """
+    step = Step(job)
+    step.canceller.start()
+    try:
+        with step.channel.stage("import"):
+            import dbt.cli.main  # noqa: F401
+        answer = {"outcome": "succeeded", **_COMMANDS[job["command"]](step)}
+    except (KeyboardInterrupt, Exception) as error:
+        answer = _failed(step, error)
+    answer.setdefault("timings", step.channel.timings)
+    if step.journal.nodes:
+        answer["models"] = step.journal.results()
+        answer["tests"] = step.journal.tests()
+    write_answer(job["answer"], answer)
+    # Threads that wait for the warehouse must not keep the step.
+    os._exit(0 if answer["outcome"] == "succeeded" else 1)
+
+
+def _failed(step: Step, error: BaseException) -> Answer:
+    if step.canceller.is_set() or isinstance(error, KeyboardInterrupt):
+        return {"outcome": "cancelled", "error": {"code": "cancelled", "message": "The step was cancelled."}}
+    if not isinstance(error, StepFailed):
+        for line in traceback.format_exception(type(error), error, error.__traceback__):
+            step.channel.line(line.rstrip("\n"))
+    failure = error if isinstance(error, StepFailed) else StepFailed("internal", f"{type(error).__name__}: {error}")
+    return {"outcome": "failed", "error": {"code": failure.code, "message": failure.message}, **failure.answer}
+
+
+def _plan(step: Step, build: Build, task: Any, deployed: Deployed) -> Plan:
+    """What the commit changes, from the manifest that dbt has just written."""
+    with step.channel.stage("plan"):
+        manifest = json.loads(step.hide((build.target / "manifest.json").read_text(encoding="utf-8")))
+        project = Path(step.job["project"])
+        packages = project / task.config.packages_install_path
+        installed = sorted(path for path in packages.iterdir() if path.is_dir()) if packages.is_dir() else []
+        facts = collect(manifest, project, installed, target=task.config.target_name)
+        changes = compare(deployed.manifest, manifest, old_facts=deployed.facts, new_facts=facts)
+        selection = select(changes, manifest, step.job["run_tests"])
+        removed = [change.unique_id for change in changes.of(REMOVED)]
+        parts = digest_parts(step.job, manifest, facts, deployed.identity, selection.nodes, removed)
+    return Plan(manifest, facts, deployed.manifest, changes, selection, parts)
+
+
+def explain(step: Step) -> Answer:
+    """Work out what the commit would change; nothing is written, and the warehouse is asked for extras only."""
+    deployed = read_deployed(step)
+    install_packages(step)
+    answer: Answer = {}
+
+    def decide(task: Any) -> set[str]:
+        plan = _plan(step, build, task, deployed)
+        answer.update(_explained(step, task, plan))
+        return set()
+
+    build = Build(step, decide)
+    with step.channel.stage("parse"):
+        result = build.invoke(quiet=True, partial_parse=True)
+    if build.failure or not answer:
+        raise build.failure or failure_of(step, result.exception, build.decided)
+    return answer
+
+
+def _explained(step: Step, task: Any, plan: Plan) -> Answer:
+    output = describe(plan)
+    with step.channel.stage("compile"):
+        wanted = [change.unique_id for kind in (DIRECT, ADDED, INDIRECT) for change in plan.changes.of(kind)]
+        compilation = compile_nodes(step, task, wanted, COMPILE_SECONDS)
+        output["compiled"] = {"available": compilation.reason is None, "reason": compilation.reason}
+        if compilation.reason is None:
+            del output["compiled"]["reason"]
+        add_diffs(output, plan, compilation.code)
+    step.channel.line(summary(output))
+    for text in output["warnings"]:
+        step.channel.line(f"warning: {text}")
+    return {"plan_output": output, "digest": digest_of(plan.parts), "tool_plan_id": uuid.uuid4().hex}
+
+
+def execute(step: Step) -> Answer:
+    """Build exactly what was approved, and no node that an earlier attempt has built."""
+    deployed = read_deployed(step)
+    plan_id = step.job["explained_plan_id"]
+    if deployed.note.get("plan_id") == plan_id:
+        step.channel.line("this plan has been applied already; nothing to do")
+        return {"already_applied": True, "digest": step.job["expected_digest"], "tool_plan_id": plan_id}
+    _lock(step)
+    install_packages(step)
+    progress = ProgressFile(step)
+    progress.tidy()
+    done = set(progress.read())
+    plans: list[Plan] = []
+
+    def decide(task: Any) -> set[str]:
+        plan = _plan(step, build, task, deployed)
+        _check_digest(step, build, plan)
+        plans.append(plan)
+        return _remaining(step, plan, done)
+
+    build = Build(step, decide)
+    step.journal.on_success = progress.write
+    with step.channel.stage("build"):
+        result = build.invoke(quiet=False, partial_parse=False, state=_state_for_defer(step, deployed))
+    _refuse_failure(step, build, result)
+    plan = plans[0]
+    remaining = set(plan.selection.nodes) - done
+    final = _check_run(build, remaining)
+    artifact = pack_deployed(step, plan.manifest, plan.facts, deployed, final, plan.selection.nodes)
+    return {
+        "already_applied": False, "digest": step.job["expected_digest"], "tool_plan_id": plan_id,
+        "artifacts": {"deployed": artifact},
+    }  # fmt: skip
+
+
+def _check_digest(step: Step, build: Build, plan: Plan) -> None:
+    found = digest_of(plan.parts)
+    if found == step.job["expected_digest"]:
+        return
+    build.forget_parsed()
+    output = describe(plan)
+    what = changed_parts(step.job["expected_digest_parts"], plan.parts)
+    text = f"The plan is not the approved one any more{': ' + what if what else ''}; now it is: {summary(output)}"
+    raise StepFailed("plan_drifted", text, plan_output=output, digest=found)
+
+
+def _remaining(step: Step, plan: Plan, done: set[str]) -> set[str]:
+    """What is left to run."""
+    nodes = set(plan.selection.nodes)
+    everything = {**plan.manifest["nodes"], **(plan.manifest.get("unit_tests") or {}), **(plan.manifest.get("functions") or {})}
+    step.journal.expect({key: name_of(everything[key], project_of(plan.manifest)) for key in nodes})
+    if done & nodes:
+        step.channel.line(f"{len(done & nodes)} of {len(nodes)} nodes succeeded in an earlier attempt and are left out")
+    return nodes - done
+
+
+def _state_for_defer(step: Step, deployed: Deployed) -> Path | None:
+    """Where the deployed manifest is, if this dbt can read it: a newer version's manifest crashes an older dbt."""
+    metadata = (deployed.manifest or {}).get("metadata") or {}
+    if deployed.manifest is None:
+        return None
+    if _minor(str(metadata.get("dbt_version"))) > _minor(step.job["tool_version"]):
+        step.channel.line(
+            f"deployed by dbt {metadata.get('dbt_version')}, whose state this dbt cannot read: building without --defer"
+        )
+        return None
+    return write_state(deployed, Path(step.job["scratch"]) / "state")
+
+
+def _minor(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+
+
+def _refuse_failure(step: Step, build: Build, result: Any) -> None:
+    """Raise what went wrong, if anything did."""
+    if build.failure:
+        raise build.failure
+    step.canceller.check()
+    failed = step.journal.failed()
+    if failed:
+        raise node_failure(step, failed)
+    if not result.success:
+        raise failure_of(step, result.exception, build.decided)
+
+
+def _check_run(build: Build, expected: set[str]) -> dict[str, Any] | None:
+    """Compare what dbt says it ran with what it was to run.
+
+    :return: The manifest that dbt wrote after the build.
+    :raises StepFailed: ``apply_failed``.
+    """
+    results = json.loads((build.target / "run_results.json").read_text(encoding="utf-8"))["results"]
+    ran = {row["unique_id"] for row in results}
+    if ran != expected:
+        raise StepFailed("apply_failed", f"dbt ran other nodes than approved: {', '.join(sorted(ran ^ expected)[:5])}")
+    return json.loads((build.target / "manifest.json").read_text(encoding="utf-8")) if expected else None
+
+
+def run(step: Step) -> Answer:
+    """Build all of the deployed commit, as ``dbt build`` does it."""
+    _lock(step)
+    install_packages(step)
+    build = Build(step, lambda task: None)
+    with step.channel.stage("build"):
+        result = build.invoke(quiet=False, partial_parse=False, tests=step.job["run_tests"])
+    _refuse_failure(step, build, result)
+    return {}
+
+
+def _lock(step: Step) -> None:
+    """Become the project's only writer on this machine; in the cluster, the one-slot pool of the Dag sees to that.
+
+    Given back by the end of the process: nobody else may write while dbt's threads still run.
+    """
+    with step.channel.stage("lock"):
+        lock_file(step, "writer")
+
+
+_COMMANDS: dict[str, Callable[[Step], Answer]] = {"explain": explain, "execute": execute, "run": run}

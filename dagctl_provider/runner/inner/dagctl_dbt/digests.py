@@ -1,0 +1,81 @@
+"""What makes two dbt plans the same plan: what would be built from what, and on top of which deployed state.
+
+An execute parses the commit again, in full, and compares. What dbt renders anew at every start, times for example, stays out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from dagctl_dbt.differ_macros import internal_packages
+from dagctl_dbt.differ_types import Facts
+
+
+def digest_parts(
+    job: Mapping[str, Any], manifest: Mapping[str, Any], facts: Facts, base: str | None, nodes: list[str], removed: list[str]
+) -> dict[str, str]:
+    """One short hash per part of the plan, so that a drift can be named.
+
+    :param job: The job.
+    :param manifest: Of the commit.
+    :param facts: Beside it.
+    :param base: Identity of the deployed state.
+    :param nodes: Unique ids that will run.
+    :param removed: Unique ids that are not in the commit any more.
+    """
+    internal = internal_packages(manifest)
+    parts = {
+        "commit": [job["commit_sha"], job["git_path"]],
+        "environment": [job["profile"], facts.target],
+        "options": [bool(job["run_tests"])],
+        "tool": [job["tool"], job["tool_version"]],
+        "base": base,
+        "selection": sorted(nodes),
+        "models": sorted(_node(node) for node in manifest["nodes"].values()),
+        "removed": sorted(removed),
+        "tests": sorted([key, test.get("checksum")] for key, test in (manifest.get("unit_tests") or {}).items()),
+        "macros": sorted(
+            [key, macro["macro_sql"]] for key, macro in manifest["macros"].items() if macro["package_name"] not in internal
+        ),
+        "vars": facts.vars,
+        "packages": dict(facts.packages),
+    }
+    return {name: _hash(value)[:16] for name, value in parts.items()}
+
+
+def _node(node: Mapping[str, Any]) -> list[Any]:
+    config = node.get("config") or {}
+    checksum = (node.get("checksum") or {}).get("checksum")
+    # A seed too big for dbt to read has its path for a checksum, which is another one in each checkout.
+    checksum = None if (node.get("checksum") or {}).get("name") == "path" else checksum
+    return [node["unique_id"], checksum, node.get("unrendered_config"), config.get("materialized"), node.get("relation_name")]
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def digest_of(parts: Mapping[str, str]) -> str:
+    """The digest that an approval is for."""
+    return f"sha256:{_hash(dict(parts))}"
+
+
+def changed_parts(expected: Mapping[str, str] | None, found: Mapping[str, str]) -> str:
+    """Which parts of two plans differ, for people."""
+    if not expected:
+        return ""
+    return ", ".join(_PEOPLE.get(name, name) for name, value in found.items() if expected.get(name) != value)
+
+
+_PEOPLE = {
+    "base": "another plan was deployed since",
+    "commit": "commit or folder",
+    "environment": "profile or target",
+    "options": "test setting",
+    "packages": "installed packages",
+    "selection": "what would be built",
+    "tool": "dbt version",
+}

@@ -1,0 +1,98 @@
+"""Turns what dbt says about an error into a stable code and one line that names the cause."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from dagctl_common.channel import StepFailed, plain
+
+from dagctl_dbt.journals import NodeRun, Step
+
+_REFUSED = re.compile(
+    r"could not connect|connection (refused|reset|timed out|to server)|could not translate host|name or service not known"
+    r"|no route to host|network is unreachable|timeout expired|server closed the connection|the database system is"
+    r"|authentication failed|access denied|permission denied|not authorized|unauthorized|login failed|\b40[13]\b"
+    r"|incorrect username or password|no pg_hba|remaining connection slots|could not set lock on file|failed to connect"
+    r"|(role|database) \"[^\"]*\" does not exist|cannot open file|insufficient privileges",
+    re.IGNORECASE,
+)
+_ADAPTER = re.compile(
+    r"could not find adapter type|no module named 'dbt\.adapters|error importing adapter|adapter type \S+ is not", re.I
+)
+_PROFILE = re.compile(
+    r"could not find profile|profiles\.yml|does not have a target named|credentials in profile|no profile|invalid profile"
+    r"|profile \"[^\"]*\" (in|is)|in profile \"|target named|unable to (parse|read) .*profile",
+    re.IGNORECASE,
+)
+_ENV_VAR = re.compile(r"env var required but not provided: '(\w+)'", re.IGNORECASE)
+_PACKAGES = re.compile(r"run \"?dbt deps|dbt found \d+ package\(s\) specified", re.IGNORECASE)
+_CONTRACT = re.compile(r"enforced contract that failed|contract.{0,40}(error|violat|broken)", re.IGNORECASE)
+_HEADS = re.compile(r"^(?:[A-Z][A-Za-z-]+ Error(?: in [^\n]*)?\n\s*)+")
+_TRAIL = re.compile(r"\s*compiled code at .*$|\s*> in macro .*$|\s*> called by .*$", re.MULTILINE)
+
+
+def cause(step: Step, text: Any, limit: int = 400) -> str:
+    """The telling part of a message of dbt's.
+
+    :param step: Knows the scratch folder.
+    :param text: What dbt said.
+    :param limit: Most characters; some of dbt's messages are half a megabyte.
+    """
+    raw = plain(text)[:20_000].strip()
+    head = _HEADS.match(raw)
+    told = raw[head.end() :] if head and raw[head.end() :].strip() else raw
+    # The line with the file's name is worth keeping, the trail of macros is not.
+    where = re.search(r" in ([^\n]*\([^)\n]*\))", head[0]) if head else None
+    line = step.shorten(_TRAIL.sub("", told))
+    return f"{where[1]}: {line}"[:limit] if where else line[:limit]
+
+
+def is_refusal(error: BaseException | str) -> bool:
+    """Whether it was the warehouse that could not be reached or said no.
+
+    :param error: What dbt raised, or its text.
+    """
+    return type(error).__name__ == "FailedToConnectError" or bool(_REFUSED.search(str(error)))
+
+
+def failure_of(step: Step, error: BaseException | None, decided: bool) -> StepFailed:
+    """What to answer when dbt did not get to running nodes, or ended without results.
+
+    :param error: What dbt raised, ``None`` when it only said no.
+    :param decided: Whether the project had been parsed by then.
+    """
+    if isinstance(error, StepFailed):
+        return error
+    text, kind = str(error or ""), type(error).__name__
+    line = cause(step, text) or kind
+    variable = _ENV_VAR.search(text)
+    if variable:
+        return StepFailed("profile_invalid", f"The variable {variable[1]} is not set: env_var('{variable[1]}') has no default.")
+    if _ADAPTER.search(text):
+        return StepFailed("adapter_missing", line)
+    if not decided:
+        if _PACKAGES.search(text):
+            return StepFailed("packages_failed", line)
+        if "Profile" in kind or _PROFILE.search(text):
+            return StepFailed("profile_invalid", line)
+        if kind in ("ModuleNotFoundError", "ImportError"):
+            return StepFailed("adapter_missing", f"{kind}: {line}")
+        return StepFailed("project_load_failed", line)
+    return StepFailed("warehouse_refused" if error is not None and is_refusal(error) else "apply_failed", line)
+
+
+def node_failure(step: Step, failed: list[NodeRun]) -> StepFailed:
+    """What to answer when nodes failed: the first model's cause, or else the first test's.
+
+    :param failed: Of the journal, models first.
+    """
+    node = failed[0]
+    text = node.message or "it failed without a message"
+    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    line = f"{node.name}: {cause(step, text)}{more}"
+    if _CONTRACT.search(text):
+        return StepFailed("contract_broken", line)
+    if node.resource_type in ("test", "unit_test"):
+        return StepFailed("dbt_test_failed", line)
+    return StepFailed("warehouse_refused" if is_refusal(text) else "model_failed", line)

@@ -1,0 +1,161 @@
+"""What every part of a dbt step needs at hand, and what dbt's events tell about its nodes while they run."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from dagctl_common.cancelling import Canceller
+from dagctl_common.channel import Channel, plain
+
+SUCCEEDED = {"success", "pass", "warn", "no-op"}
+_STATUS = {"skipped": "skipped", **dict.fromkeys(SUCCEEDED, "succeeded")}
+_EVENT = {"succeeded": "model_finished", "failed": "model_failed", "skipped": "model_skipped"}
+
+
+class NodeRun:
+    """What happened to one node."""
+
+    def __init__(self, unique_id: str, name: str, resource_type: str) -> None:
+        self.unique_id = unique_id
+        self.name = name
+        self.resource_type = resource_type
+        self.status = "running"
+        self.duration = 0.0
+        self.message: str | None = None
+        self.rows: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The row of the result; what still ran at the end was cancelled."""
+        status = "cancelled" if self.status == "running" else self.status
+        row: dict[str, Any] = {
+            "name": self.name,
+            "unique_id": self.unique_id,
+            "kind": self.resource_type,
+            "status": status,
+            "duration": round(self.duration, 3),
+        }
+        return row if self.rows is None else {**row, "rows": self.rows}
+
+
+class Journal:
+    """Collects what happens to nodes; dbt calls it from the threads that run them.
+
+    :param channel: Gets an event per change.
+    :param on_success: Called with all that succeeded so far whenever a node did.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.nodes: dict[str, NodeRun] = {}
+        self.names: dict[str, str] = {}
+        self.on_success: Callable[[list[str]], None] | None = None
+        self._lock = threading.RLock()
+
+    def expect(self, names: dict[str, str]) -> None:
+        """Names of the nodes about to run, by unique id."""
+        self.names = names
+
+    def on_event(self, message: Any) -> None:
+        """dbt's callback; one event of any kind.
+
+        :param message: ``EventMsg``: a protobuf message with ``info`` and ``data``.
+        """
+        kind = message.info.name
+        if kind == "NodeStart":
+            self._start(message.data.node_info)
+        elif kind == "NodeFinished":
+            self._finish(message.data)
+
+    def _node(self, info: Any) -> NodeRun:
+        name = self.names.get(info.unique_id, info.node_name)
+        return self.nodes.setdefault(info.unique_id, NodeRun(info.unique_id, name, info.resource_type))
+
+    def _start(self, info: Any) -> None:
+        with self._lock:
+            node = self._node(info)
+            self.channel.event("model_start", model=node.name, unique_id=node.unique_id)
+
+    def _finish(self, data: Any) -> None:
+        result = data.run_result
+        with self._lock:
+            node = self._node(data.node_info)
+            node.status = _STATUS.get(result.status or data.node_info.node_status, "failed")
+            node.duration = float(result.execution_time or 0.0)
+            node.message = plain(result.message)[:4000] or None
+            node.rows = _rows(result)
+            reason = " ".join((node.message or "").split())[:500] if node.status == "failed" else None
+            self.channel.event(
+                _EVENT[node.status], model=node.name, unique_id=node.unique_id, status=node.status, rows=node.rows,
+                duration=round(node.duration, 3), message=reason,
+            )  # fmt: skip
+            if node.status == "succeeded" and self.on_success:
+                self.on_success(self.succeeded())
+
+    def succeeded(self) -> list[str]:
+        """Unique ids of what is done, in order of completion or thereabouts."""
+        with self._lock:
+            return [node.unique_id for node in self.nodes.values() if node.status == "succeeded"]
+
+    def failed(self) -> list[NodeRun]:
+        """What went wrong, models before tests."""
+        with self._lock:
+            failed = [node for node in self.nodes.values() if node.status == "failed"]
+        return sorted(failed, key=lambda node: node.resource_type in ("test", "unit_test"))
+
+    def results(self) -> list[dict[str, Any]]:
+        """One row per model, seed, snapshot or function."""
+        with self._lock:
+            return [node.as_json() for node in self.nodes.values() if node.resource_type not in ("test", "unit_test")]
+
+    def tests(self) -> dict[str, Any] | None:
+        """What the tests said; ``None`` when none ran."""
+        with self._lock:
+            tests = [node for node in self.nodes.values() if node.resource_type in ("test", "unit_test")]
+        if not tests:
+            return None
+        counts = {status: sum(node.status == status for node in tests) for status in ("succeeded", "failed", "skipped")}
+        return {
+            "run": counts["succeeded"] + counts["failed"],
+            "passed": counts["succeeded"],
+            "failed": counts["failed"],
+            "skipped": counts["skipped"],
+            "names": [node.name for node in tests if node.status == "failed"],
+        }
+
+
+def _rows(result: Any) -> int | None:
+    """Rows where the adapter tells."""
+    try:
+        rows = int(dict(result.adapter_response)["rows_affected"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return rows if rows >= 0 else None
+
+
+class Step:
+    """One step.
+
+    :param job: The request plus what the outer program prepared.
+    """
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        self.job = job
+        self.channel = Channel(job.get("events_fd"))
+        self.canceller = Canceller(job.get("alive_fd"), float(job.get("grace") or 20.0))
+        self.journal = Journal(self.channel)
+
+    def hide(self, text: str) -> str:
+        """A manifest's text without the secrets that were given to the step, in case the project wrote one into a model."""
+        for secret in self.job["secrets"]:
+            text = text.replace(json.dumps(secret)[1:-1], "***")
+        return text
+
+    def shorten(self, text: str) -> str:
+        """One line without the scratch folder in it."""
+        for key in ("project", "checkout", "scratch"):
+            text = text.replace(str(self.job[key]) + os.sep, "")
+        return " ".join(plain(text).split())
