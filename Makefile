@@ -28,8 +28,8 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundl
 export UV_SYSTEM_CERTS ?= true
 endif
 
-# What `make demo`, `make serve`, `make stop` and `make commit` can be told: PORT=8081, ONCE=1, DAGCTL_HOME=/some/folder.
-export PORT ONCE DAGCTL_HOME
+# What `make demo`, `make serve`, `make stop` and `make commit` can be told: PORT=8081, ONCE=1, KIND=dbt, DAGCTL_HOME=/some/folder.
+export PORT ONCE KIND DAGCTL_HOME
 
 .PHONY: help
 help: ## List the commands
@@ -62,7 +62,7 @@ lock: $(BIN)/python ## Resolve the requirements again and write requirements/dev
 	  --group dev pyproject.toml -c requirements/airflow.txt -o $(LOCK)
 
 .PHONY: demo
-demo: install ## Watch a commit become an approved, applied plan (ONCE=1 approves by itself; PORT=8080)
+demo: install ## Watch a commit become an approved, applied plan (KIND=dbt for dbt; ONCE=1 approves by itself; PORT=8080)
 	@$(BIN)/python -m demo run
 
 .PHONY: serve

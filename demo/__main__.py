@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from demo.options import DemoError, Options, read_options, require_free_port
+from demo.samples import SAMPLES
 from demo.show import Show
 from demo.stack import USERNAME, Stack
 from demo.terminal import Terminal
@@ -52,9 +53,11 @@ def _serve(options: Options, terminal: Terminal) -> int:
     if stack.stop():
         terminal.line("Ended what was left of an earlier start.")
     require_free_port(options.port)
-    stack = Stack(options.home, options.port, terminal)
+    stack = Stack(options.home, options.port, terminal, sample=SAMPLES[options.kind])
     stack.claim()
     known = stack.information()
+    if known is not None and known.get("kind", "sqlmesh") != options.kind:
+        raise DemoError(f"{options.home} holds a demo with a {known.get('kind', 'sqlmesh')} project.", "Run 'make clean' first.")
     if known is None:
         stack.reset()
     try:
@@ -118,7 +121,7 @@ def _ended_afterwards(stack: Stack, terminal: Terminal) -> Iterator[None]:
 
 
 def _fresh_stack(options: Options, terminal: Terminal) -> Stack:
-    stack = Stack(options.home, options.port, terminal)
+    stack = Stack(options.home, options.port, terminal, sample=SAMPLES[options.kind])
     stack.claim()
     if stack.stop():
         terminal.line("Ended what ran here before.")
@@ -128,11 +131,12 @@ def _fresh_stack(options: Options, terminal: Terminal) -> Stack:
 
 
 def _known_stack(options: Options, terminal: Terminal) -> Stack:
-    """The stack as it was started, whatever ``PORT`` says now."""
+    """The stack as it was started, whatever ``PORT`` and ``KIND`` say now."""
     stack = Stack(options.home, options.port, terminal)
     known = stack.information()
     port = str((known or {}).get("base_url", "")).rpartition(":")[2]
-    return Stack(options.home, int(port), terminal) if port.isdigit() else stack
+    sample = SAMPLES[(known or {}).get("kind", "sqlmesh")]
+    return Stack(options.home, int(port), terminal, sample=sample) if port.isdigit() else stack
 
 
 def _tell(stack: Stack, terminal: Terminal) -> None:

@@ -1,4 +1,4 @@
-"""What a person can tell the demo: three variables, checked before anything starts."""
+"""What a person can tell the demo: four variables, checked before anything starts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 REPOSITORY_ROOT = Path(__file__).resolve().parents[1]
 _YES = ("1", "true", "yes")
 _NO = ("", "0", "false", "no")
+_KINDS = ("sqlmesh", "dbt")
 
 
 class DemoError(Exception):
@@ -28,15 +29,17 @@ class Options:
     :param home: Folder of all state.
     :param port: Port of Airflow's API server.
     :param once: Approve by itself and leave nothing running.
+    :param kind: Which sample project: ``sqlmesh`` or ``dbt``.
     """
 
     home: Path
     port: int
     once: bool
+    kind: str = "sqlmesh"
 
 
 def read_options(environment: Mapping[str, str]) -> Options:
-    """Read ``DAGCTL_HOME``, ``PORT`` and ``ONCE``.
+    """Read ``DAGCTL_HOME``, ``PORT``, ``ONCE`` and ``KIND``.
 
     :raises DemoError: when one of them makes no sense.
     """
@@ -50,7 +53,10 @@ def read_options(environment: Mapping[str, str]) -> Options:
     once = (environment.get("ONCE") or "").strip().lower()
     if once not in _YES + _NO:
         raise DemoError(f"ONCE={once} says neither yes nor no.", "Give ONCE=1, or leave it out.")
-    return Options(home, int(port), once in _YES)
+    kind = (environment.get("KIND") or "sqlmesh").strip().lower()
+    if kind not in _KINDS:
+        raise DemoError(f"KIND={kind} is no sample project.", f"Choose one of {', '.join(_KINDS)}: make demo KIND=dbt")
+    return Options(home, int(port), once in _YES, kind)
 
 
 def require_free_port(port: int) -> None:

@@ -8,23 +8,22 @@ import subprocess
 from pathlib import Path
 
 from demo.options import DemoError
+from demo.samples import FIRST_MESSAGE, SQLMESH, Sample
 
 _HERE = Path(__file__).parent
 BRANCH = "main"
-FIRST_MESSAGE = "Shop: orders, revenue, customers"
-SECOND_MESSAGE = "Take discounts off revenue; add revenue per city"
-CHANGED_MODEL = "marts.order_revenue"
-ADDED_MODEL = "marts.city_revenue"
 
 
 class Repository:
     """A local git repository with the sample project.
 
     :param path: Its folder.
+    :param sample: Which project.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sample: Sample = SQLMESH) -> None:
         self.path = path
+        self.sample = sample
 
     @property
     def url(self) -> str:
@@ -38,19 +37,24 @@ class Repository:
         """
         self.path.mkdir(parents=True)
         self._git("init", "--quiet", "--template=", f"--initial-branch={BRANCH}")
-        return self._copy_and_commit(_HERE / "sample", FIRST_MESSAGE)
+        for source, target in self.sample.first:
+            self._copy(source, self.path / target)
+        return self._commit(FIRST_MESSAGE)
 
     def change(self) -> str:
-        """Make the second commit: one model changes, one is added.
+        """Make the second commit: one model changes, one is added; in dbt's, one is removed as well.
 
         :return: Full id of the commit.
         :raises DemoError: when it is there already.
         """
-        if (self.path / "models" / "marts" / "city_revenue.sql").exists():
+        if list(self.path.glob("models/**/city_revenue.sql")):
             raise DemoError(
                 "The second commit is there already.", f"Make one of your own in {self.path}; it is found within seconds."
             )
-        return self._copy_and_commit(_HERE / "sample_change", SECOND_MESSAGE)
+        self._copy(self.sample.second, self.path)
+        for name in self.sample.removed:
+            (self.path / name).unlink()
+        return self._commit(self.sample.second_message)
 
     def head(self) -> str:
         """Full id of the newest commit."""
@@ -60,8 +64,11 @@ class Repository:
         """What the newest commit touches, one line per file."""
         return self._git("show", "--stat=72", "--format=", "HEAD").splitlines()
 
-    def _copy_and_commit(self, source: Path, message: str) -> str:
-        shutil.copytree(source, self.path, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".cache", "logs", "__pycache__"))
+    def _copy(self, source: str, target: Path) -> None:
+        ignored = shutil.ignore_patterns(".cache", "logs", "target", "dbt_packages", "__pycache__")
+        shutil.copytree(_HERE / source, target, dirs_exist_ok=True, ignore=ignored)
+
+    def _commit(self, message: str) -> str:
         self._git("add", "--all")
         self._git("commit", "--quiet", "--message", message)
         return self.head()

@@ -12,7 +12,8 @@ import httpx
 from demo.client import Client
 from demo.options import DemoError
 from demo.processes import write_private
-from demo.repository import ADDED_MODEL, CHANGED_MODEL, Repository
+from demo.repository import Repository
+from demo.samples import Sample
 from demo.stack import USERNAME, Stack
 from demo.terminal import Terminal
 from demo.warehouse import Warehouse, require_revenue, revenue_by_city
@@ -20,11 +21,6 @@ from demo.warehouse import Warehouse, require_revenue, revenue_by_city
 PROJECT = "analytics"
 _STEP_SECONDS = 300.0
 _DETECTION_SECONDS = 90.0
-_BEFORE = (
-    "SELECT c.city, ROUND(SUM(o.revenue), 2) AS revenue FROM marts.order_revenue o JOIN raw.customers c USING (customer_id)"
-    " GROUP BY 1 ORDER BY 2 DESC"
-)
-_AFTER = "SELECT city, customers, orders, revenue FROM marts.city_revenue ORDER BY revenue DESC"
 
 
 class Show:
@@ -40,7 +36,8 @@ class Show:
         self.organization_id: str = access["organization_id"]
         self.token: str = access["token"]
         self.client = Client(stack.base_url, self.token, self.organization_id)
-        self.repository = Repository(stack.home / "repository")
+        self.sample: Sample = stack.sample
+        self.repository = Repository(stack.home / "repository", self.sample)
         self.warehouse_path = stack.home / "warehouse.duckdb"
         self._warehouse: Warehouse | None = None
 
@@ -58,28 +55,30 @@ class Show:
 
         :return: Id of the project.
         """
-        self.terminal.heading("A SQLMesh project in a git repository")
+        self.terminal.heading(f"A {self.sample.label} project in a git repository")
         sha = self.repository.create()
-        self.terminal.done(f"{self.repository.path} at {sha[:7]}, with 10 models, 2 unit tests and a DuckDB warehouse")
+        self.terminal.done(f"{self.repository.path} at {sha[:7]}, with {self.sample.contents}")
         self._make_connection()
         self.terminal.done(f"Airflow connection dagctl_{PROJECT}: tells the steps of this project where the warehouse is")
         body = {
             "name": PROJECT,
             "description": "What the shop sold",
-            "project_type": "sqlmesh",
+            "project_type": self.sample.kind,
             "repository_url": self.repository.url,
             "branch": "main",
             "run_tests": True,
+            **self.sample.project,
         }
         project = self.client.request("POST", "/projects", body)
-        self.terminal.done(
-            f"POST /api/v1/projects: {project['id']}, SQLMesh {project['sqlmesh_version']}, a state database of its own, deployed"
-        )
+        facts = [str(project["id"]), f"{self.sample.label} {project[f'{self.sample.kind}_version']}"]
+        facts += ["a state database of its own"] if project.get("use_managed_state_database") else []
+        self.terminal.done(f"POST /api/v1/projects: {', '.join(facts)}, deployed")
         return str(project["id"])
 
     def write_information(self, project_id: str) -> None:
         """Write ``demo.json``: all that a client needs, readable by its owner only."""
         information = {
+            "kind": self.sample.kind,
             "base_url": self.stack.base_url,
             "organization_id": self.organization_id,
             "token": self.token,
@@ -108,7 +107,7 @@ class Show:
         self._summarise(plan, diff=False)
         self._approve(plan)
         self._executed(plan)
-        found = {str(city): float(revenue) for city, revenue in self.warehouse.query(_BEFORE).rows}
+        found = {str(city): float(revenue) for city, revenue in self.warehouse.query(self.sample.before).rows}
         require_revenue(found, revenue_by_city(self.repository.path / "seeds", discounts=False))
 
     def second_commit(self) -> str:
@@ -147,8 +146,8 @@ class Show:
         plan = self._explained(str(found[0]["id"]))
         self._summarise(plan, diff=True)
         output = plan["plan_output"]
-        wanted = {"directly_modified": [CHANGED_MODEL], "models_added": [ADDED_MODEL]}
-        seen = {key: output.get(key) for key in wanted}
+        wanted = dict(self.sample.wanted)
+        seen = {key: sorted(output.get(key) or []) for key in wanted}
         if seen != wanted or output["modelsAdded"] != 1:
             raise DemoError(f"The plan shows {seen} instead of {wanted}.", "This is a bug.")
         return plan
@@ -182,8 +181,8 @@ class Show:
     def second_execution(self, plan: Mapping[str, Any]) -> None:
         """Follow the execution and show the new rows."""
         self._executed(plan)
-        self.terminal.heading(f"New in the warehouse: {ADDED_MODEL}")
-        table = self.warehouse.query(_AFTER)
+        self.terminal.heading(f"New in the warehouse: {self.sample.added_model}")
+        table = self.warehouse.query(self.sample.after)
         for line in table.lines():
             self.terminal.detail(line)
         found = {str(row[0]): float(row[3]) for row in table.rows}
@@ -240,11 +239,23 @@ class Show:
             f"{output['modelsNeedingBackfill']} to backfill",
         ]
         self.terminal.line(f"  environment {output['environment']}: {', '.join(counts)}")
+        self._show_selection(output.get("selection") or {})
         if not diff:
             return
         for model in output.get("models", []):
             self._show_model(model)
+        for warning in output.get("warnings", []):
+            self.terminal.line()
+            self.terminal.line(f"  {style('!', 'yellow', 'bold')} {warning}")
         self.terminal.line()
+
+    def _show_selection(self, selection: Mapping[str, Any]) -> None:
+        """Exactly what a dbt execute will run."""
+        if not selection:
+            return
+        counts = f"{len(selection.get('nodes') or [])} nodes"
+        command = " ".join(["dbt build", *selection.get("arguments", [])])
+        self.terminal.line(f"  runs {counts}: {command}" + (f" ({selection['reason']})" if selection.get("reason") else ""))
 
     def _show_model(self, model: Mapping[str, Any]) -> None:
         style = self.terminal.style

@@ -27,6 +27,7 @@ from demo.options import REPOSITORY_ROOT, DemoError, free_port, require_free_por
 from demo.postgres import NAME as POSTGRES
 from demo.postgres import EmbeddedPostgres, borrowed_folder
 from demo.processes import ProcessTable, write_private
+from demo.samples import SQLMESH, Sample
 from demo.terminal import Terminal
 
 COMPONENTS: Mapping[str, tuple[str, ...]] = {
@@ -50,13 +51,22 @@ class Stack:
     :param port: Port of the API server.
     :param terminal: Where progress is shown.
     :param settings: More Airflow environment variables, for tests and benchmarks.
+    :param sample: The project whose tool is installed along with Airflow.
     """
 
-    def __init__(self, home: Path, port: int, terminal: Terminal, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        port: int,
+        terminal: Terminal,
+        settings: Mapping[str, str] | None = None,
+        sample: Sample = SQLMESH,
+    ) -> None:
         self.home = home
         self.port = port
         self.terminal = terminal
         self.processes = ProcessTable(home, home / "logs")
+        self.sample = sample
         self._settings = dict(settings or {})
 
     @property
@@ -243,21 +253,24 @@ class Stack:
             self._require_success("db-migrate", _MIGRATE_SECONDS, waiting.tick)
 
     def _start_tool_install(self) -> None:
-        """SQLMesh goes where the steps will look for it, meanwhile; they would install it themselves otherwise."""
-        self.processes.start("tool-install", _TOOL_INSTALL, self._tool_environment())
+        """The tool goes where the steps will look for it, meanwhile; they would install it themselves otherwise."""
+        self.processes.start("tool-install", [*_TOOL_INSTALL, *self.sample.install], self._tool_environment())
 
     def _finish_tool_install(self) -> None:
-        with self.terminal.waiting("SQLMesh in an environment of its own") as waiting:
+        with self.terminal.waiting(f"{self.sample.label} in an environment of its own") as waiting:
             self._require_success("tool-install", _MIGRATE_SECONDS, waiting.tick)
 
     def _tool_environment(self) -> dict[str, str]:
         return {**self.environment(), "DAGCTL_ENVIRONMENTS_DIR": str(self.cache / "environments")}
 
     def tool_python(self) -> Path:
-        """The interpreter that has SQLMesh and DuckDB."""
-        done = subprocess.run(_TOOL_INSTALL, env=self._tool_environment(), capture_output=True, text=True, check=False)  # noqa: S603
+        """The interpreter that has the tool and DuckDB."""
+        command = [*_TOOL_INSTALL, *self.sample.install]
+        done = subprocess.run(command, env=self._tool_environment(), capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode != 0:
-            raise DemoError(f"SQLMesh could not be installed:\n{done.stdout.strip()[-1500:]}", "Is the package index reachable?")
+            raise DemoError(
+                f"{self.sample.label} could not be installed:\n{done.stdout.strip()[-1500:]}", "Is the package index reachable?"
+            )
         return Path(done.stdout.splitlines()[-1])
 
     def _require_success(self, name: str, seconds: float, tick: Callable[[], None]) -> None:

@@ -16,13 +16,13 @@ from demo.terminal import Terminal
 
 def test_nothing_said_means_the_defaults() -> None:
     options = read_options({})
-    assert (options.home, options.port, options.once) == (REPOSITORY_ROOT / "var", 8080, False)
+    assert (options.home, options.port, options.once, options.kind) == (REPOSITORY_ROOT / "var", 8080, False, "sqlmesh")
     assert read_options({"PORT": "", "ONCE": "", "DAGCTL_HOME": ""}) == options
 
 
 def test_all_said(tmp_path: Path) -> None:
-    options = read_options({"PORT": "8123", "ONCE": "1", "DAGCTL_HOME": str(tmp_path)})
-    assert (options.home, options.port, options.once) == (tmp_path, 8123, True)
+    options = read_options({"PORT": "8123", "ONCE": "1", "DAGCTL_HOME": str(tmp_path), "KIND": "dbt"})
+    assert (options.home, options.port, options.once, options.kind) == (tmp_path, 8123, True, "dbt")
 
 
 def test_a_relative_home_is_below_the_checkout() -> None:
@@ -44,6 +44,7 @@ def test_once_can_be_said_off(once: str) -> None:
         ("PORT", "8080 "),
         ("PORT", "٨٠"),
         ("ONCE", "maybe"),
+        ("KIND", "spreadsheet"),
         ("DAGCTL_HOME", "/tmp/100%"),
     ],
 )

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from demo.options import DemoError
-from demo.repository import ADDED_MODEL, CHANGED_MODEL, FIRST_MESSAGE, SECOND_MESSAGE, Repository
+from demo.repository import Repository
+from demo.samples import DBT, FIRST_MESSAGE, SQLMESH
 from demo.warehouse import Table, require_revenue, revenue_by_city
 
 
@@ -38,13 +39,29 @@ def test_the_second_commit_changes_one_model_and_adds_one(tmp_path: Path) -> Non
     repository.create()
     sha = repository.change()
     assert repository.head() == sha
-    assert git(repository.path, "log", "-1", "--format=%s") == SECOND_MESSAGE
+    assert git(repository.path, "log", "-1", "--format=%s") == SQLMESH.second_message
     changed = dict(reversed(line.split("\t")) for line in git(repository.path, "show", "--name-status", "--format=").splitlines())
     models = {name: how for name, how in changed.items() if name.startswith("models/")}
-    assert models == {file_of(CHANGED_MODEL): "M", file_of(ADDED_MODEL): "A"}
+    assert models == {file_of("marts.order_revenue"): "M", file_of("marts.city_revenue"): "A"}
     assert any("city_revenue" in line for line in repository.stat())
     with pytest.raises(DemoError, match="already"):
         repository.change()
+
+
+def test_the_dbt_project_tells_the_same_story(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "repository", DBT)
+    repository.create()
+    files = git(repository.path, "ls-files").splitlines()
+    assert {"dbt_project.yml", "profiles.yml", "seeds/orders.csv", "models/schema.yml"} <= set(files)
+    assert sum(name.startswith("models/") and name.endswith(".sql") for name in files) == 6
+    repository.change()
+    changed = dict(reversed(line.split("\t")) for line in git(repository.path, "show", "--name-status", "--format=").splitlines())
+    assert changed == {
+        "models/marts/city_revenue.sql": "A",
+        "models/marts/order_revenue.sql": "M",
+        "models/marts/product_sales.sql": "D",
+        "models/schema.yml": "M",
+    }
 
 
 def test_a_persons_git_settings_have_no_part_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

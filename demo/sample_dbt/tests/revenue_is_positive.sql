@@ -1,0 +1,3 @@
+select *
+from {{ ref('order_revenue') }}
+where revenue <= 0
