@@ -32,6 +32,9 @@ _PRESSURE = "The node was low on resource: {resource}. Threshold quantity: 100Mi
 _RETRY_SECONDS = 0.5
 _BACKOFF_SECONDS = 2.0
 _VOLUMES_EVERY = 1.0
+_DEADLINE_EVERY = 0.5
+# Hard eviction: immediateEvictionGracePeriodSeconds in pkg/kubelet/eviction/eviction_manager.go.
+_EVICTION_GRACE = 1.0
 CONTAINER_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -183,9 +186,7 @@ class Pod:
     async def _live(self) -> None:
         await self._be_scheduled()
         await self._prepare_volumes()
-        deadline = self.spec.get("activeDeadlineSeconds")
-        if deadline:
-            asyncio.get_running_loop().call_later(deadline, self._deadline)
+        self._deadline_watch = asyncio.create_task(self._watch_deadline())
         for spec in self.spec.get("initContainers") or ():
             code = await self._run(spec)
             if code != 0:
@@ -476,10 +477,15 @@ class Pod:
 
     # Ends
 
-    def _deadline(self) -> None:
-        if not self.is_over:
-            self.event("Normal", "DeadlineExceeded", _DEADLINE_MESSAGE)
-            self._give_up("DeadlineExceeded", _DEADLINE_MESSAGE)
+    async def _watch_deadline(self) -> None:
+        """The deadline of a running pod may be changed, so it is looked at again and again."""
+        begun = time.monotonic()
+        while not self.is_over:
+            deadline = self.spec.get("activeDeadlineSeconds")
+            if deadline and time.monotonic() - begun >= deadline:
+                self.event("Normal", "DeadlineExceeded", _DEADLINE_MESSAGE)
+                self._give_up("DeadlineExceeded", _DEADLINE_MESSAGE, self.spec["terminationGracePeriodSeconds"])
+            await asyncio.sleep(_DEADLINE_EVERY)
 
     def evict(self, message: str | None = None) -> None:
         """As kubelet does under pressure; by default for want of memory on the node."""
@@ -490,18 +496,18 @@ class Pod:
                 message += f"Container {spec['name']} was using 1Gi, request is {asked}, has larger consumption of memory. "
         self.event("Warning", "Evicted", message)
         self.condition("DisruptionTarget", True, "TerminationByKubelet", message)
-        self._give_up("Evicted", message)
+        self._give_up("Evicted", message, _EVICTION_GRACE)
 
     def out_of_memory(self, container: str) -> None:
         """As the kernel does to a container over its limit."""
         self.containers[container].kill("OOMKilled")
 
-    def _give_up(self, reason: str, message: str) -> None:
+    def _give_up(self, reason: str, message: str, grace: float) -> None:
         """Kill what runs; the pod stays, as failed."""
         self.ending = (reason, message)
         self.status.update(phase="Failed", reason=reason, message=message)
         self.publish()
-        self._end = asyncio.create_task(self._stop(self.spec["terminationGracePeriodSeconds"]))
+        self._end = asyncio.create_task(self._stop(grace))
 
     def delete(self, grace: float, gone: Callable[[], None]) -> None:
         """Stop it and have it removed; a shorter grace than that of a deletion under way shortens that."""

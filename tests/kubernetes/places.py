@@ -1,0 +1,307 @@
+"""Where the scenarios run: the test cluster of this package, or any real one, chosen by environment variables.
+
+=============================  ==========================================================================================
+``DAGCTL_TEST_KUBECONFIG``     kubeconfig of a real cluster; absent: the test cluster
+``DAGCTL_TEST_RUNNER_IMAGE``   runner image that the real cluster can pull; holds the newest supported SQLMesh
+``TEST_REPOSITORY_HOSTPATH``   folder that is on this machine and, at the same path, on the nodes: repositories and
+                               warehouses are made there and reach the pods as a hostPath volume and ``file://``
+``TEST_HOST_ADDRESS``          instead: an address of this machine that pods reach; the repository is served there by https
+=============================  ==========================================================================================
+
+Nothing else of a cluster is assumed: no DNS inside, no storage class, no internet. Everything is made in one namespace with a
+random name, which is removed at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from kubernetes import client, config
+from kubernetes.client import ApiException
+
+from dagctl_provider.runner.versions import supported_versions
+from demo.options import REPOSITORY_ROOT
+from tests.airflow.site import Shop
+from tests.kubernetes.repositories import HttpsRepositories
+from tests.kubernetes.running import RunningCluster
+
+T = TypeVar("T")
+IMAGE_USER = 10001
+_GONE_SECONDS = 120.0
+
+
+def wait_for(what: str, look: Callable[[], T | None], seconds: float = 120.0, every: float = 0.1) -> T:
+    """Look until something is there.
+
+    :raises AssertionError: when it does not come in time.
+    """
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+        time.sleep(every)
+    return found
+
+
+@dataclass
+class Place:
+    """A namespace of a cluster, and how repositories get into its pods.
+
+    :param data: Folder of this machine for repositories and warehouses.
+    :param shared: Whether pods see that folder.
+    :param cluster: The test cluster, when it is that.
+    """
+
+    kubeconfig: Path
+    namespace: str
+    image: str
+    data: Path
+    shared: bool
+    https: HttpsRepositories | None = None
+    cluster: RunningCluster | None = None
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.core = client.CoreV1Api(config.new_client_from_config(str(self.kubeconfig)))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Settings of workers."""
+        return {
+            "KUBECONFIG": str(self.kubeconfig),
+            "AIRFLOW__DAGCTL__KUBERNETES_NAMESPACE": self.namespace,
+            "AIRFLOW__DAGCTL__RUNNER_IMAGE": self.image,
+            "AIRFLOW__DAGCTL__KUBERNETES_POD_TEMPLATE": str(self.template()),
+            "AIRFLOW__DAGCTL__ALLOW_LOCAL_REPOSITORIES": "True",
+            "AIRFLOW__DAGCTL__LAUNCHER": "kubernetes",
+        }
+
+    def template(self, spec: Mapping[str, Any] | None = None, container: Mapping[str, Any] | None = None) -> Path:
+        """A pod template file with what pods need to see the repository, and more.
+
+        :param spec: More members of the pod's spec.
+        :param container: More members of the runner's container.
+        """
+        base: dict[str, Any] = {"name": "base", "volumeMounts": [], "env": [], **(container or {})}
+        made: dict[str, Any] = {"containers": [base], "volumes": [], **(spec or {})}
+        if self.shared:
+            made["volumes"].append({"name": "test-data", "hostPath": {"path": str(self.data), "type": "Directory"}})
+            base["volumeMounts"].append({"name": "test-data", "mountPath": str(self.data)})
+            if os.geteuid() != 0 and self.cluster is None:
+                # Git serves no repository of another user.
+                made.setdefault("securityContext", {})["runAsUser"] = os.geteuid()
+        if self.https is not None:
+            made["volumes"].append({"name": "test-ca", "configMap": {"name": "test-ca"}})
+            base["volumeMounts"].append({"name": "test-ca", "mountPath": "/etc/test-ca"})
+            base["env"].append({"name": "GIT_SSL_CAINFO", "value": "/etc/test-ca/ca.pem"})
+        file = self.data / f"template-{uuid.uuid4().hex[:8]}.yaml"
+        file.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "template"}, "spec": made}))
+        return file
+
+    def shop(self, name: str) -> PodShop:
+        """A project in a new repository that pods can read."""
+        return PodShop(self, name)
+
+    def pods(self, **labels: str) -> list[Any]:
+        """Pods with these labels (without their prefix ``dagctl/``)."""
+        selector = ",".join(f"dagctl/{key}={value}" for key, value in labels.items())
+        return list(self.core.list_namespaced_pod(self.namespace, label_selector=selector).items)
+
+    def running_pod(self, **labels: str) -> Any:
+        """The one pod with these labels, once its runner runs."""
+
+        def look() -> Any:
+            for pod in self.pods(**labels):
+                for status in pod.status.container_statuses or []:
+                    if status.name == "base" and status.state.running:
+                        return pod
+            return None
+
+        return wait_for(f"a running pod with {labels}", look)
+
+    def pod_log(self, pod: Any) -> str:
+        with contextlib.suppress(ApiException):
+            return str(self.core.read_namespaced_pod_log(pod.metadata.name, self.namespace, container="base"))
+        return ""
+
+    def is_gone(self, pod: Any) -> bool:
+        """Whether this very pod is there no more."""
+        try:
+            return bool(self.core.read_namespaced_pod(pod.metadata.name, self.namespace).metadata.uid != pod.metadata.uid)
+        except ApiException as error:
+            return error.status == 404  # type: ignore[no-any-return]
+
+
+class PodShop(Shop):
+    """The project of the Airflow tests, for pods: it belongs to the user that images run as.
+
+    Where pods do not share a folder with this machine, its warehouse lives and dies with the pod, and its gate is a page.
+    """
+
+    def __init__(self, place: Place, name: str) -> None:
+        self.place = place
+        folder = place.data / name
+        super().__init__(folder)
+        folder.chmod(0o777)
+        if place.https is not None:
+            place.https.serve(name, self.path)
+            text = (self.path / "config.yaml").read_text()
+            self.write("config.yaml", text.replace(str(self.warehouse), "/tmp/warehouse.duckdb"))
+            self.commit("A warehouse of its own")
+        self._hand_over()
+
+    @property
+    def url(self) -> str:
+        if self.place.https is not None:
+            return self.place.https.url(self.path.parent.name)
+        return super().url
+
+    def commit(self, message: str) -> str:
+        made = super().commit(message)
+        self._hand_over()
+        return made
+
+    def git(self, *arguments: str) -> str:
+        return super().git("-c", f"safe.directory={self.path}", *arguments)
+
+    def _hand_over(self) -> None:
+        if os.geteuid() == 0 and self.place.shared:
+            for path in (self.path, *self.path.rglob("*")):
+                os.chown(path, IMAGE_USER, IMAGE_USER)
+
+    def block_loading(self) -> None:
+        """Loading the project, and so an explain, waits for the gate."""
+        self.write("models/wait.py", f"import time\n{self._opened()}\nwhile not opened():\n    time.sleep(0.05)\n")
+
+    def add_slow_model(self) -> None:
+        """A model that waits for the gate."""
+        self.write(
+            "models/slow.py",
+            "import time\n\nimport pandas as pd\nfrom sqlmesh import model\n\n\n"
+            '@model("shop.slow", columns={"n": "int"}, kind="FULL")\n'
+            "def execute(context, start, end, execution_time, **kwargs):\n"
+            f"{_indented(self._opened())}\n"
+            "    while not opened():\n        time.sleep(0.05)\n"
+            '    return pd.DataFrame({"n": [1]})\n',
+        )
+
+    def _opened(self) -> str:
+        if self.place.https is None:
+            return f'def opened():\n    import os\n    return os.path.exists("{self.gate}")'
+        page = self.place.https.gate_url(self.path.parent.name)
+        return (
+            "def opened():\n    import ssl, urllib.request\n    context = ssl._create_unverified_context()\n"
+            f'    return urllib.request.urlopen("{page}", context=context).read() == b"open"'
+        )
+
+    def open_gate(self) -> None:
+        if self.place.https is not None:
+            self.place.https.open_gate(self.path.parent.name)
+        super().open_gate()
+
+    def conf(self, **more: Any) -> dict[str, Any]:
+        """The request of an explain of HEAD, as a run's conf holds it."""
+        name = self.path.parent.name
+        return {
+            "tool": "sqlmesh",
+            "tool_version": supported_versions("sqlmesh")[-1],
+            "repository_url": self.url,
+            "branch": "main",
+            "commit_sha": self.git("rev-parse", "HEAD"),
+            "environment": "prod",
+            "run_tests": False,
+            "organization_id": "org-test",
+            "project_id": f"proj_{name}",
+            "project_name": name,
+            "plan_group_id": f"plangroup_{name}",
+            "step_id": f"plan_{name}-{uuid.uuid4().hex[:6]}",
+            "job_name": f"{name}-plan-explain-20260428-100000",
+            "allow_local_repositories": True,
+            "resources": {"cpu_request": "100m", "memory_request": "128Mi", "memory_limit": "2Gi"},
+            **more,
+        }
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+@contextmanager
+def real_place() -> Iterator[Place]:
+    """A namespace of the cluster that the environment names."""
+    kubeconfig = Path(os.environ["DAGCTL_TEST_KUBECONFIG"]).resolve()
+    image = os.environ.get("DAGCTL_TEST_RUNNER_IMAGE", "")
+    host_path, address = os.environ.get("TEST_REPOSITORY_HOSTPATH"), os.environ.get("TEST_HOST_ADDRESS")
+    assert image, "RUNNER_IMAGE is not set: the runner image for SQLMesh that this cluster can pull."
+    assert bool(host_path) != bool(address), f"Set one of TEST_REPOSITORY_HOSTPATH and TEST_HOST_ADDRESS; see {__file__}"
+    namespace = f"dagctl-test-{uuid.uuid4().hex[:8]}"
+    data = Path(host_path or REPOSITORY_ROOT / ".tools") / namespace
+    data.mkdir(parents=True, mode=0o755)
+    data.chmod(0o755)
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, data, ignore_errors=True)
+        https = stack.enter_context(HttpsRepositories.running(data, address)) if address else None
+        place = Place(kubeconfig, namespace, image, data, bool(host_path), https)
+        stack.enter_context(made_namespace(place))
+        yield place
+
+
+@contextmanager
+def test_place(cluster: RunningCluster, data: Path) -> Iterator[Place]:
+    """A namespace of the test cluster."""
+    data.mkdir(parents=True)
+    for folder in (data, *data.parents):
+        if folder.owner() == Path.home().owner() and folder != Path("/tmp"):
+            with contextlib.suppress(PermissionError):
+                folder.chmod(folder.stat().st_mode | 0o055)
+    place = Place(
+        cluster.kubeconfig, f"scenarios-{uuid.uuid4().hex[:8]}", "example.org/dagctl-runner:1", data, True, None, cluster
+    )
+    with made_namespace(place):
+        yield place
+
+
+test_place.__test__ = False  # type: ignore[attr-defined]
+
+
+@contextmanager
+def made_namespace(place: Place) -> Iterator[None]:
+    """The namespace of a place; removed at the end, with all that is in it."""
+    place.core.create_namespace({"metadata": {"name": place.namespace, "labels": {"app.kubernetes.io/name": "dagctl-test"}}})
+    try:
+        if place.https is not None:
+            body = {"metadata": {"name": "test-ca"}, "data": {"ca.pem": place.https.certificate}}
+            place.core.create_namespaced_config_map(place.namespace, body)
+        wait_for("the default service account", lambda: place.core.list_namespaced_service_account(place.namespace).items)
+        yield
+    finally:
+        place.core.delete_namespace(place.namespace)
+        wait_for("the namespace to go", lambda: _namespace_is_gone(place), _GONE_SECONDS)
+
+
+def _namespace_is_gone(place: Place) -> bool:
+    try:
+        place.core.read_namespace(place.namespace)
+    except ApiException as error:
+        return error.status == 404  # type: ignore[no-any-return]
+    return False
+
+
+def tool_python() -> str:
+    """The interpreter with SQLMesh that the images of the test cluster hold; installed at first use, kept in ``.tools``."""
+    command = [sys.executable, "-m", "dagctl_provider.runner", "install", "--tool", "sqlmesh"]
+    environment = {**os.environ, "DAGCTL_ENVIRONMENTS_DIR": str(REPOSITORY_ROOT / ".tools" / "cache" / "environments")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()[-1]

@@ -1,0 +1,316 @@
+"""What happens to plan steps in pods: on the test cluster in ``make test``, on any other with ``make test-kubernetes``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.kubernetes.places import Place, PodShop, wait_for
+from tests.kubernetes.worker import Workers
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def decide(crew: Workers, run: str, explained: dict[str, Any], step_id: str) -> None:
+    """Leave the approval that an execute looks for."""
+    decision = {"decision": "approved", "execution_plan_id": step_id, "digest": explained["digest"]}
+    crew.push(run, "explain/decision", {**decision, "job_name": f"{run}-plan-execute-20260428-100500"})
+
+
+def explained(crew: Workers, shop: PodShop, run: str, **settings: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Explain HEAD; the request and the result."""
+    conf = shop.conf()
+    work = crew.start("explain", conf, run, **settings)
+    assert work.wait() == 0, work.log[-3000:]
+    return conf, work.result
+
+
+# From commit to warehouse
+
+
+def test_explain_and_execute_in_pods(place: Place, crew: Workers) -> None:
+    shop = place.shop("deploys")
+    conf, result = explained(crew, shop, "deploys")
+    assert result["outcome"] == "succeeded"
+    assert result["plan_output"]["modelsAdded"] == 2
+    assert result["pod_name"].startswith("deploys-plan-explain-20260428-100000-")
+    decide(crew, "deploys", result, "plan_deploys_execute")
+    work = crew.start("execute", conf, "deploys")
+    assert work.wait() == 0, work.log[-3000:]
+    assert {model["name"] for model in work.result["models"]} == {"shop.orders", "shop.totals"}
+    assert "shop.totals" in work.log, "the runner's log is the task's log"
+    if place.shared:
+        assert shop.warehouse.exists()
+    wait_for("the pods to be removed", lambda: not place.pods(project=shop.path.parent.name))
+    assert not [s for s in place.core.list_namespaced_secret(place.namespace).items if "deploys" in s.metadata.name]
+
+
+# Causes
+
+
+@dataclass
+class Trouble:
+    """A way in which a pod fails, made with means that any cluster has.
+
+    :param code: The plan's error.
+    :param words: In its message.
+    :param settings: Of ``[dagctl]``.
+    :param spec: More of the pod template, and of its runner's container.
+    :param resources: Of the project.
+    :param meddle: Done to the pod once its step runs; the step then waits for ever by itself.
+    """
+
+    code: str
+    words: str
+    settings: dict[str, str] = field(default_factory=dict)
+    spec: dict[str, Any] = field(default_factory=dict)
+    container: dict[str, Any] = field(default_factory=dict)
+    resources: dict[str, str] = field(default_factory=dict)
+    meddle: Callable[[Place, Any], None] | None = None
+
+
+def delete_by_hand(place: Place, pod: Any) -> None:
+    place.core.delete_namespaced_pod(pod.metadata.name, place.namespace)
+
+
+def evict(place: Place, pod: Any) -> None:
+    """As the node does in need of memory; elsewhere as ``kubectl drain`` does."""
+    if place.cluster is not None:
+        place.cluster.evict(place.namespace, pod.metadata.name)
+    else:
+        body = {"metadata": {"name": pod.metadata.name, "namespace": place.namespace}}
+        place.core.create_namespaced_pod_eviction(pod.metadata.name, place.namespace, body)
+
+
+def shorten_deadline(place: Place, pod: Any) -> None:
+    place.core.patch_namespaced_pod(pod.metadata.name, place.namespace, {"spec": {"activeDeadlineSeconds": 1}})
+
+
+# An image that is there, with a program that ends by itself.
+_ENDS = {"name": "PYTHONHOME", "value": "/nonexistent"}
+_WAITS = {"kubernetes_schedule_timeout": "2", "kubernetes_startup_timeout": "60"}
+
+TROUBLES = {
+    "oom": Trouble("pod_out_of_memory", "100Mi", resources={"memory_request": "64Mi", "memory_limit": "100Mi"}),
+    "eviction": Trouble("pod_evicted", "evicted", meddle=evict),
+    "unschedulable": Trouble("pod_unschedulable", "0/", _WAITS, {"nodeSelector": {"dagctl.test/pool": "none"}}),
+    "image-missing": Trouble("image_not_found", "not found", {"runner_image": "example.org/missing/dagctl-runner:1"}),
+    "pull-secret-wrong": Trouble(
+        "image_pull_refused",
+        "401",
+        {"runner_image": "private.example.org/dagctl-runner:1", "kubernetes_image_pull_secrets": "wrong"},
+    ),
+    "init-failure": Trouble("init_container_failed", "prepare: exit code 4", spec={"initContainers": [{"exits": 4}]}),
+    "exit-1": Trouble("pod_failed", "exit code 1", container={"env": [_ENDS]}),
+    "deadline": Trouble(
+        "pod_deadline_exceeded", "longer than", spec={"activeDeadlineSeconds": 3}, meddle=lambda place, pod: None
+    ),
+    "deleted-by-hand": Trouble("pod_deleted", "deleted", meddle=delete_by_hand),
+}
+
+
+@pytest.fixture(scope="session")
+def blocked(place: Place) -> PodShop:
+    """A project whose explain waits for ever."""
+    shop = place.shop("blocked")
+    shop.block_loading()
+    shop.commit("Loading waits")
+    return shop
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_the_plans_error_names_the_cause(
+    place: Place, crew: Workers, blocked: PodShop, name: str, record_property: Callable[..., None]
+) -> None:
+    trouble = TROUBLES[name]
+    if place.cluster is None and name in ("image-missing", "pull-secret-wrong"):
+        _need_a_registry(trouble, name)
+    if name == "pull-secret-wrong":
+        auths = {"auths": {"private.example.org": {"username": "robot", "password": "planted-wrong-password"}}}
+        body = {"metadata": {"name": "wrong"}, "type": "kubernetes.io/dockerconfigjson"}
+        place.core.create_namespaced_secret(place.namespace, {**body, "stringData": {".dockerconfigjson": json.dumps(auths)}})
+    spec = dict(trouble.spec)
+    if "initContainers" in spec:
+        spec["initContainers"] = [{"name": "prepare", "image": place.image, "command": ["sh", "-c", "exit 4"]}]
+        spec["initContainers"][0].update(securityContext=_RESTRICTED)
+    conf = blocked.conf(project_id=f"proj_{name}", project_name=name, step_id=f"plan_{name}-{uuid.uuid4().hex[:6]}")
+    conf["resources"] = {**conf["resources"], **trouble.resources}
+    template = place.template(spec, trouble.container)
+    work = crew.start("explain", conf, name, **{**trouble.settings, "kubernetes_pod_template": str(template)})
+    if trouble.meddle is not None:
+        pod = place.running_pod(step=conf["step_id"])
+        trouble.meddle(place, pod)
+    assert work.wait() in (1, 2)
+    error = work.error
+    record_property("note", f"{error.get('code')}: {error.get('message', '')[:90]}")
+    assert error["code"] == trouble.code, error
+    assert trouble.words in error["message"]
+    assert error["hint"]
+    assert "planted-wrong-password" not in work.log + json.dumps(work.xcom)
+
+
+_RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True}
+
+
+def _need_a_registry(trouble: Trouble, name: str) -> None:
+    """On a real cluster the reserved top-level domain ``invalid`` cannot be pulled from; the node then cannot tell more."""
+    if name == "pull-secret-wrong":
+        pytest.skip("needs a private registry")
+    trouble.settings["runner_image"] = "registry.invalid/dagctl-runner:1"
+    trouble.code, trouble.words = "image_pull_failed", "pull"
+
+
+# The API is away
+
+
+class Door:
+    """The way to the API server, through this process, which can shut it: connections are refused and running ones end."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        self._open = True
+        self._pairs: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._server.accept()
+            except OSError:
+                return
+            if not self._open:
+                near.close()
+                continue
+            try:
+                far = socket.create_connection(self._target, timeout=10)
+            except OSError:
+                near.close()
+                continue
+            far.settimeout(None)
+            self._pairs += [near, far]
+            for source, target in ((near, far), (far, near)):
+                threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
+
+    @staticmethod
+    def _pass_on(source: socket.socket, target: socket.socket) -> None:
+        try:
+            while data := source.recv(1 << 16):
+                target.sendall(data)
+        except OSError:
+            pass
+        for end in (source, target):
+            end.close()
+
+    def shut(self, seconds: float) -> None:
+        """Nobody gets through for a while."""
+        self._open = False
+        for end in self._pairs:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        self._pairs.clear()
+        time.sleep(seconds)
+        self._open = True
+
+    def close(self) -> None:
+        self._server.close()
+
+
+@contextmanager
+def door(place: Place, folder: Path) -> Iterator[tuple[Door, Path]]:
+    """A door, and a kubeconfig that leads through it."""
+    document = yaml.safe_load(place.kubeconfig.read_text())
+    context = next(c["context"] for c in document["contexts"] if c["name"] == document["current-context"])
+    cluster = next(c["cluster"] for c in document["clusters"] if c["name"] == context["cluster"])
+    scheme, _, address = cluster["server"].partition("://")
+    host, _, port = address.rstrip("/").partition(":")
+    made = Door(host, int(port or 443))
+    cluster["server"] = f"{scheme}://127.0.0.1:{made.port}"
+    if scheme == "https":
+        cluster.setdefault("tls-server-name", host)
+    file = folder / "kubeconfig"
+    file.write_text(yaml.safe_dump(document))
+    try:
+        yield made, file
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize(("patience", "away", "survives"), [("300", 5.0, True), ("2", 8.0, False)], ids=["survived", "too-long"])
+def test_the_api_server_is_away(
+    place: Place, crew: Workers, tmp_path: Path, patience: str, away: float, survives: bool, record_property: Callable[..., None]
+) -> None:
+    name = f"away-{patience}"
+    shop = place.shop(name)
+    shop.block_loading()
+    shop.commit("Loading waits")
+    conf = shop.conf()
+    with door(place, tmp_path) as (way, kubeconfig):
+        work = crew.start("explain", conf, name, kubernetes_api_patience=patience, kubeconfig=kubeconfig)
+        pod = place.running_pod(step=conf["step_id"])
+        wait_for("the log to be followed", lambda: work.log)
+        way.shut(away)
+        if not survives:
+            assert work.wait() in (1, 2)
+            assert work.error["code"] == "cluster_unreachable", work.log[-2000:]
+            record_property("note", work.error["message"][:100])
+            assert not place.is_gone(pod), "the pod goes on; a retry looks for it first"
+            place.core.delete_namespaced_pod(pod.metadata.name, place.namespace, grace_period_seconds=0)
+            return
+        shop.open_gate()
+        assert work.wait() == 0, work.log[-3000:]
+        assert work.result["outcome"] == "succeeded"
+        record_property("note", f"away for {away:.0f} s, then succeeded")
+
+
+# Stopping and dying
+
+
+def test_a_cancelled_step_ends_when_its_pod_is_gone(place: Place, crew: Workers, blocked: PodShop) -> None:
+    conf = blocked.conf(project_id="proj_cancelled", project_name="cancelled", step_id=f"plan_cancelled-{uuid.uuid4().hex[:6]}")
+    work = crew.start("explain", conf, "cancelled")
+    pod = place.running_pod(step=conf["step_id"])
+    work.send(signal.SIGTERM)
+    assert work.wait() == 2
+    assert place.is_gone(pod), "the task says that it ended only when nothing of it runs any more"
+    assert "was stopped" in work.log
+
+
+def test_a_worker_killed_during_execute_is_followed_by_one_that_attaches(place: Place, crew: Workers) -> None:
+    shop = place.shop("killed")
+    shop.add_slow_model()
+    shop.commit("Something slow")
+    conf, result = explained(crew, shop, "killed")
+    decide(crew, "killed", result, "plan_killed_execute")
+    first = crew.start("execute", conf, "killed")
+    pod = place.running_pod(step="plan_killed_execute")
+    wait_for("the slow model", lambda: "slow" in place.pod_log(pod))
+    first.send(signal.SIGKILL)
+    assert first.wait() is None
+    second = crew.start("execute", conf, "killed", try_number=2)
+    wait_for("the second worker to attach", lambda: "Attaching to pod" in second.log)
+    shop.open_gate()
+    assert second.wait() == 0, second.log[-3000:]
+    assert second.result["pod_name"] == pod.metadata.name
+    assert _pods_made(place, pod) == 1
+    assert {model["status"] for model in second.result["models"]} == {"succeeded"}
+
+
+def _pods_made(place: Place, pod: Any) -> int:
+    """How many pods of this name ever began, as far as their events tell."""
+    selector = f"involvedObject.name={pod.metadata.name},reason=Scheduled"
+    return len(place.core.list_namespaced_event(place.namespace, field_selector=selector).items)

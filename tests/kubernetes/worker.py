@@ -1,0 +1,251 @@
+"""Workers for the scenarios: processes that run a pod operator as a task does, that can be killed, and that start at once.
+
+``python -m tests.kubernetes.worker`` imports Airflow and the operator once; each line on its standard input is a job (JSON) for
+which it forks a worker. A worker's output is its task log; what it pushed stands in its XCom file when it ends, and at every
+push, because a killed worker ends without notice. SIGTERM calls ``on_kill``, as Airflow's task runner does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+
+from demo.options import REPOSITORY_ROOT
+
+_WAIT_SECONDS = 240.0
+
+
+class _TaskInstance:
+    """What an operator may ask of its task instance; XComs are kept in a file that all tries of a run share."""
+
+    def __init__(self, job: Mapping[str, Any]) -> None:
+        self.try_number = int(job["try_number"])
+        self.dag_id, self.run_id, self.task_id, self.map_index = "dagctl_scenario", job["run_id"], job["kind"], -1
+        self.start_date = datetime.now(timezone.utc)
+        self.max_tries = 3
+        self._file = Path(job["xcom"])
+
+    def _all(self) -> dict[str, Any]:
+        return dict(json.loads(self._file.read_text())) if self._file.exists() else {}
+
+    def xcom_push(self, key: str, value: Any, **_: Any) -> None:
+        part = self._file.with_name(f"{self._file.name}.{os.getpid()}")
+        part.write_text(json.dumps({**self._all(), f"{self.task_id}/{key}": value}))
+        part.replace(self._file)
+
+    def xcom_pull(self, task_ids: Any = None, key: str = "return_value", **_: Any) -> Any:
+        return self._all().get(f"{task_ids}/{key}")
+
+
+def _work(job: Mapping[str, Any]) -> int:
+    """Run the operator; 0 when it succeeded, 1 when the task failed for good, 2 when Airflow would try again."""
+    from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+    from dagctl_provider.operators.pod import PodStepOperator
+
+    operator = PodStepOperator(task_id=job["kind"], kind=job["kind"])
+    signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
+    instance = _TaskInstance(job)
+    context = {
+        "ti": instance,
+        "task_instance": instance,
+        "run_id": job["run_id"],
+        "dag": SimpleNamespace(dag_id=instance.dag_id, parent_dag=None),
+        "dag_run": SimpleNamespace(conf={"dagctl": job["conf"]}, run_id=job["run_id"]),
+        "task": operator,
+    }
+    try:
+        operator.execute(context)
+    except AirflowFailException as error:
+        print(f"FAILED: {type(error).__name__}: {error}", flush=True)
+        return 1
+    except AirflowException as error:
+        print(f"UP FOR RETRY: {type(error).__name__}: {error}", flush=True)
+        return 2
+    return 0
+
+
+def _become_worker(job: Mapping[str, Any]) -> None:
+    code = 70
+    try:
+        os.setsid()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        output = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.environ.update(job["environment"])
+        code = _work(job)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    Path(job["exit"]).write_text(str(code))
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def main() -> None:
+    """Fork a worker for each line of input, and tell its process id."""
+    import dagctl_provider.operators.pod  # noqa: F401 - half of a worker's time would go into this
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            _become_worker(json.loads(line))
+        print(pid, flush=True)
+
+
+# For tests
+
+
+@dataclass
+class Work:
+    """A worker that runs, or ran, one try of a step."""
+
+    pid: int
+    job: Mapping[str, Any]
+
+    @property
+    def log(self) -> str:
+        file = Path(self.job["log"])
+        return file.read_text(errors="replace") if file.exists() else ""
+
+    @property
+    def xcom(self) -> dict[str, Any]:
+        """All XComs of the run: ``explain/result`` and so on."""
+        file = Path(self.job["xcom"])
+        return dict(json.loads(file.read_text())) if file.exists() else {}
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What the step reported."""
+        return dict(self.xcom.get(f"{self.job['kind']}/result") or {})
+
+    @property
+    def error(self) -> dict[str, Any]:
+        return dict(self.result.get("error") or {})
+
+    def send(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def is_over(self) -> bool:
+        return not psutil.pid_exists(self.pid)
+
+    def wait(self, seconds: float = _WAIT_SECONDS) -> int | None:
+        """The exit code; ``None`` of a worker that was killed.
+
+        :raises AssertionError: with its log, when it takes longer.
+        """
+        deadline = time.monotonic() + seconds
+        while not self.is_over():
+            assert time.monotonic() < deadline, f"the worker still runs after {seconds:.0f} s:\n{self.log[-3000:]}"
+            time.sleep(0.05)
+        file = Path(self.job["exit"])
+        return int(file.read_text()) if file.exists() else None
+
+
+@dataclass
+class Workers:
+    """Starts workers.
+
+    :param folder: For logs and XComs.
+    :param environment: Settings of all of them.
+    """
+
+    folder: Path
+    environment: Mapping[str, str]
+    _process: subprocess.Popen[str]
+    _count: int = 0
+    started: list[Work] = field(default_factory=list)
+
+    def start(
+        self, kind: str, conf: Mapping[str, Any], run: str, try_number: int = 1, kubeconfig: Path | None = None, **settings: str
+    ) -> Work:
+        """Start a try of a step.
+
+        :param kind: ``explain``, ``execute`` or ``run``.
+        :param conf: The step's request, as the run's conf holds it.
+        :param run: Name of the run; explain, execute and all their tries share its XComs.
+        :param kubeconfig: Another than that of all workers.
+        :param settings: ``[dagctl]`` settings of this worker alone.
+        """
+        self._count += 1
+        stem = self.folder / f"{self._count:03}-{run}-{kind}"
+        named = {f"AIRFLOW__DAGCTL__{name.upper()}": str(value) for name, value in settings.items()}
+        if kubeconfig is not None:
+            named["KUBECONFIG"] = str(kubeconfig)
+        job = {
+            "kind": kind,
+            "conf": conf,
+            "run_id": run,
+            "try_number": try_number,
+            "environment": {**self.environment, **named},
+            "xcom": f"{self.folder}/{run}.xcom.json",
+            "log": f"{stem}.log",
+            "exit": f"{stem}.exit",
+        }
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(job) + "\n")
+        self._process.stdin.flush()
+        work = Work(int(self._process.stdout.readline()), job)
+        self.started.append(work)
+        return work
+
+    def push(self, run: str, key: str, value: Any) -> None:
+        """Leave an XCom in a run, as the API server does (``explain/decision``)."""
+        file = self.folder / f"{run}.xcom.json"
+        found = json.loads(file.read_text()) if file.exists() else {}
+        file.write_text(json.dumps({**found, key: value}))
+
+
+@contextlib.contextmanager
+def workers(folder: Path, environment: Mapping[str, str]) -> Iterator[Workers]:
+    """Workers while the block lasts; those still running at its end are killed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW__DAGCTL", "KUBECONFIG"))}
+    own = {"AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO", "PYTHONUNBUFFERED": "1", **environment}
+    with (folder / "workers.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.kubernetes.worker"],
+            cwd=REPOSITORY_ROOT,
+            env={**kept, **own},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    made = Workers(folder, own, process)
+    try:
+        assert process.stdout is not None
+        # Airflow may say something while it is imported.
+        while (line := process.stdout.readline()) and line.strip() != "ready":
+            pass
+        assert line, (folder / "workers.log").read_text()
+        yield made
+    finally:
+        process.stdin.close()  # type: ignore[union-attr]
+        for work in made.started:
+            work.send(signal.SIGKILL)
+        process.wait(30)
+
+
+if __name__ == "__main__":
+    main()
