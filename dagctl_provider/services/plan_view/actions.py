@@ -1,0 +1,154 @@
+"""What may be done to a plan now, by this person, and what will come of it.
+
+The state machine says which verbs a step accepts; this module finds the step each verb is asked of and says the consequence.
+Nothing is permitted here: the services check again when somebody acts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from dagctl_provider.domain.ids import short_sha
+from dagctl_provider.domain.permissions import Actor
+from dagctl_provider.domain.plans import MAX_RETRIES, PlanStep, allowed_verbs, newest, retries_left, stands_for_commit
+from dagctl_provider.domain.projects import Project
+from dagctl_provider.services.plan_view.parts import Action
+from dagctl_provider.services.plan_view.reading import counted
+
+
+def actions_of(actor: Actor, project: Project, steps: Sequence[PlanStep], summary: str) -> tuple[Action, ...]:
+    """The actions that the group's state allows, the main one first. Those that the actor may not take are among them, marked.
+
+    :param summary: The plan in one sentence, part of the consequence of approving.
+    """
+    explain, last = steps[0], newest(steps)
+    found = [
+        *_on_explain(actor, project, explain, last, summary),
+        *_on_execute(actor, steps, last),
+        *_plan_again(actor, project, steps),
+    ]
+    return tuple(found)
+
+
+def _on_explain(actor: Actor, project: Project, explain: PlanStep, last: PlanStep, summary: str) -> Iterator[Action]:
+    verbs = allowed_verbs("explain", explain.status)
+    sha, place = short_sha(explain.to_commit_sha), project.environment or "the profile's default target"
+    if "approve" in verbs:
+        yield Action(
+            "approve",
+            explain.id,
+            "Approve",
+            f"Approve and execute commit {sha}",
+            (
+                f"{sha} is executed in {place} now: {summary}",
+                "Exactly this plan is executed. If the code or the deployed state is another by then, nothing is written.",
+                f"If {project.branch} has moved on meanwhile, this plan is discarded instead.",
+            ),
+            "approve_plan",
+            "approve_plan" in actor.permissions,
+            "main",
+            "optional",
+        )
+    if "reject" in verbs:
+        yield Action(
+            "reject",
+            explain.id,
+            "Reject",
+            f"Reject commit {sha}",
+            (
+                "Nothing is executed; what is deployed stays as it is.",
+                "Your reason stays with the plan, where the author reads it.",
+            ),
+            "approve_plan",
+            "approve_plan" in actor.permissions,
+            "danger",
+            "required",
+        )
+    if "delete" in verbs:
+        yield Action(
+            "delete",
+            explain.id,
+            "Delete",
+            "Delete this plan",
+            (
+                "The plan is removed and its Dag run ends without executing anything.",
+                f"{sha} is not planned again by itself. The record of decisions keeps who deleted it.",
+            ),
+            "approve_plan",
+            "approve_plan" in actor.permissions,
+        )
+    if explain.status == "running":
+        yield Action(
+            "cancel",
+            explain.id,
+            "Cancel",
+            "Stop explaining",
+            ("Working out the plan stops. Nothing was written to the warehouse.", f"{sha} can be planned again by hand."),
+            "cancel_plan",
+            "cancel_plan" in actor.permissions,
+            "danger",
+        )
+    elif "cancel" in verbs and last.plan_type == "execute" and last.status == "running":
+        yield Action(
+            "withdraw",
+            explain.id,
+            "Withdraw approval",
+            "Stop and withdraw the approval",
+            (
+                "The running execution is stopped. Models that are finished stay as they are.",
+                "The plan is over: it cannot be retried, the commit has to be planned and approved again.",
+            ),
+            "cancel_plan",
+            "cancel_plan" in actor.permissions,
+        )
+
+
+def _on_execute(actor: Actor, steps: Sequence[PlanStep], last: PlanStep) -> Iterator[Action]:
+    if last.plan_type != "execute":
+        return
+    verbs, left = allowed_verbs("execute", last.status), retries_left(steps)
+    if "cancel" in verbs:
+        yield Action(
+            "cancel",
+            last.id,
+            "Stop",
+            "Stop the execution",
+            (
+                "Running statements are interrupted and no new one starts. Models that are finished stay as they are.",
+                f"The approval stays: {counted(left, 'retry', 'retries')} left."
+                if left
+                else "No retries are left: the commit has to be planned again.",
+            ),
+            "cancel_plan",
+            "cancel_plan" in actor.permissions,
+            "danger",
+        )
+    if "retry" in verbs and left and steps[0].status == "approved":
+        yield Action(
+            "retry",
+            last.id,
+            "Retry",
+            "Execute the approved plan again",
+            (
+                f"Attempt {last.attempt + 1} of {1 + MAX_RETRIES}. What earlier attempts finished is not done again.",
+                "If the branch or the deployed state has moved on, nothing is executed.",
+            ),
+            "approve_plan",
+            "approve_plan" in actor.permissions,
+            "main",
+        )
+
+
+def _plan_again(actor: Actor, project: Project, steps: Sequence[PlanStep]) -> Iterator[Action]:
+    if stands_for_commit(steps) or newest(steps).status == "completed" or not project.deployed:
+        return
+    yield Action(
+        "plan",
+        project.id,
+        "Plan again",
+        f"Plan the newest commit of {project.branch}",
+        ("A new plan is worked out and waits for a decision. This one stays as it is.",),
+        "create_plan",
+        "create_plan" in actor.permissions,
+        "main",
+    )

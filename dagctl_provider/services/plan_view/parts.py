@@ -1,0 +1,210 @@
+"""What the plan page is made of: frozen records without rows, sessions or markup."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from dagctl_provider.domain.plans import PlanStep, Status
+from dagctl_provider.domain.projects import Project
+
+Severity = Literal["danger", "warning", "info"]
+Mark = Literal["removed", "breaking", "added", "changed", "metadata", "downstream", "load", "unchanged"]
+
+MARKS: tuple[Mark, ...] = ("removed", "breaking", "added", "changed", "metadata", "downstream", "load", "unchanged")
+"""How a model is marked, what matters most first; the order of the list of models and the codes of the graph."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to know before deciding.
+
+    :param kind: Stable name.
+    :param title: One sentence.
+    :param models: The models it is about.
+    :param detail: Longer text, shown as it is: test output, a list of requirements.
+    """
+
+    severity: Severity
+    kind: str
+    title: str
+    models: tuple[str, ...] = ()
+    detail: str | None = None
+
+
+@dataclass(frozen=True)
+class ColumnChange:
+    """A column whose type changes."""
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class ModelResult:
+    """What an execution did with a model."""
+
+    status: str
+    seconds: float | None
+    rows: int | None
+    batches: int | None
+
+
+@dataclass(frozen=True)
+class ModelChange:
+    """One model of a plan.
+
+    :param mark: How it is marked, see :data:`MARKS`.
+    :param why: Short texts on why it is in the plan.
+    :param load: How much time its missing intervals span together; zero when none are loaded.
+    :param intervals: The same as texts, ``2026-01-01 to 2026-01-14``.
+    :param lines: Lines that its diff adds and removes; ``None`` without a diff.
+    :param hidden_characters: Whether the diff holds characters that a screen does not show or that turn text around.
+    """
+
+    name: str
+    mark: Mark
+    change: str | None
+    kind: str | None
+    category: str | None
+    why: tuple[str, ...]
+    columns_added: tuple[str, ...]
+    columns_removed: tuple[str, ...]
+    columns_changed: tuple[ColumnChange, ...]
+    load: timedelta
+    intervals: tuple[str, ...]
+    lines: tuple[int, int] | None
+    diff_truncated: bool
+    hidden_characters: bool
+    parents: tuple[str, ...] = ()
+    result: ModelResult | None = None
+
+    @property
+    def has_columns(self) -> bool:
+        """Whether any column differs."""
+        return bool(self.columns_added or self.columns_removed or self.columns_changed)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The models of a plan and what they read.
+
+    :param names: All models, changed ones first.
+    :param marks: Their marks, in the same order.
+    :param edges: Pairs of positions: what is read, who reads it.
+    """
+
+    names: tuple[str, ...]
+    marks: tuple[Mark, ...]
+    edges: tuple[tuple[int, int], ...]
+
+    def compact(self) -> dict[str, Any]:
+        """As few bytes as JSON allows: marks as positions in :data:`MARKS`, edges as one flat list."""
+        return {
+            "names": list(self.names),
+            "marks": [MARKS.index(mark) for mark in self.marks],
+            "edges": [end for edge in self.edges for end in edge],
+        }
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the timeline.
+
+    :param tone: ``good``, ``bad``, ``busy``, ``waiting`` or ``plain``.
+    :param door: Where somebody decided: ``page``, ``rest``, ``required_actions``, ``system``.
+    :param seconds: How long it took; with ``running`` set it still goes on since ``at``.
+    :param step: The step it is about, for its log and its task.
+    """
+
+    at: datetime
+    title: str
+    tone: str
+    who: str | None = None
+    door: str | None = None
+    comment: str | None = None
+    seconds: float | None = None
+    running: bool = False
+    step: PlanStep | None = None
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something that may be done to the plan in its present state.
+
+    :param verb: Of the API.
+    :param step_id: The step it is asked of; the project's id for ``plan``.
+    :param consequence: What will happen, one sentence each.
+    :param comment: Whether words go with it.
+    :param permission: What it needs.
+    :param allowed: Whether this person holds that.
+    """
+
+    verb: str
+    step_id: str
+    label: str
+    title: str
+    consequence: tuple[str, ...]
+    permission: str
+    allowed: bool
+    weight: Literal["main", "danger", "plain"] = "plain"
+    comment: Literal["none", "optional", "required"] = "none"
+
+
+@dataclass(frozen=True)
+class Commit:
+    """The commit that a plan is for.
+
+    :param url: Its page on the host of the repository, where the shape of such addresses is known.
+    :param compare_url: The page with everything since the deployed commit.
+    """
+
+    sha: str
+    subject: str
+    body: str
+    author: str | None
+    committed_at: datetime | None
+    url: str | None
+    compare_url: str | None
+    deployed_sha: str | None
+    behind: int | None
+
+
+@dataclass(frozen=True)
+class PlanView:
+    """Everything the plan page shows, apart from diffs and logs.
+
+    :param version: Changes whenever something on the page that may change did.
+    :param counts: Label and number, those that are not zero.
+    :param task_id: The task of the newest step, for links into Airflow.
+    """
+
+    group_id: str
+    project: Project
+    steps: tuple[PlanStep, ...]
+    status: Status
+    version: str
+    commit: Commit
+    environment: str | None
+    summary: str
+    counts: tuple[tuple[str, int], ...]
+    findings: tuple[Finding, ...]
+    models: tuple[ModelChange, ...]
+    resources: tuple[dict[str, Any], ...]
+    selection: dict[str, Any] | None
+    tests: dict[str, Any] | None
+    events: tuple[Event, ...]
+    actions: tuple[Action, ...]
+    has_graph: bool
+
+    @property
+    def explain(self) -> PlanStep:
+        """The step that worked out the plan."""
+        return self.steps[0]
+
+    @property
+    def newest(self) -> PlanStep:
+        """The step that speaks for the group."""
+        return self.steps[-1]
