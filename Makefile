@@ -101,6 +101,10 @@ format: install ## Put the code in shape
 docs: install ## Write the generated reference pages anew
 	@$(BIN)/python docs/generate.py
 
+.PHONY: assets
+assets: ## Build the scripts and styles of the pages anew (needs node; using the package does not)
+	@cd frontend && npm ci --silent && node build.mjs
+
 .PHONY: benchmark
 benchmark: install ## Run one benchmark: make benchmark NAME=approval
 	@[ -n "$(NAME)" ] || { echo "Which one? make benchmark NAME=... with one of: $$(cd benchmarks && ls -d */ *.py 2>/dev/null | sed 's#/$$##; s#\.py$$##' | grep -v -E '^(__|common)' | sort | xargs)" >&2; exit 2; }

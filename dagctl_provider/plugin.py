@@ -32,10 +32,11 @@ class OnFirstUse:
         return self._made
 
 
-def _resources() -> list[Any]:
+def _views() -> list[Any]:
     from dagctl_provider.api.views import RESOURCES
+    from dagctl_provider.ui.views import VIEWS
 
-    return [{"view": resource()} for resource in RESOURCES]
+    return [{"view": view()} for view in (*RESOURCES, *VIEWS)]
 
 
 def _apps() -> list[Any]:
@@ -45,9 +46,32 @@ def _apps() -> list[Any]:
     return [{"app": ApiV1(), "url_prefix": PREFIX, "name": "dagctl"}]
 
 
+# Addresses without a leading slash: the browser puts the path that Airflow itself is served at before them.
+_PAGES = "pluginsv2/dagctl"
+EXTERNAL_VIEWS: list[Any] = [
+    {
+        "name": "dagctl",
+        "destination": "nav",
+        "href": f"{_PAGES}/projects",
+        "url_route": "dagctl",
+        "icon": f"{_PAGES}/static/nav.svg",
+        "icon_dark_mode": f"{_PAGES}/static/nav-dark.svg",
+    },
+    {
+        "name": "Plan",
+        "destination": "dag_run",
+        "href": f"{_PAGES}/runs/{{DAG_ID}}/{{RUN_ID}}",
+        "url_route": "dagctl_plan",
+        "icon": f"{_PAGES}/static/nav.svg",
+        "icon_dark_mode": f"{_PAGES}/static/nav-dark.svg",
+    },
+]
+
+
 class DagctlPlugin(AirflowPlugin):  # type: ignore[misc]
-    """The plugin: the REST API, and the controller in the lifespan of its app."""
+    """The plugin: the REST API and the controller in the lifespan of its app, and the pages with their places in Airflow's."""
 
     name = "dagctl"
-    appbuilder_views: list[Any] = OnFirstUse(_resources)  # type: ignore[assignment]
+    appbuilder_views: list[Any] = OnFirstUse(_views)  # type: ignore[assignment]
+    external_views = EXTERNAL_VIEWS
     fastapi_apps: list[Any] = OnFirstUse(_apps)  # type: ignore[assignment]

@@ -30,10 +30,11 @@ def test_the_class_and_its_instances_offer_the_same():
     from dagctl_provider.api.mount import ApiV1
     from dagctl_provider.api.views import RESOURCES
     from dagctl_provider.plugin import DagctlPlugin
+    from dagctl_provider.ui.views import VIEWS
 
     plugin = DagctlPlugin()
     assert plugin.appbuilder_views is DagctlPlugin.appbuilder_views
-    assert [type(entry["view"]) for entry in plugin.appbuilder_views] == list(RESOURCES)
+    assert [type(entry["view"]) for entry in plugin.appbuilder_views] == [*RESOURCES, *VIEWS]
     (mounted,) = plugin.fastapi_apps
     assert isinstance(mounted["app"], ApiV1)
     assert mounted["url_prefix"] == "/api/v1"

@@ -1,0 +1,39 @@
+"""What pages say after something was done, by a word in their address: an address can name a sentence, not bring its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Message:
+    """One thing to say.
+
+    :param tone: ``success``, ``info`` or ``warning``; shown as mark and colour.
+    """
+
+    tone: Literal["success", "info", "warning"]
+    text: str
+
+
+SAID: Mapping[str, Message] = {
+    "project_created": Message("success", "The project is created. Its newest commit is planned within seconds."),
+    "project_saved": Message("success", "Saved. Plans that exist keep the settings they were made with."),
+    "project_deleted": Message("success", "The project is deleted."),
+    "deployed": Message("success", "The project is deployed: its Dags are generated and new commits are planned."),
+    "undeployed": Message("success", "The project is undeployed: its Dags are withdrawn. Nothing in the warehouse changed."),
+    "suspended": Message("success", "The project is suspended: no commit is detected and no run starts."),
+    "resumed": Message("success", "The project is active again."),
+    "run_started": Message("success", "A run is queued."),
+    "plan_created": Message("success", "The commit is being explained."),
+    "existing_plan": Message("info", "This plan exists already for the newest commit."),
+    "already_deployed": Message("info", "The newest commit of the branch is deployed; there is nothing to plan."),
+    "approved": Message("success", "Approved. The plan is being executed."),
+    "rejected": Message("success", "Rejected. Nothing is executed."),
+    "cancelled": Message("success", "Cancelled."),
+    "retried": Message("success", "The plan is being executed again."),
+    "plan_deleted": Message("success", "The plan is deleted."),
+    "head_moved": Message("warning", "The branch has newer commits, so this plan was discarded. Plan the newest commit instead."),
+}
