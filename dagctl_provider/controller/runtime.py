@@ -18,6 +18,7 @@ from typing import Any
 
 from dagctl_provider.config import setting
 from dagctl_provider.orchestration import approvals
+from dagctl_provider.orchestration.pods import ClusterUnavailable
 from dagctl_provider.services import (
     answers,
     detection,
@@ -38,6 +39,8 @@ LEASE = "controller"
 _LEASE_SECONDS = 20.0
 _INDEX_SECONDS = 60.0
 _HISTORY_SECONDS = 60.0
+_SWEEP_SECONDS = 15.0
+_SWEEP_AGAIN_SECONDS = 600.0
 
 
 class Controller:
@@ -54,15 +57,17 @@ class Controller:
         self._lease_until = 0.0
         self._index_at = 0.0
         self._history_at = 0.0
+        self._sweep_at = 0.0
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Begin to tick in the background."""
-        # What asks git has threads of its own, so that a slow remote never delays a result or another answer.
+        # What asks git or a cluster has threads of its own, so that a slow one never delays a result or another answer.
         for name, work, needs_lead in (
             ("controller", self.tick, False),
             ("answers", answers.handle_answers, True),
             ("poller", self._poller.poll, True),
+            ("sweeper", self._sweep_pods, True),
         ):
             thread = threading.Thread(target=self._repeat, args=(work, needs_lead), name=f"dagctl-{name}", daemon=True)
             thread.start()
@@ -139,6 +144,17 @@ class Controller:
             return
         self._history_at = time.monotonic() + _HISTORY_SECONDS
         runs.clean_history()
+
+    def _sweep_pods(self) -> None:
+        """End pods whose steps are over, now and then; seldom where the API server may not ask the cluster."""
+        if time.monotonic() < self._sweep_at:
+            return
+        self._sweep_at = time.monotonic() + _SWEEP_SECONDS
+        try:
+            pods.sweep()
+        except ClusterUnavailable as error:
+            self._sweep_at = time.monotonic() + _SWEEP_AGAIN_SECONDS
+            log.warning("Runner pods are left to their workers, for the API server cannot ask the cluster: %s", error)
 
 
 @contextlib.asynccontextmanager

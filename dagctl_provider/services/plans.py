@@ -21,7 +21,7 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.git.commits import CommitFacts
 from dagctl_provider.orchestration import runs
 from dagctl_provider.orchestration.logs import read_log
-from dagctl_provider.services import artifacts, publishing, repositories, steps, transactions
+from dagctl_provider.services import artifacts, pods, publishing, repositories, steps, transactions
 from dagctl_provider.services.requests import step_request
 from dagctl_provider.services.views import Page, PlanApproved, PlanAutoDiscarded, PlanCreated, PlanGroup, StepLogs
 from dagctl_provider.store import records
@@ -287,7 +287,10 @@ def cancel(actor: Actor, plan_id: str, door: str = "rest") -> PlanStep:
             step = steps.visible_step(session, actor, plan_id)
         return steps.stop(session, actor, step, "cancel", door)
 
-    return transactions.run(work)
+    cancelled = transactions.run(work)
+    # Nothing is said to be cancelled that may still write.
+    pods.await_stopped(cancelled)
+    return cancelled
 
 
 def retry(actor: Actor, plan_id: str, door: str = "rest") -> PlanStep:

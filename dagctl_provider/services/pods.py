@@ -1,18 +1,25 @@
-"""Refuses pod settings that Kubernetes would refuse, while somebody is there to correct them: when a project is saved.
+"""Pods as the use cases see them: settings that Kubernetes would refuse, and pods that must not run any more.
 
-What follows from the project alone (requests and limits) is checked with every launcher, so that a later change of the launcher
-meets no surprise. The settings of ``[dagctl]`` are checked for the launcher that uses them.
+Settings are refused when a project is saved, while somebody is there to correct them. What follows from the project alone
+(requests and limits) is checked with every launcher, so that a later change of the launcher meets no surprise; the settings of
+``[dagctl]`` are checked for the launcher that uses them.
+
+Workers end their pods themselves, if they live and within the five seconds that Airflow gives a task it stops. For the rest the
+API server looks: nothing is said to be cancelled before its pod is gone, and a pod whose step is over does not stay.
 """
 
 from __future__ import annotations
 
 import logging
+import time
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from dagctl_provider.config import filled_in, setting
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import slug
+from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.pods import (
     DEFAULT_PYTHON,
     POD_TEMPLATE_LIMIT,
@@ -20,10 +27,16 @@ from dagctl_provider.domain.pods import (
     Problem,
     check_object_name,
     check_pod_template,
+    label_value,
     resource_problems,
     setting_problems,
 )
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.orchestration import pods, runs
+from dagctl_provider.orchestration.pods import ClusterUnavailable, LivePod
+from dagctl_provider.services import transactions
+from dagctl_provider.store import records
+from dagctl_provider.store.session import Session, utcnow
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +48,12 @@ SHAPES_THE_POD = frozenset(
 )
 """Fields of a project that its pods follow from. A change of others, such as ``suspended``, goes through whatever stands in
 ``[dagctl]``."""
+
+CANCEL_SECONDS = 30.0
+"""How long the answer to a cancel waits for the pod's end. Most runners need a second or two; the pod's own grace is 60."""
+_PATIENCE = 5.0
+# A worker that has reported a result needs a while to tidy up; nobody waits for one whose step was cancelled.
+TIDYING = timedelta(minutes=2)
 
 _PROBE = {"tool": "sqlmesh", "version": "0.0.0", "python": DEFAULT_PYTHON, "project": "project"}
 
@@ -107,3 +126,55 @@ def _template_problems() -> list[Problem]:
 def _refusal(code: str, problems: list[Problem]) -> DagctlError:
     errors: list[dict[str, Any]] = [{"field": one.where, "message": one.message} for one in problems]
     return DagctlError(code, f"{problems[0].where}: {problems[0].message}", errors=errors)
+
+
+def await_stopped(step: PlanStep) -> bool:
+    """End the pods of a cancelled step and wait until they are gone. Without the right to ask the cluster the worker does it.
+
+    :return: Whether they are known to be gone.
+    """
+    if setting("launcher") != "kubernetes":
+        return False
+    until = time.monotonic() + CANCEL_SECONDS
+    try:
+        for pod in pods.live_pods(f"dagctl/plan-group={label_value(step.group_id)}", _PATIENCE):
+            if not pod.going:
+                pods.stop_pod(pod, _PATIENCE)
+            if not pods.await_gone(pod, max(0.0, until - time.monotonic())):
+                log.warning("Pod %s of cancelled step %s is still stopping", pod.name, step.id)
+                return False
+    except ClusterUnavailable as error:
+        log.warning("The pods of cancelled step %s were left to its worker: %s", step.id, error)
+        return False
+    return True
+
+
+def sweep(now: datetime | None = None) -> int:
+    """End the pods whose steps are over: their worker died before it could.
+
+    :param now: The present, for tests.
+    :return: How many there were.
+    :raises ClusterUnavailable: when the cluster cannot be asked.
+    """
+    if setting("launcher") != "kubernetes":
+        return 0
+    found = [pod for pod in pods.live_pods(pods.MANAGED, _PATIENCE) if not pod.going]
+    moment = now or utcnow()
+    # Pods of steps that are not on record here may be another Airflow's in the same namespace.
+    over = transactions.run(lambda session: [pod for pod in found if _is_over(session, pod, moment)]) if found else []
+    for pod in over:
+        log.info("Pod %s is ended: its step %s is over", pod.name, pod.step_id)
+        pods.stop_pod(pod, _PATIENCE)
+    return len(over)
+
+
+def _is_over(session: Session, pod: LivePod, now: datetime) -> bool:
+    step = records.get_step(session, pod.step_id)
+    if step is not None:
+        return step.status == "cancelled" or (step.status != "running" and step.updated_at < now - TIDYING)
+    run = records.get_run(session, pod.step_id)
+    if run is None:
+        return False
+    key = (run["dag_id"], run["run_id"])
+    end = runs.ended_runs(session, [key]).get(key)
+    return end is not None and end.ended_at < now - TIDYING

@@ -261,6 +261,12 @@ def runs_of(session: Session, project_id: str) -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in session.execute(query.order_by(tables.project_run.c.created_at))]
 
 
+def get_run(session: Session, run_id: str) -> dict[str, Any] | None:
+    """A run on record."""
+    row = session.execute(select(*tables.project_run.c).where(tables.project_run.c.id == run_id)).first()
+    return dict(row._mapping) if row is not None else None
+
+
 def dispatched_runs(session: Session) -> list[dict[str, Any]]:
     """Where to find each run that Airflow has had, of all projects: ``id``, ``project_id``, ``dag_id``, ``run_id``."""
     c = tables.project_run.c
