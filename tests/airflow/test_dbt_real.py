@@ -1,0 +1,85 @@
+"""A dbt project in a real Airflow: found, explained, built as approved, killed, retried without building anything twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.airflow.dbt_shop import DbtShop
+from tests.airflow.site import Site, wait_for
+from tests.airflow.test_kills_real import kill_workers
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def planned(site: Site, project: dict[str, Any], message: str) -> dict[str, Any]:
+    """The plan that polling makes of a commit, once it is explained."""
+
+    def look() -> dict[str, Any] | None:
+        plans = site.ask("GET", f"/projects/{project['id']}/plans")["plans"]
+        return next((plan for plan in plans if plan["commit_message"] == message and plan["plan_type"] == "explain"), None)
+
+    return site.wait(wait_for(f"the plan of {message!r}", look)["id"], "pending")
+
+
+def built(site: Site, shop: DbtShop) -> Counter[str]:
+    """How often each model was built."""
+    return Counter(dict(site.rows(shop, "SELECT model, COUNT(*) FROM main.built GROUP BY 1")))
+
+
+def test_from_commit_to_warehouse_through_a_kill_and_a_failure(site: Site, tmp_path: Path) -> None:
+    shop = DbtShop(tmp_path)
+    project = site.project("dbt shop", shop, project_type="dbt", suspended=False)  # type: ignore[arg-type]
+
+    # The first commit builds everything.
+    plan = planned(site, project, "Orders and totals")
+    output = plan["plan_output"]
+    assert (output["environment"], output["is_new_environment"], output["modelsAdded"]) == ("dev", True, 3)
+    assert output["selection"]["mode"] == "full"
+    site.wait(site.approve(plan), "completed")
+    assert site.rows(shop, "SELECT total FROM totals") == [[10]]
+    assert built(site, shop) == {"orders": 1, "totals": 1, "dates": 1}
+    assert site.sql("SELECT COUNT(*) FROM dagctl_artifact")[0][0] >= 1
+
+    # The second builds what it changes, from the state that the first left.
+    shop.write("models/orders.sql", "select 1 as id, 20 as amount\n")
+    shop.commit("Twice as much")
+    plan = planned(site, project, "Twice as much")
+    output = plan["plan_output"]
+    assert (output["directly_modified"], output["indirectly_modified"]) == (["orders"], ["totals"])
+    execute = site.wait(site.approve(plan), "completed")
+    ran = {model["unique_id"] for model in execute["plan_output"]["models"]}
+    assert ran == {node for node in output["selection"]["nodes"] if node.startswith("model.")}
+    assert site.rows(shop, "SELECT total FROM totals") == [[20]]
+    assert built(site, shop) == {"orders": 2, "totals": 2, "dates": 1}
+
+    # The third: its worker is killed, then a model fails, then all is well. What is built is not built again.
+    shop.write("models/orders.sql", "select 1 as id, 30 as amount\n")
+    shop.add_slow_model()
+    shop.commit("Something slow")
+    plan = planned(site, project, "Something slow")
+    execute_id = site.approve(plan)
+    reported = "SELECT value::text FROM xcom WHERE run_id = %s AND key = 'progress'"
+    wait_for("orders to be built", lambda: "model.shop.orders" in str(site.sql(reported, plan["plan_id"])))
+    kill_workers(site)
+    shop.open_gate()
+    killed = site.wait(execute_id, "failed")
+    assert "model.shop.orders" in killed["plan_output"]["already_succeeded"]
+    execute_id = site.ask("POST", f"/plans/{execute_id}/retry")["execution_plan_id"]
+    failed = site.wait(execute_id, "failed")
+    assert "export of the till" in str(failed["error"]) + site.log(execute_id)
+    assert site.ask("GET", f"/projects/{project['id']}")["current_commit_sha"] != plan["to_commit_sha"]
+    shop.export.touch()
+    execute_id = site.ask("POST", f"/plans/{execute_id}/retry")["execution_plan_id"]
+    done = site.wait(execute_id, "completed")
+    assert [model["unique_id"] for model in done["plan_output"]["models"]] == ["model.shop.needy"]
+    assert built(site, shop) == {"orders": 3, "totals": 3, "dates": 1, "slow": 1, "needy": 1}
+    assert site.rows(shop, "SELECT total FROM totals") == [[30]]
+
+    # The deployed state runs on request.
+    started = site.ask("POST", f"/projects/{project['id']}/run")
+    wait_for("the run", lambda: site.sql("SELECT 1 FROM dag_run WHERE run_id = %s AND state = 'success'", started["job_run_id"]))
+    assert built(site, shop) == {"orders": 4, "totals": 4, "dates": 2, "slow": 2, "needy": 2}
