@@ -180,7 +180,7 @@ WAITING: Sequence[Waiting] = (
 
 # Events that tell why a container is still being created: reason, pattern for the message, meaning, seconds of patience.
 EVENTS_BEFORE_START: Sequence[tuple[str, str, str, float]] = (
-    ("FailedMount", r"(?:secret|configmap) .*not found|references non-existent (?:secret|config) key", "secret_missing", 30),
+    ("FailedMount", r"(?:secret|configmap) .*not found|references non-existent (?:secret|config) key", "secret_missing", 15),
     ("FailedMount", r"", "pod_volume_failed", 120),
     ("FailedAttachVolume", r"", "pod_volume_failed", 120),
 )

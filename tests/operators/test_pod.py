@@ -1,36 +1,92 @@
-"""The pod that a step becomes: name, image, arguments, resources, secrets by reference, result path."""
+"""One pod per step, one writer per environment, the result reported before the pod goes, and its end always told."""
 
 from __future__ import annotations
 
-import json
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException
 
+import dagctl_provider.operators.pod as operators
+from dagctl_provider.hooks.project import ProjectSecrets
 from dagctl_provider.operators.pod import PodStepOperator
-from dagctl_provider.operators.steps import StepFailed
+from dagctl_provider.operators.pod_causes import PodTrouble
+from dagctl_provider.operators.pod_cluster import ExecFailed
+from dagctl_provider.operators.steps import StepFailed, StepInterrupted
+from tests.operators.pods import REQUEST, RUNS, model, pod, terminated, waiting
 
-REQUEST = {
-    "tool": "sqlmesh",
-    "tool_version": "0.236.4",
-    "project_name": "Analytics {{ 7 * 7 }}",
-    "project_id": "proj_1",
-    "organization_id": "org-1",
-    "plan_group_id": "plangroup_1",
-    "step_id": "plan_1",
-    "job_name": "analytics-plan-explain-20260428-100000",
-    "commit_sha": "f6e5d4c" * 5,
-    "git_secret_ref": "deploy_key",
-    "state_connection_id": "dagctl_state_proj_1",
-    "resources": {"cpu_request": "500m", "cpu_limit": "2000m", "memory_request": "1Gi", "memory_limit": "4Gi"},
-}
+GOOD = {"outcome": "succeeded", "digest": "sha256:1"}
+DONE = terminated(0, "Completed")
+
+
+class FakeCluster:
+    """A cluster of lists: what is asked of it, and pods that say what the test wants, one state per look."""
+
+    def __init__(self) -> None:
+        self.namespace = "data"
+        self.pods: dict[str, Any] = {}
+        self.states: list[Any] = [pod(RUNS, RUNS), pod(DONE, RUNS)]
+        self.result: Any = GOOD
+        self.asked: list[str] = []
+        self.secrets: list[Any] = []
+        self.stuck = False
+
+    def list_pods(self, selector: str) -> list[Any]:
+        key, _, value = selector.partition("=")
+        return [found for found in self.pods.values() if (found.metadata.labels or {}).get(key) == value]
+
+    def create_pod(self, made: Any) -> Any:
+        self.asked.append("create")
+        made.metadata.uid = "u1"
+        made.status = self.states[0].status
+        self.pods[made.metadata.name] = made
+        return made
+
+    def read_pod(self, name: str) -> Any:
+        found = self.pods.get(name)
+        if found is not None and self.states:
+            state = self.states.pop(0)
+            if state is None:
+                del self.pods[name]
+                return None
+            found.status, found.metadata.deletion_timestamp = state.status, state.metadata.deletion_timestamp
+        return found
+
+    def delete_pod(self, name: str, grace: int) -> None:
+        self.asked.append(f"delete {name} {grace}")
+        if not self.stuck:
+            self.pods.pop(name, None)
+
+    def await_gone(self, name: str, uid: str, seconds: float) -> bool:
+        return name not in self.pods
+
+    def create_secret(self, secret: Any) -> None:
+        self.secrets.append(secret)
+
+    def delete_secret(self, name: str) -> None:
+        self.asked.append("delete secret")
+
+    def events(self, name: str) -> list[Any]:
+        return []
+
+    def log_chunks(self, *arguments: Any) -> list[bytes]:
+        return [b"2026-04-28T10:00:00Z a line\n"]
+
+    def read_json(self, name: str, container: str, path: str) -> Any:
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
+
+    def exec(self, name: str, container: str, script: str) -> str:
+        self.asked.append("release")
+        self.pods[name].status = pod(DONE, DONE, phase="Failed").status
+        return ""
+
+    def sleep(self, seconds: float) -> None:
+        pass
 
 
 class SilentHook:
-    """A connection to Kubernetes that sets nothing; no cluster is asked."""
-
     is_in_cluster = False
 
     def __getattr__(self, name: str) -> Any:
@@ -38,91 +94,228 @@ class SilentHook:
 
 
 @pytest.fixture
-def operator(monkeypatch: pytest.MonkeyPatch) -> PodStepOperator:
-    monkeypatch.setenv("AIRFLOW__DAGCTL__RUNNER_IMAGE", "registry.example.com/runner:<tool>-<version>")
-    monkeypatch.setenv("AIRFLOW__DAGCTL__KUBERNETES_SECRET", "dagctl-<project>")
-    monkeypatch.setenv("AIRFLOW__DAGCTL__KUBERNETES_NAMESPACE", "data")
+def cluster(monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
+    found = FakeCluster()
+    monkeypatch.setattr(operators, "Cluster", lambda *arguments: found)
+    monkeypatch.setattr(operators, "project_secrets", lambda request: ProjectSecrets({"env.json": "{}"}))
     monkeypatch.setattr(PodStepOperator, "hook", SilentHook())
-    return PodStepOperator(task_id="explain", kind="explain")
-
-
-def pod(operator: PodStepOperator) -> dict[str, Any]:
-    """The pod as it would be sent to Kubernetes."""
-    from kubernetes.client import ApiClient
-
-    operator._request = dict(REQUEST)
-    operator._prepare()
-    return dict(ApiClient().sanitize_for_serialization(operator.build_pod_request_obj()))
-
-
-def test_the_pod_follows_from_the_request(operator: PodStepOperator) -> None:
-    made = pod(operator)
-    (runner, sidecar) = made["spec"]["containers"]
-    assert made["metadata"]["namespace"] == "data"
-    assert made["metadata"]["name"].startswith("analytics-plan-explain-20260428-100000-")
-    assert runner["image"] == "registry.example.com/runner:sqlmesh-0.236.4"
-    assert runner["command"] == ["python", "-m", "dagctl_provider.runner"]
-    assert runner["args"][:3] == ["explain", "--result", "/airflow/xcom/return.json"]
-    assert runner["resources"] == {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"cpu": "2000m", "memory": "4Gi"}}
-    assert sidecar["name"] == "airflow-xcom-sidecar"
-    assert made["metadata"]["labels"]["dagctl/step"] == "plan_1"
-    assert made["spec"]["automountServiceAccountToken"] is False
-
-
-def test_secrets_come_by_reference_only(operator: PodStepOperator) -> None:
-    made = pod(operator)
-    (volume,) = [volume for volume in made["spec"]["volumes"] if volume["name"] == "dagctl-secrets"]
-    assert volume["secret"] == {"secretName": "dagctl-analytics-7-7", "defaultMode": 0o400}
-    (request,) = [variable for variable in made["spec"]["containers"][0]["env"] if variable["name"] == "DAGCTL_REQUEST"]
-    sent = json.loads(request["value"])
-    assert "git_secret_ref" not in sent
-    assert "state_connection_id" not in sent
-    assert sent["project_name"] == "Analytics {{ 7 * 7 }}", "nothing of a request is a template"
+    return found
 
 
 @pytest.fixture
 def context() -> Any:
     pushed: dict[str, Any] = {}
+    answers = {
+        "decision": {"decision": "approved", "execution_plan_id": "plan_2", "digest": "d", "job_name": "shop-plan-execute"},
+        "result": {"digest": "d"},
+    }
     task = SimpleNamespace(
         try_number=1,
-        xcom_pull=lambda task_ids, key: None,
-        xcom_push=lambda key, value: pushed.__setitem__(key, value),
+        dag_id="dagctl__shop",
+        task_id="t",
+        map_index=-1,
+        xcom_pull=lambda task_ids, key: answers.get(key),
+        xcom_push=pushed.__setitem__,
         pushed=pushed,
     )
-    return {"ti": task, "dag_run": SimpleNamespace(conf={"dagctl": REQUEST})}
+    task.xcom_push = lambda key, value: pushed.__setitem__(key, value)
+    return {"ti": task, "dag_run": SimpleNamespace(conf={"dagctl": REQUEST}), "run_id": "r", "dag": SimpleNamespace()}
 
 
-def run_with(monkeypatch: pytest.MonkeyPatch, result: Any, fails: bool) -> None:
-    """Stand in for the pod: it leaves a result, and succeeds or fails."""
-    from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-
-    def execute(self: Any, context: Any) -> None:
-        self._result = result
-        if fails:
-            raise AirflowException("Pod returned a failure")
-
-    monkeypatch.setattr(KubernetesPodOperator, "execute", execute)
+def operator(kind: Any = "execute") -> PodStepOperator:
+    return PodStepOperator(task_id=kind, kind=kind)
 
 
-def test_a_failed_pod_reports_what_the_runner_said(
-    operator: PodStepOperator, context: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run_with(monkeypatch, {"outcome": "failed", "error": {"code": "tests_failed", "message": "1 of 3 tests failed"}}, fails=True)
+def left(cluster: FakeCluster, name: str, state: Any, **labels: str) -> None:
+    """A pod that an earlier task left in the cluster."""
+    found = model(
+        {
+            "metadata": {"name": name, "uid": name, "labels": {f"dagctl/{k}": v for k, v in labels.items()}},
+            "spec": {"containers": []},
+        }
+    )
+    found.status, found.metadata.deletion_timestamp = state.status, state.metadata.deletion_timestamp
+    cluster.pods[name] = found
+
+
+def error(context: Any) -> str:
+    return str(context["ti"].pushed["result"]["error"]["code"])
+
+
+def test_a_good_pod_reports_its_result_and_goes(cluster: FakeCluster, context: Any) -> None:
+    assert operator().execute(context) is None
+    result = context["ti"].pushed["result"]
+    assert (result["step_id"], result["digest"]) == ("plan_2", "sha256:1")
+    assert result["pod_name"] == context["ti"].pushed["pod_name"]
+    assert cluster.pods == {}
+    assert len(cluster.secrets) == 1
+
+
+def test_the_result_is_reported_before_the_pod_goes(cluster: FakeCluster, context: Any) -> None:
+    def lost(key: str, value: Any) -> None:
+        if key == "result":
+            raise ConnectionError("the API server is away")
+
+    context["ti"].xcom_push = lost
+    with pytest.raises(ConnectionError):
+        operator().execute(context)
+    assert len(cluster.pods) == 1, "the next try reads it again"
+
+
+def test_a_failed_step_reports_what_the_runner_said_and_keeps_its_pod(cluster: FakeCluster, context: Any) -> None:
+    cluster.result = {"outcome": "failed", "error": {"code": "tests_failed", "message": "1 of 3 tests failed"}}
     with pytest.raises(StepFailed, match="1 of 3 tests failed"):
-        operator.execute(context)
-    assert context["ti"].pushed["result"]["error"]["code"] == "tests_failed"
+        operator().execute(context)
+    assert error(context) == "tests_failed"
+    assert cluster.asked == ["create", "release", "delete secret"]
+    assert len(cluster.pods) == 1
 
 
-def test_a_pod_without_a_result_reports_its_own_failure(
-    operator: PodStepOperator, context: Any, monkeypatch: pytest.MonkeyPatch
+def test_failed_pods_are_kept_up_to_the_limit(cluster: FakeCluster, context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster.result = {"outcome": "failed", "error": {"code": "x", "message": "no"}}
+    old = pod(terminated(1), DONE, phase="Failed")
+    left(cluster, "old", old, **{"project-id": "proj_1"})
+    cluster.pods["old"].metadata.creation_timestamp = old.metadata.creation_timestamp
+    with pytest.raises(StepFailed):
+        operator().execute(context)
+    assert "delete old 1" in cluster.asked
+    assert len(cluster.pods) == 1
+    monkeypatch.setenv("AIRFLOW__DAGCTL__KUBERNETES_FAILED_PODS_KEPT", "0")
+    cluster.states, cluster.pods = [pod(RUNS, RUNS), pod(DONE, RUNS)], {}
+    with pytest.raises(StepFailed):
+        operator().execute(context)
+    assert cluster.pods == {}
+
+
+def test_the_next_try_attaches_to_the_running_pod(cluster: FakeCluster, context: Any) -> None:
+    left(cluster, "shop-plan-execute-abcde", pod(RUNS, RUNS), step="plan_2")
+    operator().execute(context)
+    assert "create" not in cluster.asked
+    assert context["ti"].pushed["result"]["pod_name"] == "shop-plan-execute-abcde"
+
+
+def test_the_next_try_reads_what_a_pod_left_in_the_meantime(cluster: FakeCluster, context: Any) -> None:
+    left(cluster, "shop-plan-execute-abcde", pod(DONE, RUNS), step="plan_2")
+    cluster.states = []
+    operator().execute(context)
+    assert "create" not in cluster.asked
+    assert context["ti"].pushed["result"]["outcome"] == "succeeded"
+
+
+def test_a_pod_that_waits_for_the_secrets_of_a_dead_worker_gets_them(cluster: FakeCluster, context: Any) -> None:
+    left(cluster, "shop-plan-execute-abcde", pod(waiting("ContainerCreating"), phase="Pending"), step="plan_2")
+    cluster.pods["shop-plan-execute-abcde"].metadata.annotations = {"dagctl/inputs": "stem"}
+    operator().execute(context)
+    assert "create" not in cluster.asked
+    assert [secret.metadata.name for secret in cluster.secrets] == ["stem-0"]
+
+
+@pytest.mark.parametrize("state", [pod(DONE, DONE, phase="Failed"), pod(RUNS, RUNS, deleted=True)])
+def test_a_pod_with_nothing_left_to_say_is_replaced(cluster: FakeCluster, context: Any, state: Any) -> None:
+    left(cluster, "shop-plan-execute-abcde", state, step="plan_2")
+    if state.metadata.deletion_timestamp:
+        # It is going already; nobody needs to ask for it.
+        cluster.await_gone = lambda *arguments: cluster.pods.pop("shop-plan-execute-abcde", None) is not None  # type: ignore[method-assign]
+    operator().execute(context)
+    assert cluster.asked.count("create") == 1
+
+
+def test_another_writer_is_ended_first(cluster: FakeCluster, context: Any) -> None:
+    mark = operators.labels_for(REQUEST, "execute")["dagctl/writer"]
+    left(cluster, "orphan", pod(RUNS, RUNS), step="plan_0", writer=mark)
+    left(cluster, "result-not-read-yet", pod(DONE, RUNS), step="plan_1", writer=mark)
+    operator().execute(context)
+    assert cluster.asked[:2] == ["delete orphan 60", "create"]
+    assert list(cluster.pods) == ["result-not-read-yet"]
+
+
+def test_nothing_starts_beside_a_writer_that_does_not_go(cluster: FakeCluster, context: Any) -> None:
+    left(cluster, "orphan", pod(RUNS, RUNS), step="plan_0", writer=operators.labels_for(REQUEST, "execute")["dagctl/writer"])
+    cluster.pods["orphan"].spec.node_name = "dead-node"
+    cluster.stuck = True
+    with pytest.raises(StepFailed, match="dead-node"):
+        operator().execute(context)
+    assert error(context) == "earlier_pod_remains"
+    assert "create" not in cluster.asked
+    cluster.pods.clear()
+    cluster.states = [pod(RUNS, RUNS), pod(DONE, RUNS)]
+    operator("explain").execute(context)
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        ([pod(RUNS, RUNS), None], "pod_deleted"),
+        ([pod(RUNS, RUNS), pod(phase="Failed", reason="Evicted")], "pod_evicted"),
+        ([pod(RUNS, RUNS), pod(terminated(137, "OOMKilled"), RUNS)], "pod_out_of_memory"),
+        ([pod(RUNS, RUNS), pod(terminated(1), RUNS)], "pod_failed"),
+        ([pod(waiting("InvalidImageName"), phase="Pending")] * 3, "image_name_invalid"),
+        ([pod(terminated(1), waiting("ErrImagePull", "x: not found"))] * 3, "pod_result_missing"),
+    ],
+)
+def test_a_pod_without_a_result_is_told_by_its_end(
+    cluster: FakeCluster, context: Any, states: Any, code: str, monkeypatch: Any
 ) -> None:
-    run_with(monkeypatch, None, fails=True)
-    with pytest.raises(AirflowException, match="Pod returned a failure"):
-        operator.execute(context)
+    monkeypatch.setenv("AIRFLOW__DAGCTL__KUBERNETES_API_PATIENCE", "0")
+    cluster.states, cluster.result = list(states), None
+    with pytest.raises(StepFailed):
+        operator().execute(context)
+    assert error(context) == code
+    assert context["ti"].pushed["result"]["pod_name"]
+
+
+def test_a_result_nobody_may_read_says_so(cluster: FakeCluster, context: Any) -> None:
+    cluster.result = ExecFailed("Handshake status 403 Forbidden")
+    with pytest.raises(StepFailed, match="403"):
+        operator().execute(context)
+    assert error(context) == "pod_result_missing"
+
+
+def test_a_cluster_that_stays_away_is_told(cluster: FakeCluster, context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(selector: str) -> Any:
+        raise PodTrouble("cluster_unreachable", "503 Service Unavailable")
+
+    monkeypatch.setattr(cluster, "list_pods", away)
+    with pytest.raises(StepFailed):
+        operator().execute(context)
+    assert error(context) == "cluster_unreachable"
+
+
+def test_wrong_settings_are_told(cluster: FakeCluster, context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__DAGCTL__KUBERNETES_TOLERATIONS", '[{"kee": "x"}]')
+    with pytest.raises(StepFailed, match="kubernetes_tolerations"):
+        operator().execute(context)
+    assert error(context) == "pod_settings_invalid"
+
+
+def test_a_stop_removes_the_pod_and_ends_the_task(cluster: FakeCluster, context: Any) -> None:
+    running = operator()
+    cluster.states = [pod(RUNS, RUNS)] * 3
+    reads = cluster.read_pod
+
+    def read(name: str) -> Any:
+        cluster.read_pod = reads  # type: ignore[method-assign]
+        running.on_kill()
+        return reads(name)
+
+    cluster.read_pod = read  # type: ignore[method-assign]
+    with pytest.raises(StepInterrupted):
+        running.execute(context)
+    assert cluster.pods == {}
+    assert any(asked.endswith(" 60") for asked in cluster.asked)
     assert "result" not in context["ti"].pushed
 
 
-def test_a_good_pod_reports_its_result(operator: PodStepOperator, context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_with(monkeypatch, {"outcome": "succeeded", "digest": "sha256:1"}, fails=False)
-    assert operator.execute(context) is None
-    assert context["ti"].pushed["result"]["step_id"] == "plan_1"
+def test_a_runner_that_was_told_to_stop_by_others_is_a_deleted_pod(cluster: FakeCluster, context: Any) -> None:
+    cluster.result = {"outcome": "cancelled", "models": [{"name": "a"}], "error": {"code": "cancelled", "message": "cancelled"}}
+    cluster.states = [pod(RUNS, RUNS), pod(terminated(130), RUNS, deleted=True)]
+    cluster.await_gone = lambda *arguments: True  # type: ignore[method-assign]
+    with pytest.raises(StepFailed):
+        operator().execute(context)
+    assert error(context) == "pod_deleted"
+    assert context["ti"].pushed["result"]["models"] == [{"name": "a"}]
+
+
+def test_no_deprecated_argument_is_used(recwarn: pytest.WarningsRecorder) -> None:
+    operator()
+    assert [str(warning.message) for warning in recwarn if "reattach" in str(warning.message)] == []
