@@ -66,7 +66,9 @@ class EnvironmentSpec:
     @property
     def name(self) -> str:
         """Folder name, readable and unique."""
-        text = json.dumps([self.tool, self.version, self.extras, self.cutoff, self.python, TOOLS[self.tool].always])
+        parts = [self.tool, self.version, self.extras, self.cutoff, self.python, TOOLS[self.tool].always]
+        limits = [line for line in self.requirements if "<" in line]
+        text = json.dumps([*parts, *([limits] if limits else [])])
         return f"{self.tool}-{self.version}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     @property

@@ -81,6 +81,10 @@ class Tool:
     sweeps: bool = False
 
 
+DRIVER_LIMITS: Mapping[tuple[str, str], str] = {("duckdb", "1.5"): "duckdb<0.10"}
+"""Adapter and minor version of dbt -> what it needs and does not say. Found by trying: newer DuckDB counts catalogs otherwise."""
+
+
 def _sqlmesh_requirements(version: str, extras: Sequence[str]) -> list[str]:
     return [f"sqlmesh{'[' + ','.join(extras) + ']' if extras else ''}=={version}"]
 
@@ -112,7 +116,9 @@ def _dbt_requirements(version: str, adapters: Sequence[str]) -> list[str]:
     unknown = [name for name in adapters if name not in ADAPTER_PACKAGES]
     if unknown:
         raise RunnerError("adapter_missing", f"No adapter package is known for the connection type {unknown[0][:40]!r}.")
-    return [f"dbt-core=={version}", *(ADAPTER_PACKAGES[name] for name in adapters)]
+    minor = version.rpartition(".")[0]
+    limits = [DRIVER_LIMITS[name, minor] for name in adapters if (name, minor) in DRIVER_LIMITS]
+    return [f"dbt-core=={version}", *(ADAPTER_PACKAGES[name] for name in adapters), *limits]
 
 
 def _inspect_dbt(scene: Scene) -> Finding:

@@ -33,7 +33,11 @@ FIRST: Files = {
     "models/fct_customers.sql": "select customer, sum(amount) as amount from {{ ref('eph_orders') }} group by 1",
     "models/v_names.sql": "{{ config(materialized='view') }} select distinct customer from {{ ref('raw_orders') }}",
     "models/old_report.sql": "select count(*) as n from {{ ref('v_names') }}",
-    "models/schema.yml": "version: 2\nmodels:\n  - name: fct_customers\n    columns: [{name: customer, tests: [not_null, unique]}]\n",
+    "models/schema.yml": """version: 2
+models:
+  - name: fct_customers
+    columns: [{name: customer, tests: [not_null, unique]}]
+""",
 }
 
 SECOND: Files = {

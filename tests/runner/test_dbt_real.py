@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.runner.conftest import Driver, approved
-from tests.runner.dbt_shop import FIRST, NEWEST, SECOND, apply, deployed, prepare, rows
+from tests.runner.conftest import Driver
+from tests.runner.dbt_shop import FIRST, NEWEST, SECOND, apply, deployed, prepare
 
 pytestmark = pytest.mark.slow
 

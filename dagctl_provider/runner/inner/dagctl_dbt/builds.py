@@ -1,8 +1,9 @@
 """Drives ``dbt build``: parses, stops to think, then runs exactly the nodes that it is told to.
 
 Names on dbt's command line are ambiguous, and what a selector means changes between versions. So the build is started without
-any selection, and where dbt works out what to run, it is given unique ids instead: the place is the same in dbt 1.5 to 1.12, it
-comes after parsing and before the first statement, and it is where dbt's own retry intervenes. An explain gives it nothing to run.
+any selection, and where dbt works out what to run, it is given unique ids instead: the place is the same in dbt 1.5 to 1.12,
+it comes after parsing and before the first statement, and it is where dbt's own retry intervenes. An explain gives it nothing
+to run.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Build:
     """One start of ``dbt build``.
 
     :param step: The step.
-    :param decide: Called with dbt's task when the project is parsed; answers the unique ids to run, ``None`` for dbt's own choice.
+    :param decide: Called with dbt's task when the project is parsed; answers the unique ids to run, ``None`` for dbt's choice.
     """
 
     def __init__(self, step: Step, decide: Decide) -> None:
@@ -45,10 +46,15 @@ class Build:
         :return: dbt's ``dbtRunnerResult``.
         """
         import dbt.cli.main as cli
+        from dbt.parser import read_files
 
         # dbt 1.12 loads a file .env of the repository; the step's variables come from its secrets only.
         if hasattr(cli, "load_dotenv"):
             cli.load_dotenv = lambda *args, **kwargs: False
+        # And takes a file for unchanged, in partial parsing only, when it differs in white space alone: in a text of SQL or in
+        # the indentation of YAML that is a change, and an execute, which parses in full, would see it.
+        if hasattr(read_files, "normalize_file_contents"):
+            read_files.normalize_file_contents = str.strip
         self._prepare(partial_parse)
         with self._hooked():
             arguments = [*self._arguments(quiet, partial_parse, state), *([] if tests else self._without_tests())]
