@@ -7,10 +7,12 @@ removed; what went wrong with a pod is an error of the plan, not a line in a log
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
@@ -18,6 +20,7 @@ from kubernetes.client import models as k8s
 
 from dagctl_provider.config import setting
 from dagctl_provider.domain.pods import Finished, beyond_history, label_value
+from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.hooks.project import project_secrets
 from dagctl_provider.operators import pod_causes as causes
 from dagctl_provider.operators.pod_causes import PodTrouble
@@ -38,15 +41,20 @@ from dagctl_provider.operators.pod_specs import (
     git_secret,
     labels_for,
     pod_name,
+    tells_progress,
 )
+from dagctl_provider.operators.progress import ProgressTeller
 from dagctl_provider.operators.steps import (
     StepFailed,
     StepInterrupted,
     StepKind,
+    profile_refused,
+    progress_to_xcom,
     report,
     runner_request,
     step_request,
 )
+from dagctl_provider.runner.progress import EVENT_MARK
 
 _GONE_SECONDS = POD_GRACE_SECONDS + 60.0
 _QUICK = 1
@@ -98,6 +106,8 @@ class PodStepOperator(KubernetesPodOperator):
             result = self._result(context, request)
         except PodTrouble as trouble:
             result = trouble.finding.result()
+        except ProfileError as error:
+            result = profile_refused(error)
         except _Stopped:
             raise StepInterrupted("The step was stopped, and its pod with it.") from None
         try:
@@ -137,7 +147,13 @@ class PodStepOperator(KubernetesPodOperator):
         for key, value in (("pod_name", pod.metadata.name), ("pod_namespace", pod.metadata.namespace)):
             context["ti"].xcom_push(key=key, value=value)
         self._await_start(cluster)
-        self._follow(cluster)
+        if tells_progress(request, self.kind):
+            with tempfile.TemporaryDirectory(prefix="dagctl-events-") as folder:
+                events = Path(folder, "events.jsonl")
+                with ProgressTeller(events, progress_to_xcom(context, request)), events.open("a", encoding="utf-8") as stream:
+                    self._follow(cluster, stream)
+        else:
+            self._follow(cluster)
         return self._collect(cluster, request)
 
     @property
@@ -263,8 +279,18 @@ class PodStepOperator(KubernetesPodOperator):
             cluster.sleep(pause)
             pause = min(pause * 1.3, 1.0)
 
-    def _follow(self, cluster: Cluster) -> None:
-        """Hand the log on until the step has ended."""
+    def _follow(self, cluster: Cluster, events: TextIO | None = None) -> None:
+        """Hand the log on until the step has ended.
+
+        :param events: Gets the lines that are events.
+        """
+
+        def line(text: str) -> None:
+            if not text.startswith(EVENT_MARK):
+                self.log.info("%s", text)
+            elif events is not None:
+                events.write(text.removeprefix(EVENT_MARK) + "\n")
+                events.flush()
 
         def running() -> bool:
             self._check()
@@ -272,7 +298,7 @@ class PodStepOperator(KubernetesPodOperator):
             return pod is not None and causes.runs(pod)
 
         if self._seen is not None and _began(self._seen):
-            LogFollower(cluster, str(self._name), BASE, lambda line: self.log.info("%s", line)).follow(running)
+            LogFollower(cluster, str(self._name), BASE, line).follow(running)
 
     def _collect(self, cluster: Cluster, request: dict[str, Any]) -> dict[str, Any]:
         """What the step left; when it left nothing, why.

@@ -128,6 +128,11 @@ def annotations_for(request: Mapping[str, Any], inputs: str) -> dict[str, str]:
     return {**found, INPUTS_ANNOTATION: inputs}
 
 
+def tells_progress(request: Mapping[str, Any], kind: str) -> bool:
+    """Whether the runner says what it has finished: where a retry goes on from that."""
+    return kind == "execute" and request["tool"] == "dbt"
+
+
 def image_for(request: Mapping[str, Any]) -> str:
     """The runner image of the step's tool, version and Python."""
     python = str(request.get("python_version") or DEFAULT_PYTHON)
@@ -211,6 +216,7 @@ def _step(request: Mapping[str, Any], kind: str, inputs: str, pieces: Sequence[P
         args=[
             *(kind, "--request", REQUEST, "--result", RESULT, "--secrets", SECRETS, "--workdir", "/tmp"),  # noqa: S108
             *("--termination-log", TERMINATION_LOG, "--grace", str(GRACE_SECONDS), "--timeout", str(timeout)),
+            *(("--events", "-") if tells_progress(request, kind) else ()),
         ],
         env=env,
         resources=_resources(request.get("resources") or {}),

@@ -55,7 +55,7 @@ def _add_step(parser: argparse.ArgumentParser) -> None:
         "gzip or not; DAGCTL_REQUEST when absent",
     )
     parser.add_argument("--result", type=Path, required=True, help="result file, always written")
-    parser.add_argument("--events", type=Path, help="file that gets one JSON line per event")
+    parser.add_argument("--events", type=Path, help="file that gets one JSON line per event; - for marked lines of the log")
     parser.add_argument("--secrets", type=Path, help="folder with the step's secrets")
     parser.add_argument("--workdir", type=Path, help="folder to make the scratch folder in")
     parser.add_argument("--grace", type=float, default=20.0, help="seconds between a cancel and the kill (default 20)")

@@ -14,6 +14,8 @@ from dagctl_provider.runner.masking import Masker
 
 LINE_LIMIT = 4_000
 OUTPUT_LIMIT = 8 * 1024 * 1024
+EVENT_MARK = "::dagctl-event:: "
+"""Begins the lines of the log that are for the launcher of a pod, which has no file of it to read."""
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -55,6 +57,15 @@ class Progress:
         # A reader that went away must not end the step.
         with contextlib.suppress(OSError, ValueError):
             self._stream.write(masked + "\n")
+            self._stream.flush()
+
+    def mark(self, event: str) -> None:
+        """Write a line for the launcher; what a person reads has a limit, this has none.
+
+        :param event: One JSON object on one line, masked.
+        """
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(f"{EVENT_MARK}{event}\n")
             self._stream.flush()
 
     @contextlib.contextmanager

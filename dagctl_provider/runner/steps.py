@@ -174,12 +174,13 @@ def _run_tool(options: StepOptions, prepared: _Prepared, progress: Progress, sto
 class _EventFile:
     """Writes the tool's events, masked, and keeps the log alive while nothing else happens.
 
-    :param path: Event file, when wanted.
+    :param path: Event file, when wanted; ``-`` for lines of the log that begin with ``EVENT_MARK``.
     :param progress: The log.
     """
 
     def __init__(self, path: Path | None, progress: Progress) -> None:
-        self._path = path
+        self._in_log = path is not None and str(path) == "-"
+        self._path = None if self._in_log else path
         self._progress = progress
         self._stream: TextIO | None = None
         self._stage = "starting"
@@ -203,6 +204,8 @@ class _EventFile:
         except ValueError:
             return
         self._tell(event)
+        if self._in_log:
+            self._progress.mark(json.dumps(self._progress.masker.tree(event)))
         if self._stream:
             self._stream.write(json.dumps(self._progress.masker.tree(event)) + "\n")
             self._stream.flush()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import dagctl_provider.operators.pod as operators
+from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.hooks.project import ProjectSecrets
 from dagctl_provider.operators.pod import PodStepOperator
 from dagctl_provider.operators.pod_causes import PodTrouble
 from dagctl_provider.operators.pod_cluster import ExecFailed
 from dagctl_provider.operators.steps import StepFailed, StepInterrupted
+from dagctl_provider.runner.progress import EVENT_MARK
 from tests.operators.pods import REQUEST, RUNS, model, pod, terminated, waiting
 
 GOOD = {"outcome": "succeeded", "digest": "sha256:1"}
@@ -70,7 +73,8 @@ class FakeCluster:
         return []
 
     def log_chunks(self, *arguments: Any) -> list[bytes]:
-        return [b"2026-04-28T10:00:00Z a line\n"]
+        event = json.dumps({"event": "model_finished", "status": "succeeded", "unique_id": "model.shop.orders"})
+        return [b"2026-04-28T10:00:00Z a line\n", f"2026-04-28T10:00:01Z {EVENT_MARK}{event}\n".encode()]
 
     def read_json(self, name: str, container: str, path: str) -> Any:
         if isinstance(self.result, Exception):
@@ -314,6 +318,26 @@ def test_a_runner_that_was_told_to_stop_by_others_is_a_deleted_pod(cluster: Fake
         operator().execute(context)
     assert error(context) == "pod_deleted"
     assert context["ti"].pushed["result"]["models"] == [{"name": "a"}]
+
+
+def test_what_a_dbt_execution_has_finished_is_told(cluster: FakeCluster, context: Any) -> None:
+    context["dag_run"].conf["dagctl"] = {**REQUEST, "tool": "dbt"}
+    operator().execute(context)
+    assert context["ti"].pushed["progress"] == {"step_id": "plan_2", "succeeded": ["model.shop.orders"]}
+    cluster.states = [pod(RUNS, RUNS), pod(DONE, RUNS)]
+    context["ti"].pushed.clear()
+    operator("explain").execute(context)
+    assert "progress" not in context["ti"].pushed
+
+
+def test_a_profile_that_cannot_be_made_is_told(cluster: FakeCluster, context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(request: Any) -> Any:
+        raise ProfileError("connection 'x' is of type 'ftp'")
+
+    monkeypatch.setattr(operators, "project_secrets", refused)
+    with pytest.raises(StepFailed, match="ftp"):
+        operator().execute(context)
+    assert "create" not in cluster.asked
 
 
 def test_no_deprecated_argument_is_used(recwarn: pytest.WarningsRecorder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pytest
 
 from dagctl_provider.runner.cli import main
 from dagctl_provider.runner.credentials import read_credentials
+from dagctl_provider.runner.masking import Masker
+from dagctl_provider.runner.progress import EVENT_MARK, Progress
+from dagctl_provider.runner.steps import _EventFile
 
 REQUEST = {"repository_url": "ftp://example.com/x", "commit_sha": "0" * 40, "project_id": "p", "step_id": "s"}
 
@@ -61,3 +65,15 @@ def test_secrets_that_people_made_fill_what_the_step_s_own_lack(tmp_path: Path, 
     assert found.env == {"PASSWORD": "own", "ACCOUNT": "acme"}
     (own / "git_ssh_key").write_text("OWN")
     assert read_credentials(own).git_ssh_key == "OWN"
+
+
+def test_events_can_go_into_the_log_masked_and_marked() -> None:
+    stream = io.StringIO()
+    progress = Progress(stream)
+    progress.masker = Masker({"planted-secret"})
+    with _EventFile(Path("-"), progress) as events:
+        events.event(json.dumps({"event": "model_finished", "unique_id": "model.a.b", "message": "planted-secret"}))
+        events.event("no event")
+    (line,) = stream.getvalue().splitlines()
+    assert json.loads(line.removeprefix(EVENT_MARK))["unique_id"] == "model.a.b"
+    assert "planted" not in line
