@@ -116,6 +116,13 @@ class Build:
             if chosen is not None:
                 NodeSelector.select_nodes = lambda *args, **kwargs: (set(chosen), set())
             queue = original_queue(task)
+            alone = self._unit_tests_alone(task, chosen or set())
+            if alone:
+                task.selected_unit_tests = task.selected_unit_tests - alone
+                task.build_model_to_unit_test_map(task.selected_unit_tests)
+                rest = (chosen or set()) - task.selected_unit_tests
+                NodeSelector.select_nodes = lambda *args, **kwargs: (rest, set())
+                queue = task.get_node_selector(no_unit_tests=False).get_graph_queue(task.get_selection_spec())
             self._check(task, queue, chosen)
             return queue
 
@@ -128,6 +135,12 @@ class Build:
                 del BuildTask.get_graph_queue
             else:
                 BuildTask.get_graph_queue = original_queue
+
+    @staticmethod
+    def _unit_tests_alone(task: Any, chosen: set[str]) -> set[str]:
+        """Unit tests whose model does not run: ``dbt build`` hangs unit tests onto their model and would pass over these."""
+        known = getattr(task.manifest, "unit_tests", {})
+        return {key for key in chosen if key in known and not chosen.intersection(known[key].depends_on.nodes[:1])}
 
     def _ask(self, task: Any) -> set[str] | None:
         """Ask what to run; whatever goes wrong, nothing runs."""
