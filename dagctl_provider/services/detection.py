@@ -132,13 +132,13 @@ def _note(projects: list[Project], **values: Any) -> None:
 
 def _is_new(session: Session, project: Project, head: str) -> bool:
     """Whether the commit is not deployed and nobody has decided on it yet."""
-    wanted = project.tool_version
-    if head == project.current_commit_sha and wanted == (project.current_tool_version or wanted):
+    if plans.is_deployed(session, project, head):
         return False
     if records.was_deleted(session, project.id, head):
         return False
     explains = records.explains_for_commit(session, project.id, head)
-    return all(step.auto_discarded or step.settings.get("tool_version") != wanted for step in explains)
+    wanted = {"tool_version": project.tool_version, "environment": project.environment}
+    return all(step.auto_discarded or any(step.settings.get(key) != value for key, value in wanted.items()) for step in explains)
 
 
 def _deployed_release(project: Project) -> Version | None:

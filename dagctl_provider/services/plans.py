@@ -102,7 +102,7 @@ def plan_commit(actor: Actor, project_id: str, facts: CommitFacts, triggered_by:
     def work(session: Session) -> PlanCreated:
         project = steps.locked_project(session, actor, project_id)
         _require_plannable(project)
-        if facts.sha == project.current_commit_sha and not _version_changes(project):
+        if is_deployed(session, project, facts.sha):
             return PlanCreated("already_deployed", facts.sha)
         for explain in records.explains_for_commit(session, project.id, facts.sha):
             group = records.group_steps(session, explain.group_id)
@@ -128,8 +128,14 @@ def plan_commit(actor: Actor, project_id: str, facts: CommitFacts, triggered_by:
     return created
 
 
-def _version_changes(project: Project) -> bool:
-    return bool(project.current_tool_version and project.tool_version not in (None, project.current_tool_version))
+def is_deployed(session: Session, project: Project, sha: str) -> bool:
+    """Whether a plan of the commit would change nothing: it is deployed, by this version of the tool, to this environment."""
+    if sha != project.current_commit_sha:
+        return False
+    if project.tool_version not in (None, project.current_tool_version or project.tool_version):
+        return False
+    deployed = records.deployed_settings(session, project.id)
+    return deployed is None or deployed.get("environment") == project.environment
 
 
 def _insert_explain(session: Session, project: Project, facts: CommitFacts, triggered_by: str) -> PlanStep:
@@ -345,14 +351,14 @@ def _require_retryable(step: PlanStep, group: tuple[PlanStep, ...], head: str) -
         raise DagctlError("retries_exhausted", f"Plan group {step.group_id} was executed {step.attempt} times.", plan_id=step.id)
 
 
-def delete(actor: Actor, plan_id: str) -> None:
+def delete(actor: Actor, plan_id: str, door: str = "rest") -> None:
     """Remove a pending plan; its Dag run ends without executing. The record of decisions keeps that it was there."""
     actor.require("approve_plan")
 
     def work(session: Session) -> None:
         step, _ = _on_locked_step(session, actor, plan_id)
         require_transition(step, "delete")
-        steps.record_decision(session, actor, step, "deleted", "rest")
+        steps.record_decision(session, actor, step, "deleted", door)
         steps.tell_airflow(session, actor, step, "deleted")
         records.delete_step(session, step)
 

@@ -100,6 +100,20 @@ def test_dbt_may_go_back_to_an_older_version(world: World) -> None:
     assert plans.create_plan(world.actor(), project.id).outcome == "created", "another version may change what is built"
 
 
+def test_another_target_or_environment_makes_the_deployed_commit_worth_a_plan(world: World, remotes: Remotes) -> None:
+    one, two = dbt(world, dbt_target="dev", version_strategy="continuous"), world.project("sqlmesh", branch="develop")
+    for project in (one, two):
+        executed(world, project)
+        assert plans.create_plan(world.actor(), project.id).outcome == "already_deployed"
+    assert remotes.poll() == 0
+    projects.update_project(world.actor(), one.id, {"dbt_target": "prod"})
+    projects.update_project(world.actor(), two.id, {"sqlmesh_environment": "staging"})
+    assert remotes.poll() == 2
+    assert remotes.poll() == 0
+    (step,) = [step for step in plans.list_plans(world.actor(), one.id).items if step.status == "running"]
+    assert plans.get_plan(world.actor(), step.id).settings["environment"] == "prod"
+
+
 def test_a_folder_without_a_dbt_project_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setattr(repositories, "head_of", lambda project: sha("first"))
