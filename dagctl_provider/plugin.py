@@ -42,8 +42,12 @@ def _views() -> list[Any]:
 def _apps() -> list[Any]:
     from dagctl_provider.api.mount import ApiV1
     from dagctl_provider.api.routes import PREFIX
+    from dagctl_provider.ui import live
 
-    return [{"app": ApiV1(), "url_prefix": PREFIX, "name": "dagctl"}]
+    return [
+        {"app": ApiV1(), "url_prefix": PREFIX, "name": "dagctl"},
+        {"app": live.make_app(), "url_prefix": live.PREFIX, "name": "dagctl events"},
+    ]
 
 
 # Addresses without a leading slash: the browser puts the path that Airflow itself is served at before them.

@@ -23,7 +23,7 @@ from dagctl_provider.services import (
 )
 from dagctl_provider.services.dispatching import dispatch_run
 from dagctl_provider.services.requests import step_request
-from dagctl_provider.services.views import RunStarted, SyncStatus
+from dagctl_provider.services.views import RepositoryReport, RunStarted, SyncStatus
 from dagctl_provider.store import records, tables
 from dagctl_provider.store.session import Session, utcnow
 
@@ -221,6 +221,48 @@ def _changed(project: Project, values: dict[str, Any]) -> Project:
     columns = {name: values[name] for name in _COLUMNS if name in values}
     settings = {**project.settings, **{name: value for name, value in values.items() if name not in _COLUMNS}}
     return dataclasses.replace(project, settings={k: v for k, v in settings.items() if v is not None}, **columns)
+
+
+def check_project(actor: Actor, values: dict[str, Any], project_id: str | None = None) -> None:
+    """Judge fields as :func:`create_project` and :func:`update_project` would, without asking a remote and without a write.
+
+    :param values: As for those; validated for type and form.
+    :param project_id: Of the project to change; a new one when absent.
+    :raises DagctlError: what stands in the way first.
+    """
+    actor.require("manage_projects")
+    wanted = _wanted(actor, values, project_id)
+    repositories.check_location(wanted.repository_url, wanted.branch, wanted.settings.get("git_path"))
+    pods.require_acceptable(wanted)
+    _require_free_name(wanted)
+
+
+def inspect_repository(actor: Actor, values: dict[str, Any], project_id: str | None = None) -> RepositoryReport:
+    """What the repository of a project would say if the project were saved with these values.
+
+    :param values: As for :func:`check_project`.
+    :raises DagctlError: ``invalid_repository``, ``project_not_found_in_repository`` and what git answers.
+    """
+    actor.require("manage_projects")
+    wanted, head = _inspected(_wanted(actor, values, project_id))
+    facts = repositories.facts_of(wanted, head, wanted.current_commit_sha)
+    return RepositoryReport(
+        facts.sha, facts.message, facts.author_name, facts.committed_at, wanted.gateways, wanted.default_gateway
+    )
+
+
+def _wanted(actor: Actor, values: dict[str, Any], project_id: str | None) -> Project:
+    """The project as it would be."""
+    if project_id is None:
+        return _draft(actor, values)
+    before = get_project(actor, project_id)
+    _require_fitting_fields(before, values)
+    version = f"{before.project_type}_version"
+    if values.get(version):
+        versions.require_no_downgrade(
+            before.project_type, before.current_tool_version, versions.checked(before.project_type, values[version])
+        )
+    return _changed(before, values)
 
 
 def delete_project(actor: Actor, project_id: str) -> None:

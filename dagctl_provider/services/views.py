@@ -96,6 +96,18 @@ class RunStarted:
 
 
 @dataclass(frozen=True)
+class RepositoryReport:
+    """What a repository says about a project that is not saved yet: its newest commit, and the gateways of its configuration."""
+
+    commit_sha: str
+    message: str
+    author: str
+    committed_at: datetime
+    gateways: list[str] | None
+    default_gateway: str | None
+
+
+@dataclass(frozen=True)
 class SyncStatus:
     """How a project stands to its branch. Commit ids are full."""
 

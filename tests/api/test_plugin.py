@@ -35,9 +35,9 @@ def test_the_class_and_its_instances_offer_the_same():
     plugin = DagctlPlugin()
     assert plugin.appbuilder_views is DagctlPlugin.appbuilder_views
     assert [type(entry["view"]) for entry in plugin.appbuilder_views] == [*RESOURCES, *VIEWS]
-    (mounted,) = plugin.fastapi_apps
-    assert isinstance(mounted["app"], ApiV1)
-    assert mounted["url_prefix"] == "/api/v1"
+    api, events = plugin.fastapi_apps
+    assert isinstance(api["app"], ApiV1)
+    assert [api["url_prefix"], events["url_prefix"]] == ["/api/v1", "/dagctl"]
 
 
 def test_the_one_line_plugin_file_is_the_same_plugin():

@@ -1,0 +1,196 @@
+"""Reads for pages that show many things at once: few queries, no plan output but a handful of its numbers.
+
+A plan *group* is shown as one row: its explain step, with its newest execute step beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy.orm import Session
+
+from dagctl_provider.store import tables
+
+_ESCAPE = "\\"
+_NUMBERS = ("modelsAdded", "modelsModified", "modelsRemoved", "modelsNeedingBackfill")
+_ACTIVE = ("running", "pending")
+
+_explain = tables.plan_step.alias("explain_step")
+_execute = tables.plan_step.alias("execute_step")
+_other = tables.plan_step.alias("other_step")
+
+_newest_attempt = (
+    select(func.max(_other.c.attempt))
+    .where(_other.c.group_id == _explain.c.group_id, _other.c.plan_type == "execute")
+    .correlate(_explain)
+    .scalar_subquery()
+)
+_groups = _explain.outerjoin(
+    _execute,
+    and_(_execute.c.group_id == _explain.c.group_id, _execute.c.plan_type == "execute", _execute.c.attempt == _newest_attempt),
+)
+# As domain.plans.current_status has it.
+_status = case(
+    (_explain.c.status == "cancelled", "cancelled"),
+    (_execute.c.status.is_not(None), _execute.c.status),
+    else_=_explain.c.status,
+)
+_COLUMNS = (
+    _explain.c.group_id,
+    _explain.c.id.label("explain_id"),
+    _explain.c.project_id,
+    tables.project.c.name.label("project_name"),
+    tables.project.c.project_type,
+    _explain.c.to_commit_sha.label("commit_sha"),
+    _explain.c.commit_message,
+    _explain.c.commit_author,
+    _explain.c.committed_at,
+    _explain.c.triggered_by,
+    _explain.c.created_at,
+    _explain.c.decided_by,
+    _explain.c.status.label("explain_status"),
+    _execute.c.id.label("execute_id"),
+    _execute.c.attempt,
+    _status.label("status"),
+    func.coalesce(_execute.c.updated_at, _explain.c.updated_at).label("changed_at"),
+    func.coalesce(_execute.c.error_code, _explain.c.error_code).label("error_code"),
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which plan groups.
+
+    :param organization_id: Whose.
+    :param project_id: Of one project, when given.
+    :param status: In this state, when given.
+    :param search: Part of the message, author or project name, or the beginning of the commit id.
+    """
+
+    organization_id: str
+    project_id: str | None = None
+    status: str | None = None
+    search: str = ""
+
+
+def _conditions(wanted: Wanted) -> list[Any]:
+    found: list[Any] = [_explain.c.plan_type == "explain", _explain.c.organization_id == wanted.organization_id]
+    if wanted.project_id is not None:
+        found.append(_explain.c.project_id == wanted.project_id)
+    if wanted.search:
+        text = wanted.search.lower()
+        for special in (_ESCAPE, "%", "_"):
+            text = text.replace(special, _ESCAPE + special)
+        within = (_explain.c.commit_message, _explain.c.commit_author, tables.project.c.name)
+        matches = [func.lower(column).like(f"%{text}%", escape=_ESCAPE) for column in within]
+        found.append(or_(*matches, _explain.c.to_commit_sha.like(f"{text}%", escape=_ESCAPE)))
+    return found
+
+
+def _from(query: Any) -> Any:
+    return query.select_from(_groups.join(tables.project, tables.project.c.id == _explain.c.project_id))
+
+
+def count_groups(session: Session, wanted: Wanted) -> dict[str, int]:
+    """How many groups there are in each state, whatever state is wanted."""
+    query = _from(select(_status.label("status"), func.count().label("number"))).where(*_conditions(wanted))
+    return {row.status: row.number for row in session.execute(query.group_by(_status))}
+
+
+def list_groups(session: Session, wanted: Wanted, *, page: int, limit: int) -> list[dict[str, Any]]:
+    """One page of groups: those that wait for a decision first, then newest first.
+
+    :param page: From 1.
+    """
+    conditions = _conditions(wanted)
+    if wanted.status is not None:
+        conditions.append(_status == wanted.status)
+    waiting_first = case((_explain.c.status == "pending", 0), else_=1)
+    # Ids begin with their time, so the newest have the greatest.
+    query = _from(select(*_COLUMNS)).where(*conditions).order_by(waiting_first, _explain.c.id.desc())
+    rows = session.execute(query.limit(limit).offset((page - 1) * limit))
+    return [dict(row._mapping) for row in rows]
+
+
+def newest_groups(session: Session, organization_id: str) -> dict[str, dict[str, Any]]:
+    """The newest group of each project, by project id."""
+    c = tables.plan_step.c
+    newest = select(func.max(c.id)).where(c.plan_type == "explain", c.organization_id == organization_id).group_by(c.project_id)
+    query = _from(select(*_COLUMNS)).where(_explain.c.id.in_(newest))
+    return {row.project_id: dict(row._mapping) for row in session.execute(query)}
+
+
+def newest_group(session: Session, wanted: Wanted) -> dict[str, Any] | None:
+    """The newest of the wanted groups, whatever its state."""
+    query = _from(select(*_COLUMNS)).where(*_conditions(wanted)).order_by(_explain.c.id.desc()).limit(1)
+    row = session.execute(query).first()
+    return dict(row._mapping) if row else None
+
+
+def pending_by_project(session: Session, organization_id: str) -> dict[str, int]:
+    """How many plans of each project wait for a decision; projects without any are left out."""
+    c = tables.plan_step.c
+    query = select(c.project_id, func.count().label("number")).where(
+        c.status == "pending", c.plan_type == "explain", c.organization_id == organization_id
+    )
+    return {row.project_id: row.number for row in session.execute(query.group_by(c.project_id))}
+
+
+def output_numbers(session: Session, step_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The counts inside the output of explain steps, by step id."""
+    c = tables.plan_step.c
+    ids = sorted(step_ids)
+    if not ids:
+        return {}
+    columns = [c.plan_output[name].as_integer().label(name) for name in _NUMBERS]
+    flags = [c.plan_output[name].as_boolean().label(name) for name in ("has_changes", "auto_discarded")]
+    query = select(c.id, *columns, *flags).where(c.id.in_(ids), c.plan_output.is_not(None))
+    return {row.id: dict(row._mapping) for row in session.execute(query)}
+
+
+def find_group(session: Session, organization_id: str, dag_id: str, run_id: str) -> str | None:
+    """The plan group behind a Dag run."""
+    c = tables.plan_step.c
+    query = select(c.group_id).where(c.group_id == run_id, c.dag_id == dag_id, c.organization_id == organization_id)
+    return session.execute(query.limit(1)).scalar()
+
+
+def find_project_by_dag(session: Session, organization_id: str, dag_id: str) -> str | None:
+    """The project of a plan Dag."""
+    c = tables.project.c
+    query = select(c.id).where(c.dag_id == dag_id, c.organization_id == organization_id)
+    return session.execute(query).scalar()
+
+
+# What changes, for pages that stay open
+
+
+def active_steps(session: Session) -> dict[str, tuple[Any, ...]]:
+    """Steps that run or wait, by id: organization, project, group, and what tells one state from another."""
+    c = tables.plan_step.c
+    query = select(c.id, c.organization_id, c.project_id, c.group_id, c.status, c.updated_at, c.try_number, c.started_at).where(
+        c.status.in_(_ACTIVE)
+    )
+    return {row.id: tuple(row)[1:] for row in session.execute(query)}
+
+
+def project_states(session: Session) -> dict[str, tuple[Any, ...]]:
+    """All projects, by id: organization, plan Dag, and what of a project pages show."""
+    c = tables.project.c
+    query = select(c.id, c.organization_id, c.dag_id, c.updated_at, c.latest_commit_sha, c.commits_behind, c.sync_error)
+    return {row.id: tuple(row)[1:] for row in session.execute(query)}
+
+
+def newest_step_id(session: Session) -> str:
+    """The greatest id of a step, found in the key's own index; empty when there are none."""
+    return session.execute(select(func.max(tables.plan_step.c.id))).scalar() or ""
+
+
+def steps_after(session: Session, step_id: str) -> list[tuple[str, str, str]]:
+    """Organization, project and group of each step with a greater id."""
+    c = tables.plan_step.c
+    query = select(c.organization_id, c.project_id, c.group_id).where(c.id > step_id)
+    return [(row.organization_id, row.project_id, row.group_id) for row in session.execute(query)]
