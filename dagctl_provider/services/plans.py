@@ -134,8 +134,8 @@ def is_deployed(session: Session, project: Project, sha: str) -> bool:
         return False
     if project.tool_version not in (None, project.current_tool_version or project.tool_version):
         return False
-    deployed = records.deployed_settings(session, project.id)
-    return deployed is None or deployed.get("environment") == project.environment
+    deployed = records.deployed_settings(session, project.id) or {}
+    return deployed.get("environment", project.environment) == project.environment
 
 
 def _insert_explain(session: Session, project: Project, facts: CommitFacts, triggered_by: str) -> PlanStep:

@@ -5,6 +5,7 @@ Threads stand for API servers: they share nothing but the database.
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import new_id
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
-from dagctl_provider.services import plans, steps, transactions
+from dagctl_provider.services import artifacts, plans, steps, transactions
 from dagctl_provider.store import records
 from tests.services.world import World, sha
 
@@ -167,3 +168,36 @@ def test_two_creates_for_one_commit(world: World) -> None:
         assert sorted(answer.outcome for answer in answers) == ["created", "existing_plan"]
         assert len({answer.step.id for answer in answers}) == 1
         clear(project)
+
+
+def test_states_that_two_projects_share_are_neither_lost_nor_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both apply plans at the same moments; what one gives up, the other may be taking up."""
+    projects = [world.project(name) for name in ("one", "two")]
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(artifacts.runs, "read_xcom", lambda session, dag_id, *_: given[dag_id])
+    monkeypatch.setattr(artifacts.runs, "delete_xcom", lambda *_: None)
+
+    def apply(step: PlanStep) -> dict[str, str]:
+        def work(session: Any) -> dict[str, str]:
+            project = records.get_project(session, step.project_id, lock=True)
+            assert project is not None
+            return artifacts.keep(session, project, step)
+
+        return transactions.run(work)
+
+    made = [pending_step(project, number) for number, project in enumerate(projects)]
+    for round_ in range(40):
+        for number, step in enumerate(made):
+            # The same content at the same time, or just taken over from the other.
+            content = base64.b64encode(f"state {(round_ + number * (round_ % 2)) % 3}".encode()).decode()
+            given[step.dag_id] = {"step_id": step.id, "artifacts": {"deployed": content}}
+        kept = together(*(partial(apply, step) for step in made))
+        named = {row["deployed"] for row in kept}
+        stored = {sha256 for sha256 in named if transactions.run(lambda session, key=sha256: records.get_artifact(session, key))}
+        assert stored == named
+    for project in projects:
+        record = transactions.run(lambda session, key=project.id: records.get_project(session, key))
+        assert record is not None
+        transactions.run(lambda session, key=project.id: records.update_project(session, key, artifacts=None))
+        transactions.run(lambda session, it=record: artifacts.forget(session, it))
+    assert not any(transactions.run(lambda session, key=key: records.get_artifact(session, key)) for key in named)
