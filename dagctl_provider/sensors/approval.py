@@ -21,6 +21,7 @@ from dagctl_provider.domain.names import ANSWER_KEY, DECISION_KEY, EXPLAIN, RESU
 _ANSWER_WAIT_SECONDS = 90.0
 _POLL_SECONDS = 0.5
 _MAX_MODELS = 50
+_MAX_WARNINGS = 20
 _MAX_DIFF_CHARACTERS = 20_000
 _COUNTS = (("modelsAdded", "added"), ("modelsModified", "modified"), ("modelsRemoved", "removed"))
 # What deserves a look first.
@@ -100,6 +101,8 @@ def describe(conf: dict[str, Any], output: dict[str, Any]) -> tuple[str, str]:
         _commit_line(conf, commit),
         "\n".join(_model_line(model) for model in models[:_MAX_MODELS]),
         f"{output.get('modelsNeedingBackfill', 0)} model(s) need backfill.",
+        _selection_line(output.get("selection") or {}),
+        "\n".join(f"- **Warning:** {_escaped(text)}" for text in (output.get("warnings") or [])[:_MAX_WARNINGS]),
         *_diffs(models),
     ]
     return subject, "\n\n".join(part for part in parts if part)
@@ -118,6 +121,14 @@ def _commit_line(conf: dict[str, Any], commit: str) -> str:
 def _model_line(model: dict[str, Any]) -> str:
     words = [str(model[key]).replace("_", " ") for key in ("change", "category") if model.get(key)]
     return f"- {_escaped(model.get('name'))}: {_escaped(', '.join(words))}"
+
+
+def _selection_line(selection: dict[str, Any]) -> str:
+    """What an execute of dbt will run."""
+    if not selection:
+        return ""
+    reason = selection.get("reason")
+    return f"{len(selection.get('nodes') or [])} node(s) will run." + (f" {_escaped(reason)}" if reason else "")
 
 
 def _diffs(models: list[dict[str, Any]]) -> Iterator[str]:

@@ -97,6 +97,14 @@ def test_what_deserves_a_look_comes_first_with_its_diff() -> None:
     assert "2 model(s) need backfill." in body
 
 
+def test_a_dbt_plan_says_what_runs_and_what_dbt_keeps_quiet_about() -> None:
+    selection = {"nodes": ["model.shop.a", "test.shop.b"], "reason": "What changed and what reads it."}
+    _, body = describe({}, {"selection": selection, "warnings": ["<b>old</b> stays in the warehouse"] * 30})
+    assert "2 node(s) will run. What changed and what reads it" in body
+    assert body.count("stays in the warehouse") == 20
+    assert "<b>" not in body.replace("\\<", "")
+
+
 def test_hostile_names_do_not_become_markup() -> None:
     hostile = "a`b*[x](javascript:alert(1))<img src=x>\n# head {{ 7*7 }}"
     _, body = describe(
