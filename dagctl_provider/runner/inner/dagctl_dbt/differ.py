@@ -82,10 +82,12 @@ def full_reason(old: Manifest | None, new: Manifest, old_facts: Facts, new_facts
 
 
 def _all_moved(old: Manifest, new: Manifest) -> bool:
-    """Whether no model lies where it was, and what is written about places is the same."""
+    """Whether no model lies where it was. (A snapshot may: its configuration can name the schema.)"""
     before, after = built_nodes(old), built_nodes(new)
     pairs = [(before[key], after[key]) for key in before.keys() & after.keys()]
-    pairs = [(one, other) for one, other in pairs if relation_of(one) and relation_of(other)]
+    pairs = [
+        (one, other) for one, other in pairs if other["resource_type"] == "model" and relation_of(one) and relation_of(other)
+    ]
     return bool(pairs) and all(_place(one) != _place(other) for one, other in pairs)
 
 

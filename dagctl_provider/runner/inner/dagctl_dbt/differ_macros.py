@@ -22,10 +22,15 @@ _VARIABLE = re.compile(r"""(?<![\w.])var(?:\.has_var)?\(\s*(?:(['"])(?P<name>.+?
 _MISSING = object()
 
 
-def internal_packages(manifest: Manifest) -> frozenset[str]:
-    """Packages that come with dbt and the adapter. They differ between versions without the project having changed."""
+def dispatch_prefixes(manifest: Manifest) -> list[str]:
+    """What `adapter.dispatch` looks for, in its order: the adapter, the one it stands on, the default."""
     adapter = str((manifest.get("metadata") or {}).get("adapter_type") or "")
-    return frozenset({"dbt", f"dbt_{adapter}", f"dbt_{ADAPTER_PARENTS.get(adapter, adapter)}"})
+    return list(dict.fromkeys([adapter, ADAPTER_PARENTS.get(adapter, adapter), "default"]))
+
+
+def internal_packages(manifest: Manifest) -> list[str]:
+    """Packages that come with dbt and the adapter. They differ between versions without the project having changed."""
+    return [*(f"dbt_{name}" for name in dispatch_prefixes(manifest)[:-1]), "dbt"]
 
 
 class MacroReach:
@@ -38,6 +43,7 @@ class MacroReach:
     def __init__(self, manifest: Manifest, facts: Facts) -> None:
         self.macros: Mapping[str, Any] = manifest["macros"]
         self.internal = internal_packages(manifest)
+        self.prefixes = dispatch_prefixes(manifest)
         self.project = project_of(manifest)
         self.facts = facts
         self._below: dict[str, frozenset[str]] = {}
@@ -55,24 +61,48 @@ class MacroReach:
         """Whether a macro is the project's or a package's, and not dbt's."""
         return key in self.macros and self.macros[key]["package_name"] not in self.internal
 
-    def below(self, key: str) -> frozenset[str]:
+    def resolve(self, key: str, caller: str) -> str | None:
+        """The macro that a call runs: dbt notes what it found when it parsed the caller, partial parsing long ago.
+
+        Overrides by the project and `adapter.dispatch` are worked out again here: the project first, then the caller's package,
+        dbt last; and within each the adapter's implementation before the default one.
+
+        :param key: Unique id that the caller is noted to call.
+        :param caller: Package of the caller.
+        """
+        parts = key.split(".", 2)
+        package, name = (parts[1], parts[2]) if len(parts) == 3 else ("", key)
+        prefix, mark, plain = name.partition("__")
+        if mark and prefix in self.prefixes:
+            names, packages = [f"{one}__{plain}" for one in self.prefixes], [self.project, caller, package, *self.internal]
+        elif key not in self.macros or package in self.internal:
+            names, packages = [name], [self.project, package, caller, *self.internal]
+        else:
+            return key
+        candidates = (f"macro.{one}.{other}" for one in packages for other in names)
+        return next((candidate for candidate in candidates if candidate in self.macros), None)
+
+    def below(self, start: str) -> frozenset[str]:
         """A macro and all it calls."""
-        if key not in self._below:
+        if start not in self._below:
             seen: set[str] = set()
-            todo = [key]
+            todo = [start]
             while todo:
                 current = todo.pop()
-                if current not in seen and current in self.macros:
+                if current not in seen:
                     seen.add(current)
-                    todo += (self.macros[current].get("depends_on") or {}).get("macros") or []
-            self._below[key] = frozenset(seen)
-        return self._below[key]
+                    macro = self.macros[current]
+                    calls = (macro.get("depends_on") or {}).get("macros") or []
+                    todo += [key for call in calls if (key := self.resolve(call, macro["package_name"]))]
+            self._below[start] = frozenset(seen)
+        return self._below[start]
 
     def of(self, node: Mapping[str, Any]) -> dict[str, str]:
         """Macros of the project and its packages that a node reaches, with their code."""
         starts = list((node.get("depends_on") or {}).get("macros") or [])
         starts += self._materializations.get(str((node.get("config") or {}).get("materialized")), [])
-        reached = frozenset().union(*(self.below(key) for key in starts if key))
+        found = {self.resolve(key, node["package_name"]) for key in starts if key}
+        reached = frozenset().union(*(self.below(key) for key in found if key))
         return {key: self.macros[key]["macro_sql"].strip() for key in sorted(reached) if self.own(key)}
 
     def variables(self, node: Mapping[str, Any], macros: Mapping[str, str]) -> tuple[set[str], bool]:

@@ -19,8 +19,11 @@ def warnings_of(sides: Sides, changes: Changes) -> list[str]:
     """
     old, new = built_nodes(sides.old), built_nodes(sides.new)
     found = [text for change in changes.of(REMOVED) for text in _left_behind(old[change.unique_id], change)]
-    for change in changes.of(DIRECT, INDIRECT):
-        found += _of_change(sides, old[change.unique_id], new[change.unique_id], change)
+    if changes.full_reason:
+        found.append("Tables and views of what was deployed before stay where they are; dbt drops nothing.")
+    else:
+        for change in changes.of(DIRECT, INDIRECT):
+            found += _of_change(sides, old[change.unique_id], new[change.unique_id], change)
     found += [text for change in changes.of(ADDED) for text in _of_seed_size(sides, new[change.unique_id], change)]
     return [*found, *_of_sides(sides)]
 
@@ -38,6 +41,7 @@ def _thing(node: Node) -> str:
 def _of_change(sides: Sides, old: Node, new: Node, change: NodeChange) -> Iterator[str]:
     if relation_of(old) and relation_of(new) != relation_of(old) and (sides.same_target or kind_of(new) == "ephemeral"):
         yield f"{change.name} no longer lies at {relation_of(old)}; dbt drops nothing: {_thing(old)} stays there."
+        return
     if kind_of(new) == "incremental" and kind_of(old) == "incremental":
         yield from _of_incremental(new, change)
     if kind_of(new) == "snapshot" and change.change == DIRECT:

@@ -1,0 +1,165 @@
+"""sqlglot's part of the column report: one query, resolved against what is known of the tables it reads.
+
+The only module of dagctl_dbt that needs sqlglot; it is imported when used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+#: Adapters whose SQL sqlglot knows under another name. Others: the adapter's own name, or no dialect at all.
+DIALECTS = {"sqlserver": "tsql", "fabric": "tsql", "synapse": "tsql", "athena": "athena", "glue": "spark"}
+
+Place = tuple[str, str, str]
+Columns = Mapping[str, "str | None"]
+
+
+def dialect_of(adapter: str) -> str | None:
+    """sqlglot's name of a dialect; None when it has none."""
+    from sqlglot import Dialect
+
+    name = DIALECTS.get(adapter, adapter)
+    return name if Dialect.get(name) else None
+
+
+class Reader:
+    """Reads the queries of one side.
+
+    :param dialect: Of :func:`dialect_of`.
+    :param tables: Unique ids by database, schema and table in lower case.
+    :param columns: Answers the columns of a unique id, or None.
+    """
+
+    def __init__(self, dialect: str | None, tables: Mapping[Place, str], columns: Callable[[str], Columns | None]) -> None:
+        self.dialect = dialect
+        self._tables = tables
+        self._columns = columns
+        self._read: dict[str, Query | None] = {}
+
+    def read(self, key: str, code: str) -> Query | None:
+        """A query; None for what sqlglot does not understand."""
+        if key not in self._read:
+            self._read[key] = None
+            with contextlib.suppress(Exception):
+                self._read[key] = self._parse(code)
+        return self._read[key]
+
+    def _parse(self, code: str) -> Query | None:
+        from sqlglot import exp, parse_one
+
+        parsed = parse_one(code, dialect=self.dialect)
+        if not isinstance(parsed, exp.Query):
+            return None
+        return Query(parsed, self)
+
+    def table(self, table: Any) -> str | None:
+        """Unique id of a table in a query."""
+        return self._tables.get((table.catalog.lower(), table.db.lower(), table.name.lower()))
+
+    def schema(self, query: Any) -> dict[str, Any]:
+        """Columns of the tables a query reads, as sqlglot wants them."""
+        from sqlglot import exp
+
+        found: dict[str, Any] = {}
+        for table in query.find_all(exp.Table):
+            key = self.table(table)
+            columns = self._columns(key) if key else None
+            if columns and table.catalog and table.db:
+                rows = {name: kind or "unknown" for name, kind in columns.items()}
+                found.setdefault(table.catalog, {}).setdefault(table.db, {})[table.name] = rows
+        return found
+
+
+class Query:
+    """One model's query.
+
+    :param parsed: As sqlglot parsed it.
+    :param reader: Where it comes from.
+    """
+
+    def __init__(self, parsed: Any, reader: Reader) -> None:
+        from sqlglot.optimizer.annotate_types import annotate_types
+        from sqlglot.optimizer.qualify import qualify
+        from sqlglot.schema import MappingSchema
+
+        self.parsed = parsed
+        self.text = parsed.sql(dialect=reader.dialect, comments=False)
+        self._reader = reader
+        known = reader.schema(parsed)
+        schema = MappingSchema(known, dialect=reader.dialect, normalize=True)
+        self.qualified = qualify(
+            parsed.copy(), schema=schema, dialect=reader.dialect, validate_qualify_columns=False, identify=False,
+            infer_schema=not known or None,
+        )  # fmt: skip
+        self.typed = annotate_types(self.qualified.copy(), schema=schema, dialect=reader.dialect)
+
+    @property
+    def columns(self) -> dict[str, str | None] | None:
+        """Names and types; None when there is a star that could not be resolved."""
+        from sqlglot import exp
+
+        if self.typed.is_star or any(not select.alias_or_name for select in self.typed.selects):
+            return None
+        unknown = (exp.DataType.Type.UNKNOWN, exp.DataType.Type.NULL)
+        found = {}
+        for select in self.typed.selects:
+            kind = select.type
+            found[select.alias_or_name] = None if kind is None or kind.this in unknown else kind.sql(dialect=self._reader.dialect)
+        return found
+
+    def reads(self) -> dict[tuple[str, str], set[str]]:
+        """Which output columns each column of another node goes into: (unique id, column) -> names; "" is a condition."""
+        from sqlglot import exp
+        from sqlglot.optimizer.scope import build_scope
+
+        found: dict[tuple[str, str], set[str]] = {}
+        scope = build_scope(self.qualified)
+        if scope is None:
+            return found
+        for name in [select.alias_or_name for select in self.qualified.selects]:
+            for key in self._origins(name, scope):
+                found.setdefault(key, set()).add(name)
+        for inner in scope.traverse():
+            for column in inner.columns:
+                source = inner.sources.get(column.table)
+                key = self._reader.table(source) if isinstance(source, exp.Table) else None
+                if key and not found.get((key, column.name)):
+                    found[key, column.name] = {""}
+        return found
+
+    def _origins(self, name: str, scope: Any) -> set[tuple[str, str]]:
+        from sqlglot import exp
+        from sqlglot.lineage import lineage
+
+        found = set()
+        with contextlib.suppress(Exception):
+            node = lineage(name, self.qualified, scope=scope, dialect=self._reader.dialect, trim_selects=False)
+            for part in node.walk():
+                key = self._reader.table(part.expression) if isinstance(part.expression, exp.Table) else None
+                if key:
+                    found.add((key, part.name.rpartition(".")[2].strip('"`')))
+        return found
+
+
+def adds_only(old: Query, new: Query) -> bool:
+    """Whether a query has only got further columns: what reads it by name gets what it got before.
+
+    SQLMesh's rule: every edit inserts a projection or something inside an inserted one.
+    """
+    from sqlglot import exp
+    from sqlglot.diff import Insert, diff
+
+    if new.parsed.find(exp.Distinct) or new.parsed.find(exp.SetOperation):
+        return False
+    edits = diff(old.parsed, new.parsed, matchings=[(old.parsed, new.parsed)], delta_only=True)
+    inserted = {id(edit.expression) for edit in edits if isinstance(edit, Insert)}
+    for edit in edits:
+        if not isinstance(edit, Insert) or isinstance(edit.expression, exp.UDTF):
+            return False
+        parent = edit.expression.parent
+        projection = isinstance(parent, exp.Select) and edit.expression.arg_key == "expressions"
+        if not projection and id(parent) not in inserted:
+            return False
+    return True

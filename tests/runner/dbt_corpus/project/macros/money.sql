@@ -1,0 +1,1 @@
+{% macro money(column) %}{{ rounded(common.cents_to_money(column)) }}{% endmacro %}

@@ -1,0 +1,1 @@
+{% macro rounded(expression) %}round({{ expression }}, 2){% endmacro %}

@@ -1,0 +1,1 @@
+select customer_id, paid as score from {{ ref('customer_orders') }}

@@ -1,0 +1,2 @@
+{{ config(enabled=false) }}
+select count(*) as orders from {{ ref('stg_orders') }}

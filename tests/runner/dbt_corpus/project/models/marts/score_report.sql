@@ -1,0 +1,2 @@
+{{ config(materialized='view') }}
+select max(score) as best from {{ ref('customer_score') }}
