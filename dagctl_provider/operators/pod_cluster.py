@@ -227,7 +227,7 @@ class Cluster:
         :return: ``None`` when the file is absent or holds no object.
         :raises ExecFailed: when it could not be read.
         """
-        text = self.exec(name, container, f"if [ -s {path} ]; then gzip -c {path} | base64; fi")
+        text = self.exec(name, container, f"if [ -s {path} ]; then gzip -1 -c {path} | base64; fi")
         if not text.strip():
             return None
         try:

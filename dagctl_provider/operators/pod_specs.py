@@ -177,6 +177,8 @@ def _defaults() -> k8s.V1Pod:
             service_account_name=setting("kubernetes_service_account") or None,
             automount_service_account_token=False,
             enable_service_links=False,
+            # The runner stops first and says that it was the time; this ends what no worker looks after any more.
+            active_deadline_seconds=int(float(setting("step_timeout"))) + 90,
         ),
     )
 
@@ -208,14 +210,20 @@ def _template() -> k8s.V1Pod | None:
 
 def _step(request: Mapping[str, Any], kind: str, inputs: str, pieces: Sequence[Piece]) -> k8s.V1Pod:
     volumes, mounts, env = _files(request, pieces)
-    timeout = float(setting("step_timeout"))
     runner = k8s.V1Container(
         name=BASE,
         image=image_for(request),
         command=["python", "-m", "dagctl_provider.runner"],
         args=[
             *(kind, "--request", REQUEST, "--result", RESULT, "--secrets", SECRETS, "--workdir", "/tmp"),  # noqa: S108
-            *("--termination-log", TERMINATION_LOG, "--grace", str(GRACE_SECONDS), "--timeout", str(timeout)),
+            *(
+                "--termination-log",
+                TERMINATION_LOG,
+                "--grace",
+                str(GRACE_SECONDS),
+                "--timeout",
+                str(float(setting("step_timeout"))),
+            ),
             *(("--events", "-") if tells_progress(request, kind) else ()),
         ],
         env=env,
@@ -235,8 +243,6 @@ def _step(request: Mapping[str, Any], kind: str, inputs: str, pieces: Sequence[P
             volumes=volumes,
             restart_policy="Never",
             termination_grace_period_seconds=POD_GRACE_SECONDS,
-            # The runner stops first and says that it was the time; this ends what no worker looks after any more.
-            active_deadline_seconds=int(timeout) + 90,
         ),
     )
 
