@@ -1,0 +1,82 @@
+"""What the buttons of the plan page do: one row per verb, each calls one service and says where to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.permissions import Actor
+from dagctl_provider.services import plan_view, plans
+from dagctl_provider.services.plan_view.parts import PlanView
+from dagctl_provider.services.views import PlanAutoDiscarded
+from dagctl_provider.ui.addresses import page_url
+
+DOOR = "page"
+LONGEST_COMMENT = 2000
+
+
+def take(actor: Actor, plan_id: str, verb: str, form: Mapping[str, str]) -> str:
+    """Do what a form of the page asks for.
+
+    :param form: ``step``, the step that the person saw when deciding, and ``comment``.
+    :return: Address of the page to show next.
+    :raises DagctlError: what the service answers; ``not_found`` for verbs and steps that are not the plan's.
+    """
+    view = plan_view.get_view(actor, plan_id)
+    step_id = form.get("step", "")
+    if verb not in _VERBS or step_id not in {view.project.id, *(step.id for step in view.steps)}:
+        raise DagctlError("not_found", "This plan has no such action.")
+    comment = form.get("comment", "").strip()
+    if len(comment) > LONGEST_COMMENT:
+        raise DagctlError("invalid_request", f"The comment is longer than {LONGEST_COMMENT:,} characters.")
+    return _VERBS[verb](actor, view, step_id, comment or None)
+
+
+def _here(view: PlanView, said: str) -> str:
+    return page_url("plans", view.group_id, said=said)
+
+
+def _approve(actor: Actor, view: PlanView, step_id: str, comment: str | None) -> str:
+    outcome = plans.approve(actor, step_id, DOOR, comment)
+    return _here(view, "head_moved" if isinstance(outcome, PlanAutoDiscarded) else "approved")
+
+
+def _reject(actor: Actor, view: PlanView, step_id: str, comment: str | None) -> str:
+    if comment is None:
+        raise DagctlError("invalid_request", "Say why: the author of the commit reads it here.")
+    plans.reject(actor, step_id, DOOR, comment)
+    return _here(view, "rejected")
+
+
+def _cancel(actor: Actor, view: PlanView, step_id: str, comment: str | None) -> str:
+    plans.cancel(actor, step_id, DOOR)
+    return _here(view, "cancelled")
+
+
+def _retry(actor: Actor, view: PlanView, step_id: str, comment: str | None) -> str:
+    plans.retry(actor, step_id, DOOR)
+    return _here(view, "retried")
+
+
+def _delete(actor: Actor, view: PlanView, step_id: str, comment: str | None) -> str:
+    plans.delete(actor, step_id, DOOR)
+    return page_url("projects", view.project.id, said="plan_deleted")
+
+
+def _plan(actor: Actor, view: PlanView, project_id: str, comment: str | None) -> str:
+    created = plans.create_plan(actor, view.project.id)
+    if created.step is None:
+        return _here(view, "already_deployed")
+    said = "existing_plan" if created.outcome == "existing_plan" else "plan_created"
+    return page_url("plans", created.step.group_id, said=said)
+
+
+_VERBS: Mapping[str, Callable[[Actor, PlanView, str, str | None], str]] = {
+    "approve": _approve,
+    "reject": _reject,
+    "cancel": _cancel,
+    "withdraw": _cancel,
+    "retry": _retry,
+    "delete": _delete,
+    "plan": _plan,
+}

@@ -1,0 +1,190 @@
+"""The plan page: what a commit will do, what was decided, and what may be done now.
+
+The page is whole without a script: diffs, graph and log have addresses of their own, dialogs open by a word in the address and
+are plain forms. The scripts of ``frontend/plan`` make the same things faster and keep them fresh.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, request
+from flask_appbuilder import expose
+
+from dagctl_provider.domain.errors import DagctlError, not_found
+from dagctl_provider.domain.names import EXECUTE, EXPLAIN
+from dagctl_provider.domain.permissions import Actor
+from dagctl_provider.services import plan_view
+from dagctl_provider.services.plan_view.logs import LogPart, get_log
+from dagctl_provider.services.plan_view.parts import MARKS, Graph, Mark, ModelChange, PlanView
+from dagctl_provider.services.plan_view.reading import spoken
+from dagctl_provider.ui.pages import Pages, back_to, check_id, json_answer, page, signed_in
+from dagctl_provider.ui.plan_actions import take
+from dagctl_provider.ui.plan_diffs import diff_lines, visible
+
+ROWS_PER_PAGE = 1000
+"""Models on one page; all are in the document, so that filtering needs no round trip."""
+FOLDED_FROM = 25
+"""Groups of models nobody changed by hand are folded from this size on."""
+OPEN_AT_ONCE = 3
+"""Plans with no more diffs than this show them at once."""
+_LONGEST_NAME = 1000
+
+GROUP_TITLES: dict[Mark, str] = {
+    "removed": "Removed",
+    "breaking": "Breaking",
+    "added": "Added",
+    "changed": "Changed",
+    "metadata": "Only metadata",
+    "downstream": "Downstream",
+    "load": "Only loaded",
+    "unchanged": "Unchanged",
+}
+DOORS = {
+    "page": "on this page",
+    "rest": "over the API",
+    "required_actions": "in Required Actions",
+    "system": "automatically",
+}
+
+
+class PlanPages(Pages):
+    """One plan: the page, its diffs, its graph, its logs, and what people do with it."""
+
+    @expose("/plans/<plan_id>")
+    def plan(self, plan_id: str) -> Response:
+        """The page of a plan, by the id of its group or of one of its steps."""
+        actor = signed_in("read")
+        return plan_page(actor, plan_view.get_view(actor, check_id(plan_id, "Plan")))
+
+    @expose("/plans/<plan_id>/diff")
+    def diff(self, plan_id: str) -> Response:
+        """The diff of one model, for scripts."""
+        actor = signed_in("read")
+        return json_answer(plan_view.get_diff(actor, check_id(plan_id, "Plan"), _asked_model()))
+
+    @expose("/plans/<plan_id>/graph")
+    def graph(self, plan_id: str) -> Response:
+        """The graph: for scripts in few bytes, for people as a list of who reads what."""
+        actor = signed_in("read")
+        found = plan_view.get_graph(actor, check_id(plan_id, "Plan"))
+        if request.args.get("as") == "list":
+            return page(
+                "plan/graph.html",
+                actor,
+                title="Models of the plan",
+                nav="plans",
+                plan_id=plan_id,
+                rows=_listed(found),
+                visible=visible,
+            )
+        return json_answer(found.compact())
+
+    @expose("/plans/<plan_id>/log")
+    def log(self, plan_id: str) -> Response:
+        """The log of a step as text, from a position on."""
+        actor = signed_in("read")
+        return _log_answer(get_log(actor, check_id(plan_id, "Plan"), request.args.get("from", 0, type=int)))
+
+    @expose("/plans/<plan_id>/<verb>", methods=("POST",))
+    def act(self, plan_id: str, verb: str) -> Response:
+        """Take an action. Afterwards the page is shown again with what came of it."""
+        actor = signed_in("read")
+        check_id(plan_id, "Plan")
+        try:
+            return back_to(take(actor, plan_id, verb, request.form))
+        except DagctlError as error:
+            if error.code in ("not_found", "unauthenticated", "cross_site_request"):
+                raise
+            return plan_page(actor, plan_view.get_view(actor, plan_id), refused=error)
+
+
+def _asked_model() -> str:
+    model = request.args.get("model", "")
+    if not model or len(model) > _LONGEST_NAME:
+        raise not_found("Model", model)
+    return model
+
+
+def plan_page(actor: Actor, view: PlanView, refused: DagctlError | None = None) -> Response:
+    """The page.
+
+    :param refused: Why what was just asked for was not done.
+    """
+    number = max(1, request.args.get("models", 1, type=int))
+    start = (number - 1) * ROWS_PER_PAGE
+    shown = view.models[start : start + ROWS_PER_PAGE]
+    diffs = [model.name for model in view.models if model.lines]
+    return page(
+        "plan/plan.html",
+        actor,
+        title=f"{view.commit.subject[:80]} · {view.project.name}",
+        nav="plans",
+        status=200 if refused is None else refused.kind.status,
+        version=view.version,
+        view=view,
+        groups=_grouped(shown, view.models),
+        page_number=number,
+        last_page=max(1, -(-len(view.models) // ROWS_PER_PAGE)),
+        opened=_opened(actor, view),
+        open_at_once=set(diffs) if len(diffs) <= OPEN_AT_ONCE else set(),
+        asked_action=request.args.get("action", ""),
+        refused=refused,
+        doors=DOORS,
+        visible=visible,
+        spoken=spoken,
+        task_of=lambda step: EXPLAIN if step.plan_type == "explain" else EXECUTE,
+    )
+
+
+def _grouped(shown: tuple[ModelChange, ...], everything: tuple[ModelChange, ...]) -> list[dict[str, Any]]:
+    """The models of this page by mark, with how many there are on all pages."""
+    groups: list[dict[str, Any]] = []
+    for mark in MARKS:
+        models = [model for model in shown if model.mark == mark]
+        if models:
+            total = sum(model.mark == mark for model in everything)
+            folded = mark in ("downstream", "load", "metadata") and total >= FOLDED_FROM
+            groups.append({"mark": mark, "title": GROUP_TITLES[mark], "models": models, "total": total, "open": not folded})
+    return groups
+
+
+def _opened(actor: Actor, view: PlanView) -> dict[str, Any] | None:
+    """The diff that the address asks for, for browsers without scripts."""
+    name = request.args.get("open", "")
+    if not name or len(name) > _LONGEST_NAME or name not in {model.name for model in view.models}:
+        return None
+    found = plan_view.get_diff(actor, view.group_id, name)
+    return {**found, "lines": diff_lines(found["diff"] or "")}
+
+
+def _listed(graph: Graph) -> list[dict[str, Any]]:
+    """Who reads what and is read by whom, for everybody who does not look at a picture."""
+    reads: list[list[int]] = [[] for _ in graph.names]
+    read_by: list[list[int]] = [[] for _ in graph.names]
+    for parent, child in graph.edges:
+        reads[child].append(parent)
+        read_by[parent].append(child)
+    return [
+        {
+            "name": name,
+            "mark": graph.marks[at],
+            "title": GROUP_TITLES[graph.marks[at]],
+            "reads": reads[at],
+            "read_by": read_by[at],
+        }
+        for at, name in enumerate(graph.names)
+    ]
+
+
+def _log_answer(part: LogPart) -> Response:
+    """``X-Dagctl-Log-From`` says where the answer begins, ``X-Dagctl-Log-Length`` how long the log is in characters,
+    ``X-Dagctl-Step-Status`` whether more will come. ``?download=1`` makes it a file.
+    """
+    answer = Response(part.text, content_type="text/plain; charset=utf-8")
+    answer.headers["X-Dagctl-Log-From"] = str(part.start)
+    answer.headers["X-Dagctl-Log-Length"] = str(part.length)
+    answer.headers["X-Dagctl-Step-Status"] = part.step.status
+    if request.args.get("download"):
+        answer.headers["Content-Disposition"] = f'attachment; filename="{part.step.id}.log"'
+    return answer

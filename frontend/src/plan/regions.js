@@ -1,0 +1,40 @@
+// Takes over what changed from a fresh copy of the page, region by region. What a reader has opened, typed, filtered or scrolled
+// to stays; so does what scripts have put into the page (data-keep).
+
+import { Idiomorph } from "idiomorph";
+
+const shown = new Map();
+
+function key(region) {
+  return region.dataset.region;
+}
+
+export function rememberRegions(root = document) {
+  for (const region of root.querySelectorAll("[data-region]")) shown.set(key(region), region.outerHTML);
+}
+
+export function showDocument(fresh, { flash = false } = {}) {
+  for (const region of fresh.querySelectorAll("[data-region]")) {
+    const html = region.outerHTML;
+    if (shown.get(key(region)) === html) continue;
+    shown.set(key(region), html);
+    const present = document.querySelector(`[data-region="${key(region)}"]`);
+    if (present) Idiomorph.morph(present, region.cloneNode(true), { callbacks, ignoreActiveValue: true });
+  }
+  if (flash) document.querySelector("#flash").replaceChildren(...fresh.querySelector("#flash").childNodes);
+  document.body.dataset.version = fresh.body.dataset.version;
+  document.title = fresh.title;
+  document.dispatchEvent(new CustomEvent("dagctl:shown"));
+}
+
+const callbacks = {
+  beforeNodeRemoved: (node) => !(node.nodeType === 1 && (node.dataset.keep !== undefined || (node.localName === "dialog" && node.open))),
+  beforeNodeMorphed: (old) => !(old.nodeType === 1 && old.localName === "dialog" && old.open),
+  beforeAttributeUpdated: (name, node) => !(ours(name, node)),
+};
+
+// Attributes that the reader's own doing set.
+function ours(name, node) {
+  return (name === "open" && node.localName === "details") || (name === "hidden" && node.closest("[data-region=models]") !== null)
+    || (name === "aria-pressed") || (name === "data-loaded");
+}
