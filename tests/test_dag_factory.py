@@ -48,14 +48,16 @@ def test_an_execute_of_dbt_is_not_tried_again_by_airflow() -> None:
     assert dbt.description == f"Plans of {SPEC['name']} for the default target of its profile"
 
 
-def test_the_kubernetes_launcher_is_the_pod_operator() -> None:
+def test_the_kubernetes_launcher_is_the_pod_operator(monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
-    explain = plan_dag({**SPEC, "launcher": "kubernetes"}).get_task("explain")
-    assert isinstance(explain, KubernetesPodOperator)
-    assert explain.do_xcom_push
-    assert explain.reattach_on_restart
-    assert explain.automount_service_account_token is False
+    monkeypatch.setenv("AIRFLOW__DAGCTL__KUBERNETES_NAMESPACE", "dagctl-runs")
+    dag = plan_dag({**SPEC, "launcher": "kubernetes"})
+    for task_id in ("explain", "execute"):
+        task = dag.get_task(task_id)
+        assert isinstance(task, KubernetesPodOperator)
+        assert task.namespace == "dagctl-runs"
+        assert task.retries == 1, "one more try finds the pod of a lost worker"
 
 
 def test_an_unknown_launcher_is_named() -> None:
