@@ -46,6 +46,11 @@ def _run(options: Options, terminal: Terminal) -> int:
 def _serve(options: Options, terminal: Terminal) -> int:
     """The stack with the sample project, left running."""
     stack = _known_stack(options, terminal)
+    if stack.information() is not None and stack.sample.kind != options.kind:
+        raise DemoError(
+            f"{options.home} holds a demo with a {stack.sample.label} project, not KIND={options.kind}.",
+            "Run 'make clean' first, or give DAGCTL_HOME another folder.",
+        )
     if stack.is_up():
         terminal.line(f"Already running at {stack.base_url}. 'make stop' ends it.")
         _tell(stack, terminal)
@@ -56,8 +61,6 @@ def _serve(options: Options, terminal: Terminal) -> int:
     stack = Stack(options.home, options.port, terminal, sample=SAMPLES[options.kind])
     stack.claim()
     known = stack.information()
-    if known is not None and known.get("kind", "sqlmesh") != options.kind:
-        raise DemoError(f"{options.home} holds a demo with a {known.get('kind', 'sqlmesh')} project.", "Run 'make clean' first.")
     if known is None:
         stack.reset()
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -124,3 +125,14 @@ def test_the_command_line_is_short_about_what_is_wrong(
     assert "Traceback" not in done.stderr
     assert (done.stderr == "") == (code == 0)
     assert len(done.stderr.splitlines()) in (0, 2)
+
+
+def test_a_served_project_of_the_other_kind_is_not_taken_for_the_wanted_one(tmp_path: Path) -> None:
+    stack = Stack(tmp_path / "home", 8080, Terminal())
+    stack.claim()
+    stack.information_file.write_text(json.dumps({"base_url": "http://127.0.0.1:8080", "kind": "dbt"}))
+    environment = {"PATH": "/usr/bin:/bin", "DAGCTL_HOME": str(stack.home)}
+    command = [sys.executable, "-m", "demo", "serve"]
+    done = subprocess.run(command, env=environment, cwd=REPOSITORY_ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "holds a demo with a dbt project" in done.stderr
