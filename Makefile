@@ -33,7 +33,7 @@ export PORT ONCE KIND DAGCTL_HOME
 
 .PHONY: help
 help: ## List the commands
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z-]*:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z-]*:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: install
 install: $(INSTALLED) ## Make .venv with the locked requirements and this package (skipped while nothing changed)
@@ -84,6 +84,12 @@ test: install ## All tests, the slow ones included
 .PHONY: test-quick
 test-quick: install ## The tests that start no Airflow and install no tool
 	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not slow"
+
+.PHONY: test-kubernetes
+test-kubernetes: install ## The scenarios of pods on a real cluster: KUBECONFIG=... RUNNER_IMAGE=... and TEST_REPOSITORY_HOSTPATH=... or TEST_HOST_ADDRESS=...
+	@[ -n "$(KUBECONFIG)" ] && [ -n "$(RUNNER_IMAGE)" ] || { echo "Usage: make test-kubernetes KUBECONFIG=FILE RUNNER_IMAGE=IMAGE with TEST_REPOSITORY_HOSTPATH=FOLDER or TEST_HOST_ADDRESS=ADDRESS; see tests/kubernetes/places.py" >&2; exit 2; }
+	@DAGCTL_TEST_KUBECONFIG="$(KUBECONFIG)" DAGCTL_TEST_RUNNER_IMAGE="$(RUNNER_IMAGE)" TEST_REPOSITORY_HOSTPATH="$(TEST_REPOSITORY_HOSTPATH)" \
+	  TEST_HOST_ADDRESS="$(TEST_HOST_ADDRESS)" $(BIN)/python -m pytest -p no:xdist -q tests/kubernetes/test_scenarios.py
 
 .PHONY: lint
 lint: install ## Style, format, types, import contracts

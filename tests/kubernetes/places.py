@@ -79,13 +79,20 @@ class Place:
     def environment(self) -> dict[str, str]:
         """Settings of workers."""
         return {
-            "KUBECONFIG": str(self.kubeconfig),
+            "KUBECONFIG": str(self.kubeconfig if self.cluster is None else self._launcher()),
             "AIRFLOW__DAGCTL__KUBERNETES_NAMESPACE": self.namespace,
             "AIRFLOW__DAGCTL__RUNNER_IMAGE": self.image,
             "AIRFLOW__DAGCTL__KUBERNETES_POD_TEMPLATE": str(self.template()),
             "AIRFLOW__DAGCTL__ALLOW_LOCAL_REPOSITORIES": "True",
             "AIRFLOW__DAGCTL__LAUNCHER": "kubernetes",
         }
+
+    def _launcher(self) -> Path:
+        """A kubeconfig with the rights that the documents give to who starts pods; the test cluster enforces them."""
+        assert self.cluster is not None
+        documents = yaml.safe_load_all((REPOSITORY_ROOT / "docs" / "kubernetes" / "rbac.yaml").read_text())
+        rules = [rule for document in documents if document["kind"] == "Role" for rule in document["rules"]]
+        return self.cluster.kubeconfig_of(self.data / "launcher.kubeconfig", "launcher", rules)
 
     def template(self, spec: Mapping[str, Any] | None = None, container: Mapping[str, Any] | None = None) -> Path:
         """A pod template file with what pods need to see the repository, and more.
@@ -118,17 +125,15 @@ class Place:
         selector = ",".join(f"dagctl/{key}={value}" for key, value in labels.items())
         return list(self.core.list_namespaced_pod(self.namespace, label_selector=selector).items)
 
-    def running_pod(self, **labels: str) -> Any:
-        """The one pod with these labels, once its runner runs."""
+    def running_pod(self, text: str = "commit", **labels: str) -> Any:
+        """The one pod with these labels, once its runner runs.
 
-        def look() -> Any:
-            for pod in self.pods(**labels):
-                for status in pod.status.container_statuses or []:
-                    if status.name == "base" and status.state.running:
-                        return pod
-            return None
-
-        return wait_for(f"a running pod with {labels}", look)
+        :param text: In its log by then. A container's first process ignores SIGTERM until it has asked for it, so a pod that has
+            only just started would take its whole grace to end.
+        """
+        return wait_for(
+            f"a running pod with {labels}", lambda: next((p for p in self.pods(**labels) if text in self.pod_log(p)), None)
+        )
 
     def pod_log(self, pod: Any) -> str:
         with contextlib.suppress(ApiException):

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from tests.kubernetes.places import Place, PodShop, wait_for
-from tests.kubernetes.worker import Workers
+from tests.kubernetes.worker import Work, Workers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -113,7 +113,7 @@ TROUBLES = {
         "401",
         {"runner_image": "private.example.org/dagctl-runner:1", "kubernetes_image_pull_secrets": "wrong"},
     ),
-    "init-failure": Trouble("init_container_failed", "prepare: exit code 4", spec={"initContainers": [{"exits": 4}]}),
+    "init-failure": Trouble("init_container_failed", "prepare: exit code 4", spec={"initContainers": []}),
     "exit-1": Trouble("pod_failed", "exit code 1", container={"env": [_ENDS]}),
     "deadline": Trouble(
         "pod_deadline_exceeded", "longer than", spec={"activeDeadlineSeconds": 3}, meddle=lambda place, pod: None
@@ -131,28 +131,41 @@ def blocked(place: Place) -> PodShop:
     return shop
 
 
-@pytest.mark.parametrize("name", TROUBLES)
-def test_the_plans_error_names_the_cause(
-    place: Place, crew: Workers, blocked: PodShop, name: str, record_property: Callable[..., None]
-) -> None:
-    trouble = TROUBLES[name]
-    if place.cluster is None and name in ("image-missing", "pull-secret-wrong"):
-        _need_a_registry(trouble, name)
-    if name == "pull-secret-wrong":
-        auths = {"auths": {"private.example.org": {"username": "robot", "password": "planted-wrong-password"}}}
-        body = {"metadata": {"name": "wrong"}, "type": "kubernetes.io/dockerconfigjson"}
-        place.core.create_namespaced_secret(place.namespace, {**body, "stringData": {".dockerconfigjson": json.dumps(auths)}})
+@pytest.fixture(scope="session")
+def troubled(place: Place, crew: Workers, blocked: PodShop) -> dict[str, Work]:
+    """All of these steps, started together since most of their time is waiting."""
+    if place.cluster is None:
+        # The reserved top-level domain can be pulled from nowhere; the node cannot tell more than that.
+        missing = TROUBLES["image-missing"]
+        missing.settings["runner_image"] = "registry.invalid/dagctl-runner:1"
+        missing.code, missing.words = "image_pull_failed", "pull"
+        del TROUBLES["pull-secret-wrong"]
+    auths = {"auths": {"private.example.org": {"username": "robot", "password": "planted-wrong-password"}}}
+    body = {"metadata": {"name": "wrong"}, "type": "kubernetes.io/dockerconfigjson"}
+    place.core.create_namespaced_secret(place.namespace, {**body, "stringData": {".dockerconfigjson": json.dumps(auths)}})
+    return {name: _start(place, crew, blocked, name, trouble) for name, trouble in TROUBLES.items()}
+
+
+def _start(place: Place, crew: Workers, blocked: PodShop, name: str, trouble: Trouble) -> Work:
     spec = dict(trouble.spec)
     if "initContainers" in spec:
-        spec["initContainers"] = [{"name": "prepare", "image": place.image, "command": ["sh", "-c", "exit 4"]}]
-        spec["initContainers"][0].update(securityContext=_RESTRICTED)
-    conf = blocked.conf(project_id=f"proj_{name}", project_name=name, step_id=f"plan_{name}-{uuid.uuid4().hex[:6]}")
+        first = {"name": "prepare", "image": place.image, "command": ["sh", "-c", "exit 4"], "securityContext": _RESTRICTED}
+        spec["initContainers"] = [first]
+    conf = blocked.conf(project_id=f"proj_{name}", project_name=name, step_id=f"plan_{name}")
     conf["resources"] = {**conf["resources"], **trouble.resources}
     template = place.template(spec, trouble.container)
-    work = crew.start("explain", conf, name, **{**trouble.settings, "kubernetes_pod_template": str(template)})
+    return crew.start("explain", conf, name, **{**trouble.settings, "kubernetes_pod_template": str(template)})
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_the_plans_error_names_the_cause(
+    place: Place, troubled: dict[str, Work], name: str, record_property: Callable[..., None]
+) -> None:
+    if name not in troubled:
+        pytest.skip("needs a private registry")
+    trouble, work = TROUBLES[name], troubled[name]
     if trouble.meddle is not None:
-        pod = place.running_pod(step=conf["step_id"])
-        trouble.meddle(place, pod)
+        trouble.meddle(place, place.running_pod(step=f"plan_{name}"))
     assert work.wait() in (1, 2)
     error = work.error
     record_property("note", f"{error.get('code')}: {error.get('message', '')[:90]}")
@@ -163,14 +176,6 @@ def test_the_plans_error_names_the_cause(
 
 
 _RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True}
-
-
-def _need_a_registry(trouble: Trouble, name: str) -> None:
-    """On a real cluster the reserved top-level domain ``invalid`` cannot be pulled from; the node then cannot tell more."""
-    if name == "pull-secret-wrong":
-        pytest.skip("needs a private registry")
-    trouble.settings["runner_image"] = "registry.invalid/dagctl-runner:1"
-    trouble.code, trouble.words = "image_pull_failed", "pull"
 
 
 # The API is away

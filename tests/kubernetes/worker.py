@@ -25,7 +25,7 @@ import psutil
 
 from demo.options import REPOSITORY_ROOT
 
-_WAIT_SECONDS = 240.0
+_WAIT_SECONDS = 90.0
 
 
 class _TaskInstance:

@@ -1,0 +1,171 @@
+"""A whole Airflow that runs its steps as pods: what people see over REST, and that no secret gets anywhere it must not."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+
+import httpx
+import psutil
+import pytest
+
+from tests.airflow.conftest import make_site
+from tests.airflow.site import Site
+from tests.kubernetes.places import Place, PodShop, wait_for
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif("DAGCTL_TEST_KUBECONFIG" in os.environ, reason="the scenarios are for any cluster, Airflow is not"),
+]
+
+PLANTED = {name: f"planted-{name}-{secrets.token_hex(8)}" for name in ("connection", "token", "warehouse", "git-key", "pull")}
+
+
+@pytest.fixture(scope="module")
+def site(place: Place) -> Iterator[Site]:
+    """A running Airflow that starts pods, with no more rights in the cluster than ``docs/kubernetes/rbac.yaml`` gives."""
+    settings = {
+        **place.environment,
+        "AIRFLOW__DAGCTL__KUBERNETES_ENV_SECRET": "warehouse",
+        "AIRFLOW__DAGCTL__KUBERNETES_IMAGE_PULL_SECRETS": "registry-login",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "10",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
+    }
+    _plant(place)
+    made = make_site(settings)
+    try:
+        yield made
+    finally:
+        made.stack.stop()
+
+
+def _plant(place: Place) -> None:
+    """Secrets in the cluster, as ``docs/kubernetes.md`` has them made."""
+    auths = {"auths": {"registry.example.org": {"username": "robot", "password": PLANTED["pull"]}}}
+    for name, data in (
+        ("warehouse", {"WAREHOUSE_PASSWORD": PLANTED["warehouse"]}),
+        ("deploy-key", {"ssh-privatekey": PLANTED["git-key"], "known_hosts": "git.example.org ssh-ed25519 AAAA"}),
+        ("registry-login", {".dockerconfigjson": json.dumps(auths)}),
+    ):
+        place.core.create_namespaced_secret(place.namespace, {"metadata": {"name": name}, "stringData": data})
+
+
+def _plant_connection(site: Site, name: str) -> None:
+    """A connection of the project, whose variables reach its steps through the worker."""
+    extra = {"env": {"PLANTED_PASSWORD": PLANTED["connection"]}}
+    connection = {
+        "connection_id": f"dagctl_{name}",
+        "conn_type": "dagctl",
+        "password": PLANTED["token"],
+        "extra": json.dumps(extra),
+    }
+    url = f"{site.stack.base_url}/api/v2/connections"
+    httpx.post(url, json=connection, headers=site.stack.airflow_login(), timeout=60).raise_for_status()
+
+
+def _tell_secrets(shop: PodShop) -> None:
+    """A model that does with the secrets what careless people do: it prints them, and fails with one in its message."""
+    shop.write(
+        "models/careless.py",
+        """
+        import os
+        import pandas as pd
+        from sqlmesh import model
+
+
+        @model("shop.careless", columns={"n": "int"}, kind="FULL")
+        def execute(context, start, end, execution_time, **kwargs):
+            print("found", os.environ["WAREHOUSE_PASSWORD"], os.environ["PLANTED_PASSWORD"], flush=True)
+            raise ValueError(f"cannot log in with {os.environ['WAREHOUSE_PASSWORD']} or {os.environ['PLANTED_PASSWORD']}")
+        """,
+    )
+    shop.commit("Careless")
+
+
+def _everything_said(site: Site, place: Place, plans: list[str]) -> dict[str, str]:
+    """All places where people, tools and other systems read about plans."""
+    pods = place.core.list_namespaced_pod(place.namespace, _preload_content=False).data.decode()
+    texts = {
+        "pod specs and states": pods,
+        "events": place.core.list_namespaced_event(place.namespace, _preload_content=False).data.decode(),
+        "conf": str(site.sql("SELECT conf FROM dag_run")),
+        "XComs": str(site.sql("SELECT key, value FROM xcom")),
+        "tables of dagctl": str(site.sql("SELECT * FROM dagctl_plan_step")) + str(site.sql("SELECT * FROM dagctl_project")),
+        "rendered templates": str(site.sql("SELECT rendered_fields, k8s_pod_yaml FROM rendered_task_instance_fields")),
+    }
+    for path in ("projects", *(f"plans/{plan}" for plan in plans), *(f"plans/{plan}/logs" for plan in plans)):
+        texts[f"API: {path}"] = site.http.get(f"/{path}").text
+    variables = httpx.get(f"{site.stack.base_url}/api/v2/variables", headers=site.stack.airflow_login(), timeout=60)
+    texts["Variables"] = variables.text
+    for file in (site.stack.home / "logs").rglob("*.log"):
+        texts[f"log {file.relative_to(site.stack.home)}"] = file.read_text(errors="replace")
+    return texts
+
+
+def _kill_worker(site: Site, run_id: str) -> None:
+    """``kill -9`` of the task process and of its supervisor."""
+    for process in psutil.process_iter():
+        try:
+            files = [file.path for file in process.open_files()]
+        except psutil.Error:
+            continue
+        if any(f"run_id={run_id}" in file and "task_id=execute" in file for file in files):
+            children = process.children(recursive=True)
+            for each in (process, *children):
+                each.kill()
+            return
+    raise AssertionError("no worker runs this task")
+
+
+def test_plans_in_pods(site: Site, place: Place) -> None:
+    shop = place.shop("stack")
+    shop.add_slow_model()
+    shop.commit("Something slow")
+    project = site.project("stack", shop)
+    plan = site.explained(project)
+    assert plan["plan_output"]["modelsAdded"] == 3
+    execute = site.approve(plan)
+
+    # Live.
+    pod = place.running_pod("slow", step=execute)
+    shown = wait_for("the live log", lambda: (a := site.ask("GET", f"/plans/{execute}/logs")) and "slow" in a["logs"] and a)
+    assert shown["podName"] == pod.metadata.name
+
+    # A worker that dies is followed by one that attaches.
+    _kill_worker(site, plan["plan_id"])
+    wait_for("the next try to attach", lambda: "Attaching to pod" in site.log(execute))
+    shop.open_gate()
+    done = site.wait(execute, "completed")
+    assert site.times_applied(shop) == 1
+    stored = site.ask("GET", f"/plans/{execute}/logs")
+    assert "slow" in stored["logs"]
+    wait_for("the pod to be removed", lambda: place.is_gone(pod))
+    assert done["status"] == "completed"
+
+
+def test_a_cancelled_plan_ends_with_its_pod_and_secrets_are_found_nowhere(site: Site, place: Place) -> None:
+    careless, blocked = place.shop("careless"), place.shop("cancelled")
+    _tell_secrets(careless)
+    blocked.block_loading()
+    blocked.commit("Loading waits")
+    for name in ("careless", "cancelled"):
+        _plant_connection(site, name)
+    project = site.project("careless", careless, git_auth_method="ssh", git_secret_ref="deploy-key")
+    waiting = site.create_plan(site.project("cancelled", blocked))
+    plan = site.explained(project)
+    execute = site.approve(plan)
+    pod = place.running_pod(step=waiting)
+    site.ask("POST", f"/plans/{waiting}/cancel")
+    wait_for("the plan to be cancelled", lambda: site.plan(waiting)["status"] == "cancelled")
+    wait_for("the pod to go", lambda: place.is_gone(pod), seconds=60)
+
+    failed = wait_for("the execution to fail", lambda: (p := site.plan(execute))["status"] == "failed" and p)
+    assert "careless" in str(failed["error"])
+    wait_for("the log", lambda: "cannot log in with" in site.log(execute))
+    texts = _everything_said(site, place, [plan["id"], execute, waiting])
+    found = {(name, where) for name, secret in PLANTED.items() for where, text in texts.items() if secret in text}
+    assert found == set()
+    assert any("***" in text for text in texts.values()), "the careless model did print them"
