@@ -22,7 +22,7 @@ NOT_CONFIG = {*RELATION_KEYS, "tags", "group", "description", "contract", "acces
 #: Further keys that mean nothing for what is built; only left out where dbt does not tell what was written.
 NOT_BUILT = {*NOT_CONFIG, "meta", "docs"}
 
-_CODE = re.compile(r"('(?:[^']|'')*'|\"[^\"]*\")|\{#.*?#\}|--[^\n]*|/\*.*?\*/|\s+", re.DOTALL)
+_CODE = re.compile(r"('(?:[^']|'')*'|\"[^\"]*\")|(?:\{#.*?#\}|--[^\n]*|/\*.*?\*/|\s)+", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ Check = Callable[[Sides, Node, Node], "list[str] | None"]
 
 def essence(code: str) -> str:
     """SQL and Jinja without comments, every run of white space as one blank; texts in quotes stay."""
-    return " ".join(_CODE.sub(lambda hit: hit[1] or " ", code).split())
+    return _CODE.sub(lambda hit: hit[1] or " ", code).strip()
 
 
 def body(sides: Sides, old: Node, new: Node) -> list[str] | None:

@@ -153,6 +153,6 @@ def parents_of(node: Mapping[str, Any]) -> list[str]:
 
 
 def project_of(manifest: Manifest) -> str | None:
-    """Name of the root project. Manifests of dbt below 1.5 do not tell; the packages of nodes then do."""
+    """Name of the root project; None in manifests of dbt 1.5, which do not tell."""
     name = (manifest.get("metadata") or {}).get("project_name")
     return str(name) if name else None
