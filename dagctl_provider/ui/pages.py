@@ -32,6 +32,7 @@ from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.services.airflow_users import VIEW_NAME
 from dagctl_provider.ui import addresses, filters
 from dagctl_provider.ui.assets import asset_path
+from dagctl_provider.ui.project_actions import offered
 from dagctl_provider.ui.said import SAID
 
 HEADERS = {
@@ -72,6 +73,7 @@ def _environment() -> Environment:
         counted=filters.counted,
         first_line=filters.first_line,
         short=short_sha,
+        offered=offered,
     )
     environment.globals.update(
         url=addresses.page_url,

@@ -3,5 +3,7 @@
 from __future__ import annotations
 
 from dagctl_provider.ui.frame import FramePages
+from dagctl_provider.ui.lists import PlanListPages
+from dagctl_provider.ui.projects import ProjectPages
 
-VIEWS = (FramePages,)
+VIEWS = (FramePages, ProjectPages, PlanListPages)

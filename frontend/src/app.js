@@ -2,7 +2,18 @@
 // comfort: without scripts the same pages work with links and forms.
 
 import { keepAges } from "./ages.js";
+import { openDialogs } from "./dialogs.js";
+import { filterAsTyped } from "./filters.js";
+import { followChanges } from "./live.js";
+import { keepMenus } from "./menus.js";
 import { openOutside } from "./outside.js";
+import { helpWithProject } from "./project-form.js";
 
+document.documentElement.classList.add("scripted");
 openOutside();
 keepAges();
+keepMenus();
+openDialogs();
+filterAsTyped();
+helpWithProject();
+followChanges();

@@ -1,0 +1,281 @@
+"""The form of a project, made from the table of project fields.
+
+The table gives defaults, limits, patterns and closed lists; here stands what it cannot know: the order of the form, short labels,
+and how a rule is said to people. A test holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from dagctl_provider.api import problems
+from dagctl_provider.api.project_schemas import CreateProject, UpdateProject
+from dagctl_provider.api.project_schemas import project as as_answer
+from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.projects import FIELDS, Field, Project
+
+
+@dataclass(frozen=True)
+class Group:
+    """Fields that belong together.
+
+    :param project_type: Only for projects of this type.
+    :param folded: Whether the group is closed at first, because its defaults do.
+    """
+
+    title: str
+    fields: tuple[str, ...]
+    about: str = ""
+    project_type: str | None = None
+    folded: bool = False
+
+
+GROUPS: tuple[Group, ...] = (
+    Group("Project", ("name", "description", "project_type")),
+    Group(
+        "Repository",
+        ("repository_url", "branch", "git_path", "git_auth_method", "git_secret_ref"),
+        "Credentials never stand in the address: keep them in an Airflow connection and name it here.",
+    ),
+    Group("SQLMesh", ("sqlmesh_environment", "sqlmesh_version", "use_managed_state_database"), project_type="sqlmesh"),
+    Group("dbt", ("dbt_target", "dbt_version", "python_version", "version_strategy", "polling_interval"), project_type="dbt"),
+    Group("Plans", ("run_tests", "auto_apply", "suspended")),
+    Group(
+        "Resources and runs",
+        (
+            "cpu_request",
+            "cpu_limit",
+            "memory_request",
+            "memory_limit",
+            "concurrency_policy",
+            "max_concurrent_job_runs",
+        ),
+        "CPU and memory are those of the pods; the process launcher does not use them.",
+        folded=True,
+    ),
+    Group("More", ("agent_context", "remediation_auto_merge", "status"), folded=True),
+)
+
+LABELS: Mapping[str, str] = {
+    "name": "Name",
+    "description": "Description",
+    "project_type": "Tool",
+    "repository_url": "Repository address",
+    "branch": "Branch",
+    "git_path": "Folder in the repository",
+    "git_auth_method": "Access",
+    "git_secret_ref": "Airflow connection with the credentials",
+    "sqlmesh_environment": "Environment",
+    "sqlmesh_version": "SQLMesh version",
+    "use_managed_state_database": "Keep SQLMesh's state in a database made for this project",
+    "auto_apply": "Apply plans without approval",
+    "run_tests": "Run the project's unit tests",
+    "cpu_request": "CPU request",
+    "cpu_limit": "CPU limit",
+    "memory_request": "Memory request",
+    "memory_limit": "Memory limit",
+    "concurrency_policy": "While a run is under way, a new one is",
+    "suspended": "Suspended: neither detect commits nor start runs",
+    "agent_context": "Context for an AI agent",
+    "dbt_target": "Target of the profile",
+    "dbt_version": "dbt-core version",
+    "python_version": "Python version",
+    "polling_interval": "Look for commits every",
+    "version_strategy": "A plan is made for",
+    "remediation_auto_merge": "Merge remediation pull requests automatically",
+    "max_concurrent_job_runs": "Most runs at the same time",
+    "status": "Status",
+}
+
+HINTS: Mapping[str, str] = {
+    "name": "Letters, digits, spaces, dots, dashes and underscores; 63 characters at most.",
+    "repository_url": "https://… or git@host:path",
+    "branch": "New commits on this branch become plans.",
+    "git_path": "Only when the project is not at the top.",
+    "git_secret_ref": "Letters, digits, dots, dashes and underscores.",
+    "sqlmesh_environment": "Letters, digits and underscores; prod is what consumers read.",
+    "sqlmesh_version": "For example 0.236.4. Empty: the newest that is supported.",
+    "dbt_target": "Empty: the profile's own default.",
+    "dbt_version": "For example 1.8.0. Empty: the newest that is supported.",
+    "polling_interval": "For example 30s, 5m or 1h30m, at least 10s. Empty: as the deployment has it.",
+    "cpu_request": "For example 500m or 2.",
+    "cpu_limit": "For example 2000m or 2.",
+    "memory_request": "For example 1Gi.",
+    "memory_limit": "For example 4Gi.",
+    "auto_apply": "Every commit on the branch then changes the warehouse with nobody looking.",
+    "use_managed_state_database": "Otherwise the state connection of the project's own configuration is used.",
+    "max_concurrent_job_runs": "1 to 100. Empty: 16.",
+}
+
+CHOICES: Mapping[str, Mapping[str, str]] = {
+    "project_type": {"sqlmesh": "SQLMesh", "dbt": "dbt"},
+    "git_auth_method": {"none": "Public, no credentials", "ssh": "SSH key", "github_app": "Token"},
+    "concurrency_policy": {"Allow": "started as well", "Forbid": "refused", "Replace": "started in its place"},
+    "version_strategy": {"semantic": "each higher version in .dagctl/config.yaml", "continuous": "each commit"},
+}
+"""How the values of closed lists are said; those that are not here are said as they are."""
+
+_UNSET = {
+    "python_version": "that of the worker or image",
+    "version_strategy": "each commit, or each higher version where .dagctl/config.yaml is",
+    "status": "",
+}
+_EMPTY_MESSAGES = ("Field required", "String should have at least 1 character")
+_MULTILINE = frozenset(("description", "agent_context"))
+
+
+@dataclass(frozen=True)
+class Input:
+    """One field as the template needs it.
+
+    :param value: What stands in it.
+    :param error: What is wrong with it.
+    :param rules: HTML attributes that say the rule to the browser.
+    :param choices: Value and text of each choice, for closed lists.
+    """
+
+    name: str
+    kind: str
+    label: str
+    hint: str
+    value: Any
+    error: str
+    rules: Mapping[str, Any]
+    choices: tuple[tuple[str, str], ...]
+
+
+def read_form(form: Mapping[str, str], project: Project | None) -> dict[str, Any]:
+    """The fields of a sent form, typed; for a project that exists only those that differ from it.
+
+    Fields of the other tool are left out: the form shows them where scripts are off.
+
+    :param project: The project to change; a new one when absent.
+    """
+    project_type = project.project_type if project is not None else form.get("project_type", "sqlmesh")
+    sent = {
+        name: _typed(field, form.get(name))
+        for name, field in FIELDS.items()
+        if field.project_type in (None, project_type) and (field.on_create if project is None else field.on_update)
+    }
+    if project is None:
+        return {name: value for name, value in sent.items() if value is not None}
+    before = values_of(project)
+    changed = {name: value for name, value in sent.items() if value != before.get(name)}
+    # An empty field takes a value away where that is possible, and is an error where it is not.
+    return {
+        name: "" if value is None and not FIELDS[name].nullable and FIELDS[name].json_type == "string" else value
+        for name, value in changed.items()
+        if value is not None or FIELDS[name].nullable or FIELDS[name].json_type == "string"
+    }
+
+
+def _typed(field: Field, text: str | None) -> Any:
+    if field.json_type == "boolean":
+        return text is not None
+    text = (text or "").strip().replace("\r\n", "\n")
+    if not text:
+        return None
+    return int(text) if field.json_type == "integer" and text.isascii() and text.isdigit() else text
+
+
+def values_of(project: Project) -> dict[str, Any]:
+    """The fields of a project as the form shows them."""
+    answer = as_answer(project).model_dump()
+    return {name: answer.get(name) for name in FIELDS}
+
+
+def defaults() -> dict[str, Any]:
+    """What the form of a new project shows."""
+    return {name: field.default for name, field in FIELDS.items()}
+
+
+def require_valid(values: Mapping[str, Any], creating: bool) -> dict[str, Any]:
+    """The values, judged by the rules of the API.
+
+    :raises DagctlError: ``invalid_request``, naming the fields.
+    """
+    model = CreateProject if creating else UpdateProject
+    try:
+        return model.model_validate(values).model_dump(exclude_unset=True)
+    except ValidationError as error:
+        raise problems.from_validation(error) from None
+
+
+def errors_by_field(error: DagctlError) -> dict[str, str]:
+    """What is wrong with each field, said to people; under the empty name what concerns no single field."""
+    if error.code == "name_taken":
+        return {"name": error.detail}
+    listed = {entry["field"]: _said(entry["field"], entry["message"]) for entry in error.extra.get("errors", [])}
+    known = {name: message for name, message in listed.items() if name in FIELDS}
+    return known or {_FIELD_OF.get(error.code, ""): error.detail}
+
+
+_FIELD_OF = {
+    "branch_not_found": "branch",
+    "repository_unreachable": "repository_url",
+    "repository_empty": "repository_url",
+    "repository_authentication_failed": "git_secret_ref",
+    "project_not_found_in_repository": "git_path",
+    "state_database_not_configured": "use_managed_state_database",
+}
+
+
+def _said(name: str, message: str) -> str:
+    if message in _EMPTY_MESSAGES:
+        return "This is needed."
+    if message.startswith("must match") and name in HINTS:
+        return f"Not accepted. {HINTS[name]}"
+    return message
+
+
+def inputs(values: Mapping[str, Any], errors: Mapping[str, str], creating: bool) -> list[tuple[Group, list[Input]]]:
+    """The form, group by group; groups and fields that do not apply are left out.
+
+    :param creating: Whether the project is new.
+    """
+    found = []
+    for group in GROUPS:
+        if not creating and group.project_type not in (None, values["project_type"]):
+            continue
+        names = [name for name in group.fields if (FIELDS[name].on_create if creating else FIELDS[name].on_update)]
+        if names:
+            found.append((group, [_input(name, values.get(name), errors.get(name, "")) for name in names]))
+    return found
+
+
+def _input(name: str, value: Any, error: str) -> Input:
+    field = FIELDS[name]
+    hint = HINTS.get(name) or ("" if LABELS[name].lower() in field.description.lower() else field.description)
+    return Input(name, _kind(name, field), LABELS[name], hint, value, error, _rules(name, field), _choices(name, field))
+
+
+def _kind(name: str, field: Field) -> str:
+    if field.choices is not None:
+        return "select"
+    if name in _MULTILINE:
+        return "textarea"
+    return {"boolean": "checkbox", "integer": "number"}.get(field.json_type, "text")
+
+
+def _rules(name: str, field: Field) -> dict[str, Any]:
+    rules = {
+        "required": field.required or name == "branch" or None,
+        "maxlength": field.max_length,
+        "pattern": field.pattern.removeprefix("^").removesuffix("$") if field.pattern else None,
+        "min": field.minimum,
+        "max": field.maximum,
+        "placeholder": field.example if isinstance(field.example, str) and field.default is None else None,
+    }
+    return {rule: value for rule, value in rules.items() if value is not None}
+
+
+def _choices(name: str, field: Field) -> tuple[tuple[str, str], ...]:
+    if field.choices is None:
+        return ()
+    said = CHOICES.get(name, {})
+    listed = tuple((choice, said.get(choice, choice)) for choice in field.choices)
+    return listed if field.default is not None else (("", _UNSET[name]), *listed)
