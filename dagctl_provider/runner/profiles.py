@@ -155,4 +155,6 @@ def _adapters(
 ) -> list[str]:
     exact = known.get((*place, "type"))  # type: ignore[arg-type]
     types = {_rendered(exact, env)} if exact else set(rendered_types(text, env)) & set(ADAPTER_PACKAGES)
+    if not types - {""}:
+        raise RunnerError("profile_invalid", "profiles.yml names no connection type, or only by a variable that is not set.")
     return sorted(kind.lower() for kind in types if kind)

@@ -15,6 +15,7 @@ from dagctl_common.locks import lock_file
 
 from dagctl_dbt.artifacts import Deployed, ProgressFile, pack_deployed, read_deployed, write_state
 from dagctl_dbt.builds import Build
+from dagctl_dbt.columns import ColumnReport, compare_columns
 from dagctl_dbt.compiling import compile_nodes
 from dagctl_dbt.differ import compare
 from dagctl_dbt.differ_facts import collect
@@ -22,11 +23,12 @@ from dagctl_dbt.differ_types import ADDED, DIRECT, INDIRECT, REMOVED, name_of, p
 from dagctl_dbt.digests import changed_parts, digest_of, digest_parts
 from dagctl_dbt.failures import failure_of, node_failure
 from dagctl_dbt.journals import Step
-from dagctl_dbt.outputs import Plan, add_diffs, describe, summary
+from dagctl_dbt.outputs import Plan, add_columns, add_diffs, describe, summary
 from dagctl_dbt.packages import install_packages
 from dagctl_dbt.selection import select
 
 COMPILE_SECONDS = 15.0
+COLUMN_SECONDS = 5.0
 Answer = dict[str, Any]
 
 
@@ -76,7 +78,7 @@ def _plan(step: Step, build: Build, task: Any, deployed: Deployed) -> Plan:
         selection = select(changes, manifest, step.job["run_tests"])
         removed = [change.unique_id for change in changes.of(REMOVED)]
         parts = digest_parts(step.job, manifest, facts, deployed.identity, selection.nodes, removed)
-    return Plan(manifest, facts, deployed.manifest, changes, selection, parts)
+    return Plan(manifest, facts, deployed.manifest, deployed.facts, changes, selection, parts)
 
 
 def explain(step: Step) -> Answer:
@@ -107,10 +109,24 @@ def _explained(step: Step, task: Any, plan: Plan) -> Answer:
         if compilation.reason is None:
             del output["compiled"]["reason"]
         add_diffs(output, plan, compilation.code)
+    with step.channel.stage("columns"):
+        add_columns(output, _columns(step, plan, compilation.code))
     step.channel.line(summary(output))
     for text in output["warnings"]:
         step.channel.line(f"warning: {text}")
     return {"plan_output": output, "digest": digest_of(plan.parts), "tool_plan_id": uuid.uuid4().hex}
+
+
+def _columns(step: Step, plan: Plan, code: dict[str, str]) -> ColumnReport:
+    """Columns are an addition: whatever SQL a parser stumbles over, the plan stands."""
+    try:
+        return compare_columns(
+            plan.changes, plan.old, plan.manifest, code, old_facts=plan.old_facts, new_facts=plan.facts, seconds=COLUMN_SECONDS
+        )
+    except Exception as error:
+        for line in traceback.format_exception(type(error), error, error.__traceback__):
+            step.channel.line(line.rstrip("\n"))
+        return ColumnReport(missing=f"the columns could not be compared ({type(error).__name__})")
 
 
 def execute(step: Step) -> Answer:

@@ -28,7 +28,7 @@ _PROFILE = re.compile(
 _ENV_VAR = re.compile(r"env var required but not provided: '(\w+)'", re.IGNORECASE)
 _PACKAGES = re.compile(r"run \"?dbt deps|dbt found \d+ package\(s\) specified", re.IGNORECASE)
 _CONTRACT = re.compile(r"enforced contract that failed|contract.{0,40}(error|violat|broken)", re.IGNORECASE)
-_HEADS = re.compile(r"^(?:[A-Z][A-Za-z-]+ Error(?: in [^\n]*)?\n\s*)+")
+_HEADS = re.compile(r"^(?:(?:\[ERROR\]: )?Encountered an error:\s*)?(?:[A-Z][A-Za-z-]+ Error(?: in [^\n]*)?\n\s*)+")
 _TRAIL = re.compile(r"\s*compiled code at .*$|\s*> in macro .*$|\s*> called by .*$", re.MULTILINE)
 
 

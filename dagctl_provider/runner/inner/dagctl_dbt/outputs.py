@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dagctl_dbt.columns import ColumnReport
 from dagctl_dbt.differ_types import (
     ADDED,
     DIRECT,
@@ -37,6 +38,7 @@ class Plan:
     :param manifest: Of the commit.
     :param facts: Beside it.
     :param old: Manifest of what is deployed, ``None`` before the first.
+    :param old_facts: Beside it.
     :param changes: Between the two.
     :param selection: What runs.
     :param parts: Of the digest.
@@ -45,6 +47,7 @@ class Plan:
     manifest: dict[str, Any]
     facts: Facts
     old: dict[str, Any] | None
+    old_facts: Facts
     changes: Changes
     selection: Selection
     parts: dict[str, str]
@@ -131,6 +134,27 @@ def add_diffs(output: dict[str, Any], plan: Plan, compiled: Mapping[str, str]) -
         cut = text[: min(DIFF_LIMIT, left)]
         left -= len(cut)
         row.update(diff=cut, diff_of=kind, **({"diff_truncated": True} if len(cut) < len(text) else {}))
+
+
+def add_columns(output: dict[str, Any], report: ColumnReport) -> None:
+    """Add what happens to columns, and who reads those that go.
+
+    :param output: Of :func:`describe`.
+    :param report: Of :func:`dagctl_dbt.columns.compare_columns`.
+    """
+    for row in output["models"]:
+        found = report.models.get(row["unique_id"])
+        if found is None:
+            continue
+        lists = {"columns_added": found.added, "columns_removed": found.removed, "columns_changed": found.changed}
+        row.update(
+            {key: names for key, names in lists.items() if names}, **({"category": found.category} if found.category else {})
+        )
+    if report.missing:
+        output["column_impact_missing"] = report.missing
+    if report.impact or not report.missing:
+        output["column_impact"] = report.impact
+    output["warnings"] = [*output["warnings"], *report.warnings]
 
 
 def _diff(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None, compiled: str | None) -> tuple[str, str]:

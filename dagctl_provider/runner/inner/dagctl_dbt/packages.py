@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 from dagctl_common.channel import StepFailed
-
+from dagctl_dbt.failures import cause
 from dagctl_dbt.journals import Step
 
 FILES = ("packages.yml", "dependencies.yml", "package-lock.yml")
@@ -102,7 +102,6 @@ def _deps(step: Step, project: Path) -> None:
             process.send_signal(signal.SIGKILL)
             raise
     if process.returncode:
-        telling = [
-            text for line in lines if (text := _NOISE.sub("", line).strip()) and not text.startswith(("Running with", "Updating"))
-        ]
-        raise StepFailed("packages_failed", step.shorten(" ".join(telling[-6:])) or f"dbt deps ended with {process.returncode}")
+        text = "\n".join(_NOISE.sub("", line) for line in lines)
+        told = cause(step, text[max(text.find("Encountered an error"), 0) :])
+        raise StepFailed("packages_failed", told or f"dbt deps ended with {process.returncode}")
