@@ -14,7 +14,7 @@ from flask_appbuilder import expose
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.names import EXECUTE, EXPLAIN
 from dagctl_provider.domain.permissions import Actor
-from dagctl_provider.services import plan_view
+from dagctl_provider.services import live, plan_view
 from dagctl_provider.services.plan_view.logs import LogPart, get_log
 from dagctl_provider.services.plan_view.parts import MARKS, Graph, Mark, ModelChange, PlanView
 from dagctl_provider.services.plan_view.reading import spoken
@@ -26,7 +26,7 @@ ROWS_PER_PAGE = 1000
 """Models on one page; all are in the document, so that filtering needs no round trip."""
 FOLDED_FROM = 25
 """Groups of models nobody changed by hand are folded from this size on."""
-OPEN_AT_ONCE = 3
+OPEN_AT_ONCE = 5
 """Plans with no more diffs than this show them at once."""
 _LONGEST_NAME = 1000
 
@@ -40,6 +40,30 @@ GROUP_TITLES: dict[Mark, str] = {
     "load": "Only loaded",
     "unchanged": "Unchanged",
 }
+FINDING_LABELS = {
+    "head_moved": "Outdated",
+    "tests_failed": "Tests failed",
+    "hidden_characters": "Hidden text",
+    "contracts_broken": "Contract",
+    "removed": "Removed",
+    "removed_is_read": "Still read",
+    "breaking": "Breaking",
+    "columns_removed": "Columns",
+    "full_rebuild": "Full rebuild",
+    "state_migration": "Migration",
+    "no_tests": "No tests",
+    "column_impact": "Columns",
+    "forward_only": "Forward only",
+    "restatements": "Restated",
+    "requirements_diff": "Requirements",
+    "environment_statements_diff": "Statements",
+    "truncated": "Cut off",
+    "new_environment": "New",
+}
+"""The others are what their severity is called."""
+SEVERITIES = {"danger": ("!", "Danger"), "warning": ("▲", "Warning"), "info": ("i", "Note")}
+SHORT_DETAIL = 240
+"""Details of findings that are no longer stand open."""
 DOORS = {
     "page": "on this page",
     "rest": "over the API",
@@ -55,7 +79,9 @@ class PlanPages(Pages):
     def plan(self, plan_id: str) -> Response:
         """The page of a plan, by the id of its group or of one of its steps."""
         actor = signed_in("read")
-        return plan_page(actor, plan_view.get_view(actor, check_id(plan_id, "Plan")))
+        # Before the plan is read, so that what changes in between is told to the page once more.
+        version = live.recent.version(actor.organization_id)
+        return plan_page(actor, plan_view.get_view(actor, check_id(plan_id, "Plan")), version)
 
     @expose("/plans/<plan_id>/diff")
     def diff(self, plan_id: str) -> Response:
@@ -96,7 +122,8 @@ class PlanPages(Pages):
         except DagctlError as error:
             if error.code in ("not_found", "unauthenticated", "cross_site_request"):
                 raise
-            return plan_page(actor, plan_view.get_view(actor, plan_id), refused=error)
+            version = live.recent.version(actor.organization_id)
+            return plan_page(actor, plan_view.get_view(actor, plan_id), version, refused=error)
 
 
 def _asked_model() -> str:
@@ -106,9 +133,10 @@ def _asked_model() -> str:
     return model
 
 
-def plan_page(actor: Actor, view: PlanView, refused: DagctlError | None = None) -> Response:
+def plan_page(actor: Actor, view: PlanView, version: str, refused: DagctlError | None = None) -> Response:
     """The page.
 
+    :param version: Of the state that the page shows at least.
     :param refused: Why what was just asked for was not done.
     """
     number = max(1, request.args.get("models", 1, type=int))
@@ -121,7 +149,7 @@ def plan_page(actor: Actor, view: PlanView, refused: DagctlError | None = None) 
         title=f"{view.commit.subject[:80]} · {view.project.name}",
         nav="plans",
         status=200 if refused is None else refused.kind.status,
-        version=view.version,
+        version=version,
         view=view,
         groups=_grouped(shown, view.models),
         page_number=number,
@@ -131,6 +159,9 @@ def plan_page(actor: Actor, view: PlanView, refused: DagctlError | None = None) 
         asked_action=request.args.get("action", ""),
         refused=refused,
         doors=DOORS,
+        finding_labels=FINDING_LABELS,
+        severities=SEVERITIES,
+        short_detail=SHORT_DETAIL,
         visible=visible,
         spoken=spoken,
         task_of=lambda step: EXPLAIN if step.plan_type == "explain" else EXECUTE,

@@ -7,7 +7,6 @@ page only has to lay it out.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -118,7 +117,6 @@ def assemble(
         project=project,
         steps=tuple(steps),
         status=current_status(steps),
-        version=_version(project, steps, decisions),
         commit=_commit(project, explain),
         environment=reading.text(output.get("environment")) or project.environment,
         summary=summary,
@@ -148,11 +146,3 @@ def _commit(project: Project, explain: PlanStep) -> Commit:
         deployed_sha=since,
         behind=explain.commits_behind,
     )
-
-
-def _version(project: Project, steps: Sequence[PlanStep], decisions: Sequence[Mapping[str, Any]]) -> str:
-    """Another text whenever anything on the page that may change did."""
-    parts: list[Any] = [project.latest_commit_sha, project.deployed, len(decisions)]
-    for step in steps:
-        parts += [step.id, step.status, step.updated_at, step.started_at, step.try_number, step.pod_name]
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -176,16 +176,13 @@ class Commit:
 class PlanView:
     """Everything the plan page shows, apart from diffs and logs.
 
-    :param version: Changes whenever something on the page that may change did.
     :param counts: Label and number, those that are not zero.
-    :param task_id: The task of the newest step, for links into Airflow.
     """
 
     group_id: str
     project: Project
     steps: tuple[PlanStep, ...]
     status: Status
-    version: str
     commit: Commit
     environment: str | None
     summary: str

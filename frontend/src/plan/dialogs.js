@@ -4,9 +4,9 @@ import { showDocument } from "./regions.js";
 
 export function followDialogs(plan) {
   plan.addEventListener("click", (event) => {
-    const opener = event.target.closest("[data-dialog]");
+    const opener = event.target.closest("[data-opens]");
     if (opener && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
-      const dialog = document.getElementById(opener.dataset.dialog);
+      const dialog = document.getElementById(opener.dataset.opens);
       if (dialog) {
         event.preventDefault();
         open(dialog);

@@ -33,7 +33,7 @@ export function drawDiff(place, found, view) {
 export function blocksOf(diff) {
   const blocks = [];
   let left = 1, right = 1, change = null;
-  for (const line of diff.split("\n")) {
+  for (const line of diff.replace(/\n$/, "").split("\n")) {
     const sign = line[0];
     if (line.startsWith("@@")) {
       const numbers = /^@@ -(\d+)(?:,\d+)? \+(\d+)/.exec(line);

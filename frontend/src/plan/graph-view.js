@@ -12,6 +12,8 @@ const CAREFUL_UP_TO = 350;
 const HIDE_UNCHANGED_FROM = 300;
 const MOST_ZOOM = 2.5;
 const READABLE = 0.45;
+const LOWEST = 180;
+const HIGHEST = 560;
 const DIM = 0.18;
 
 export function drawGraph(place, data, plan) {
@@ -171,8 +173,12 @@ class Graph {
   }
 
   fit() {
-    const { clientWidth: width, clientHeight: height } = this.canvas;
     const { left, top, right, bottom } = this.bounds;
+    const { clientWidth: width } = this.canvas;
+    // As high as the graph needs at this width, within what a screen can bear.
+    const wanted = (bottom - top) * Math.min(1.1, (width - 24) / (right - left)) + 48;
+    const height = Math.round(Math.max(LOWEST, Math.min(wanted, HIGHEST, window.innerHeight * 0.7)));
+    if (height !== this.canvas.clientHeight) this.canvas.style.height = `${height}px`;
     const zoom = Math.min(1.1, (width - 24) / (right - left), (height - 24) / (bottom - top));
     this.view = { zoom, x: width / 2 - (zoom * (left + right)) / 2, y: height / 2 - (zoom * (top + bottom)) / 2 };
     this.moved = false;

@@ -1,4 +1,5 @@
-// Opens the log of a step in place; the code for it comes with the first. A step that runs is followed from the start.
+// Opens the log of a step in place; the code for it comes with the first. A step that runs is followed from the start, and
+// where the last step failed its log is open.
 
 let shown = null;
 
@@ -12,7 +13,8 @@ export function followLogs(plan) {
     show(plan, view, link);
   });
   const running = () => plan.querySelector('a[data-log][data-status="running"]');
-  if (running()) show(plan, view, running());
+  const failed = () => plan.querySelector('a[data-log][data-status="failed"]:last-of-type');
+  if (running() ?? failed()) show(plan, view, running() ?? failed());
   document.addEventListener("dagctl:shown", () => {
     const now = running();
     // What has just started takes the place of the step before it, if that is what the reader was following.

@@ -2,6 +2,7 @@
 // to stays; so does what scripts have put into the page (data-keep).
 
 import { Idiomorph } from "idiomorph";
+import { refreshAges } from "../ages.js";
 
 const shown = new Map();
 
@@ -22,8 +23,8 @@ export function showDocument(fresh, { flash = false } = {}) {
     if (present) Idiomorph.morph(present, region.cloneNode(true), { callbacks, ignoreActiveValue: true });
   }
   if (flash) document.querySelector("#flash").replaceChildren(...fresh.querySelector("#flash").childNodes);
-  document.body.dataset.version = fresh.body.dataset.version;
   document.title = fresh.title;
+  refreshAges();
   document.dispatchEvent(new CustomEvent("dagctl:shown"));
 }
 
