@@ -161,10 +161,14 @@ class PodShop(Shop):
         folder.chmod(0o777)
         if place.https is not None:
             place.https.serve(name, self.path)
-            text = (self.path / "config.yaml").read_text()
-            self.write("config.yaml", text.replace(str(self.warehouse), "/tmp/warehouse.duckdb"))
-            self.commit("A warehouse of its own")
+            self.use_warehouse_in_pod()
         self._hand_over()
+
+    def use_warehouse_in_pod(self) -> None:
+        """A warehouse that lives and dies with the pod; DuckDB's files are for one process at a time."""
+        text = (self.path / "config.yaml").read_text()
+        self.write("config.yaml", text.replace(str(self.warehouse), "/tmp/warehouse.duckdb"))
+        self.commit("A warehouse of its own")
 
     @property
     def url(self) -> str:

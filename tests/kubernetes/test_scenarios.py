@@ -126,6 +126,8 @@ TROUBLES = {
 def blocked(place: Place) -> PodShop:
     """A project whose explain waits for ever."""
     shop = place.shop("blocked")
+    if place.https is None:
+        shop.use_warehouse_in_pod()
     shop.block_loading()
     shop.commit("Loading waits")
     return shop

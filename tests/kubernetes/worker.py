@@ -190,7 +190,9 @@ class Workers:
         stem = self.folder / f"{self._count:03}-{run}-{kind}"
         named = {f"AIRFLOW__DAGCTL__{name.upper()}": str(value) for name, value in settings.items()}
         if kubeconfig is not None:
-            named["KUBECONFIG"] = str(kubeconfig)
+            named["AIRFLOW__DAGCTL__KUBERNETES_CONN_ID"] = "test_cluster"
+            extra = {"kube_config_path": str(kubeconfig)}
+            named["AIRFLOW_CONN_TEST_CLUSTER"] = json.dumps({"conn_type": "kubernetes", "extra": extra})
         job = {
             "kind": kind,
             "conf": conf,
