@@ -7,7 +7,7 @@ whose columns nobody wrote down.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ from dagctl_dbt.differ_types import (
 BREAKING, NON_BREAKING = "breaking", "non_breaking"
 SNAPSHOT_COLUMNS = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to")
 CANNOT_STAR = "it selects * from something whose columns are not known"
+CANNOT_READ = "its SQL on one side is not known or not understood"
 
 
 @dataclass
@@ -69,14 +70,16 @@ class Side:
 
     :param manifest: Its manifest.
     :param facts: Beside it: headers of seeds.
-    :param code: Compiled SQL by unique id, over that in the manifest.
+    :param code: Compiled SQL by unique id.
+    :param late: Tells that time is over: parents are then not looked into any more.
     """
 
-    def __init__(self, manifest: Manifest, facts: Facts, code: Mapping[str, str]) -> None:
+    def __init__(self, manifest: Manifest, facts: Facts, code: Mapping[str, str], late: Callable[[], bool]) -> None:
         self.nodes = built_nodes(manifest)
         self.project = project_of(manifest)
         self._facts = facts
-        self._code = code
+        self.code = code
+        self._late = late
         adapter = str((manifest.get("metadata") or {}).get("adapter_type"))
         places = {**self.nodes, **(manifest.get("sources") or {})}
         self._sources = manifest.get("sources") or {}
@@ -90,7 +93,7 @@ class Side:
 
     def query(self, key: str) -> Query | None:
         """A model's SQL with every column resolved as far as possible; None when there is none or it is not understood."""
-        code = self._code.get(key) or (self.nodes.get(key) or {}).get("compiled_code")
+        code = self.code.get(key)
         return self._reader.read(key, code) if code else None
 
     def columns(self, key: str) -> dict[str, str | None] | None:
@@ -101,7 +104,7 @@ class Side:
         return self._columns[key]
 
     def _find(self, key: str) -> dict[str, str | None] | None:
-        if key in self._sources:
+        if key in self._sources or self._late():
             # Columns of a source are documented in part at best: types serve, completeness is not assumed.
             return None
         node = self.nodes.get(key)
@@ -152,8 +155,11 @@ def compare_columns(
         report.missing = "sqlglot is not in the environment of dbt"
         return report
     known = {key: node["compiled_code"] for key, node in built_nodes(old).items() if node.get("compiled_code")}
-    sides = Side(old, old_facts or Facts(), known), Side(new, new_facts or Facts(), {**known, **compiled})
     gaps = _Gaps(time.monotonic() + seconds)
+    sides = (
+        Side(old, old_facts or Facts(), known, gaps.late),
+        Side(new, new_facts or Facts(), {**known, **compiled}, gaps.late),
+    )
     lost = _compare_models(changes, *sides, compiled, report, gaps)
     _find_readers(sides[1], lost, report, gaps)
     report.warnings = list(_warnings(sides[1], report))
@@ -183,11 +189,12 @@ class _Gaps:
 
     def text(self) -> str | None:
         """All of it in short."""
-        rows = [
-            f"{', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}: {why}"
-            for why, names in self._rows.items()
-        ]
+        rows = [f"{_few(names)}: {why}" for why, names in self._rows.items()]
         return "; ".join([*rows, *(["the time for looking at columns was over before the end"] if self._late else [])]) or None
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _compare_models(
@@ -197,27 +204,32 @@ def _compare_models(
     lost: dict[tuple[str, str], str] = {}
     for change in changes.of(DIRECT, INDIRECT):
         key = change.unique_id
-        if change.kind not in ("seed",) and key not in compiled:
+        if change.kind != "seed" and key not in compiled:
             if change.change == DIRECT and change.resource_type == "model":
                 gaps.add("its SQL was not compiled", change.name)
             continue
+        if change.change == INDIRECT and old.code.get(key) == new.code.get(key) and "*" not in new.code.get(key, ""):
+            continue
         if gaps.late():
             break
+        found = _categorized(old.query(key), new.query(key))
         before, after = old.columns(key), new.columns(key)
-        found = ModelColumns()
-        queries = old.query(key), new.query(key)
-        if queries[0] and queries[1]:
-            found.same_sql = queries[0].text == queries[1].text
-            found.category = NON_BREAKING if found.same_sql or adds_only(queries[0], queries[1]) else BREAKING
         if before is None or after is None:
-            gaps.add(
-                CANNOT_STAR if queries[0] and queries[1] else "its SQL on one side is not known or not understood", change.name
-            )
+            gaps.add(CANNOT_STAR if found.category else CANNOT_READ, change.name)
         else:
             _compare_lists(key, before, after, found, lost)
-        if before is not None or queries[0]:
+        if change.change == INDIRECT and found.same_sql:
+            found.category = None
+        if found != ModelColumns(same_sql=found.same_sql) or change.change == DIRECT:
             report.models[key] = found
     return lost
+
+
+def _categorized(old: Query | None, new: Query | None) -> ModelColumns:
+    if old is None or new is None:
+        return ModelColumns()
+    same = old.text == new.text
+    return ModelColumns(category=NON_BREAKING if same or adds_only(old, new) else BREAKING, same_sql=same)
 
 
 def _compare_lists(
@@ -283,12 +295,6 @@ def _warnings(new: Side, report: ColumnReport) -> Iterator[str]:
     for key, found in report.models.items():
         node = new.nodes[key]
         config = node.get("config") or {}
-        if (
-            kind_of(node) == "incremental"
-            and (found.added or found.removed)
-            and config.get("on_schema_change") in (None, "ignore")
-        ):
-            yield (
-                f"{new.name(key)} is incremental and ignores changes of columns (on_schema_change): its table does not get "
-                f"{', '.join([*(f'+{name}' for name in found.added), *(f'-{name}' for name in found.removed)])}."
-            )
+        moved = ", ".join([*(f"+{name}" for name in found.added), *(f"-{name}" for name in found.removed)])
+        if moved and kind_of(node) == "incremental" and config.get("on_schema_change") in (None, "ignore"):
+            yield f"{new.name(key)} is incremental and ignores changes of columns (on_schema_change): not in its table: {moved}."

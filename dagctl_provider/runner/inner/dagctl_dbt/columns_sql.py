@@ -80,20 +80,31 @@ class Query:
     """
 
     def __init__(self, parsed: Any, reader: Reader) -> None:
+        from sqlglot.errors import OptimizeError
         from sqlglot.optimizer.annotate_types import annotate_types
-        from sqlglot.optimizer.qualify import qualify
-        from sqlglot.schema import MappingSchema
 
         self.parsed = parsed
         self.text = parsed.sql(dialect=reader.dialect, comments=False)
         self._reader = reader
-        known = reader.schema(parsed)
-        schema = MappingSchema(known, dialect=reader.dialect, normalize=True)
-        self.qualified = qualify(
-            parsed.copy(), schema=schema, dialect=reader.dialect, validate_qualify_columns=False, identify=False,
-            infer_schema=not known or None,
+        schema = reader.schema(parsed)
+        try:
+            self.qualified = self._qualify(schema)
+        except OptimizeError:
+            self.qualified = self._qualify({})
+        self.typed = annotate_types(self.qualified.copy(), schema=self._mapping(schema), dialect=reader.dialect)
+
+    def _mapping(self, schema: dict[str, Any]) -> Any:
+        from sqlglot.schema import MappingSchema
+
+        return MappingSchema(schema, dialect=self._reader.dialect, normalize=True)
+
+    def _qualify(self, schema: dict[str, Any]) -> Any:
+        from sqlglot.optimizer.qualify import qualify
+
+        return qualify(
+            self.parsed.copy(), schema=self._mapping(schema), dialect=self._reader.dialect, identify=False,
+            validate_qualify_columns=False, infer_schema=not schema or None,
         )  # fmt: skip
-        self.typed = annotate_types(self.qualified.copy(), schema=schema, dialect=reader.dialect)
 
     @property
     def columns(self) -> dict[str, str | None] | None:
@@ -115,11 +126,15 @@ class Query:
         from sqlglot.optimizer.scope import build_scope
 
         found: dict[tuple[str, str], set[str]] = {}
-        scope = build_scope(self.qualified)
+        query = self.qualified
+        if any(not column.table for column in query.find_all(exp.Column)):
+            # A column that is not where it should be, the very case to report: taken as written, without a schema.
+            query = self._qualify({})
+        scope = build_scope(query)
         if scope is None:
             return found
-        for name in [select.alias_or_name for select in self.qualified.selects]:
-            for key in self._origins(name, scope):
+        for name in [select.alias_or_name for select in query.selects]:
+            for key in self._origins(name, query, scope):
                 found.setdefault(key, set()).add(name)
         for inner in scope.traverse():
             for column in inner.columns:
@@ -129,13 +144,13 @@ class Query:
                     found[key, column.name] = {""}
         return found
 
-    def _origins(self, name: str, scope: Any) -> set[tuple[str, str]]:
+    def _origins(self, name: str, query: Any, scope: Any) -> set[tuple[str, str]]:
         from sqlglot import exp
         from sqlglot.lineage import lineage
 
         found = set()
         with contextlib.suppress(Exception):
-            node = lineage(name, self.qualified, scope=scope, dialect=self._reader.dialect, trim_selects=False)
+            node = lineage(name, query, scope=scope, dialect=self._reader.dialect, trim_selects=False)
             for part in node.walk():
                 key = self._reader.table(part.expression) if isinstance(part.expression, exp.Table) else None
                 if key:
