@@ -13,6 +13,7 @@ RESULT_KEY = "result"
 INPUTS_KEY = "inputs"
 ARTIFACTS_KEY = "artifacts"
 PROGRESS_KEY = "progress"
+POD_KEY = "pod"
 
 # Where a step finds what the API server gives it to start from. Airflow clears a task's own XComs when the task starts, so the
 # inputs of a step stand with the other task of the run: execute has not started then, and explain never starts again.

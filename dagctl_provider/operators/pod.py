@@ -19,6 +19,7 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from kubernetes.client import models as k8s
 
 from dagctl_provider.config import setting
+from dagctl_provider.domain.names import POD_KEY
 from dagctl_provider.domain.pods import Finished, beyond_history, label_value
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.hooks.project import project_secrets
@@ -144,8 +145,8 @@ class PodStepOperator(KubernetesPodOperator):
             raise PodTrouble("pod_settings_invalid", str(error)) from None
         self._check()
         self.pod = pod
-        for key, value in (("pod_name", pod.metadata.name), ("pod_namespace", pod.metadata.namespace)):
-            context["ti"].xcom_push(key=key, value=value)
+        # For who reads the log while the step runs; its record has the name only from the result.
+        context["ti"].xcom_push(key=POD_KEY, value={"step_id": request["step_id"], "pod_name": self._name})
         self._await_start(cluster)
         if tells_progress(request, self.kind):
             with tempfile.TemporaryDirectory(prefix="dagctl-events-") as folder:

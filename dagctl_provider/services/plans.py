@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.ids import job_name, new_id, short_sha
-from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN
+from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN, POD_KEY
 from dagctl_provider.domain.permissions import Actor, system_actor
 from dagctl_provider.domain.plans import (
     PlanStep,
@@ -204,13 +205,26 @@ def get_logs(actor: Actor, plan_id: str) -> StepLogs:
 
     def work(session: Session) -> StepLogs:
         step = steps.visible_step(session, actor, plan_id)
-        return StepLogs(step, _log(session, step))
+        return StepLogs(_with_pod(session, step), _log(session, step))
 
     return transactions.run(work)
 
 
+def _task_id(step: PlanStep) -> str:
+    return EXPLAIN if step.plan_type == "explain" else EXECUTE
+
+
+def _with_pod(session: Session, step: PlanStep) -> PlanStep:
+    """The step with its pod's name, which the step's record has only once the step has reported."""
+    if step.pod_name or step.dispatched_at is None:
+        return step
+    told = runs.read_xcom(session, step.dag_id, step.run_id, _task_id(step), POD_KEY) or {}
+    # An execute that is retried runs in the same task.
+    return replace(step, pod_name=told.get("pod_name")) if told.get("step_id") == step.id else step
+
+
 def _log(session: Session, step: PlanStep) -> str:
-    task_id = EXPLAIN if step.plan_type == "explain" else EXECUTE
+    task_id = _task_id(step)
     try_number = step.try_number
     if step.status == "running":
         state = runs.task_states(session, [(step.dag_id, step.run_id)]).get((step.dag_id, step.run_id, task_id))

@@ -150,7 +150,7 @@ def test_a_good_pod_reports_its_result_and_goes(cluster: FakeCluster, context: A
     assert operator().execute(context) is None
     result = context["ti"].pushed["result"]
     assert (result["step_id"], result["digest"]) == ("plan_2", "sha256:1")
-    assert result["pod_name"] == context["ti"].pushed["pod_name"]
+    assert context["ti"].pushed["pod"] == {"step_id": "plan_2", "pod_name": result["pod_name"]}
     assert cluster.pods == {}
     assert len(cluster.secrets) == 1
 
