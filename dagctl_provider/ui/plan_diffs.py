@@ -13,8 +13,10 @@ def visible(text: str | None) -> str:
 
 
 def diff_lines(diff: str) -> Iterator[tuple[str, str]]:
-    """Kind and text of each line of a unified diff: ``add``, ``del``, ``hunk`` or empty for what stays."""
+    """Kind and text of each line of a unified diff but its head: ``add``, ``del``, ``hunk``, or empty for what stays."""
     for line in diff.splitlines():
+        if line.startswith(("--- ", "+++ ")) or line in ("---", "+++"):
+            continue
         if line.startswith("@@"):
             yield "hunk", visible(line)
         elif line.startswith("+"):

@@ -24,8 +24,9 @@ from dagctl_provider.ui.plan_diffs import diff_lines, visible
 
 ROWS_PER_PAGE = 1000
 """Models on one page; all are in the document, so that filtering needs no round trip."""
-FOLDED_FROM = 25
-"""Groups of models nobody changed by hand are folded from this size on."""
+FOLDED_FROM = {"downstream": 25, "load": 25, "metadata": 25}
+FOLDED_FROM_OTHERWISE = 100
+"""Groups of models are folded from these sizes on, those that nobody changed by hand sooner."""
 OPEN_AT_ONCE = 5
 """Plans with no more diffs than this show them at once."""
 _LONGEST_NAME = 1000
@@ -175,7 +176,7 @@ def _grouped(shown: tuple[ModelChange, ...], everything: tuple[ModelChange, ...]
         models = [model for model in shown if model.mark == mark]
         if models:
             total = sum(model.mark == mark for model in everything)
-            folded = mark in ("downstream", "load", "metadata") and total >= FOLDED_FROM
+            folded = total >= FOLDED_FROM.get(mark, FOLDED_FROM_OTHERWISE)
             groups.append({"mark": mark, "title": GROUP_TITLES[mark], "models": models, "total": total, "open": not folded})
     return groups
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dagctl_provider.ui.frame import FramePages
 from dagctl_provider.ui.lists import PlanListPages
+from dagctl_provider.ui.plan_pages import PlanPages
 from dagctl_provider.ui.projects import ProjectPages
 
-VIEWS = (FramePages, ProjectPages, PlanListPages)
+VIEWS = (FramePages, ProjectPages, PlanListPages, PlanPages)

@@ -15,6 +15,8 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.services.plan_view.parts import Action
 from dagctl_provider.services.plan_view.reading import counted
 
+_WEIGHTS = ("main", "danger", "plain")
+
 
 def actions_of(actor: Actor, project: Project, steps: Sequence[PlanStep], summary: str) -> tuple[Action, ...]:
     """The actions that the group's state allows, the main one first. Those that the actor may not take are among them, marked.
@@ -27,7 +29,7 @@ def actions_of(actor: Actor, project: Project, steps: Sequence[PlanStep], summar
         *_on_execute(actor, steps, last),
         *_plan_again(actor, project, steps),
     ]
-    return tuple(found)
+    return tuple(sorted(found, key=lambda action: _WEIGHTS.index(action.weight)))
 
 
 def _on_explain(actor: Actor, project: Project, explain: PlanStep, last: PlanStep, summary: str) -> Iterator[Action]:

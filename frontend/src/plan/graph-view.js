@@ -122,7 +122,7 @@ class Graph {
     this.places = placeInColumns(shown.length, this.edges);
     this.measure();
     this.colours();
-    this.fit();
+    this.show();
     this.say(`${shown.length.toLocaleString()} models shown.`);
     if (shown.length <= CAREFUL_UP_TO && shown.length > 1) this.arrangeCarefully();
   }
@@ -134,7 +134,8 @@ class Graph {
       if (data.id !== this.round) return;
       this.places = { x: data.x.map((x) => x - WIDTH / 2), y: data.y.map((y) => y - HEIGHT / 2) };
       this.measure();
-      this.fit();
+      if (!this.moved) this.show();
+      else this.draw();
     };
     this.worker.postMessage({ id, count: this.shown.length, edges: this.edges });
   }
@@ -168,7 +169,7 @@ class Graph {
     this.canvas.width = Math.round(clientWidth * ratio);
     this.canvas.height = Math.round(clientHeight * ratio);
     this.ratio = ratio;
-    if (this.bounds && !this.moved) this.fit();
+    if (this.bounds && !this.moved) this.show();
     else this.draw();
   }
 
@@ -182,6 +183,16 @@ class Graph {
     const zoom = Math.min(1.1, (width - 24) / (right - left), (height - 24) / (bottom - top));
     this.view = { zoom, x: width / 2 - (zoom * (left + right)) / 2, y: height / 2 - (zoom * (top + bottom)) / 2 };
     this.moved = false;
+    this.draw();
+  }
+
+  // All of it if names can be read then, or if there are too many for names anyway; else what matters most.
+  show() {
+    this.fit();
+    if (this.view.zoom >= READABLE || !this.shown.length || this.shown.length > CAREFUL_UP_TO) return;
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    const zoom = 0.8, x = this.places.x[0] + WIDTH / 2, y = this.places.y[0] + HEIGHT / 2;
+    this.view = { zoom, x: width / 2 - x * zoom, y: height / 2 - y * zoom };
     this.draw();
   }
 

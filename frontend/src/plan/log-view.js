@@ -133,6 +133,8 @@ class Log {
 
   append(line) {
     if (!this.chunk || this.chunk.childElementCount >= CHUNK_LINES) {
+      // Only a full one may be skipped while out of sight: the end has to be as high as it is, to be followed.
+      this.chunk?.classList.add("full");
       this.chunk = element("div", "log-chunk");
       this.text.append(this.chunk);
     }
