@@ -14,6 +14,8 @@ from tests.rest.test_repositories import git
 
 Ask = Callable[..., Any]
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:

@@ -15,7 +15,7 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.releases import MAX_RELEASE_FILE_BYTES, InvalidRelease, read_release
 from dagctl_provider.orchestration import dags
 from dagctl_provider.runner.versions import default_version
-from dagctl_provider.services import dispatching, plans, projects, reconcile, repositories, transactions
+from dagctl_provider.services import dispatching, plans, projects, reconcile, repositories, transactions, versions
 from dagctl_provider.services.views import PlanApproved
 from tests.services.test_detection import Remotes, remotes
 from tests.services.test_plans import refused
@@ -80,18 +80,18 @@ def test_a_dbt_project_gets_the_newest_version_and_the_request_says_what_dbt_nee
         "state_connection_id": None,
     }
     assert {name: request[name] for name in wanted} == wanted
-
-
-def test_without_a_target_the_profile_decides(world: World) -> None:
-    assert start(world, dbt(world)).settings["environment"] is None
+    projects.update_project(world.actor(), project.id, {"dbt_target": None})
+    world.head = "second"
+    assert start(world, project).settings["environment"] is None, "the profile decides"
 
 
 @pytest.mark.parametrize("version", ["1.4.0", "9.9.9", "2.0"])
-def test_an_unsupported_version_is_refused_with_those_near_it(world: World, version: str) -> None:
+def test_an_unsupported_version_is_refused_with_those_near_it(version: str) -> None:
     with refused("unsupported_version"):
-        dbt(world, dbt_version=version)
+        versions.checked("dbt", version)
 
 
+@pytest.mark.slow
 def test_dbt_may_go_back_to_an_older_version(world: World) -> None:
     project = dbt(world)
     executed(world, project)
@@ -100,6 +100,7 @@ def test_dbt_may_go_back_to_an_older_version(world: World) -> None:
     assert plans.create_plan(world.actor(), project.id).outcome == "created", "another version may change what is built"
 
 
+@pytest.mark.slow
 def test_another_target_or_environment_makes_the_deployed_commit_worth_a_plan(world: World, remotes: Remotes) -> None:
     one, two = dbt(world, dbt_target="dev", version_strategy="continuous"), world.project("sqlmesh", branch="develop")
     for project in (one, two):
@@ -112,14 +113,6 @@ def test_another_target_or_environment_makes_the_deployed_commit_worth_a_plan(wo
     assert remotes.poll() == 0
     (step,) = [step for step in plans.list_plans(world.actor(), one.id).items if step.status == "running"]
     assert plans.get_plan(world.actor(), step.id).settings["environment"] == "prod"
-
-
-def test_a_folder_without_a_dbt_project_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    monkeypatch.setattr(repositories, "head_of", lambda project: sha("first"))
-    monkeypatch.setattr(repositories, "_files_of", lambda *_: ("", {}))
-    with refused("project_not_found_in_repository"):
-        dbt(world)
 
 
 # The deployed state
@@ -150,6 +143,7 @@ def test_the_first_explain_starts_from_nothing_and_the_next_from_what_was_deploy
     assert world.decision(second, "inputs", "explain") is None
 
 
+@pytest.mark.slow
 def test_an_explain_that_waited_for_its_dag_gets_its_inputs_when_it_starts(world: World) -> None:
     project = dbt(world)
     executed(world, project)
@@ -163,6 +157,7 @@ def test_an_explain_that_waited_for_its_dag_gets_its_inputs_when_it_starts(world
     assert world.decision(step, "inputs", "execute") == {"deployed": text(b"manifest")}
 
 
+@pytest.mark.slow
 def test_equal_states_are_stored_once_and_kept_while_one_project_names_them(world: World) -> None:
     one, two = dbt(world, "one"), dbt(world, "two", git_path="two")
     executed(world, one)
@@ -174,6 +169,7 @@ def test_equal_states_are_stored_once_and_kept_while_one_project_names_them(worl
     assert stored() == {}
 
 
+@pytest.mark.slow
 def test_what_is_not_of_this_step_or_makes_no_sense_is_not_kept(world: World) -> None:
     project = dbt(world)
     executed(world, project)
@@ -195,6 +191,7 @@ def test_what_is_not_of_this_step_or_makes_no_sense_is_not_kept(world: World) ->
         assert list(stored().values()) == [b"manifest"]
 
 
+@pytest.mark.slow
 def test_a_failure_leaves_the_deployed_state_where_it_was(world: World) -> None:
     project = dbt(world)
     executed(world, project)
@@ -249,6 +246,7 @@ def test_a_retry_is_told_what_all_executions_before_it_finished(world: World) ->
     assert done.status == "completed"
 
 
+@pytest.mark.slow
 def test_a_cancelled_execution_counts_what_its_worker_reported_until_it_was_gone(world: World) -> None:
     project = dbt(world)
     approved = plans.approve(world.actor(), world.explained(project).id)
@@ -301,6 +299,7 @@ def test_semantic_plans_when_the_version_rises(world: World, remotes: Remotes, r
     assert remotes.poll() == 1, "any version is higher than none"
 
 
+@pytest.mark.slow
 def test_a_commit_whose_version_has_not_risen_is_read_once(
     world: World, remotes: Remotes, releases: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,6 +313,7 @@ def test_a_commit_whose_version_has_not_risen_is_read_once(
     assert remotes.poll() == 0
 
 
+@pytest.mark.slow
 def test_semantic_without_a_version_says_what_is_missing(world: World, remotes: Remotes, releases: dict[str, str]) -> None:
     project = dbt(world, version_strategy="semantic")
     assert remotes.poll() == 0
@@ -326,6 +326,7 @@ def test_semantic_without_a_version_says_what_is_missing(world: World, remotes: 
     assert projects.get_project(world.actor(), project.id).sync_error is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["continuous", None])
 def test_continuous_plans_each_commit_and_so_does_a_repository_without_versions(
     world: World, remotes: Remotes, releases: dict[str, str], strategy: str | None
@@ -341,6 +342,7 @@ def test_continuous_plans_each_commit_and_so_does_a_repository_without_versions(
     assert projects.get_project(world.actor(), project.id).sync_error is None
 
 
+@pytest.mark.slow
 def test_each_project_is_looked_up_as_often_as_it_says_and_a_branch_asked_once_for_all(world: World, remotes: Remotes) -> None:
     dbt(world, "often", polling_interval="10s")
     dbt(world, "seldom", polling_interval="1h", branch="develop")
