@@ -37,14 +37,14 @@ def sentence(explain: PlanStep, models: Sequence[ModelChange]) -> str:
             "failed": "What this commit would change could not be worked out.",
             "cancelled": "This plan was cancelled before it was known what the commit would change.",
         }.get(explain.status, "Nothing is known about what this commit would change.")
-    clauses = [*_clauses(models), *_of_selection(output)]
+    clauses = [*_clauses(models, "selection" in output), *_of_selection(output)]
     if not clauses:
         return "Nothing changes: the commit leaves every model as it is."
     text = "; ".join(clauses)
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _clauses(models: Sequence[ModelChange]) -> Iterable[str]:
+def _clauses(models: Sequence[ModelChange], is_dbt: bool) -> Iterable[str]:
     changed, downstream = _of(models, "changed", "breaking"), _of(models, "downstream")
     if changed:
         breaking = len(_of(changed, "breaking"))
@@ -59,7 +59,7 @@ def _clauses(models: Sequence[ModelChange]) -> Iterable[str]:
             yield f"{noun} {'is' if len(found) == 1 else 'are'} {mark}" + _loading(found)
             changed = changed or found
     if downstream:
-        yield f"{len(downstream):,} downstream {_rebuild(downstream)}"
+        yield f"{len(downstream):,} downstream {_rebuild(downstream, is_dbt)}"
     if found := _of(models, "metadata"):
         yield f"{counted(len(found), 'model')} {'changes' if len(found) == 1 else 'change'} only in metadata"
     if found := _of(models, "load"):
@@ -74,8 +74,10 @@ def _loading(models: Sequence[ModelChange]) -> str:
     return f", loading {_longest(models)}" if any(model.load for model in models) else ""
 
 
-def _rebuild(models: Sequence[ModelChange]) -> str:
+def _rebuild(models: Sequence[ModelChange], is_dbt: bool) -> str:
     loads = [model for model in models if model.load]
+    if is_dbt:
+        return "is rebuilt" if len(models) == 1 else "are rebuilt"
     if not loads:
         return "is affected" if len(models) == 1 else "are affected"
     verb = "rebuilds" if len(models) == 1 else "rebuild"
@@ -101,6 +103,6 @@ def counts(output: Mapping[str, Any], models: Sequence[ModelChange]) -> tuple[tu
     """Label and number of what there is."""
     found = [(label, sum(model.mark in marks for model in models)) for label, marks in _COUNTS]
     selection = reading.mapping(output.get("selection"))
-    found.append(("To load", reading.number(output.get("modelsNeedingBackfill"))))
+    found.append(("To rebuild" if selection else "To load", reading.number(output.get("modelsNeedingBackfill"))))
     found.append(("Tests to run", reading.number(selection.get("tests"))))
     return tuple((label, count) for label, count in found if count)

@@ -8,6 +8,7 @@ import { element, visible } from "./text.js";
 const MARKS = ["removed", "breaking", "added", "changed", "metadata", "downstream", "load", "unchanged"];
 const TITLES = ["Removed", "Breaking", "Added", "Changed", "Only metadata", "Downstream", "Only loaded", "Unchanged"];
 const SIGNS = ["−", "!", "+", "~", "i", "↓", "⟳", ""];
+const FIRST = [1, 3, 2, 0, 4, 5];
 const CAREFUL_UP_TO = 350;
 const HIDE_UNCHANGED_FROM = 300;
 const MOST_ZOOM = 2.5;
@@ -191,7 +192,9 @@ class Graph {
     this.fit();
     if (this.view.zoom >= READABLE || !this.shown.length || this.shown.length > CAREFUL_UP_TO) return;
     const { clientWidth: width, clientHeight: height } = this.canvas;
-    const zoom = 0.8, x = this.places.x[0] + WIDTH / 2, y = this.places.y[0] + HEIGHT / 2;
+    const connected = (at) => this.parents[at].length + this.children[at].length > 0;
+    const first = FIRST.map((mark) => this.shown.findIndex((node, at) => this.marks[node] === mark && connected(at))).find((at) => at >= 0) ?? 0;
+    const zoom = 0.8, x = this.places.x[first] + WIDTH / 2, y = this.places.y[first] + HEIGHT / 2;
     this.view = { zoom, x: width / 2 - x * zoom, y: height / 2 - y * zoom };
     this.draw();
   }
