@@ -62,6 +62,8 @@ class Poller:
                 key = (project.repository_url, project.branch, project.settings.get("git_secret_ref"))
                 groups.setdefault(key, []).append(project)
         self._remotes = {key: self._remotes.get(key, _Remote()) for key in groups}
+        known = {project.id for projects in groups.values() for project in projects}
+        self._not_risen = {key: value for key, value in self._not_risen.items() if key in known}
         due = [key for key in groups if self._remotes[key].due_at <= now]
         if not due:
             return 0
