@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.kubernetes.places import IMAGE_USER, Place, real_place, test_place, tool_python
+from tests.kubernetes.places import Place, cluster_arguments, real_place, test_place
 from tests.kubernetes.running import RunningCluster, can_run_pods, running_cluster
 from tests.kubernetes.worker import Workers, workers
 
@@ -23,11 +23,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster
     reason = can_run_pods()
     if reason:
         pytest.skip(reason)
-    python = tool_python()
-    arguments = ["--image-path", str(python).rpartition("/bin/")[0], "--image-user", str(IMAGE_USER)]
-    for name, value in (("DAGCTL_TOOL_PYTHON", python), ("HOME", "/tmp"), ("DAGCTL_CACHE_DIR", "/tmp/dagctl")):
-        arguments += ["--image-env", f"{name}={value}"]
-    with running_cluster(tmp_path_factory.mktemp("cluster"), *arguments) as running:
+    with running_cluster(tmp_path_factory.mktemp("cluster"), *cluster_arguments()) as running:
         yield running
 
 

@@ -314,3 +314,12 @@ def tool_python() -> str:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()[-1]
+
+
+def cluster_arguments() -> list[str]:
+    """Arguments of the test cluster that make its images like those of ``images/runner``."""
+    python = tool_python()
+    arguments = ["--image-path", python.rpartition("/bin/")[0], "--image-user", str(IMAGE_USER)]
+    for name, value in (("DAGCTL_TOOL_PYTHON", python), ("HOME", "/tmp"), ("DAGCTL_CACHE_DIR", "/tmp/dagctl")):
+        arguments += ["--image-env", f"{name}={value}"]
+    return arguments

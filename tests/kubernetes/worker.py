@@ -50,13 +50,48 @@ class _TaskInstance:
         return self._all().get(f"{task_ids}/{key}")
 
 
+def _operator(job: Mapping[str, Any]) -> Any:
+    from dagctl_provider.operators.pod import PodStepOperator
+
+    return PodStepOperator(task_id=job["kind"], kind=job["kind"])
+
+
+def _bare_operator(job: Mapping[str, Any]) -> Any:
+    """Airflow's own pod operator with the same image, command and result, for comparison."""
+    from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+    from kubernetes.client import models as k8s
+
+    from dagctl_provider.config import setting
+
+    class Bare(KubernetesPodOperator):
+        # Nothing of a job is a template.
+        template_fields = ()
+
+        def execute(self, context: Any) -> None:
+            context["ti"].xcom_push("result", super().execute(context))
+
+    empty = k8s.V1EmptyDirVolumeSource()
+    return Bare(
+        task_id=job["kind"],
+        name=str(job["conf"]["job_name"]),
+        namespace=setting("kubernetes_namespace"),
+        image=setting("runner_image"),
+        cmds=["python", "-m", "dagctl_provider.runner"],
+        arguments=[job["kind"], "--result", "/airflow/xcom/return.json", "--workdir", "/tmp"],
+        env_vars=[k8s.V1EnvVar(name="DAGCTL_REQUEST", value=json.dumps(job["conf"]))],
+        pod_template_file=setting("kubernetes_pod_template"),
+        volumes=[k8s.V1Volume(name="tmp", empty_dir=empty)],
+        volume_mounts=[k8s.V1VolumeMount(name="tmp", mount_path="/tmp")],
+        security_context={"fsGroup": 10001},
+        do_xcom_push=True,
+    )
+
+
 def _work(job: Mapping[str, Any]) -> int:
     """Run the operator; 0 when it succeeded, 1 when the task failed for good, 2 when Airflow would try again."""
     from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-    from dagctl_provider.operators.pod import PodStepOperator
-
-    operator = PodStepOperator(task_id=job["kind"], kind=job["kind"])
+    operator = _bare_operator(job) if job["bare"] else _operator(job)
     signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
     instance = _TaskInstance(job)
     context = {
@@ -176,7 +211,14 @@ class Workers:
     started: list[Work] = field(default_factory=list)
 
     def start(
-        self, kind: str, conf: Mapping[str, Any], run: str, try_number: int = 1, kubeconfig: Path | None = None, **settings: str
+        self,
+        kind: str,
+        conf: Mapping[str, Any],
+        run: str,
+        try_number: int = 1,
+        kubeconfig: Path | None = None,
+        bare: bool = False,
+        **settings: str,
     ) -> Work:
         """Start a try of a step.
 
@@ -184,6 +226,7 @@ class Workers:
         :param conf: The step's request, as the run's conf holds it.
         :param run: Name of the run; explain, execute and all their tries share its XComs.
         :param kubeconfig: Another than that of all workers.
+        :param bare: With Airflow's own pod operator instead of ours.
         :param settings: ``[dagctl]`` settings of this worker alone.
         """
         self._count += 1
@@ -195,6 +238,7 @@ class Workers:
             named["AIRFLOW_CONN_TEST_CLUSTER"] = json.dumps({"conn_type": "kubernetes", "extra": extra})
         job = {
             "kind": kind,
+            "bare": bare,
             "conf": conf,
             "run_id": run,
             "try_number": try_number,
