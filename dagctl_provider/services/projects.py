@@ -359,7 +359,7 @@ def run_project(actor: Actor, project_id: str) -> RunStarted:
             dag_id=project.run_dag_id,
             run_id=identifier,
             # A run uses what is deployed, whatever the project asks of its next plan.
-            settings={**request, "tool_version": project.current_tool_version or request["tool_version"], "job_name": name},
+            settings={**request, **_as_deployed(session, project, request), "job_name": name},
             triggered_by=actor.name,
             created_at=now,
         )
@@ -368,6 +368,15 @@ def run_project(actor: Actor, project_id: str) -> RunStarted:
     identifier, name = transactions.run(work)
     dispatch_run(identifier)
     return RunStarted(identifier, name, "pending")
+
+
+def _as_deployed(session: Session, project: Project, request: dict[str, Any]) -> dict[str, Any]:
+    """Where and by which version the deployed commit was executed."""
+    deployed = records.deployed_settings(session, project.id) or {}
+    return {
+        "tool_version": project.current_tool_version or request["tool_version"],
+        "environment": deployed.get("environment", request["environment"]),
+    }
 
 
 def sync_status(actor: Actor, project_id: str) -> SyncStatus:

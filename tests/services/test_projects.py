@@ -152,12 +152,13 @@ def test_run_uses_what_is_deployed(world: World) -> None:
     approved = plans.approve(world.actor(), world.explained(project).id)
     assert isinstance(approved, PlanApproved)
     world.finish_execute(approved.execute)
+    projects.update_project(world.actor(), project.id, {"sqlmesh_environment": "staging"})
     started = projects.run_project(world.actor(), project.id)
     assert started.status == "pending"
     assert started.job_name.startswith("analytics-scheduled-run-manual-")
     query = select(DagRun.conf).where(DagRun.run_id == started.run_id)
     conf = transactions.run(lambda session: session.execute(query).scalar_one())
-    assert conf["dagctl"]["commit_sha"] == sha("first")
+    assert (conf["dagctl"]["commit_sha"], conf["dagctl"]["environment"]) == (sha("first"), "prod")
 
 
 def test_sync_status_tells_the_truth_when_the_remote_is_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
