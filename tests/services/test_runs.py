@@ -9,19 +9,16 @@ import pytest
 
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.services import dispatching, plans, projects, publishing, runs, transactions
-from dagctl_provider.services.views import PlanApproved
 from dagctl_provider.store import records
 from dagctl_provider.store.session import utcnow
 from tests.services.test_plans import refused
-from tests.services.world import World
+from tests.services.world import World, sha
 
 
 def deployed(world: World, name: str = "analytics", **values: Any) -> Project:
-    """A project whose first plan has been executed, so that it can be run."""
+    """A project that can be run: it has a deployed commit."""
     project = world.project(name, **values)
-    approved = plans.approve(world.actor(), world.explained(project).id)
-    assert isinstance(approved, PlanApproved)
-    world.finish_execute(approved.execute)
+    transactions.run(lambda session: records.update_project(session, project.id, current_commit_sha=sha("first")))
     return projects.get_project(world.actor(), project.id)
 
 
@@ -201,8 +198,7 @@ def test_history_forgets_what_was_deleted_in_airflow(world: World) -> None:
 
 def test_history_does_not_touch_plans(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__DAGCTL__SUCCESSFUL_RUNS_HISTORY_LIMIT", "0")
-    project = deployed(world)
-    (step,) = [one for one in plans.list_plans(world.actor(), project.id).items if one.plan_type == "execute"]
+    step = world.explained(world.project())
     end(step.run_id, "success", minutes_ago=600)
     assert runs.clean_history() == 0
     assert state_of(step.run_id)[0] == "success"
