@@ -57,7 +57,7 @@ def test_the_kubernetes_launcher_is_the_pod_operator(monkeypatch: pytest.MonkeyP
         task = dag.get_task(task_id)
         assert isinstance(task, KubernetesPodOperator)
         assert task.namespace == "dagctl-runs"
-        assert task.retries == 1, "one more try finds the pod of a lost worker"
+        assert task.retries == 3, "each try finds the pod of a lost worker"
 
 
 def test_an_unknown_launcher_is_named() -> None:

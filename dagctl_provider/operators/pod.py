@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
@@ -62,6 +63,8 @@ _QUICK = 1
 _EVENT_SECONDS = 5.0
 _STOP_PATIENCE = 30.0
 _RELEASE_SECONDS = 10.0
+# Airflow kills a task that it stops after five seconds.
+_ANSWER_SECONDS = 3.0
 
 
 class PodStepOperator(KubernetesPodOperator):
@@ -84,13 +87,20 @@ class PodStepOperator(KubernetesPodOperator):
             "random_name_suffix": False,
             "termination_message_policy": "FallbackToLogsOnError",
             "log_pod_spec_on_failure": False,
-            # One more try after a lost worker: it attaches to the pod. A pod that failed ends the task for good (StepFailed).
-            "retries": 1,
+            # Each try after a lost worker attaches to the pod. A pod that failed ends the task for good (StepFailed).
+            "retries": 3,
             "retry_delay": timedelta(seconds=5),
         }
+        if kwargs.get("execution_timeout"):
+            # It counts from the task's start; the step's own time begins when a node has taken the pod.
+            waits = ("kubernetes_schedule_timeout", "kubernetes_startup_timeout", "kubernetes_api_patience")
+            kwargs["execution_timeout"] += timedelta(seconds=sum(float(setting(name)) for name in waits))
         super().__init__(**{**defaults, **kwargs})
         self.kind = kind
+        self._running = False
         self._stopped = False
+        self._left = False
+        self._instance: Any = None
         self._name: str | None = None
         self._seen: k8s.V1Pod | None = None
         self._cluster: Cluster | None = None
@@ -103,6 +113,7 @@ class PodStepOperator(KubernetesPodOperator):
         :raises StepInterrupted: when the step was stopped.
         """
         request = step_request(context, self.kind)
+        self._instance, self._running = context["ti"], True
         try:
             result = self._result(context, request)
         except PodTrouble as trouble:
@@ -110,7 +121,10 @@ class PodStepOperator(KubernetesPodOperator):
         except ProfileError as error:
             result = profile_refused(error)
         except _Stopped:
-            raise StepInterrupted("The step was stopped, and its pod with it.") from None
+            went_on = "the next try attaches to its pod" if self._left else "and its pod with it"
+            raise StepInterrupted(f"The step was stopped, {went_on}.") from None
+        finally:
+            self._running = False
         try:
             report(context, request, result, pod_name=self._name)
         except (StepFailed, StepInterrupted):
@@ -120,8 +134,16 @@ class PodStepOperator(KubernetesPodOperator):
         self._tidy(request, succeeded=True)
 
     def on_kill(self) -> None:
-        """Delete the pod and wait until it is gone. The runner has its grace to stop the tool, and the tool its queries."""
+        """Delete the pod and wait until it is gone. The runner has its grace to stop the tool, and the tool its queries.
+
+        A worker that is shut down, or that has lost its API server for a while, also ends its tasks. Nobody wants the step to
+        end then: its pod goes on, and the next try attaches to it.
+        """
         self._stopped = True
+        if self._running and self._is_wanted():
+            self._left = True
+            self.log.info("This worker stops; pod %s goes on, and the next try attaches to it", self._name)
+            return
         if self._name is None or self._stopper is None:
             return
         self.log.info("Stopping pod %s", self._name)
@@ -157,6 +179,25 @@ class PodStepOperator(KubernetesPodOperator):
             self._follow(cluster)
         return self._collect(cluster, request)
 
+    def _is_wanted(self) -> bool:
+        """Whether Airflow still wants the task to run, as far as it can be asked now: a cancel puts it into another state."""
+        ask = getattr(self._instance, "get_task_states", None)
+        if ask is None:
+            return False
+        answers: list[Any] = []
+
+        def look() -> None:
+            with contextlib.suppress(Exception):
+                answers.append(ask(dag_id=self._instance.dag_id, task_ids=[self._instance.task_id], run_ids=[self._instance.run_id]))
+
+        # In a thread, since what was interrupted may be talking to Airflow itself and then never lets go.
+        thread = threading.Thread(target=look, name="dagctl-wanted", daemon=True)
+        thread.start()
+        thread.join(_ANSWER_SECONDS)
+        if not answers:
+            return True
+        return str((answers[0].get(self._instance.run_id) or {}).get(self._instance.task_id)) == "running"
+
     @property
     def _space(self) -> str:
         return str(self.namespace)
@@ -175,7 +216,7 @@ class PodStepOperator(KubernetesPodOperator):
         :raises _Stopped: then. A pod that was made while :meth:`on_kill` looked is removed first.
         """
         if self._stopped:
-            if self._cluster is not None and self._name is not None:
+            if not self._left and self._cluster is not None and self._name is not None:
                 with contextlib.suppress(PodTrouble):
                     self._remove(self._cluster, self._name, POD_GRACE_SECONDS)
             raise _Stopped

@@ -117,6 +117,7 @@ def context() -> Any:
         try_number=1,
         dag_id="dagctl__shop",
         task_id="t",
+        run_id="r",
         map_index=-1,
         xcom_pull=lambda task_ids, key: answers.get(key),
         xcom_push=pushed.__setitem__,
@@ -292,7 +293,50 @@ def test_wrong_settings_are_told(cluster: FakeCluster, context: Any, monkeypatch
     assert error(context) == "pod_settings_invalid"
 
 
-def test_a_stop_removes_the_pod_and_ends_the_task(cluster: FakeCluster, context: Any) -> None:
+@pytest.mark.parametrize("known", [{}, {"r": {"t": "failed"}}, {"r": {"t": None}}, None])
+def test_a_stop_removes_the_pod_and_ends_the_task(cluster: FakeCluster, context: Any, known: Any) -> None:
+    if known is not None:
+        context["ti"].get_task_states = lambda **asked: known
+    stop_at_first_look(cluster, context)
+    assert cluster.pods == {}
+    assert any(asked.endswith(" 60") for asked in cluster.asked)
+    assert "result" not in context["ti"].pushed
+
+
+@pytest.mark.parametrize("known", [{"r": {"t": "running"}}, None])
+def test_a_worker_that_is_shut_down_leaves_its_pod_to_the_next_try(cluster: FakeCluster, context: Any, known: Any) -> None:
+    def states(**asked: Any) -> Any:
+        if known is None:
+            raise ConnectionError("the API server is away")
+        assert asked == {"dag_id": "dagctl__shop", "task_ids": ["t"], "run_ids": ["r"]}
+        return known
+
+    context["ti"].get_task_states = states
+    stop_at_first_look(cluster, context)
+    assert len(cluster.pods) == 1
+    cluster.states = [pod(RUNS, RUNS), pod(DONE, RUNS)]
+    operator().execute(context)
+    assert cluster.asked.count("create") == 1
+
+
+def test_a_task_that_took_too_long_ends_its_pod(cluster: FakeCluster, context: Any) -> None:
+    context["ti"].get_task_states = lambda **asked: {"r": {"t": "running"}}
+    late = operator()
+
+    def timeout(name: str) -> Any:
+        raise TimeoutError
+
+    reads, cluster.read_pod = cluster.read_pod, timeout  # type: ignore[method-assign]
+    with pytest.raises(TimeoutError):
+        late.execute(context)
+    cluster.read_pod = reads  # type: ignore[method-assign]
+    # As Airflow does after its execution_timeout.
+    late.on_kill()
+    assert cluster.pods == {}
+
+
+def stop_at_first_look(cluster: FakeCluster, context: Any) -> None:
+    """Stop the task while it waits for its pod, as a signal does."""
     running = operator()
     cluster.states = [pod(RUNS, RUNS)] * 3
     reads = cluster.read_pod
@@ -305,9 +349,6 @@ def test_a_stop_removes_the_pod_and_ends_the_task(cluster: FakeCluster, context:
     cluster.read_pod = read  # type: ignore[method-assign]
     with pytest.raises(StepInterrupted):
         running.execute(context)
-    assert cluster.pods == {}
-    assert any(asked.endswith(" 60") for asked in cluster.asked)
-    assert "result" not in context["ti"].pushed
 
 
 def test_a_runner_that_was_told_to_stop_by_others_is_a_deleted_pod(cluster: FakeCluster, context: Any) -> None:
