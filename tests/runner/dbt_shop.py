@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -70,24 +68,3 @@ def apply(driver: Driver, commit: str, **request: Any) -> tuple[Outcome, Outcome
     assert explained.status == 0, explained.output
     executed = driver.step("execute", commit_sha=commit, **{**approved(explained), **request})
     return explained, executed
-
-
-def rows(driver: Driver, query: str, version: str = NEWEST) -> list[list[Any]]:
-    """What stands in the warehouse, asked by the tool's own interpreter: DuckDB is not among our requirements."""
-    command = [
-        sys.executable,
-        "-m",
-        "dagctl_provider.runner",
-        "install",
-        "--tool",
-        "dbt",
-        "--version",
-        version,
-        "--extra",
-        "duckdb",
-    ]
-    python = subprocess.run(command, env=driver.environment(), check=True, capture_output=True, text=True).stdout.split()[-1]
-    code = "import duckdb, json, sys; print(json.dumps(duckdb.connect(sys.argv[1]).execute(sys.argv[2]).fetchall(), default=str))"
-    found = subprocess.run([python, "-c", code, str(driver.folder / "warehouse.duckdb"), query], check=True, capture_output=True)
-    answer: list[list[Any]] = json.loads(found.stdout)
-    return answer

@@ -1,11 +1,20 @@
-"""The runner with real dbt and DuckDB."""
+"""The runner with real dbt and DuckDB: what is approved is what runs, once, and a failure says why."""
 
 from __future__ import annotations
 
+import base64
+import gzip
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from tests.runner.conftest import Driver
-from tests.runner.dbt_shop import FIRST, NEWEST, SECOND, apply, deployed, prepare
+from tests.runner.conftest import Driver, Outcome, Running, approved
+from tests.runner.dbt_shop import FIRST, PROFILE, SECOND, Files, apply, deployed, prepare
 
 pytestmark = pytest.mark.slow
 
@@ -17,6 +26,7 @@ EXPECTED = {
     "modelsAdded": 1,
     "modelsModified": 3,
     "modelsRemoved": 1,
+    "modelsNeedingBackfill": 3,
     "directly_modified": ["stg_orders"],
     "indirectly_modified": ["eph_orders", "fct_customers"],
     "models_added": ["new_report"],
@@ -24,20 +34,157 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("version", [NEWEST, "1.8.10"])
-def test_a_change_is_explained_and_exactly_that_is_built(driver: Driver, version: str) -> None:
-    prepare(driver, version)
+def finished(outcome: Outcome | Running) -> set[str]:
+    """Unique ids of what succeeded."""
+    events = outcome.events if isinstance(outcome, Outcome) else outcome.events()
+    return {event["unique_id"] for event in events if event["event"] == "model_finished"}
+
+
+def progress(digest: str, succeeded: set[str]) -> str:
+    """What the API server gives back to a retry."""
+    return base64.b64encode(gzip.compress(json.dumps({"digest": digest, "succeeded": sorted(succeeded)}).encode())).decode()
+
+
+def test_a_change_is_explained_and_exactly_that_is_built(driver: Driver) -> None:
+    warehouse = prepare(driver)
     first = driver.repository.commit(FIRST)
     explained, executed = apply(driver, first)
-    assert explained.result["plan_output"]["selection"]["mode"] == "full"
+    selection = explained.result["plan_output"]["selection"]
+    assert (selection["mode"], len(selection["models"]), len(selection["tests"])) == ("full", 5, 2)
     assert executed.status == 0, executed.output
-    assert {row["status"] for row in executed.result["models"]} == {"succeeded"}
+    assert finished(executed) == set(selection["nodes"])
+    assert executed.result["tests"] == {"run": 2, "passed": 2, "failed": 0, "skipped": 0, "names": []}
 
     second = driver.repository.commit(SECOND)
-    explained, again = apply(driver, second, **deployed(executed))
+    # What needs no warehouse must not ask for one.
+    os.rename(warehouse, warehouse.with_suffix(".away"))
+    explained = driver.step("explain", commit_sha=second, **deployed(executed))
+    assert not warehouse.exists()
+    os.rename(warehouse.with_suffix(".away"), warehouse)
     output = explained.result["plan_output"]
     assert {key: output[key] for key in EXPECTED} == EXPECTED
+    assert output["lineage"]["new_report"] == ["fct_customers", "v_names"]
+    changed = {row["name"]: row for row in output["models"]}
+    assert (changed["stg_orders"]["reasons"], changed["stg_orders"]["diff_of"]) == (["body"], "compiled")
+    assert '+select id, customer, amount from "warehouse"."main"."raw_orders" where amount > 10' in changed["stg_orders"]["diff"]
+    assert "old_report" in output["warnings"][0]
+
+    inputs = deployed(executed)
+    drifted = driver.step(
+        "execute", commit_sha=second, **{**approved(explained), "expected_digest": "sha256:" + "0" * 64}, **inputs
+    )
+    assert (drifted.status, drifted.code) == (3, "plan_drifted"), drifted.output
+    assert finished(drifted) == set()
+    again = driver.step("execute", commit_sha=second, **approved(explained), **inputs)
     assert again.status == 0, again.output
+    assert finished(again) == set(output["selection"]["nodes"])
     assert {row["name"] for row in again.result["models"]} == {"stg_orders", "fct_customers", "new_report"}
-    ran = {event["unique_id"] for event in again.events if event["event"] == "model_finished"}
-    assert ran == set(output["selection"]["nodes"])
+
+    run = driver.step("run", commit_sha=second, run_tests=False)
+    assert (run.status, len(run.result["models"]), "tests" in run.result) == (0, 6, False), run.output
+
+
+def test_after_a_kill_nothing_is_built_twice(driver: Driver, tmp_path: Path) -> None:
+    prepare(driver)
+    slow = "select sum(i) as n from range({{ env_var('ROWS') }}) t(i), {{ ref('stg_orders') }}"
+    commit = driver.repository.commit({**FIRST, "models/slow.sql": slow})
+    explained = set_rows(driver, 10) or driver.step("explain", commit_sha=commit)
+    assert explained.status == 0, explained.output
+    set_rows(driver, 10**13)
+    running = driver.start("execute", commit_sha=commit, **approved(explained))
+    wait_for(
+        running, lambda: "model.shop.fct_customers" in finished(running) and "START sql table model main.slow" in running.output()
+    )
+    kill_hard(running)
+
+    done = finished(running)
+    set_rows(driver, 10)
+    # Another machine: all that is known came with the request.
+    driver.variables["DAGCTL_CACHE_DIR"] = str(tmp_path / "elsewhere")
+    known = {"inputs": {"progress": progress(explained.result["digest"], done)}}
+    retried = driver.step("execute", commit_sha=commit, attempt=2, **approved(explained), **known)
+    assert retried.status == 0, retried.output
+    assert done & finished(retried) == set()
+    assert done | finished(retried) == set(explained.result["plan_output"]["selection"]["nodes"])
+    assert "nodes succeeded in an earlier attempt" in retried.output
+
+
+def test_a_cancel_interrupts_and_a_retry_here_goes_on(driver: Driver) -> None:
+    prepare(driver, "1.8.10")
+    files = {key: FIRST[key] for key in ("dbt_project.yml", "profiles.yml", "seeds/raw_orders.csv", "models/stg_orders.sql")}
+    slow = "select sum(i) as n from range({{ env_var('ROWS') }}) t(i), {{ ref('stg_orders') }}"
+    commit = driver.repository.commit({**files, "models/slow.sql": slow})
+    set_rows(driver, 10)
+    explained = driver.step("explain", commit_sha=commit)
+    set_rows(driver, 10**13)
+    running = driver.start("execute", commit_sha=commit, **approved(explained))
+    wait_for(running, lambda: "START sql table model main.slow" in running.output())
+    running.process.send_signal(signal.SIGTERM)
+    cancelled = running.wait()
+    assert (cancelled.status, cancelled.code) == (130, "cancelled"), cancelled.output
+    assert {row["name"]: row["status"] for row in cancelled.result["models"]}["stg_orders"] == "succeeded"
+
+    set_rows(driver, 10)
+    retried = driver.step("execute", commit_sha=commit, attempt=2, **approved(explained))
+    assert retried.status == 0, retried.output
+    assert [row["name"] for row in retried.result["models"]] == ["slow"]
+
+
+def set_rows(driver: Driver, rows: int) -> None:
+    """How long the slow model takes."""
+    (driver.secrets / "env.json").write_text(
+        json.dumps({"WAREHOUSE": str(driver.folder / "warehouse.duckdb"), "ROWS": str(rows)})
+    )
+
+
+def wait_for(running: Running, happened: Any) -> None:
+    """Wait until the log or the events say so."""
+    deadline = time.monotonic() + 120
+    while not happened():
+        assert running.process.poll() is None, running.output()
+        assert time.monotonic() < deadline, running.output()
+        time.sleep(0.05)
+
+
+def kill_hard(running: Running) -> None:
+    """SIGKILL to the runner and to dbt, as a machine that goes away."""
+    pid = running.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for victim in (str(pid), *children):
+        os.kill(int(victim), signal.SIGKILL)
+    running.process.wait()
+
+
+BROKEN: dict[str, tuple[Files, str, str]] = {
+    "missing target": ({"profiles.yml": PROFILE.replace("target: prod", "target: dev")}, "profile_invalid", "dev"),
+    "unknown adapter": ({"profiles.yml": PROFILE.replace("duckdb", "paradox")}, "adapter_missing", "'paradox'"),
+    "failing deps": ({"packages.yml": "packages:\n  - local: ../nowhere\n"}, "packages_failed", "nowhere/dbt_project.yml"),
+    "parse error": (
+        {"models/stg_orders.sql": "select {{ ref('raw_orders' }}", "packages.yml": None},
+        "project_load_failed",
+        "stg_",
+    ),
+}
+"""Of each kind one; the others are told apart by what dbt says, in the tests that need no dbt."""
+
+
+def test_what_is_wrong_with_a_project_is_said_in_one_line(driver: Driver) -> None:
+    prepare(driver)
+    for name, (files, code, text) in BROKEN.items():
+        commit = driver.repository.commit({**FIRST, **files})
+        outcome = driver.step("explain", commit_sha=commit)
+        error = outcome.result.get("error", {})
+        assert (name, outcome.code) == (name, code), outcome.output
+        assert text in error["message"], error
+        assert "Traceback" not in error["message"]
+
+
+def test_what_fails_in_the_warehouse_is_said_in_one_line_and_nothing_counts_as_deployed(driver: Driver) -> None:
+    prepare(driver)
+    tests = "models:\n  - name: stg_orders\n    columns: [{name: customer, tests: [unique]}]\n"
+    _, outcome = apply(driver, driver.repository.commit({**FIRST, "models/schema.yml": tests}))
+    assert (outcome.status, outcome.code) == (1, "dbt_test_failed"), outcome.output
+    assert outcome.result["error"]["message"] == "unique_stg_orders_customer: Got 1 result, configured to fail if != 0"
+    statuses = {row["name"]: row["status"] for row in outcome.result["models"]}
+    assert (statuses["stg_orders"], statuses["fct_customers"]) == ("succeeded", "skipped")
+    assert "artifacts" not in outcome.result

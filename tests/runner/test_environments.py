@@ -6,6 +6,7 @@ import io
 import json
 import os
 import stat
+import sys
 import threading
 import time
 from pathlib import Path
@@ -68,6 +69,34 @@ def test_an_environment_is_resolved_as_of_its_day_and_made_once(pretender: Prete
     install = pretender.calls()[1]
     assert "--compile-bytecode sqlmesh==0.228.5 psycopg2-binary --exclude-newer 2026-01-23" in install
     assert json.loads((python.parents[1] / READY_MARKER).read_text())["cutoff"] == "2026-01-23"
+
+
+def test_dbt_comes_with_its_adapters_and_without_what_downloads_a_binary(pretender: Pretender) -> None:
+    python = tool_python(make_spec("dbt", "1.12.6", ["postgres", "duckdb"]), Progress(io.StringIO()), Stop())
+    install = pretender.calls()[1]
+    assert "dbt-core==1.12.6 dbt-duckdb dbt-postgres sqlglot==30.8.0 --exclude-newer 2026-10-15" in install
+    assert "--exclude-newer-package sqlglot=2026-11-01" in install
+    overrides = Path(install.split("--overrides ")[1].split()[0])
+    assert overrides.parent == python.parents[1]
+    assert overrides.read_text() == "dbt-core-experimental-parser ; python_version < '3'"
+    assert "duckdb<0.10" in make_spec("dbt", "1.5.11", ["duckdb"]).requirements
+    assert make_spec("dbt", "1.5.11", ["duckdb"]).name != make_spec("dbt", "1.5.11", ["postgres"]).name
+    with pytest.raises(RunnerError, match="No adapter package") as caught:
+        tool_python(make_spec("dbt", "1.12.6", ["evil"]), Progress(io.StringIO()), Stop())
+    assert caught.value.code == "adapter_missing"
+
+
+def test_another_interpreter_may_be_wanted(pretender: Pretender) -> None:
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert make_spec("dbt", None, ["duckdb"], own) == make_spec("dbt", None, ["duckdb"])
+    wanted = make_spec("dbt", None, ["duckdb"], "3.99")
+    assert wanted.name != make_spec("dbt", None, ["duckdb"]).name
+    tool_python(wanted, Progress(io.StringIO()), Stop())
+    assert "--python 3.99" in pretender.calls()[0]
+    pretender.path.write_text("#!/bin/sh\nexit 2\n")
+    with pytest.raises(RunnerError, match=r"Python 3\.98 was not found where the step runs") as caught:
+        tool_python(make_spec("dbt", None, ["duckdb"], "3.98"), Progress(io.StringIO()), Stop())
+    assert caught.value.code == "tool_install_failed"
 
 
 def test_parallel_callers_share_one_installation(pretender: Pretender) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import os
 import subprocess
@@ -178,6 +180,51 @@ def test_a_repository_without_project_is_told(step: Step) -> None:
     assert result["error"]["code"] == "no_sqlmesh_project"
 
 
+def dbt(step: Step, **secrets: str) -> dict[str, Any]:
+    """Make the repository a dbt project; what the request needs for it."""
+    folder = step.folder / "dbt-secrets"
+    folder.mkdir()
+    (folder / "env.json").write_text(json.dumps(secrets))
+    profile = "shop: {outputs: {prod: {type: duckdb}}}"
+    commit = step.repository.commit({"dbt_project.yml": "profile: shop\n", "profiles.yml": profile, "config.yaml": None})
+    return {"tool": "dbt", "commit_sha": commit}
+
+
+def test_a_dbt_step_gets_its_profile_inputs_and_a_world_where_nothing_else_is_chosen(step: Step) -> None:
+    request = dbt(
+        step, DBT_PASSWORD="hunter22hunter", DBT_FULL_REFRESH="1", DBT_STATE="/x", DBT_TARGET_PATH="/x", SHORT_KEY="abc"
+    )
+    deployed = base64.b64encode(gzip.compress(b'{"nodes": {}}')).decode()
+    artifact = base64.b64encode(b"hunter22hunter").decode() + "hunter22hunter"
+    body = (
+        "facts = {'job': job, 'env': dict(os.environ), 'given': open(job['inputs']['deployed']).read(),"
+        " 'secrets': len(job['secrets'])};"
+        f"packed = {{'deployed': {artifact!r}}};"
+        "json.dump({'outcome': 'succeeded', 'plan_output': facts, 'artifacts': packed}, open(job['answer'], 'w'))"
+    )
+    result = step.run(body, "--secrets", str(step.folder / "dbt-secrets"), **request, inputs={"deployed": deployed})
+    facts = result["plan_output"]
+    assert facts["given"] == '{"nodes": {}}'
+    assert (facts["job"]["profile"], facts["job"]["target"], facts["secrets"]) == (None, None, 1)
+    assert facts["env"]["DBT_PASSWORD"] == "***"
+    assert facts["env"]["DBT_TARGET_PATH"].startswith(str(step.folder / "work"))
+    assert {"DBT_FULL_REFRESH", "DBT_STATE"} & set(facts["env"]) == set()
+    assert result["artifacts"] == {"deployed": artifact}, "cutting pieces out of a packed file would break it"
+
+
+@pytest.mark.parametrize(
+    "text", ["no base64!", base64.b64encode(b"no gzip").decode(), base64.b64encode(gzip.compress(b"x" * 9)[:-9]).decode()]
+)
+def test_an_input_that_is_no_packed_file_is_refused(step: Step, text: str) -> None:
+    result = step.run("raise SystemExit('must not start')", **dbt(step), inputs={"deployed": text})
+    assert (result["error"]["code"], "'deployed'" in result["error"]["message"]) == ("invalid_request", True)
+
+
+def test_an_older_dbt_may_follow_a_newer_one(step: Step) -> None:
+    body = ANSWER.format(answer={"outcome": "succeeded"})
+    assert step.run(body, **dbt(step), tool_version="1.8.10", deployed_tool_version="1.12.6")["exit_code"] == 0
+
+
 def test_an_error_of_our_own_has_a_result_too(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*args: object) -> None:
         raise ZeroDivisionError("oops")
@@ -221,7 +268,8 @@ def test_a_missing_request_file_has_a_result_too(tmp_path: Path) -> None:
 
 def test_the_versions_are_printed() -> None:
     done = start("versions")
-    assert "sqlmesh 0.236.4 2026-10-23" in done.stdout.splitlines()
+    assert {"sqlmesh 0.236.4 2026-10-23", "dbt 1.12.6 2026-10-15"} <= set(done.stdout.splitlines())
+    assert {line.split()[0] for line in start("versions", "--tool", "dbt").stdout.splitlines()} == {"dbt"}
 
 
 def test_an_environment_cannot_be_made_for_an_unknown_version(capfd: pytest.CaptureFixture[str]) -> None:

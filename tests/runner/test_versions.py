@@ -29,6 +29,17 @@ def test_a_version_is_resolved_as_of_the_day_after_its_release() -> None:
     assert max(days) == days[-1]
 
 
+def test_dbt_versions_are_resolved_as_of_when_their_adapters_were_there() -> None:
+    versions = supported_versions("dbt")
+    assert versions == sorted(versions, key=version_key)
+    assert (versions[0], default_version("dbt")) == ("1.5.0", "1.12.6")
+    assert {version.rpartition(".")[0] for version in versions} == {f"1.{minor}" for minor in range(5, 13)}
+    assert resolve_version("dbt", "1.5.0").cutoff == "2023-08-26"
+    assert resolve_version("dbt", "1.5.11").cutoff == "2024-03-29"
+    assert resolve_version("dbt", "1.8.0").cutoff == "2024-05-10"
+    assert "1.11.0" not in versions, "it was withdrawn"
+
+
 @pytest.mark.parametrize(
     ("version", "near"),
     [

@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 from dagctl_common.channel import StepFailed
+
 from dagctl_dbt.failures import cause
 from dagctl_dbt.journals import Step
 

@@ -1,0 +1,290 @@
+"""The parts of the inner program for dbt that can be tried without dbt. What it says is quoted from real runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dagctl_provider.runner.steps import INNER
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As in the tool's environment, where the inner program stands for itself."""
+    monkeypatch.syspath_prepend(str(INNER))
+    yield
+    for name in [name for name in sys.modules if name.startswith(("dagctl_common", "dagctl_dbt"))]:
+        del sys.modules[name]
+
+
+def make_step(folder: Path, **job: Any) -> Any:
+    """A step whose files lie in a private folder."""
+    from dagctl_dbt.journals import Step
+
+    common = {
+        "project": str(folder / "p"),
+        "checkout": str(folder),
+        "scratch": str(folder / "s"),
+        "shared": str(folder / "cache"),
+    }
+    return Step({**common, "secrets": [], "inputs": {}, "project_id": "proj_1", "explained_plan_id": "plan", **job})
+
+
+def dbt_error(kind: str, text: str) -> Exception:
+    """An exception of dbt's."""
+    error: Exception = type(kind, (Exception,), {})(text)
+    return error
+
+
+CAUSES = [
+    (
+        "DbtProjectError",
+        "Runtime Error\n  The profile 'shop' does not have a target named 'dev'.",
+        "profile_invalid",
+        "The profile",
+    ),
+    ("DbtProfileError", "Runtime Error\n  Could not find profile named 'shop'", "profile_invalid", "Could not find profile"),
+    (
+        "DbtProfileError",
+        "dbt encountered an error while trying to read your profiles.yml file.\n  Runtime Error\n  Syntax error near line 2",
+        "profile_invalid",
+        "dbt encountered an error",
+    ),
+    (
+        "EnvVarMissingError",
+        "Parsing Error\n  Env var required but not provided: 'PGPASS'",
+        "profile_invalid",
+        "The variable PGPASS",
+    ),
+    (
+        "DbtProjectError",
+        'Runtime Error\n  Credentials in profile "shop", target "prod" invalid: Runtime Error\n'
+        "    Could not find adapter type snowflake!",
+        "adapter_missing",
+        "Credentials in profile",
+    ),
+    ("ModuleNotFoundError", "No module named 'dbt.adapters.trino'", "adapter_missing", "No module named"),
+    (
+        "UninstalledPackagesFoundError",
+        "Compilation Error\n  dbt found 1 package(s) specified in packages.yml, but only 0 package(s) installed in dbt_packages."
+        ' Run "dbt deps" to install package dependencies.',
+        "packages_failed",
+        "dbt found 1 package(s)",
+    ),
+    (
+        "CompilationError",
+        "Compilation Error in model stg_orders (models/stg_orders.sql)\n  expected token ',', got '}'\n    line 1",
+        "project_load_failed",
+        "model stg_orders (models/stg_orders.sql): expected token",
+    ),
+    ("ParsingError", "x" * 600_000, "project_load_failed", "xxx"),
+]
+
+
+@pytest.mark.parametrize(("kind", "text", "code", "start"), CAUSES)
+def test_what_dbt_says_before_it_runs_anything(tmp_path: Path, kind: str, text: str, code: str, start: str) -> None:
+    from dagctl_dbt.failures import failure_of
+
+    failure = failure_of(make_step(tmp_path), dbt_error(kind, text), decided=False)
+    assert (failure.code, failure.message.startswith(start), "\n" in failure.message) == (code, True, False)
+    assert len(failure.message) <= 400
+
+
+NODES = [
+    ("model", "Database Error in model a (models/a.sql)\n  division by zero\n  compiled code at t/a.sql", "model_failed"),
+    ("model", "Runtime Error in model a (models/a.sql)\n  Catalog Error: Table with name x does not exist!", "model_failed"),
+    ("model", 'Database Error in model a (models/a.sql)\n  permission denied for schema "x"', "warehouse_refused"),
+    (
+        "model",
+        "Compilation Error in model a (models/a.sql)\n  This model has an enforced contract that failed.\n  Please ensure the"
+        " name, data_type, and number of columns in your contract match the columns in your model's definition.",
+        "contract_broken",
+    ),
+    ("test", "Got 2 results, configured to fail if != 0", "dbt_test_failed"),
+    ("unit_test", "actual differs from expected:", "dbt_test_failed"),
+]
+
+
+@pytest.mark.parametrize(("kind", "text", "code"), NODES)
+def test_what_dbt_says_about_a_node(tmp_path: Path, kind: str, text: str, code: str) -> None:
+    from dagctl_dbt.failures import node_failure
+    from dagctl_dbt.journals import NodeRun
+
+    node = NodeRun("x.shop.a", "a", kind)
+    node.message = text
+    failure = node_failure(make_step(tmp_path), [node, node])
+    assert failure.code == code
+    assert failure.message.startswith("a: ")
+    assert failure.message.endswith(" (and 1 more)")
+    assert "compiled code" not in failure.message
+
+
+def finished(unique_id: str, status: str, message: str = "", rows: Any = None) -> Any:
+    """dbt's event at the end of a node."""
+    kind, _, name = unique_id.split(".")
+    info = SimpleNamespace(unique_id=unique_id, node_name=name, resource_type=kind, node_status=status)
+    response = {} if rows is None else {"rows_affected": rows}
+    result = SimpleNamespace(status=status, message=message, execution_time=0.25, adapter_response=response)
+    return SimpleNamespace(info=SimpleNamespace(name="NodeFinished"), data=SimpleNamespace(node_info=info, run_result=result))
+
+
+def test_the_journal_knows_what_succeeded_and_says_so_at_once(tmp_path: Path) -> None:
+    step = make_step(tmp_path)
+    told: list[list[str]] = []
+    step.journal.on_success = told.append
+    for event in (
+        finished("model.shop.a", "success", rows="7"),
+        finished("test.shop.t", "warn"),
+        finished("model.shop.b", "error", "Database Error\n  no"),
+        finished("model.shop.c", "skipped"),
+        finished("model.shop.d", "partial success"),
+        finished("test.shop.u", "fail", "Got 2 results"),
+    ):
+        step.journal.on_event(event)
+    assert told == [["model.shop.a"], ["model.shop.a", "test.shop.t"]]
+    rows = [(row["name"], row["status"], row.get("rows")) for row in step.journal.results()]
+    assert rows == [("a", "succeeded", 7), ("b", "failed", None), ("c", "skipped", None), ("d", "failed", None)]
+    assert step.journal.tests() == {"run": 2, "passed": 1, "failed": 1, "skipped": 0, "names": ["u"]}
+    assert [node.name for node in step.journal.failed()] == ["b", "d", "u"]
+
+
+def test_progress_is_kept_on_disk_for_the_same_plan_only(tmp_path: Path) -> None:
+    from dagctl_dbt.artifacts import KEPT_FOR, ProgressFile
+
+    given = tmp_path / "given.json"
+    given.write_text(json.dumps({"digest": "d", "succeeded": ["a", 1]}))
+    step = make_step(tmp_path, expected_digest="d", inputs={"progress": str(given)})
+    progress = ProgressFile(step)
+    assert progress.read() == ["a"]
+    progress.write(["b"])
+    assert ProgressFile(make_step(tmp_path, expected_digest="d")).read() == ["a", "b"]
+    assert ProgressFile(make_step(tmp_path, expected_digest="another")).read() == []
+    assert ProgressFile(make_step(tmp_path, expected_digest="d", explained_plan_id="other")).read() == []
+    given.write_text("rubbish")
+    assert ProgressFile(step).read() == ["a", "b"]
+    (file,) = (tmp_path / "cache" / "progress").iterdir()
+    progress.tidy()
+    assert file.exists()
+    os.utime(file, (0, file.stat().st_mtime - KEPT_FOR - 60))
+    progress.tidy()
+    assert not file.exists()
+
+
+def manifest(**nodes: dict[str, Any]) -> dict[str, Any]:
+    """A manifest with as much as is looked at."""
+    rows = {
+        f"model.shop.{name}": {
+            "unique_id": f"model.shop.{name}", "resource_type": "model", "name": name, "package_name": "shop",
+            "checksum": {"name": "sha256", "checksum": name}, "config": {"materialized": "table"}, "unrendered_config": {},
+            **node,
+        }
+        for name, node in nodes.items()
+    }  # fmt: skip
+    metadata = {"adapter_type": "duckdb", "project_name": "shop", "dbt_version": "1.12.6"}
+    return {"metadata": metadata, "nodes": rows, "macros": {}, "sources": {}}
+
+
+def test_the_deployed_state_has_the_sql_that_stands_in_the_warehouse(tmp_path: Path) -> None:
+    import base64
+    import gzip
+
+    from dagctl_dbt.artifacts import Deployed, pack_deployed, read_deployed
+    from dagctl_dbt.differ_types import Facts
+
+    step = make_step(tmp_path, expected_digest="d", commit_sha="c", secrets=["hunter22"])
+    before = Deployed(
+        manifest(kept={"compiled_code": "old kept"}, built={"compiled_code": "old"}, earlier={"compiled_code": "old"})
+    )
+    final = manifest(kept={"compiled_code": "deferred"}, built={"compiled_code": "new hunter22"}, earlier={})
+    parsed = manifest(kept={}, built={}, earlier={})
+    ran = ["model.shop.built", "model.shop.earlier"]
+    packed = pack_deployed(step, parsed, Facts("prod", {"shop": {"v": 1}}), before, final, ran)
+    content = gzip.decompress(base64.b64decode(packed))
+    (tmp_path / "deployed.json").write_bytes(content)
+    again = read_deployed(make_step(tmp_path, inputs={"deployed": str(tmp_path / "deployed.json")}))
+    assert again.manifest is not None
+    codes = {key.rpartition(".")[2]: node.get("compiled_code") for key, node in again.manifest["nodes"].items()}
+    assert codes == {"kept": "old kept", "built": "new ***", "earlier": None}
+    assert (again.facts.target, again.facts.vars) == ("prod", {"shop": {"v": 1}})
+    assert again.note == {"plan_id": "plan", "digest": "d", "commit": "c"}
+    (tmp_path / "deployed.json").write_text(json.dumps(manifest(a={})))
+    assert read_deployed(make_step(tmp_path, inputs={"deployed": str(tmp_path / "deployed.json")})).note == {}
+    assert read_deployed(step).manifest is None
+
+
+def test_a_digest_is_about_what_would_be_built(tmp_path: Path) -> None:
+    from dagctl_dbt.differ_types import Facts
+    from dagctl_dbt.digests import changed_parts, digest_of, digest_parts
+
+    job = {"commit_sha": "c", "git_path": "", "profile": None, "run_tests": True, "tool": "dbt", "tool_version": "1.12.6"}
+
+    def parts(base: str | None = "b", facts: Facts | None = None, **node: Any) -> dict[str, str]:
+        return digest_parts(job, manifest(a=node), facts or Facts("prod"), base, ["model.shop.a"], [])
+
+    same = {"created_at": 1.0, "root_path": "/x", "build_path": None, "checksum": {"name": "path", "checksum": "/tmp/1"}}
+    assert parts(**same) == parts(**{**same, "created_at": 2.0, "checksum": {"name": "path", "checksum": "/tmp/2"}})
+    for other, names in (
+        (parts(checksum={"name": "sha256", "checksum": "x"}), "models"),
+        (parts(relation_name="other"), "models"),
+        (parts(base="other"), "another plan was deployed since"),
+        (parts(facts=Facts("dev")), "profile or target"),
+        (parts(facts=Facts("prod", packages={"p": "2"})), "installed packages"),
+    ):
+        assert changed_parts(parts(), other) == names
+        assert digest_of(other) != digest_of(parts())
+
+
+def test_packages_of_a_lock_are_installed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dagctl_dbt import packages
+
+    installed: list[Path] = []
+
+    def deps(_step: Any, project: Path) -> None:
+        installed.append(project)
+        (project / "dbt_packages" / "p").mkdir(parents=True)
+
+    monkeypatch.setattr(packages, "_deps", deps)
+
+    def install(name: str, **files: str) -> Path:
+        project = tmp_path / name
+        project.mkdir()
+        (project / "dbt_project.yml").write_text("name: shop\n")
+        for file, text in files.items():
+            (project / file.replace("__", "-").replace("_yml", ".yml")).write_text(text)
+        packages.install_packages(make_step(tmp_path, project=str(project), tool_version="1.12.6"))
+        return project
+
+    install("none")
+    install("empty", dependencies_yml="projects: []\n")
+    assert installed == []
+    wanted, lock = (
+        "packages:\n  - package: a/b\n    version: 1.0.0\n",
+        "packages:\n  - package: a/b\n    version: 1.0.0\nsha1_hash: x\n",
+    )
+    for name in ("one", "two"):
+        assert (install(name, packages_yml=wanted, package__lock_yml=lock) / "dbt_packages" / "p").is_dir()
+    assert [path.name for path in installed] == ["one"]
+    for name in ("three", "four"):
+        install(name, packages_yml=wanted)
+    install("five", packages_yml="packages:\n  - local: ../x\n", package__lock_yml="packages:\n  - local: ../x\n")
+    assert [path.name for path in installed] == ["one", "three", "four", "five"]
+
+
+def test_diffs_are_of_compiled_sql_where_both_sides_are_known() -> None:
+    from dagctl_dbt.outputs import _diff, unified
+
+    old = {"raw_code": "select {{ a() }}", "compiled_code": "select 1", "unrendered_config": {"materialized": "view"}}
+    assert _diff(old, {**old, "raw_code": "select {{ b() }}"}, "select 2") == ("compiled", "@@ -1 +1 @@\n-select 1\n+select 2")
+    assert _diff(old, {**old, "raw_code": "select 3"}, None)[0] == "raw"
+    assert _diff(old, {**old, "raw_code": "select {{ a() }} -- x"}, "select 1")[0] == "raw"
+    assert _diff(old, {**old, "unrendered_config": {"materialized": "table"}}, "select 1")[0] == "config"
+    assert _diff(old, old, "select 1") == ("", "")
+    assert _diff(None, old, "select 1") == ("compiled", "@@ -0,0 +1 @@\n+select 1")
+    assert unified("a\n", "a") == ""
