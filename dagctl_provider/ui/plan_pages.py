@@ -147,7 +147,7 @@ def plan_page(actor: Actor, view: PlanView, version: str, refused: DagctlError |
     return page(
         "plan/plan.html",
         actor,
-        title=f"{view.commit.subject[:80]} · {view.project.name}",
+        title=visible(f"{view.commit.subject[:80]} · {view.project.name}"),
         nav="plans",
         status=200 if refused is None else refused.kind.status,
         version=version,
