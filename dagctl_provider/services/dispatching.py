@@ -30,7 +30,12 @@ def dispatch_waiting_plans() -> int:
 
 
 def _dispatch_plan(step: PlanStep) -> bool:
-    return transactions.run(lambda session: steps.dispatch(session, step))
+    try:
+        return transactions.run(lambda session: steps.dispatch(session, step))
+    except Exception:
+        # One plan that cannot be started must not keep the others waiting.
+        log.exception("Plan %s could not be started; it is tried again", step.id)
+        return False
 
 
 def dispatch_waiting_runs() -> int:

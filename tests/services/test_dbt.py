@@ -15,7 +15,7 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.releases import MAX_RELEASE_FILE_BYTES, InvalidRelease, read_release
 from dagctl_provider.orchestration import dags
 from dagctl_provider.runner.versions import default_version
-from dagctl_provider.services import dispatching, plans, projects, reconcile, repositories, transactions, versions
+from dagctl_provider.services import dispatching, plans, projects, reconcile, repositories, steps, transactions, versions
 from dagctl_provider.services.views import PlanApproved
 from tests.services.test_detection import Remotes, remotes
 from tests.services.test_plans import refused
@@ -155,6 +155,26 @@ def test_an_explain_that_waited_for_its_dag_gets_its_inputs_when_it_starts(world
     transactions.run(lambda session: dags.set_paused(session, [project.dag_id], False))
     assert dispatching.dispatch_waiting_plans() == 0
     assert world.decision(step, "inputs", "execute") == {"deployed": text(b"manifest")}
+
+
+@pytest.mark.slow
+def test_a_plan_that_cannot_be_started_keeps_no_other_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = []
+    for name in ("one", "two"):
+        project = dbt(world, name)
+        transactions.run(lambda session, it=project: dags.set_paused(session, [it.dag_id], True))
+        waiting.append(start(world, project))
+        transactions.run(lambda session, it=project: dags.set_paused(session, [it.dag_id], False))
+    trigger = steps.runs.trigger_run
+
+    def fail_for_the_first(session: Any, dag_id: str, *rest: Any) -> None:
+        if dag_id == waiting[0].dag_id:
+            raise RuntimeError("its Dag cannot be read")
+        trigger(session, dag_id, *rest)
+
+    monkeypatch.setattr(steps.runs, "trigger_run", fail_for_the_first)
+    assert dispatching.dispatch_waiting_plans() == 1
+    assert [plans.get_plan(world.actor(), step.id).dispatched_at is not None for step in waiting] == [False, True]
 
 
 @pytest.mark.slow
