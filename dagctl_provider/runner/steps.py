@@ -160,7 +160,7 @@ def _run_tool(options: StepOptions, prepared: _Prepared, progress: Progress, sto
         if tool.sweeps and status == -signal.SIGKILL and options.command != "explain":
             _sweep(job, prepared, progress)
         kept: dict[str, Any] = {
-            key: result[key] for key in ("timings", "models", "digest", "tool_plan_id", "progress") if key in result
+            key: result[key] for key in ("timings", "models", "digest", "tool_plan_id", "tests") if key in result
         }
         return {**kept, **error_result(stop.error())}
     if not result:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from dagctl_common.cancelling import Cancelled
 from dagctl_common.channel import StepFailed
 
 from dagctl_dbt.journals import Step
@@ -148,8 +150,14 @@ class Build:
             chosen = self._decide(task)
             self._step.canceller.check()
         except StepFailed as failure:
-            self.failure = failure
-            chosen = set()
+            self.failure, chosen = failure, set()
+        except Cancelled:
+            raise
+        except Exception as error:
+            # Ours, not dbt's: it must not look like something that is wrong with the project.
+            for line in traceback.format_exception(type(error), error, error.__traceback__):
+                self._step.channel.line(line.rstrip("\n"))
+            self.failure, chosen = StepFailed("internal", f"{type(error).__name__}: {error}"), set()
         self.decided = True
         return chosen
 

@@ -21,7 +21,7 @@ from dagctl_dbt.differ import compare
 from dagctl_dbt.differ_facts import collect
 from dagctl_dbt.differ_types import ADDED, DIRECT, INDIRECT, REMOVED, name_of, project_of
 from dagctl_dbt.digests import changed_parts, digest_of, digest_parts
-from dagctl_dbt.failures import failure_of, node_failure
+from dagctl_dbt.failures import cause, failure_of, node_failure
 from dagctl_dbt.journals import Step
 from dagctl_dbt.outputs import Plan, add_columns, add_diffs, describe, summary
 from dagctl_dbt.packages import install_packages
@@ -40,8 +40,7 @@ def main(job: dict[str, Any]) -> int:
     step = Step(job)
     step.canceller.start()
     try:
-        with step.channel.stage("import"):
-            import dbt.cli.main  # noqa: F401
+        _import(step)
         answer = {"outcome": "succeeded", **_COMMANDS[job["command"]](step)}
     except (KeyboardInterrupt, Exception) as error:
         answer = _failed(step, error)
@@ -52,6 +51,14 @@ def main(job: dict[str, Any]) -> int:
     write_answer(job["answer"], answer)
     # Threads that wait for the warehouse must not keep the step.
     os._exit(0 if answer["outcome"] == "succeeded" else 1)
+
+
+def _import(step: Step) -> None:
+    with step.channel.stage("import"):
+        try:
+            import dbt.cli.main  # noqa: F401
+        except ImportError as error:
+            raise StepFailed("tool_install_failed", f"dbt cannot be imported: {error}") from error
 
 
 def _failed(step: Step, error: BaseException) -> Answer:
@@ -211,6 +218,10 @@ def _refuse_failure(step: Step, build: Build, result: Any) -> None:
     if failed:
         raise node_failure(step, failed)
     if not result.success:
+        # Hooks at the start and the end of a build are no nodes of the journal.
+        for row in getattr(result.result, "results", None) or []:
+            if str(row.status) in ("error", "fail"):
+                raise StepFailed("apply_failed", f"{row.node.name}: {cause(step, row.message)}")
         raise failure_of(step, result.exception, build.decided)
 
 
