@@ -180,6 +180,24 @@ def test_the_plans_error_names_the_cause(
 _RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True}
 
 
+def test_a_namespace_that_enforces_restricted_takes_the_pod(place: Place, crew: Workers, blocked: PodShop) -> None:
+    """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted"""
+    name = f"{place.namespace}-restricted"
+    place.core.create_namespace({"metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}})
+    try:
+        wait_for("the default service account", lambda: place.core.list_namespaced_service_account(name).items)
+        settings = {
+            "kubernetes_namespace": name,
+            "kubernetes_pod_template": "",
+            "runner_image": "registry.invalid/missing/runner:1",
+        }
+        work = crew.start("explain", blocked.conf(project_id="proj_restricted"), "restricted", **settings)
+        assert work.wait() in (1, 2)
+        assert work.error["code"] in ("image_not_found", "image_pull_failed"), "the pod itself was accepted"
+    finally:
+        place.core.delete_namespace(name)
+
+
 # The API is away
 
 

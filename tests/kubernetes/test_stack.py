@@ -53,17 +53,15 @@ def _plant(place: Place) -> None:
         place.core.create_namespaced_secret(place.namespace, {"metadata": {"name": name}, "stringData": data})
 
 
-def _plant_connection(site: Site, name: str) -> None:
-    """A connection of the project, whose variables reach its steps through the worker."""
-    extra = {"env": {"PLANTED_PASSWORD": PLANTED["connection"]}}
-    connection = {
-        "connection_id": f"dagctl_{name}",
-        "conn_type": "dagctl",
-        "password": PLANTED["token"],
-        "extra": json.dumps(extra),
-    }
-    url = f"{site.stack.base_url}/api/v2/connections"
-    httpx.post(url, json=connection, headers=site.stack.airflow_login(), timeout=60).raise_for_status()
+def _plant_connections(site: Site, *projects: str) -> None:
+    """Connections of projects, whose variables reach their steps through the worker, and the API server's own deploy key."""
+    env = {"env": {"PLANTED_PASSWORD": PLANTED["connection"]}}
+    extras = {f"dagctl_{name}": env for name in projects}
+    extras["deploy-key"] = {"private_key": PLANTED["git-key"], "known_hosts": "git.example.org ssh-ed25519 AAAA"}
+    url, login = f"{site.stack.base_url}/api/v2/connections", site.stack.airflow_login()
+    for name, extra in extras.items():
+        body = {"connection_id": name, "conn_type": "dagctl", "password": PLANTED["token"], "extra": json.dumps(extra)}
+        httpx.post(url, json=body, headers=login, timeout=60).raise_for_status()
 
 
 def _tell_secrets(shop: PodShop) -> None:
@@ -151,8 +149,7 @@ def test_a_cancelled_plan_ends_with_its_pod_and_secrets_are_found_nowhere(site: 
     _tell_secrets(careless)
     blocked.block_loading()
     blocked.commit("Loading waits")
-    for name in ("careless", "cancelled"):
-        _plant_connection(site, name)
+    _plant_connections(site, "careless", "cancelled")
     project = site.project("careless", careless, git_auth_method="ssh", git_secret_ref="deploy-key")
     waiting = site.create_plan(site.project("cancelled", blocked))
     plan = site.explained(project)
