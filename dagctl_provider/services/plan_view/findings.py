@@ -136,8 +136,8 @@ def _long_loads(plan: _Plan) -> Iterator[Finding]:
     found = sorted((model for model in plan.models if model.load >= LONG_LOAD), key=lambda model: model.load, reverse=True)
     if found:
         verb = "loads" if len(found) == 1 else "load"
-        longest = f"{spoken(found[0].load)}{', the longest' if len(found) > 1 else ''}"
-        title = f"{counted(len(found), 'model')} {verb} a long past anew: {found[0].name} {longest}."
+        most = "up to " if found[0].load != found[-1].load else ""
+        title = f"{counted(len(found), 'model')} {verb} {most}{spoken(found[0].load)} anew."
         yield Finding("warning", "full_rebuild", title, _names(found))
 
 

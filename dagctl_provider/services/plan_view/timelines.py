@@ -40,8 +40,8 @@ def timeline(
     for execute in steps[1:]:
         events += _execute(execute)
     events += [_decision(row) for row in decisions]
-    # Stable, so that what happened in the same moment stays in the order of cause and effect.
-    return tuple(sorted(events, key=lambda event: event.at))
+    # What still goes on stands last: it may be from the same moment as the decision that began it.
+    return tuple(sorted(events, key=lambda event: (event.running, event.at)))
 
 
 def _planned(explain: PlanStep) -> Iterator[Event]:

@@ -54,7 +54,11 @@ async function send(form) {
     if (!same) return replaceAll(fresh);
     showDocument(fresh, { flash: true });
     const told = document.querySelector("#refused") ?? document.querySelector("#flash .note");
-    told?.scrollIntoView({ block: "nearest" });
+    if (told) {
+      // The button that was pressed may be gone: go on from the answer.
+      told.tabIndex = -1;
+      told.focus();
+    }
   } catch {
     button.disabled = false;
     button.removeAttribute("aria-busy");

@@ -17,6 +17,10 @@ export function drawDiff(place, found, view) {
   const blocks = blocksOf(found.diff);
   const table = element("table", `diff-table ${view}`);
   table.append(element("caption", "sr", `Diff of ${found.name}`));
+  const columns = element("colgroup");
+  // The first row is a heading over all columns, so it cannot say how wide they are.
+  for (const name of view === "split" ? ["number", "code", "number", "code"] : ["number", "number", "code"]) columns.append(element("col", name));
+  table.append(columns);
   const body = element("tbody");
   for (const block of blocks) body.append(...(view === "split" ? splitRows(block) : unifiedRows(block)));
   table.append(body);
@@ -76,7 +80,7 @@ function splitRows(block) {
     const line = element("tr");
     const sides = [["del", block.gone[at], marks.gone[at], "−"], ["add", block.came[at], marks.came[at], "+"]];
     for (const [kind, side, ranges, sign] of sides) {
-      const cells = side ? [number(side.number), code(side.text, ranges, sign)] : [number(""), element("td", "empty")];
+      const cells = side ? [number(side.number), code(side.text, ranges, sign)] : [number(""), element("td", "nothing")];
       if (side) for (const cell of cells) cell.classList.add(kind);
       line.append(...cells);
     }

@@ -20,12 +20,17 @@ export function showDocument(fresh, { flash = false } = {}) {
     if (shown.get(key(region)) === html) continue;
     shown.set(key(region), html);
     const present = document.querySelector(`[data-region="${key(region)}"]`);
-    if (present) Idiomorph.morph(present, region.cloneNode(true), { callbacks, ignoreActiveValue: true });
+    if (present) Idiomorph.morph(present, region.cloneNode(true), { callbacks, ignoreActiveValue: typing() });
   }
   if (flash) document.querySelector("#flash").replaceChildren(...fresh.querySelector("#flash").childNodes);
   document.title = fresh.title;
   refreshAges();
   document.dispatchEvent(new CustomEvent("dagctl:shown"));
+}
+
+// What somebody types in stays; a link that happens to have the focus changes with its region.
+function typing() {
+  return document.activeElement?.matches("input, textarea, select") ?? false;
 }
 
 const callbacks = {
