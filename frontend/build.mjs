@@ -4,6 +4,7 @@
 // and package-lock.json, so the committed files can be compared with a fresh build (`node build.mjs /some/other/folder`).
 
 import { build } from "esbuild";
+import { createHash } from "node:crypto";
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
@@ -39,6 +40,18 @@ const built = [
 ];
 for (const name of copied) await cp(join(here, name), join(target, relative("src", name)));
 await writeFile(join(target, "LICENSES.txt"), await licences(built));
+await writeFile(join(target, "built-from.json"), JSON.stringify({ sources: await hashes(here, sources(built)) }, null, 1) + "\n");
+
+// What this build read, besides packages: those are pinned by the lock.
+function sources(results) {
+  const inputs = results.flatMap((result) => Object.keys(result.metafile.inputs)).filter((path) => path.startsWith("src/"));
+  return [...new Set([...inputs, ...copied, "build.mjs", "package-lock.json"])].sort();
+}
+
+async function hashes(folder, names) {
+  const entries = names.map(async (name) => [name, createHash("sha256").update(await readFile(join(folder, name))).digest("hex")]);
+  return Object.fromEntries(await Promise.all(entries));
+}
 
 // The licence text of every package of which at least one file went into the output.
 async function licences(results) {

@@ -95,7 +95,7 @@ class Recent:
     :param seconds: How old it may be.
     """
 
-    def __init__(self, seconds: float = 1.0) -> None:
+    def __init__(self, seconds: float = 0.5) -> None:
         self._seconds = seconds
         self._lock = threading.Lock()
         self._taken_at = -seconds

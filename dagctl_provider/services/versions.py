@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.runner.errors import RunnerError
-from dagctl_provider.runner.versions import is_downgrade, resolve_version
+from dagctl_provider.runner.versions import is_downgrade, resolve_version, supported_versions
 
 _TOOLS_WITH_STATE = ("sqlmesh",)
+
+
+def supported(tool: str) -> list[str]:
+    """All versions of a tool that a project may ask for, the newest first."""
+    return supported_versions(tool)[::-1]
 
 
 def checked(tool: str, version: str | None) -> str:

@@ -17,6 +17,7 @@ from dagctl_provider.api.project_schemas import CreateProject, UpdateProject
 from dagctl_provider.api.project_schemas import project as as_answer
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.projects import FIELDS, Field, Project
+from dagctl_provider.services import versions
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Group:
 
 
 GROUPS: tuple[Group, ...] = (
-    Group("Project", ("name", "description", "project_type")),
+    Group("Project", ("name", "project_type", "description")),
     Group(
         "Repository",
         ("repository_url", "branch", "git_path", "git_auth_method", "git_secret_ref"),
@@ -79,7 +80,7 @@ LABELS: Mapping[str, str] = {
     "memory_request": "Memory request",
     "memory_limit": "Memory limit",
     "concurrency_policy": "While a run is under way, a new one is",
-    "suspended": "Suspended: neither detect commits nor start runs",
+    "suspended": "Suspended",
     "agent_context": "Context for an AI agent",
     "dbt_target": "Target of the profile",
     "dbt_version": "dbt-core version",
@@ -92,6 +93,9 @@ LABELS: Mapping[str, str] = {
 }
 
 HINTS: Mapping[str, str] = {
+    "project_type": "What the repository holds; it cannot be changed later.",
+    "run_tests": "Failing tests stop a plan before anything is written.",
+    "suspended": "New commits are not detected and runs are refused.",
     "name": "Letters, digits, spaces, dots, dashes and underscores; 63 characters at most.",
     "repository_url": "https://… or git@host:path",
     "branch": "New commits on this branch become plans.",
@@ -124,7 +128,8 @@ _UNSET = {
     "version_strategy": "each commit, or each higher version where .dagctl/config.yaml is",
     "status": "",
 }
-_EMPTY_MESSAGES = ("Field required", "String should have at least 1 character")
+_EMPTY_MESSAGES = ("Field required", "String should have at least 1 ", "Value should have at least 1 ")
+_TOOL_OF = {"sqlmesh_version": "sqlmesh", "dbt_version": "dbt"}
 _MULTILINE = frozenset(("description", "agent_context"))
 
 
@@ -136,6 +141,7 @@ class Input:
     :param error: What is wrong with it.
     :param rules: HTML attributes that say the rule to the browser.
     :param choices: Value and text of each choice, for closed lists.
+    :param suggestions: Values that would be accepted, where they can be listed but are too many to choose from.
     """
 
     name: str
@@ -146,6 +152,7 @@ class Input:
     error: str
     rules: Mapping[str, Any]
     choices: tuple[tuple[str, str], ...]
+    suggestions: tuple[str, ...] = ()
 
 
 def read_form(form: Mapping[str, str], project: Project | None) -> dict[str, Any]:
@@ -163,7 +170,7 @@ def read_form(form: Mapping[str, str], project: Project | None) -> dict[str, Any
     }
     if project is None:
         return {name: value for name, value in sent.items() if value is not None}
-    before = values_of(project)
+    before = {name: bool(value) if FIELDS[name].json_type == "boolean" else value for name, value in values_of(project).items()}
     changed = {name: value for name, value in sent.items() if value != before.get(name)}
     # An empty field takes a value away where that is possible, and is an error where it is not.
     return {
@@ -225,7 +232,7 @@ _FIELD_OF = {
 
 
 def _said(name: str, message: str) -> str:
-    if message in _EMPTY_MESSAGES:
+    if message.startswith(_EMPTY_MESSAGES):
         return "This is needed."
     if message.startswith("must match") and name in HINTS:
         return f"Not accepted. {HINTS[name]}"
@@ -250,7 +257,10 @@ def inputs(values: Mapping[str, Any], errors: Mapping[str, str], creating: bool)
 def _input(name: str, value: Any, error: str) -> Input:
     field = FIELDS[name]
     hint = HINTS.get(name) or ("" if LABELS[name].lower() in field.description.lower() else field.description)
-    return Input(name, _kind(name, field), LABELS[name], hint, value, error, _rules(name, field), _choices(name, field))
+    suggestions = tuple(versions.supported(_TOOL_OF[name])) if name in _TOOL_OF else ()
+    return Input(
+        name, _kind(name, field), LABELS[name], hint, value, error, _rules(name, field), _choices(name, field), suggestions
+    )
 
 
 def _kind(name: str, field: Field) -> str:

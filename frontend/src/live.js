@@ -7,9 +7,9 @@
 import { Idiomorph } from "idiomorph";
 import { refreshAges } from "./ages.js";
 
-const POLL_MS = 1500;
+const POLL_MS = 1000;
 const AGAIN_MS = 30_000;
-const BURST_MS = 250;
+const BURST_MS = 80;
 
 let version = "";
 let source = null;
