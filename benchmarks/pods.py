@@ -107,7 +107,7 @@ def kill(place: Place, crew: Workers, number: int) -> tuple[list[list[Any]], Ver
     started = time.monotonic()
     if first.wait(SECONDS) != 0:
         raise RuntimeError(first.log)
-    longest = (time.monotonic() - started) * 0.9
+    longest = (time.monotonic() - started) * 0.7
     explained = first.result
     rows: list[list[Any]] = []
     verdict = Verdict()

@@ -92,6 +92,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_POST = do_GET
 
+    def finish(self) -> None:
+        """End TLS as well: a git with GnuTLS takes a connection that is just closed for one that was cut."""
+        super().finish()
+        with contextlib.suppress(OSError):
+            self.connection.unwrap()  # type: ignore[attr-defined]
+
     def _git(self, folder: Path) -> None:
         parts = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -120,8 +126,9 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(ConnectionError):
             self.send_response(status)
             for name, value in headers:
-                if name != "Status":
+                if name not in ("Status", "Content-Length"):
                     self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
 

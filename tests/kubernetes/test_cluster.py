@@ -209,3 +209,15 @@ def test_what_is_refused(look: Looker, cluster: RunningCluster, tmp_path: Any) -
     reader = client.CoreV1Api(config.new_client_from_config(str(file)))
     refused(lambda: reader.list_namespaced_pod(look.namespace), 403, "cannot list resource")
     refused(lambda: reader.read_namespaced_pod("x", look.namespace), 404, "not found")
+
+    cluster.unavailable(0.3)
+    refused(lambda: look.core.list_namespaced_pod(look.namespace), 503, "unable to handle the request")
+    wait_for("the API to answer again", lambda: answers(look))
+
+
+def answers(look: Looker) -> bool:
+    try:
+        look.core.list_namespaced_pod(look.namespace)
+    except ApiException as error:
+        return error.status != 503
+    return True

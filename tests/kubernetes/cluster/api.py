@@ -23,7 +23,6 @@ from tests.kubernetes.cluster import streams
 from tests.kubernetes.cluster.admission import admitted, check_data, check_metadata, invalid
 from tests.kubernetes.cluster.kubelet import NODE, NODE_LABELS, Image, Pod
 from tests.kubernetes.cluster.objects import (
-    EVENTS,
     NAMESPACES,
     PODS,
     RESOURCES,
@@ -90,7 +89,6 @@ class Cluster:
         self.pods: dict[str, Pod] = {}
         self.users: dict[str, list[Object] | None] = {ADMINISTRATOR: None}
         self.unavailable_until = 0.0
-        self.requests: list[str] = []
         self._sweeper: set[asyncio.Task[None]] = set()
         self.store.create(
             RESOURCES["", "nodes"], "", {"metadata": {"name": NODE, "labels": NODE_LABELS}, "status": {"conditions": []}}
@@ -139,7 +137,6 @@ class Cluster:
         watching = request.query.get("watch") in ("true", "1", "True")
         verb = self._verb(request, where, watching)
         self._authorize(request, where, verb)
-        self.requests.append(f"{verb} {where.plural} {where.namespace}/{where.name}")
         if where.resource.namespaced and where.namespace and verb == "create":
             self.store.get(NAMESPACES, "", where.namespace)
         if where.sub in ("log", "exec", "eviction"):
@@ -384,20 +381,12 @@ class Cluster:
         """The second door: what a person or the weather does to a cluster."""
         app = web.Application()
         app.router.add_post("/pods/{namespace}/{name}/evict", self._control_evict)
-        app.router.add_post("/pods/{namespace}/{name}/oom/{container}", self._control_oom)
         app.router.add_post("/unavailable/{seconds}", self._control_unavailable)
         app.router.add_put("/users/{token}", self._control_user)
-        app.router.add_get("/requests", self._control_requests)
-        app.router.add_get("/events", self._control_events)
         return app
 
     async def _control_evict(self, request: web.Request) -> web.Response:
         self.pod(request.match_info["namespace"], request.match_info["name"]).evict()
-        return web.json_response({})
-
-    async def _control_oom(self, request: web.Request) -> web.Response:
-        names = request.match_info
-        self.pod(names["namespace"], names["name"]).out_of_memory(names["container"])
         return web.json_response({})
 
     async def _control_unavailable(self, request: web.Request) -> web.Response:
@@ -408,13 +397,6 @@ class Cluster:
         """A user with the rules of a Role, known by a token."""
         self.users[request.match_info["token"]] = (await request.json())["rules"]
         return web.json_response({})
-
-    async def _control_requests(self, request: web.Request) -> web.Response:
-        """All requests since the start."""
-        return web.json_response(self.requests)
-
-    async def _control_events(self, request: web.Request) -> web.Response:
-        return web.json_response(self.store.list(EVENTS))
 
 
 def _allows(rule: Object, where: Target, verb: str) -> bool:

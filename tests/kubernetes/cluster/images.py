@@ -5,6 +5,7 @@ Every image is there, with this machine's programs in it, but for those that a n
 ====================================  ==========================================================================
 ``…/missing…``                        not in the registry
 ``private.…/…``                       the registry wants a pull secret with the password ``right``
+``….invalid/…``                       its registry has no address
 an invalid reference                  InvalidImageName
 ``…:never-here``                      with pull policy Never: ErrImageNeverPull
 ====================================  ==========================================================================
@@ -54,6 +55,9 @@ def pull(image: str, policy: str, secrets: Iterable[dict[str, Any]]) -> PullFail
     resolve = f'failed to pull and unpack image "{full}": failed to resolve reference "{full}": '
     if "/missing" in f"/{repository}":
         return PullFailure("ErrImagePull", "ImagePullBackOff", f"rpc error: code = NotFound desc = {resolve}{full}: not found")
+    if registry.endswith(".invalid"):
+        why = f'failed to do request: Head "https://{registry}/v2/": dial tcp: lookup {registry}: no such host'
+        return PullFailure("ErrImagePull", "ImagePullBackOff", f"rpc error: code = Unknown desc = {resolve}{why}")
     if registry.startswith(_PRIVATE):
         passwords = {_password(secret, registry) for secret in secrets} - {None}
         if not passwords:

@@ -498,10 +498,6 @@ class Pod:
         self.condition("DisruptionTarget", True, "TerminationByKubelet", message)
         self._give_up("Evicted", message, _EVICTION_GRACE)
 
-    def out_of_memory(self, container: str) -> None:
-        """As the kernel does to a container over its limit."""
-        self.containers[container].kill("OOMKilled")
-
     def _give_up(self, reason: str, message: str, grace: float) -> None:
         """Kill what runs; the pod stays, as failed."""
         self.ending = (reason, message)
