@@ -30,8 +30,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory, tool_environments: Path) -
     """What one process made of all commits, by name."""
     work = tmp_path_factory.mktemp("corpus")
     command = ["-m", "dagctl_provider.runner", "install", "--tool", "dbt", "--version", NEWEST, "--extra", "duckdb"]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(work), "DAGCTL_ENVIRONMENTS_DIR": str(tool_environments)}
-    installed = subprocess.check_output([sys.executable, *command], cwd=ROOT, env={**os.environ, **environment}, text=True)
+    variables = {**os.environ, "DAGCTL_ENVIRONMENTS_DIR": str(tool_environments)}
+    installed = subprocess.check_output([sys.executable, *command], cwd=ROOT, env=variables, text=True)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(work)}
     arguments = [str(CORPUS / "drive.py"), str(INNER), str(CORPUS), str(work), str(work / "answers.jsonl")]
     with open(work / "log", "wb") as log:
         driven = subprocess.run([installed.split()[-1], *arguments], env=environment, stdout=log, stderr=log, check=False)

@@ -420,6 +420,23 @@ def test_facts_travel_in_the_manifest_and_are_found_in_a_project(tmp_path: Path)
     assert "DAGCTL_FACTS" not in parsed["metadata"]["env"]
 
 
+@pytest.mark.parametrize("delimiter", [",", "||"])
+def test_a_seed_that_leads_out_of_the_project_or_is_no_csv(tmp_path: Path, delimiter: str) -> None:
+    from dagctl_dbt.differ_facts import collect
+
+    (tmp_path / "secret").write_text("key,password\n")
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "dbt_project.yml").write_text("name: shop\n")
+    (project / "link.csv").symlink_to(tmp_path / "secret")
+    (project / "binary.csv").write_bytes(b"\xff\xfe\x00")
+    seeds = [
+        node(name, kind="seed", original_file_path=f"{name}.csv", config={"delimiter": delimiter}) for name in ("link", "binary")
+    ]
+
+    assert collect(manifest(*seeds), project, target=None).seeds == {"seed.shop.binary": {}}
+
+
 def test_a_thousand_models_take_no_time() -> None:
     parts = [
         node("m0"),

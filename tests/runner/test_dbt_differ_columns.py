@@ -46,7 +46,7 @@ def report(old: dict[str, str], new: dict[str, str], *, compiled: dict[str, str]
 
     before, after = project(old, **config), project(new, **config)
     codes = {f"model.shop.{name}": code for name, code in (new if compiled is None else compiled).items()}
-    return compare_columns(compare(before, after), before, after, codes)
+    return compare_columns(compare(before, after), before, after, codes, seconds=600)
 
 
 STAGED = "select id, cast(amount as int) as amount, customer from db.raw.orders"
@@ -101,6 +101,24 @@ def test_categories(code: str, category: str | None, added: list[str] | None) ->
     if category is not None:
         assert (found.category, found.added) == (category, added)
     assert found.same_sql is ("again" in code and category is not None)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "with s as (select * from db.main.staged) select amount as x from s",
+        "select s.amount + 1 as x from (select id, amount from db.main.staged) as s join db.raw.orders as o on o.id = s.id",
+        "select id as x from db.raw.orders union all select amount from db.main.staged",
+        "select (select max(t.amount) from db.main.staged as t) as x",
+        "with recursive r as (select amount as n from db.main.staged union all select n + 1 from r) select n as x from r",
+    ],
+)
+def test_readers_through_subqueries(code: str) -> None:
+    old = {"staged": STAGED, "reader": code}
+
+    found = report(old, {**old, "staged": STAGED.replace("as int)", "as text)")})
+
+    assert [row["read_by"] for row in found.impact if row["column"] == "amount"] == [["reader.x"]]
 
 
 def test_a_star_over_a_changed_model_changes_with_it() -> None:

@@ -103,7 +103,7 @@ class Query:
 
         return qualify(
             self.parsed.copy(), schema=self._mapping(schema), dialect=self._reader.dialect, identify=False,
-            validate_qualify_columns=False, infer_schema=not schema or None,
+            validate_qualify_columns=False,
         )  # fmt: skip
 
     @property
@@ -127,35 +127,60 @@ class Query:
 
         found: dict[tuple[str, str], set[str]] = {}
         query = self.qualified
-        if any(not column.table for column in query.find_all(exp.Column)):
-            # A column that is not where it should be, the very case to report: taken as written, without a schema.
-            query = self._qualify({})
         scope = build_scope(query)
         if scope is None:
             return found
-        for name in [select.alias_or_name for select in query.selects]:
-            for key in self._origins(name, query, scope):
-                found.setdefault(key, set()).add(name)
+        for position, select in enumerate(query.selects):
+            for key in self._origins(position, scope, set()):
+                found.setdefault(key, set()).add(select.alias_or_name)
         for inner in scope.traverse():
             for column in inner.columns:
-                source = inner.sources.get(column.table)
+                source = _source_of(column, inner)
                 key = self._reader.table(source) if isinstance(source, exp.Table) else None
                 if key and not found.get((key, column.name)):
                     found[key, column.name] = {""}
         return found
 
-    def _origins(self, name: str, query: Any, scope: Any) -> set[tuple[str, str]]:
-        from sqlglot import exp
-        from sqlglot.lineage import lineage
-
-        found = set()
-        with contextlib.suppress(Exception):
-            node = lineage(name, query, scope=scope, dialect=self._reader.dialect, trim_selects=False)
-            for part in node.walk():
-                key = self._reader.table(part.expression) if isinstance(part.expression, exp.Table) else None
-                if key:
-                    found.add((key, part.name.rpartition(".")[2].strip('"`')))
+    def _origins(self, position: int, scope: Any, seen: set[tuple[int, int]]) -> set[tuple[str, str]]:
+        """Columns of tables that one output column of a scope is made from, through subqueries and both sides of a union."""
+        if (id(scope), position) in seen:
+            return set()
+        seen.add((id(scope), position))
+        # An attribute that sqlglot has renamed within version 30.
+        sides = getattr(scope, "set_operation_scopes", None) or getattr(scope, "union_scopes", None)
+        if sides:
+            return set().union(*(self._origins(position, side, seen) for side in sides))
+        selects = scope.expression.selects
+        found: set[tuple[str, str]] = set()
+        for column in _columns_of(selects[position]) if position < len(selects) else ():
+            found |= self._origin(column, scope, seen)
         return found
+
+    def _origin(self, column: Any, scope: Any, seen: set[tuple[int, int]]) -> set[tuple[str, str]]:
+        from sqlglot import exp
+
+        # A subquery inside a projection has sources of its own.
+        inner = next((part for part in scope.subquery_scopes if any(column is other for other in part.columns)), scope)
+        source = _source_of(column, inner)
+        if isinstance(source, exp.Table):
+            key = self._reader.table(source)
+            return {(key, column.name)} if key else set()
+        names = [select.alias_or_name for select in source.expression.selects] if source is not None else []
+        return self._origins(names.index(column.name), source, seen) if column.name in names else set()
+
+
+def _source_of(column: Any, scope: Any) -> Any:
+    """Table or scope a column is read from; one that no known table has is of the only table there is."""
+    if column.table:
+        return scope.sources.get(column.table)
+    selected = list(scope.selected_sources.values())
+    return selected[0][1] if len(selected) == 1 else None
+
+
+def _columns_of(expression: Any) -> list[Any]:
+    from sqlglot import exp
+
+    return list(expression.find_all(exp.Column))
 
 
 def adds_only(old: Query, new: Query) -> bool:

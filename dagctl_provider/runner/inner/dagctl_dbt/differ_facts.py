@@ -17,6 +17,8 @@ from typing import Any
 from dagctl_dbt.differ_types import Facts, Manifest
 
 KEY = "DAGCTL_FACTS"
+#: Characters of a CSV file's first line.
+MOST_HEADER = 100_000
 
 
 def attach(manifest: dict[str, Any], facts: Facts) -> dict[str, Any]:
@@ -69,22 +71,32 @@ def _yaml(path: Path) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """As JSON has it, so that a value read back later is equal: dates become texts, keys too."""
-    return json.loads(json.dumps(value, default=str))
+    return json.loads(json.dumps(value, default=str, skipkeys=True))
 
 
 def _seeds(manifest: Manifest, folders: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
     found = {}
     for key, node in manifest["nodes"].items():
-        path = folders.get(node["package_name"], Path()) / node["original_file_path"]
-        if node["resource_type"] != "seed" or node["package_name"] not in folders or not path.is_file():
+        folder = folders.get(node["package_name"])
+        if node["resource_type"] != "seed" or folder is None:
             continue
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            delimiter = str((node.get("config") or {}).get("delimiter") or ",")
-            found[key] = {"columns": next(csv.reader(file, delimiter=delimiter), [])}
-        if (node.get("checksum") or {}).get("name") == "path":
-            with open(path, "rb") as raw:
-                found[key]["sha256"] = _sha256(raw)
+        path = folder / node["original_file_path"]
+        # A link out of the repository is not followed: its first line would be shown.
+        if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
+            found[key] = _header(path, str((node.get("config") or {}).get("delimiter") or ","))
+            if (node.get("checksum") or {}).get("name") == "path":
+                with open(path, "rb") as raw:
+                    found[key]["sha256"] = _sha256(raw)
     return found
+
+
+def _header(path: Path, delimiter: str) -> dict[str, Any]:
+    """Names of a CSV file's columns; nothing for what is none, which dbt will say."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            return {"columns": next(csv.reader([file.readline(MOST_HEADER)], delimiter=delimiter), [])}
+    except (csv.Error, UnicodeError, TypeError, OSError):
+        return {}
 
 
 def _sha256(file: Any) -> str:

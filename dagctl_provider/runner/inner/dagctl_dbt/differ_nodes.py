@@ -243,7 +243,7 @@ REASONS: tuple[tuple[str, Check], ...] = (
     ("access", access),
 )
 
-#: What a test is compared by: dbt leaves the generated body of a generic test alone.
+#: What a data test is compared by. A generic one with other arguments is another test: its unique id has them in it.
 TEST_REASONS = tuple((name, check) for name, check in REASONS if name in ("body", "config", "macro", "vars", "path"))
 
 
