@@ -84,38 +84,15 @@ def test_a_change_is_explained_and_exactly_that_is_built(driver: Driver) -> None
     assert (run.status, len(run.result["models"]), "tests" in run.result) == (0, 6, False), run.output
 
 
-def test_after_a_kill_nothing_is_built_twice(driver: Driver, tmp_path: Path) -> None:
-    prepare(driver)
+def test_after_a_cancel_and_a_kill_nothing_is_built_twice(driver: Driver, tmp_path: Path) -> None:
+    prepare(driver, "1.8.10")
     slow = "select sum(i) as n from range({{ env_var('ROWS') }}) t(i), {{ ref('stg_orders') }}"
     commit = driver.repository.commit({**FIRST, "models/slow.sql": slow})
-    explained = set_rows(driver, 10) or driver.step("explain", commit_sha=commit)
-    assert explained.status == 0, explained.output
-    set_rows(driver, 10**13)
-    running = driver.start("execute", commit_sha=commit, **approved(explained))
-    wait_for(
-        running, lambda: "model.shop.fct_customers" in finished(running) and "START sql table model main.slow" in running.output()
-    )
-    kill_hard(running)
-
-    done = finished(running)
-    set_rows(driver, 10)
-    # Another machine: all that is known came with the request.
-    driver.variables["DAGCTL_CACHE_DIR"] = str(tmp_path / "elsewhere")
-    known = {"inputs": {"progress": progress(explained.result["digest"], done)}}
-    retried = driver.step("execute", commit_sha=commit, attempt=2, **approved(explained), **known)
-    assert retried.status == 0, retried.output
-    assert done & finished(retried) == set()
-    assert done | finished(retried) == set(explained.result["plan_output"]["selection"]["nodes"])
-    assert "nodes succeeded in an earlier attempt" in retried.output
-
-
-def test_a_cancel_interrupts_and_a_retry_here_goes_on(driver: Driver) -> None:
-    prepare(driver, "1.8.10")
-    files = {key: FIRST[key] for key in ("dbt_project.yml", "profiles.yml", "seeds/raw_orders.csv", "models/stg_orders.sql")}
-    slow = "select sum(i) as n from range({{ env_var('ROWS') }}) t(i), {{ ref('stg_orders') }}"
-    commit = driver.repository.commit({**files, "models/slow.sql": slow})
     set_rows(driver, 10)
     explained = driver.step("explain", commit_sha=commit)
+    assert explained.status == 0, explained.output
+    nodes = set(explained.result["plan_output"]["selection"]["nodes"])
+
     set_rows(driver, 10**13)
     running = driver.start("execute", commit_sha=commit, **approved(explained))
     wait_for(running, lambda: "START sql table model main.slow" in running.output())
@@ -123,11 +100,24 @@ def test_a_cancel_interrupts_and_a_retry_here_goes_on(driver: Driver) -> None:
     cancelled = running.wait()
     assert (cancelled.status, cancelled.code) == (130, "cancelled"), cancelled.output
     assert {row["name"]: row["status"] for row in cancelled.result["models"]}["stg_orders"] == "succeeded"
+    first = finished(cancelled)
 
+    # On this machine it is known what was done, even if nobody tells.
+    running = driver.start("execute", commit_sha=commit, attempt=2, **approved(explained))
+    wait_for(running, lambda: "fct_customers" in str(first | finished(running)) and "model main.slow" in running.output())
+    kill_hard(running)
+    second = finished(running)
+    assert first & second == set()
+
+    # On another one, all that is known comes with the request.
     set_rows(driver, 10)
-    retried = driver.step("execute", commit_sha=commit, attempt=2, **approved(explained))
+    driver.variables["DAGCTL_CACHE_DIR"] = str(tmp_path / "elsewhere")
+    known = {"inputs": {"progress": progress(explained.result["digest"], first | second)}}
+    retried = driver.step("execute", commit_sha=commit, attempt=3, **approved(explained), **known)
     assert retried.status == 0, retried.output
-    assert [row["name"] for row in retried.result["models"]] == ["slow"]
+    assert "nodes succeeded in an earlier attempt" in retried.output
+    assert (first | second) & finished(retried) == set()
+    assert first | second | finished(retried) == nodes
 
 
 def set_rows(driver: Driver, rows: int) -> None:
