@@ -50,6 +50,12 @@ def _apps() -> list[Any]:
     ]
 
 
+def _links() -> list[Any]:
+    from dagctl_provider.operators.links import PlanLink
+
+    return [PlanLink()]
+
+
 # Addresses without a leading slash: the browser puts the path that Airflow itself is served at before them.
 _PAGES = "pluginsv2/dagctl"
 EXTERNAL_VIEWS: list[Any] = [
@@ -79,3 +85,4 @@ class DagctlPlugin(AirflowPlugin):  # type: ignore[misc]
     appbuilder_views: list[Any] = OnFirstUse(_views)  # type: ignore[assignment]
     external_views = EXTERNAL_VIEWS
     fastapi_apps: list[Any] = OnFirstUse(_apps)  # type: ignore[assignment]
+    operator_extra_links: list[Any] = OnFirstUse(_links)  # type: ignore[assignment]

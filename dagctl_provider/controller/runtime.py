@@ -23,6 +23,7 @@ from dagctl_provider.services import (
     answers,
     detection,
     dispatching,
+    notifications,
     organizations,
     pods,
     publishing,
@@ -39,6 +40,7 @@ LEASE = "controller"
 _LEASE_SECONDS = 20.0
 _INDEX_SECONDS = 60.0
 _HISTORY_SECONDS = 60.0
+_DELIVERY_SECONDS = 5.0
 _SWEEP_SECONDS = 15.0
 _SWEEP_AGAIN_SECONDS = 600.0
 
@@ -52,6 +54,7 @@ class Controller:
     def __init__(self, holder: str | None = None) -> None:
         self.holder = holder or f"{socket.gethostname()[:64]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._poller = detection.Poller()
+        self._deliverer = notifications.Deliverer()
         self._stopped = threading.Event()
         self._leads = False
         self._lease_until = 0.0
@@ -68,6 +71,7 @@ class Controller:
             ("answers", answers.handle_answers, True),
             ("poller", self._poller.poll, True),
             ("sweeper", self._sweep_pods, True),
+            ("notifier", self._deliverer.turn, True),
         ):
             thread = threading.Thread(target=self._repeat, args=(work, needs_lead), name=f"dagctl-{name}", daemon=True)
             thread.start()
@@ -78,6 +82,7 @@ class Controller:
         self._stopped.set()
         for thread in self._threads:
             thread.join(timeout=10)
+        self._deliverer.join(_DELIVERY_SECONDS)
         if self._leads:
             with contextlib.suppress(Exception):
                 transactions.run(lambda session: records.drop_lease(session, LEASE, self.holder))
@@ -124,6 +129,7 @@ class Controller:
             log.info("This API server runs the dagctl controller (%s)", self.holder)
             organizations.default_organization_id()
             pods.warn_of_settings()
+            notifications.targets()
         return self._leads
 
     def _heal_index(self) -> None:

@@ -120,6 +120,12 @@ SETTINGS: Mapping[str, Setting] = {
         "integer", "3", "How many runs that succeeded are kept per project; older ones leave Airflow's list of Dag runs."
     ),
     "failed_runs_history_limit": Setting("integer", "3", "How many runs that failed are kept per project."),
+    "notifiers": Setting(
+        "string",
+        "",
+        "Who is told when plans wait, are approved, rejected, fail or complete: a JSON list; see notifications.md.",
+        '[{"name": "ops", "events": ["pending", "failed"], "projects": ["shop*"], "webhook_conn_id": "ops_webhook"}]',
+    ),
     "step_timeout": Setting("float", "21600", "Seconds after which an explain, execute or run is stopped."),
     "dag_bundle": Setting("string", "dags-folder", "Dag bundle that holds the dagctl Dag file."),
     "dag_file": Setting("string", "dagctl_dags.py", "Path of the dagctl Dag file inside its bundle."),

@@ -277,7 +277,7 @@ def reject(actor: Actor, plan_id: str, door: str = "rest", comment: str | None =
 
     def work(session: Session) -> PlanStep:
         step, _ = _on_locked_step(session, actor, plan_id)
-        moved = steps.move(session, step, "reject", decided_at=utcnow(), decided_by=actor.name)
+        moved = steps.move(session, step, "reject", comment=comment, decided_at=utcnow(), decided_by=actor.name)
         steps.record_decision(session, actor, moved, "rejected", door, comment)
         steps.tell_airflow(session, actor, moved, "rejected")
         return moved

@@ -12,7 +12,7 @@ from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import PlanStep, Status, require_transition, stands_for_commit
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.orchestration import approvals, dags, runs
-from dagctl_provider.services import artifacts
+from dagctl_provider.services import artifacts, notifications
 from dagctl_provider.store import records
 from dagctl_provider.store.session import Session, utcnow
 
@@ -52,9 +52,10 @@ def execute_key(project_id: str) -> str:
     return f"execute:{project_id}"
 
 
-def move(session: Session, step: PlanStep, event: str, **values: Any) -> PlanStep:
-    """Apply one row of the state machine and keep the unique keys in step with it.
+def move(session: Session, step: PlanStep, event: str, *, comment: str | None = None, **values: Any) -> PlanStep:
+    """Apply one row of the state machine, keep the unique keys in step with it, and note who is to be told.
 
+    :param comment: What the person who decided said, for those who are told.
     :raises DagctlError: ``wrong_state``.
     :raises StaleState: when another transaction was faster.
     """
@@ -68,6 +69,7 @@ def move(session: Session, step: PlanStep, event: str, **values: Any) -> PlanSte
     if step.status == "running":
         artifacts.take_back(session, step)
     refresh_commit_key(session, step.group_id)
+    notifications.note(session, moved, comment)
     return moved
 
 
@@ -168,7 +170,7 @@ def approve_step(
     :param event: ``approve``, or ``auto_apply`` straight from running.
     """
     comment = values.pop("comment", None)
-    explain = move(session, step, event, decided_at=utcnow(), decided_by=actor.name, **values)
+    explain = move(session, step, event, comment=comment, decided_at=utcnow(), decided_by=actor.name, **values)
     execute = start_execute(session, project, explain)
     record_decision(session, actor, explain, "approved", door, comment)
     tell_approved(session, actor, explain, execute)
@@ -178,7 +180,7 @@ def approve_step(
 def discard(session: Session, actor: Actor, step: PlanStep, reason: str, current_commit: str) -> PlanStep:
     """Reject a pending plan because the repository or the deployed state moved on."""
     output = {**(step.plan_output or {}), "auto_discarded": True, "auto_discard_reason": reason, "current_commit": current_commit}
-    moved = move(session, step, "discard", plan_output=output, decided_at=utcnow(), decided_by=actor.name)
+    moved = move(session, step, "discard", comment=reason, plan_output=output, decided_at=utcnow(), decided_by=actor.name)
     record_decision(session, actor, moved, "discarded", "system", reason)
     tell_airflow(session, actor, moved, "discarded")
     return moved

@@ -181,6 +181,23 @@ answer = Table(
     Column("responded_at", UtcDateTime, nullable=False),
 )
 
+# What is still to be told about plans, and for a while what was told. No foreign keys: news of a project outlive it.
+notification = Table(
+    "dagctl_notification",
+    metadata,
+    _id(primary_key=True),
+    Column("target", String(64), nullable=False),
+    Column("event", String(16), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    # When it may be tried next; while somebody delivers it, when that somebody is believed dead.
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("error", Text),
+    Index("idx_dagctl_notification_due", "status", "due_at"),
+)
+
 project_run = Table(
     "dagctl_project_run",
     metadata,

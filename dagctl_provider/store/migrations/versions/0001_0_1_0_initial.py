@@ -65,6 +65,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_dagctl_lease")),
     )
     op.create_table(
+        "dagctl_notification",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("target", sa.String(length=64), nullable=False),
+        sa.Column("event", sa.String(length=16), nullable=False),
+        sa.Column("payload", sa.JSON(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", UtcDateTime(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_dagctl_notification")),
+    )
+    op.create_index("idx_dagctl_notification_due", "dagctl_notification", ["status", "due_at"], unique=False)
+    op.create_table(
         "dagctl_organization",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
@@ -205,6 +219,8 @@ def downgrade() -> None:
     op.drop_index(op.f("idx_dagctl_api_token_organization_id"), table_name="dagctl_api_token")
     op.drop_table("dagctl_api_token")
     op.drop_table("dagctl_organization")
+    op.drop_index("idx_dagctl_notification_due", table_name="dagctl_notification")
+    op.drop_table("dagctl_notification")
     op.drop_table("dagctl_lease")
     op.drop_index(op.f("idx_dagctl_decision_project_id"), table_name="dagctl_decision")
     op.drop_index(op.f("idx_dagctl_decision_group_id"), table_name="dagctl_decision")

@@ -1,0 +1,253 @@
+"""Tells the outside what became of plans.
+
+What is to be told is written in the transaction that moves the plan, so nothing is told that did not happen and nothing that
+happened is forgotten. It is delivered afterwards, by threads of the API server that leads, at least once: a process that dies
+between telling and noting that it told is replaced by one that tells again. A decision never waits for any of this.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+from urllib.parse import quote
+
+from airflow.configuration import conf
+
+from dagctl_provider.config import setting
+from dagctl_provider.domain.ids import new_id, short_sha
+from dagctl_provider.domain.notifications import (
+    CLAIM,
+    KEPT,
+    RETRY_SECONDS,
+    InvalidNotifiers,
+    Target,
+    event_of,
+    parse_targets,
+    retry_at,
+)
+from dagctl_provider.domain.plans import PlanStep
+from dagctl_provider.domain.projects import Project
+from dagctl_provider.services import transactions, webhooks
+from dagctl_provider.services.plan_view import summaries
+from dagctl_provider.services.plan_view.models import models_of
+from dagctl_provider.store import records
+from dagctl_provider.store.session import Session, utcnow
+
+log = logging.getLogger(__name__)
+
+_PAGES = "pluginsv2/dagctl"
+_LONGEST_TEXT = 1000
+_BATCH = 100
+_CLEAN_SECONDS = 3600.0
+_SAID: Mapping[str, str] = {
+    "pending": "waits for approval",
+    "approved": "was approved",
+    "rejected": "was rejected",
+    "failed": "failed",
+    "completed": "was applied",
+}
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> tuple[Target, ...]:
+    try:
+        return parse_targets(text)
+    except InvalidNotifiers as error:
+        # Nobody is told, but plans go on: the setting is no part of what they do.
+        log.error("[dagctl] notifiers: %s; nobody is notified before it is corrected", error)
+        return ()
+
+
+def targets() -> tuple[Target, ...]:
+    """Who wants to hear, as ``[dagctl] notifiers`` says now. What it says wrongly is logged once, and nobody hears."""
+    return _parsed(str(setting("notifiers")))
+
+
+# In the transaction of the change
+
+
+def note(session: Session, step: PlanStep, comment: str | None = None) -> None:
+    """Write down who is to be told that a step has the status it has.
+
+    :param step: As it was just stored.
+    :param comment: What the person who decided said.
+    """
+    event = event_of(step.plan_type, step.status)
+    if event is None or not targets():
+        return
+    project = records.get_project(session, step.project_id)
+    wanting = [target for target in targets() if project is not None and target.wants(event, project.name)]
+    if project is None or not wanting:
+        return
+    explain = step if step.plan_type == "explain" else records.group_steps(session, step.group_id)[0]
+    payload = describe(event, new_id("evt_"), project, step, explain, comment)
+    for target in wanting:
+        records.insert_notification(session, id=new_id("ntf_"), target=target.name, event=event, payload=payload)
+
+
+def describe(
+    event: str, event_id: str, project: Project, step: PlanStep, explain: PlanStep, comment: str | None = None
+) -> dict[str, Any]:
+    """What is told about an event; docs/notifications.md says what each member means. Members without a value are absent.
+
+    :param explain: The explain step of the group, which knows what the commit changes.
+    """
+    output = explain.plan_output or {}
+    message = (step.commit_message or "").strip().partition("\n")[0]
+    subject = f"{project.name} {short_sha(step.to_commit_sha)}: the plan {_SAID[event]}"
+    told = {
+        "event_id": event_id,
+        "event": event,
+        "occurred_at": utcnow().isoformat(),
+        "organization_id": step.organization_id,
+        "project_id": project.id,
+        "project_name": project.name,
+        "id": step.id,
+        "plan_id": step.group_id,
+        "plan_type": step.plan_type,
+        "status": step.status,
+        "to_commit_sha": step.to_commit_sha,
+        "from_commit_sha": step.from_commit_sha,
+        "commit_message": message[:_LONGEST_TEXT],
+        "commit_author": step.commit_author,
+        "environment": output.get("environment") if isinstance(output.get("environment"), str) else None,
+        "subject": subject,
+        "summary": summaries.sentence(explain, models_of(output, {})),
+        "decided_by": step.decided_by,
+        "comment": comment[:_LONGEST_TEXT] if comment else None,
+        "auto_discarded": True if step.auto_discarded else None,
+        "attempt": step.attempt if step.plan_type == "execute" else None,
+        "error_code": step.error_code,
+        "error_message": (step.error_message or "")[:_LONGEST_TEXT],
+        "dag_id": step.dag_id,
+        "run_id": step.run_id,
+        "url": plan_address(step.group_id),
+    }
+    return {name: value for name, value in told.items() if value not in (None, "")}
+
+
+def plan_address(group_id: str) -> str:
+    """The page of a plan as people outside reach it, from ``[api] base_url``."""
+    return f"{str(conf.get('api', 'base_url', fallback='') or '').rstrip('/')}/{_PAGES}/plans/{quote(group_id, safe='')}"
+
+
+# Afterwards
+
+
+class Deliverer:
+    """Delivers what is due. One thread per target: a slow one delays nobody else, and each hears in the order of events."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, tuple[threading.Thread, float]] = {}
+        self._clean_at = 0.0
+
+    def turn(self) -> None:
+        """Start what is due now, without waiting for it."""
+        if not targets():
+            return
+        self._clean()
+        now = utcnow()
+        due = transactions.run(lambda session: records.due_notifications(session, now, _BATCH))
+        by_target: dict[str, list[dict[str, Any]]] = {}
+        for notification in due:
+            by_target.setdefault(notification["target"], []).append(notification)
+        for name, notifications in by_target.items():
+            if not self._is_busy(name):
+                thread = threading.Thread(target=_deliver_all, args=(notifications,), name=f"dagctl-notify-{name}", daemon=True)
+                self._running[name] = (thread, time.monotonic())
+                thread.start()
+
+    def join(self, seconds: float) -> None:
+        """Wait for what is under way, at most so long."""
+        deadline = time.monotonic() + seconds
+        for thread, _ in self._running.values():
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _is_busy(self, name: str) -> bool:
+        thread, since = self._running.get(name, (None, 0.0))
+        # A notifier that hangs cannot be stopped, only left behind; how often that happens is limited by the number of attempts.
+        return thread is not None and thread.is_alive() and time.monotonic() - since < CLAIM.total_seconds()
+
+    def _clean(self) -> None:
+        if time.monotonic() >= self._clean_at:
+            self._clean_at = time.monotonic() + _CLEAN_SECONDS
+            transactions.run(lambda session: records.drop_notifications(session, utcnow() - KEPT))
+
+
+def _deliver_all(notifications: list[dict[str, Any]]) -> None:
+    started = time.monotonic()
+    for notification in notifications:
+        # What is left is due still, and another thread may be at it by then.
+        if time.monotonic() - started > CLAIM.total_seconds() / 2:
+            return
+        try:
+            deliver(notification)
+        except Exception:
+            log.exception("A notification could not be handled; it is tried again")
+
+
+def deliver(notification: dict[str, Any]) -> None:
+    """Deliver one notification if nobody else is doing that, and note how it went."""
+    attempt = notification["attempts"] + 1
+    now = utcnow()
+    # Should this process die or hang meanwhile, that counts as a failure, with the pause of one.
+    lost_at = max(now + CLAIM, retry_at(attempt, now) or now)
+    if not transactions.run(lambda session: records.claim_notification(session, notification, lost_at)):
+        return
+    target = next((target for target in targets() if target.name == notification["target"]), None)
+    if target is None:
+        outcome: dict[str, Any] = {"status": "dropped", "error": "The target is no longer in [dagctl] notifiers."}
+    elif attempt > len(RETRY_SECONDS) + 1:
+        outcome = {"status": "failed", "error": "Every attempt was lost."}
+    else:
+        outcome = _attempt(target, notification, attempt)
+    transactions.run(lambda session: records.end_notification(session, notification["id"], attempt, **outcome))
+
+
+def _attempt(target: Target, notification: dict[str, Any], attempt: int) -> dict[str, Any]:
+    try:
+        _send(target, notification["payload"])
+    except Exception as error:
+        # What a notifier says may hold what is secret; what the import says does not.
+        tellable = isinstance(error, (webhooks.WebhookError, ImportError))
+        text = str(error) if tellable else f"{type(error).__name__} in {target.notifier}"
+        again = retry_at(attempt, utcnow())
+        log.warning(
+            "Notifier %s was not told of %s (%s), attempt %d: %s; %s",
+            target.name,
+            notification["event"],
+            notification["payload"].get("event_id"),
+            attempt,
+            text,
+            f"again at {again:%H:%M:%S} UTC" if again else "given up",
+        )
+        return {"due_at": again, "error": text} if again else {"status": "failed", "error": text}
+    return {"status": "delivered", "error": None}
+
+
+def _send(target: Target, payload: dict[str, Any]) -> None:
+    if target.webhook_conn_id:
+        webhooks.deliver(target.webhook_conn_id, payload["event_id"], payload)
+        return
+    module, _, name = target.notifier.rpartition(".")
+    notifier: Callable[[dict[str, Any]], Any] = getattr(import_module(module), name)(**copy.deepcopy(dict(target.kwargs)))
+    notifier(_context(payload))
+
+
+def _context(payload: dict[str, Any]) -> dict[str, Any]:
+    """What templates in a notifier's arguments see: everything about the event as ``dagctl``, and the times Airflow gives."""
+    moment = datetime.fromisoformat(payload["occurred_at"])
+    return {
+        "dagctl": dict(payload),
+        "dag": None,
+        "run_id": payload.get("run_id"),
+        "ts": moment.isoformat(),
+        "ds": f"{moment:%Y-%m-%d}",
+    }

@@ -1,0 +1,45 @@
+"""The button on a task in Airflow: there for the tasks of plans, before they run, and for no other."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dagctl_provider.dag_factory import plan_dag
+from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN
+from dagctl_provider.operators.links import PlanLink
+
+SPEC: dict[str, Any] = {
+    "dag_id": "dagctl__shop-1",
+    "name": "Shop",
+    "slug": "shop",
+    "environment": "prod",
+    "project_type": "sqlmesh",
+    "launcher": "process",
+    "max_active_job_runs": 1,
+}
+
+
+def key(dag_id: str, run_id: str) -> Any:
+    return SimpleNamespace(dag_id=dag_id, run_id=run_id)
+
+
+def test_the_address_is_that_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://air.example.com/flow/")
+    link = PlanLink().get_link(None, ti_key=key("dagctl__shop-1", "plangroup_1/..?x"))
+    assert link == "https://air.example.com/flow/pluginsv2/dagctl/runs/dagctl__shop-1/plangroup_1%2F..%3Fx"
+    assert PlanLink().get_link(None, ti_key=key("dagctl__shop-1__run", "run_1")) == ""
+    assert PlanLink().get_link(None, ti_key=key("other", "plangroup_1")) == ""
+
+
+def test_airflow_shows_it_on_every_task_of_a_plan() -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    dag = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(plan_dag(SPEC)))
+    assert {task.task_id: list(task.extra_links) for task in dag.tasks} == {
+        EXPLAIN: ["Plan"],
+        APPROVAL: ["Plan"],
+        EXECUTE: ["Plan"],
+    }

@@ -1,0 +1,279 @@
+"""News of plans: written with the change, told at least once, in order, signed, to nobody it must not go to."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.notifications import RETRY_SECONDS, signature
+from dagctl_provider.services import notifications, plans, transactions, webhooks
+from dagctl_provider.services.notifications import Deliverer
+from dagctl_provider.store import records, tables
+from dagctl_provider.store.session import utcnow
+from tests.services.world import World
+
+SECRET = "only the receiver knows"
+TOLD: list[dict[str, Any]] = []
+
+
+class Recorder:
+    """Stands in for a notifier of a provider; its text is a template, as those have it."""
+
+    def __new__(cls, **kwargs: Any) -> Any:
+        from airflow.sdk import BaseNotifier
+
+        class _Recorder(BaseNotifier):
+            template_fields = ("text",)
+
+            def __init__(self, text: str) -> None:
+                super().__init__()
+                self.text = text
+
+            def notify(self, context: Any) -> None:
+                TOLD.append({"text": self.text, "event": context["dagctl"]["event"]})
+
+        return _Recorder(**kwargs)
+
+
+class Failing:
+    """A notifier that cannot reach what it talks to."""
+
+    def __init__(self) -> None:
+        self.called = True
+
+    def __call__(self, context: Any) -> None:
+        raise ConnectionError("password hunter2 was refused")
+
+
+class Receiver(HTTPServer):
+    """A webhook on this machine that keeps what it gets.
+
+    :ivar answer: Status of its answers.
+    """
+
+    def __init__(self) -> None:
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        self.answer = 200
+        super().__init__(("127.0.0.1", 0), _Handler)
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/hooks"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        server = self.server
+        assert isinstance(server, Receiver)
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        server.got.append((dict(self.headers), body))
+        self.send_response(server.answer)
+        if server.answer == 302:
+            self.send_header("Location", f"{server.url}/elsewhere")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *arguments: Any) -> None:
+        """Nothing on the terminal."""
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """A webhook that may be told, behind the connection ``hook``."""
+    made = Receiver()
+    monkeypatch.setenv("AIRFLOW_CONN_HOOK", json.dumps({"conn_type": "http", "host": made.url, "password": SECRET}))
+    monkeypatch.setenv("AIRFLOW__DAGCTL__ALLOW_PRIVATE_HOSTS", "True")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+@pytest.fixture
+def notify(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Sets ``[dagctl] notifiers``."""
+    TOLD.clear()
+
+    def set_to(*entries: dict[str, Any]) -> None:
+        monkeypatch.setenv("AIRFLOW__DAGCTL__NOTIFIERS", json.dumps(entries))
+
+    return set_to
+
+
+def outbox() -> list[dict[str, Any]]:
+    """All notifications, oldest first."""
+    c = tables.notification.c
+    return transactions.run(lambda session: [dict(row._mapping) for row in session.execute(select(*c).order_by(c.id))])
+
+
+def deliver_now() -> None:
+    """A turn of the leader, to its end, whatever the pauses."""
+    transactions.run(lambda session: session.execute(update(tables.notification).values(due_at=utcnow())))
+    deliverer = Deliverer()
+    deliverer.turn()
+    deliverer.join(10)
+
+
+WEBHOOK = {"name": "hook", "webhook_conn_id": "hook"}
+CALL = f"{__name__}.Recorder"
+
+
+def test_the_whole_life_of_a_plan_is_told_in_order(world: World, notify: Any, receiver: Receiver) -> None:
+    notify(WEBHOOK)
+    project = world.project()
+    explained = world.explained(project, models=[{"name": "shop.orders", "change": "directly_modified", "category": "breaking"}])
+    approved = plans.approve(world.actor(), explained.id, comment="Looks right")
+    world.finish_execute(approved.execute)  # type: ignore[union-attr]
+    deliver_now()
+
+    told = [json.loads(body) for _, body in receiver.got]
+    assert [news["event"] for news in told] == ["pending", "approved", "completed"]
+    assert told[0]["summary"].startswith("1 model changes, and breaks what reads it")
+    assert told[0]["url"].endswith(f"/pluginsv2/dagctl/plans/{explained.group_id}")
+    assert (told[1]["decided_by"], told[1]["comment"]) == ("ada", "Looks right")
+    assert told[2]["id"] == approved.execute.id  # type: ignore[union-attr]
+    headers, body = receiver.got[0]
+    assert headers["X-Dagctl-Signature"] == signature(SECRET, headers["X-Dagctl-Timestamp"], body)
+    assert headers["X-Dagctl-Event-Id"] == told[0]["event_id"]
+    assert {row["status"] for row in outbox()} == {"delivered"}
+    deliver_now()
+    assert len(receiver.got) == 3, "what was told is not told again"
+
+
+def test_a_notifier_of_airflow_gets_its_templates_filled_with_text_that_stays_text(world: World, notify: Any) -> None:
+    notify({"name": "chat", "class": CALL, "kwargs": {"text": "{{ dagctl.event }} {{ dagctl.comment }}"}, "events": ["rejected"]})
+    plan = world.explained(world.project())
+    plans.reject(world.actor(), plan.id, comment="{{ 7 * 7 }} is no reason")
+    deliver_now()
+    assert TOLD == [{"text": "rejected {{ 7 * 7 }} is no reason", "event": "rejected"}]
+
+
+def test_a_change_that_is_rolled_back_is_not_told(world: World, notify: Any) -> None:
+    notify(WEBHOOK)
+    plan = world.explained(world.project())
+    before = len(outbox())
+    plans.reject(world.actor(), plan.id)
+    with pytest.raises(DagctlError):
+        plans.reject(world.actor(), plan.id)
+    assert len(outbox()) == before + 1
+
+
+def test_a_receiver_that_is_away_hears_later_with_the_same_id(world: World, notify: Any, receiver: Receiver) -> None:
+    notify(WEBHOOK)
+    receiver.answer = 503
+    world.explained(world.project())
+    deliver_now()
+    (row,) = outbox()
+    assert (row["status"], row["attempts"], row["error"]) == ("waiting", 1, "The receiver answered 503.")
+    assert row["due_at"] > utcnow() + timedelta(seconds=RETRY_SECONDS[0] - 3)
+    receiver.answer = 204
+    deliver_now()
+    assert outbox()[0]["status"] == "delivered"
+    ids = {headers["X-Dagctl-Event-Id"] for headers, _ in receiver.got}
+    assert (len(receiver.got), len(ids)) == (2, 1)
+
+
+def test_it_is_given_up_in_the_end(world: World, notify: Any) -> None:
+    notify({"name": "broken", "class": f"{__name__}.Failing"})
+    world.explained(world.project())
+    for _ in range(len(RETRY_SECONDS) + 3):
+        deliver_now()
+    (row,) = outbox()
+    assert (row["status"], row["attempts"]) == ("failed", len(RETRY_SECONDS) + 1)
+    assert "hunter2" not in row["error"], "what a notifier says may hold a secret"
+
+
+def test_redirects_are_not_followed(world: World, notify: Any, receiver: Receiver) -> None:
+    notify(WEBHOOK)
+    receiver.answer = 302
+    world.explained(world.project())
+    deliver_now()
+    assert len(receiver.got) == 1
+    assert outbox()[0]["error"] == "The receiver answered 302."
+
+
+def test_two_leaders_tell_once(world: World, notify: Any, receiver: Receiver) -> None:
+    notify(WEBHOOK)
+    world.explained(world.project())
+    (row,) = outbox()
+    notifications.deliver(row)
+    notifications.deliver(row)
+    assert len(receiver.got) == 1
+
+
+def test_a_leader_that_died_while_telling_is_replaced(world: World, notify: Any, receiver: Receiver) -> None:
+    notify(WEBHOOK)
+    world.explained(world.project())
+    (row,) = outbox()
+    assert transactions.run(lambda session: records.claim_notification(session, row, utcnow() + timedelta(seconds=90)))
+    deliverer = Deliverer()
+    deliverer.turn()
+    deliverer.join(10)
+    assert receiver.got == [], "it may still be at it"
+    deliver_now()
+    assert len(receiver.got) == 1
+
+
+def test_a_wrong_setting_and_a_removed_target_stop_nothing(
+    world: World, notify: Any, monkeypatch: pytest.MonkeyPatch, receiver: Receiver
+) -> None:
+    monkeypatch.setenv("AIRFLOW__DAGCTL__NOTIFIERS", "[{]")
+    first = world.explained(world.project())
+    assert first.status == "pending"
+    assert outbox() == []
+    notify(WEBHOOK)
+    plans.reject(world.actor(), first.id)
+    notify({**WEBHOOK, "name": "another"})
+    deliver_now()
+    assert [row["status"] for row in outbox()] == ["dropped"]
+
+
+REFUSED = {
+    "no connection": None,
+    "no secret": {"host": "https://hooks.example.com/x"},
+    "no https": {"host": "http://hooks.example.com/x", "password": SECRET},
+    "loopback": {"host": "https://127.0.0.1/x", "password": SECRET},
+    "private name": {"host": "https://vault.internal/x", "password": SECRET},
+    "metadata": {"host": "https://[::ffff:169.254.169.254]/x", "password": SECRET},
+    "credentials in it": {"host": "https://a:b@hooks.example.com/x", "password": SECRET},
+    "no host": {"host": "https:///x", "password": SECRET},
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_addresses_that_must_not_be_told_are_not(kind: str, monkeypatch: pytest.MonkeyPatch, database: None) -> None:
+    if REFUSED[kind] is not None:
+        monkeypatch.setenv("AIRFLOW_CONN_HOOK", json.dumps({"conn_type": "http", **REFUSED[kind]}))  # type: ignore[dict-item]
+    monkeypatch.setattr(webhooks.httpx, "Client", lambda **_: pytest.fail("a request was made"))
+    with pytest.raises(webhooks.WebhookError) as refused:
+        webhooks.deliver("hook", "evt_1", {})
+    assert SECRET not in str(refused.value)
+
+
+def test_a_public_name_with_a_private_address_is_refused(monkeypatch: pytest.MonkeyPatch, database: None) -> None:
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_HOOK", json.dumps({"conn_type": "http", "host": "https://h.example.com", "password": SECRET})
+    )
+    monkeypatch.setattr("dagctl_provider.git.hosts._resolve", lambda host, timeout: ("10.0.0.7",))
+    monkeypatch.setattr(webhooks.httpx, "Client", lambda **_: pytest.fail("a request was made"))
+    with pytest.raises(webhooks.WebhookError, match="HostNotAllowed"):
+        webhooks.deliver("hook", "evt_1", {})
+
+
+def test_old_news_is_forgotten(world: World, notify: Any) -> None:
+    notify({"name": "chat", "class": CALL, "kwargs": {"text": "x"}})
+    world.explained(world.project())
+    deliver_now()
+    long_ago = utcnow() - timedelta(days=8)
+    transactions.run(lambda session: session.execute(update(tables.notification).values(created_at=long_ago)))
+    Deliverer().turn()
+    assert outbox() == []
