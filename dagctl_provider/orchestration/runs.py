@@ -178,9 +178,7 @@ def write_xcom(session: Session, dag_id: str, run_id: str, task_id: str, key: st
 
 def delete_xcom(session: Session, dag_id: str, run_id: str, task_id: str, key: str) -> None:
     """Take away what stands under ``key`` of a task, if anything does."""
-    session.execute(
-        delete(XComModel).where(*_at(dag_id, run_id, task_id, key)).execution_options(synchronize_session=False)
-    )
+    session.execute(delete(XComModel).where(*_at(dag_id, run_id, task_id, key)).execution_options(synchronize_session=False))
 
 
 def _at(dag_id: str, run_id: str, task_id: str, key: str) -> tuple[Any, ...]:
@@ -205,7 +203,13 @@ def _locked_tasks(session: Session, dag_id: str, run_id: str, task_ids: Iterable
 
 
 def clear_tasks(session: Session, dag_id: str, run_id: str, task_ids: Iterable[str]) -> None:
-    """Let those of the tasks that did not succeed run again, as a new try."""
+    """Let those of the tasks that did not succeed run again, as a new try.
+
+    The run is locked first, as the scheduler does. Otherwise it may end the run over the failure that is being cleared, after
+    this has seen the run still running and left its state alone: then nobody would ever start the tasks.
+    """
+    run = select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id).with_for_update(of=DagRun)
+    session.execute(run.execution_options(populate_existing=True)).scalars().first()
     tasks = [task for task in _locked_tasks(session, dag_id, run_id, task_ids) if _text(task.state) != "success"]
     if tasks:
         clear_task_instances(tasks, session, dag_run_state=DagRunState.QUEUED)

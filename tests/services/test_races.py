@@ -19,7 +19,10 @@ from dagctl_provider.domain.ids import new_id
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.services import artifacts, plans, steps, transactions
+from dagctl_provider.services.views import PlanApproved
 from dagctl_provider.store import records
+from dagctl_provider.store.session import transaction
+from tests.airflow.site import wait_for
 from tests.services.world import World, sha
 
 ROUNDS = 200
@@ -201,3 +204,27 @@ def test_states_that_two_projects_share_are_neither_lost_nor_left(world: World, 
         transactions.run(lambda session, key=project.id: records.update_project(session, key, artifacts=None))
         transactions.run(lambda session, it=record: artifacts.forget(session, it))
     assert not any(transactions.run(lambda session, key=key: records.get_artifact(session, key)) for key in named)
+
+
+def test_a_retry_while_the_scheduler_ends_the_run_over_the_failure(world: World) -> None:
+    """The scheduler has seen the failed task and is about to end the run when the task is cleared."""
+    from airflow.models.dagrun import DagRun
+    from sqlalchemy import select, text, update
+
+    project = world.project()
+    approved = plans.approve(world.actor(), world.explained(project).id)
+    assert isinstance(approved, PlanApproved)
+    failed = world.finish_execute(approved.execute, "failed", error={"code": "model_failed", "message": "no"})
+    this_run = (DagRun.dag_id == failed.dag_id, DagRun.run_id == failed.run_id)
+    transactions.run(lambda session: session.execute(update(DagRun).where(*this_run).values(state="running")))
+
+    with ThreadPoolExecutor(1) as pool, transaction() as scheduler:
+        scheduler.execute(select(DagRun.id).where(*this_run).with_for_update(of=DagRun))
+        retried = pool.submit(plans.retry, world.actor(), failed.id)
+        blocked = text("SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        wait_for("the retry to wait for the run", lambda: transactions.run(lambda session: session.execute(blocked).scalar()))
+        scheduler.execute(update(DagRun).where(*this_run).values(state="failed"))
+        scheduler.commit()
+        assert retried.result(timeout=60).status == "running"
+    state = transactions.run(lambda session: session.execute(select(DagRun.state).where(*this_run)).scalar_one())
+    assert str(getattr(state, "value", state)) == "queued"
