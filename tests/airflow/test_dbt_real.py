@@ -78,6 +78,8 @@ def test_from_commit_to_warehouse_through_a_kill_and_a_failure(site: Site, tmp_p
     assert [model["unique_id"] for model in done["plan_output"]["models"]] == ["model.shop.needy"]
     assert built(site, shop) == {"orders": 3, "totals": 3, "dates": 1, "slow": 1, "needy": 1}
     assert site.rows(shop, "SELECT total FROM totals") == [[30]]
+    left = "SELECT task_id, key FROM xcom WHERE run_id = %s AND key IN ('inputs', 'artifacts')"
+    assert site.sql(left, plan["plan_id"]) == []
 
     # The deployed state runs on request.
     started = site.ask("POST", f"/projects/{project['id']}/run")
