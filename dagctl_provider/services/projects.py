@@ -132,7 +132,11 @@ def _require_free_name(project: Project, session: Session | None = None) -> None
         return any(other.name.lower() == project.name.lower() and other.id != project.id for other in others)
 
     if work(session) if session is not None else transactions.run(work):
-        raise DagctlError("name_taken", f"A project named {project.name!r} exists already.", name=project.name)
+        raise _name_taken(project.name)
+
+
+def _name_taken(name: str) -> DagctlError:
+    return DagctlError("name_taken", f"A project named {name!r} exists already.", name=name)
 
 
 def _inspected(project: Project) -> tuple[Project, str]:
@@ -235,6 +239,18 @@ def check_project(actor: Actor, values: dict[str, Any], project_id: str | None =
     repositories.check_location(wanted.repository_url, wanted.branch, wanted.settings.get("git_path"))
     pods.require_acceptable(wanted)
     _require_free_name(wanted)
+
+
+def check_name(actor: Actor, name: str, project_id: str | None = None) -> None:
+    """Judge a name alone, while the other fields are still missing.
+
+    :param project_id: Of the project that is to have it, when that exists.
+    :raises DagctlError: ``name_taken``.
+    """
+    actor.require("manage_projects")
+    others = (project for project in list_projects(actor) if project.id != project_id)
+    if any(other.name.lower() == name.lower() for other in others):
+        raise _name_taken(name)
 
 
 def inspect_repository(actor: Actor, values: dict[str, Any], project_id: str | None = None) -> RepositoryReport:

@@ -196,11 +196,18 @@ def _blank() -> dict[str, Any]:
 
 
 def _judged(actor: Actor, sent: dict[str, Any], project_id: str | None) -> dict[str, str]:
+    """What is wrong with what was typed so far, by field. A name can be judged before the rest is there."""
+    found: dict[str, str] = {}
     try:
         projects.check_project(actor, project_form.require_valid(sent, creating=project_id is None), project_id)
     except DagctlError as error:
-        return project_form.errors_by_field(error)
-    return {}
+        found = project_form.errors_by_field(error)
+    if "name" in sent and "name" not in found:
+        try:
+            projects.check_name(actor, sent["name"], project_id)
+        except DagctlError as error:
+            found |= project_form.errors_by_field(error)
+    return found
 
 
 def _saved(actor: Actor, project: Project | None, values: dict[str, Any]) -> Response:

@@ -6,6 +6,7 @@
 
 import { Idiomorph } from "idiomorph";
 import { refreshAges } from "./ages.js";
+import { loginUrl } from "./outside.js";
 
 const POLL_MS = 1000;
 const AGAIN_MS = 30_000;
@@ -92,9 +93,9 @@ export function sessionOver() {
   const text = document.createElement("p");
   text.textContent = "Your session has expired, so this page no longer follows what happens. ";
   const link = document.createElement("a");
-  const back = location.pathname + location.search;
-  link.href = `${document.body.dataset.airflow}/auth/login?next=${encodeURIComponent(back)}`;
+  link.href = loginUrl();
   link.dataset.outside = "";
+  link.dataset.login = "";
   link.textContent = "Sign in again";
   text.append(link);
   note.append(text);

@@ -3,6 +3,7 @@
 //
 // data-outside: anywhere else than these pages, in place of Airflow's page; with target="_blank", in a new tab.
 // data-airflow: a page of Airflow, shown without loading Airflow again.
+// data-login: Airflow's sign-in; it comes back to Airflow's page with this one inside.
 
 export function airflowWindow() {
   try {
@@ -10,6 +11,11 @@ export function airflowWindow() {
   } catch {
     return null;
   }
+}
+
+// Airflow's sign-in, which comes back to `place`.
+export function loginUrl(place = (airflowWindow() ?? window).location) {
+  return `${document.body.dataset.airflow}/auth/login?next=${encodeURIComponent(place.pathname + place.search)}`;
 }
 
 export function leadOutside(link) {
@@ -21,7 +27,7 @@ export function leadOutside(link) {
     return true;
   }
   const copy = outer.document.createElement("a");
-  copy.href = link.href;
+  copy.href = link.dataset.login === undefined ? link.href : loginUrl(outer.location);
   copy.target = link.target || "_self";
   copy.rel = "noopener noreferrer";
   copy.click();

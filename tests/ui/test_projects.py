@@ -210,6 +210,15 @@ class TestForm:
             # What was typed is still there.
             assert all(FORM[name] in text for name in ("name", "repository_url") if name != field)
 
+    def test_a_taken_name_is_said_before_the_rest_is_filled_in(self, browser: Browser, world: World) -> None:
+        project = world.project("taken")
+        judged = browser.post("/dagctl/projects/new", {"name": "Taken", "branch": "main", "intent": "check"})
+        errors = json.loads(judged.data)["errors"]
+        assert (errors["name"], errors["repository_url"]) == ("A project named 'Taken' exists already.", "This is needed.")
+        values = {name: str(value) for name, value in project_form.values_of(project).items() if value not in (None, False)}
+        judged = browser.post(f"/dagctl/projects/{project.id}/edit", {**values, "name": "TAKEN", "intent": "check"})
+        assert json.loads(judged.data)["errors"] == {}
+
     def test_editing_sends_what_differs_and_nothing_else(
         self, browser: Browser, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
