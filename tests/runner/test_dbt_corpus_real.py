@@ -22,7 +22,7 @@ CORPUS = Path(__file__).parent / "dbt_corpus"
 EXPECTED: dict[str, Any] = yaml.safe_load((CORPUS / "commits.yaml").read_text())
 COMMITS: list[dict[str, Any]] = EXPECTED["commits"]
 NEWEST = "1.12.6"
-TEXTS = {"warns", "broken", "details", "resources"}
+TEXTS = {"warns", "broken", "details", "resources", "columns"}
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +64,7 @@ def test_texts(commit: Mapping[str, Any], answers: Mapping[str, Any]) -> None:
         "warns": "\n".join(output["warnings"]),
         "broken": "\n".join(f"{row['model']}: {row['problem']}" for row in output["contracts_broken"]),
         "details": "\n".join(text for row in output["models"] for text in row.get("details", ())),
+        "columns": "\n".join(text for row in output["models"] for text in columns(row)),
         "resources": "\n".join(f"{row['change']} {row['type']} {row['name']}" for row in output["resources"]),
     }
 
@@ -100,6 +101,12 @@ def test_beside_state_modified(commit: Mapping[str, Any], answers: Mapping[str, 
 
     assert sorted(map(plain_name, theirs - ours)) == sorted(differs.get("more") or [])
     assert sorted(map(plain_name, ours - theirs)) == sorted(differs.get("less") or [])
+
+
+def columns(row: Mapping[str, Any]) -> list[str]:
+    """What is said about a model's columns, in the corpus's form."""
+    moved = [*(f"+{name}" for name in row.get("columns_added", ())), *(f"-{name}" for name in row.get("columns_removed", ()))]
+    return [f"{row['name']} {text}" for text in [*moved, row.get("category")]]
 
 
 def models(commit: Mapping[str, Any]) -> list[str]:

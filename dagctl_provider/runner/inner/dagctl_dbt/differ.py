@@ -71,7 +71,7 @@ def full_reason(old: Manifest | None, new: Manifest, old_facts: Facts, new_facts
     before, after = old.get("metadata") or {}, new.get("metadata") or {}
     if before.get("adapter_type") != after.get("adapter_type"):
         return f"The warehouse is another one: {before.get('adapter_type')} became {after.get('adapter_type')}."
-    if project_of(old) not in (None, project_of(new)):
+    if None not in (project_of(old), project_of(new)) and project_of(old) != project_of(new):
         return f"The project was renamed from {project_of(old)} to {project_of(new)}: dbt knows its models by that name."
     targets = old_facts.target, new_facts.target
     if None not in targets and targets[0] != targets[1]:

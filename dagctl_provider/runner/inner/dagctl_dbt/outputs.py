@@ -146,6 +146,8 @@ def add_columns(output: dict[str, Any], report: ColumnReport) -> None:
         found = report.models.get(row["unique_id"])
         if found is None:
             continue
+        if found.same_sql and row["change"] == DIRECT:
+            row["details"] = [*row.get("details", ()), "the compiled SQL means the same as before"]
         lists = {"columns_added": found.added, "columns_removed": found.removed, "columns_changed": found.changed}
         row.update(
             {key: names for key, names in lists.items() if names}, **({"category": found.category} if found.category else {})
