@@ -195,9 +195,11 @@ def large_output(changed: int = 1000, models: int = 5000) -> dict[str, Any]:
             row["diff"] = DIFF
             row["columns_added"] = ["discount"]
         rows.append(row)
-        lineage[name] = sorted(
-            {*dice.sample(names[max(0, at - 60) : at], min(2, at)), *(readable.pop() for _ in range(5) if readable)}
-        )
+        # Ten layers, as warehouses have them: everything reads from the layer before.
+        size = max(1, changed // 10)
+        before = names[max(0, at // size - 1) * size : at // size * size]
+        own = {readable.pop() for _ in range(5) if readable}
+        lineage[name] = sorted({*dice.sample(before, min(2, len(before))), *own})
     counts = {"modelsAdded": added, "modelsModified": changed - added - removed, "modelsRemoved": removed}
     return {**small_output(), **counts, "models": rows, "lineage": lineage, "modelsNeedingBackfill": changed - removed}
 
