@@ -188,6 +188,8 @@ def fab_permissions() -> list[str]:
 def main(kind: str) -> dict[str, Any]:
     from airflow.utils.db import initdb
 
+    from tests.ui.doors import ask_pages
+
     initdb()
     fake_services()
     events: list[str] = []
@@ -206,6 +208,7 @@ def main(kind: str) -> dict[str, Any]:
         for door in ("/api/v1", "/pluginsv2/api/v1"):
             report[door] = {**ask_door(client, root + door), **ask_people(client, root + door, users)}
         report["looked up"] = look_up(users)
+        report["pages"] = ask_pages(client, root, users)
     report["looked up without server loop"] = look_up(users)
     report["controller"] = events
     report["permissions"] = fab_permissions() if kind == "fab" else []

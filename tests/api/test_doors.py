@@ -109,3 +109,37 @@ def test_the_controller_lives_as_long_as_the_server(reports):
 
 def test_fab_offers_every_permission(reports):
     assert set(reports["fab"]["permissions"]) == {f"can_{name}" for name in PERMISSIONS}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+class TestPages:
+    """The pages and the stream of events, on the same servers."""
+
+    def test_without_a_session_one_signs_in_and_comes_back(self, reports, kind):
+        answers, root = reports[kind]["pages"], ROOTS[kind]
+        back = f"{root}/pluginsv2/dagctl/plans?status=pending".replace("/", "%2F").replace("?", "%3F").replace("=", "%3D")
+        assert answers["anonymous"] == [302, f"{root}/auth/login?next={back}"]
+        assert answers["login"][0] == 200
+        assert answers["login"][1].endswith(f"next={back}"), "the auth manager's own page knows where to go afterwards"
+        assert answers["framed"] == [401, True]
+        assert answers["anonymous events"] == 401
+
+    def test_who_sees_what(self, reports, kind):
+        answers = reports[kind]["pages"]
+        for name, manages in (("admin", True), ("reader", False)):
+            assert [answers[f"{name} {page}"] for page in ("projects", "plans", "nothing", "runs/some_dag/some_run")] == [
+                *(200, 200, 404, 200)
+            ]
+            assert answers[f"{name} projects/new"] == (200 if manages else 403)
+            assert answers[f"{name} form"] == [200 if manages else 403, 403]
+            assert answers[f"{name} frame"] == [True, manages]
+            assert answers[f"{name} policy"]
+            assert answers[f"{name} events"] == [200, "text/event-stream; charset=utf-8", "retry: 500"]
+
+    def test_airflow_knows_their_places(self, reports, kind):
+        answers = reports[kind]["pages"]
+        assert answers["places"] == [
+            ["dag_run", "pluginsv2/dagctl/runs/{DAG_ID}/{RUN_ID}"],
+            ["nav", "pluginsv2/dagctl/projects"],
+        ]
+        assert answers["file"] == [200, "text/css; charset=utf-8"]
