@@ -24,6 +24,8 @@ from dagctl_provider.ui.plan_diffs import diff_lines, visible
 
 ROWS_PER_PAGE = 1000
 """Models on one page; all are in the document, so that filtering needs no round trip."""
+ROWS_PER_CHUNK = 40
+"""Rows that a browser lays out together or, out of sight, not at all."""
 FOLDED_FROM = {"downstream": 25, "load": 25, "metadata": 25}
 FOLDED_FROM_OTHERWISE = 100
 """Groups of models are folded from these sizes on, those that nobody changed by hand sooner."""
@@ -155,6 +157,8 @@ def plan_page(actor: Actor, view: PlanView, version: str, refused: DagctlError |
         groups=_grouped(shown, view.models),
         page_number=number,
         last_page=max(1, -(-len(view.models) // ROWS_PER_PAGE)),
+        rows_per_page=ROWS_PER_PAGE,
+        rows_per_chunk=ROWS_PER_CHUNK,
         opened=_opened(actor, view),
         open_at_once=set(diffs) if len(diffs) <= OPEN_AT_ONCE else set(),
         asked_action=request.args.get("action", ""),

@@ -15,10 +15,15 @@ function filter(plan, text) {
   let found = 0;
   for (const group of plan.querySelectorAll("[data-group]")) {
     let inGroup = 0;
-    for (const row of group.querySelectorAll(".model")) {
-      const matches = !wanted || nameOf(row).includes(wanted);
-      row.hidden = !matches;
-      inGroup += matches;
+    for (const chunk of group.querySelectorAll(".models")) {
+      let inChunk = 0;
+      for (const row of chunk.children) {
+        const matches = !wanted || nameOf(row).includes(wanted);
+        if (row.hidden === matches) row.hidden = !matches;
+        inChunk += matches;
+      }
+      chunk.hidden = inChunk === 0;
+      inGroup += inChunk;
     }
     group.hidden = inGroup === 0;
     if (wanted && inGroup) {

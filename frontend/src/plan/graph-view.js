@@ -1,6 +1,7 @@
 // The impact graph on a canvas: drawn anew for every move, so that five thousand models are as easy to move as ten.
 // Marks differ by sign and border, not by colour alone. Everything the mouse can do the keyboard can, and what is chosen is said.
 
+import { nameOf } from "./filter.js";
 import { placeInColumns } from "./columns.js";
 import { HEIGHT, WIDTH } from "./sizes.js";
 import { element, visible } from "./text.js";
@@ -10,10 +11,15 @@ const TITLES = ["Removed", "Breaking", "Added", "Changed", "Only metadata", "Dow
 const SIGNS = ["−", "!", "+", "~", "i", "↓", "⟳", ""];
 const FIRST = [1, 3, 2, 0, 4, 5];
 const CAREFUL_UP_TO = 350;
-const HIDE_UNCHANGED_FROM = 300;
+const HIDE_UNCHANGED_FROM = 200;
 const MOST_ZOOM = 2.5;
 const READABLE = 0.45;
 const LOWEST = 180;
+const FEW = 40;
+const BLOCK_SHARES = { breaking: 1.3, downstream: 0.6, load: 0.6, metadata: 0.6, unchanged: 0.3 };
+const MANY_EDGES = 1500;
+const FAINT = 0.04;
+const LOWEST_OF_MANY = 420;
 const HIGHEST = 560;
 const DIM = 0.18;
 
@@ -48,7 +54,7 @@ class Graph {
     const zoom = element("div", "switch");
     zoom.setAttribute("role", "group");
     zoom.setAttribute("aria-label", "Zoom");
-    zoom.append(tool("−", "Zoom out", () => this.zoomBy(1 / 1.4)), tool("+", "Zoom in", () => this.zoomBy(1.4)), tool("Fit", "Show all", () => this.fit()));
+    zoom.append(tool("−", "Zoom out", () => this.zoomBy(1 / 1.4)), tool("+", "Zoom in", () => this.zoomBy(1.4)), tool("Fit", "Fit: show all", () => this.fit()));
     const tools = element("div", "graph-tools");
     tools.append(this.search, zoom, this.legend());
     this.canvas = element("canvas");
@@ -179,7 +185,7 @@ class Graph {
     const { clientWidth: width } = this.canvas;
     // As high as the graph needs at this width, within what a screen can bear.
     const wanted = (bottom - top) * Math.min(1.1, (width - 24) / (right - left)) + 48;
-    const height = Math.round(Math.max(LOWEST, Math.min(wanted, HIGHEST, window.innerHeight * 0.7)));
+    const height = Math.round(Math.max(this.shown.length > FEW ? LOWEST_OF_MANY : LOWEST, Math.min(wanted, HIGHEST, window.innerHeight * 0.7)));
     if (height !== this.canvas.clientHeight) this.canvas.style.height = `${height}px`;
     const zoom = Math.min(1.1, (width - 24) / (right - left), (height - 24) / (bottom - top));
     this.view = { zoom, x: width / 2 - (zoom * (left + right)) / 2, y: height / 2 - (zoom * (top + bottom)) / 2 };
@@ -238,7 +244,10 @@ class Graph {
   paintEdges(window) {
     const { context, near } = this;
     const { x, y } = this.places;
+    // From far away thousands of lines say nothing; those of the chosen model do.
+    const sparse = this.view.zoom < READABLE && this.edges.length > 2 * MANY_EDGES;
     for (const strong of near ? [false, true] : [false]) {
+      if (sparse && !strong) continue;
       context.beginPath();
       for (let at = 0; at < this.edges.length; at += 2) {
         const from = this.edges[at], to = this.edges[at + 1];
@@ -251,16 +260,21 @@ class Graph {
       }
       context.lineWidth = (strong ? 2 : 1) / Math.max(this.view.zoom, 0.25);
       context.strokeStyle = strong ? this.ink.focus : this.ink.line;
-      context.globalAlpha = near && !strong ? DIM : this.edges.length > 4000 ? 0.35 : 0.9;
+      context.globalAlpha = near && !strong ? (this.edges.length > MANY_EDGES ? FAINT : DIM) : this.edges.length > 2 * MANY_EDGES && !strong ? 0.35 : 0.9;
       context.stroke();
     }
   }
 
+  // Too small for a name: how heavy a block is says as much as its colour.
   paintBlock(at, x, y) {
     const { context } = this;
-    const look = this.paint[this.marks[this.shown[at]]];
-    context.fillStyle = look.edge;
-    context.fillRect(x, y, WIDTH, HEIGHT);
+    const mark = MARKS[this.marks[this.shown[at]]], { edge } = this.paint[this.marks[this.shown[at]]];
+    const share = BLOCK_SHARES[mark] ?? 1;
+    context.fillStyle = context.strokeStyle = mark === "unchanged" ? this.ink.line : edge;
+    if (mark === "removed") {
+      context.lineWidth = 5;
+      context.strokeRect(x, y, WIDTH, HEIGHT);
+    } else context.fillRect(x, y + (HEIGHT * (1 - share)) / 2, WIDTH, HEIGHT * share);
     if (at === this.chosen) this.ring(x, y);
   }
 
@@ -426,15 +440,18 @@ class Graph {
   }
 
   row(node) {
-    const wanted = this.lower[node];
-    return [...this.plan.querySelectorAll(".model b")].find((name) => name.textContent.toLowerCase() === wanted)?.closest(".model");
+    if (!this.rows) {
+      this.rows = new Map([...this.plan.querySelectorAll(".model")].map((row) => [nameOf(row), row]));
+      document.addEventListener("dagctl:shown", () => (this.rows = null), { once: true });
+    }
+    return this.rows.get(this.lower[node]);
   }
 
   toRow() {
     const row = this.chosen >= 0 && this.row(this.shown[this.chosen]);
     if (!row) return;
     row.closest("details.group").open = true;
-    row.hidden = false;
+    row.hidden = row.parentElement.hidden = false;
     row.firstElementChild.open = true;
     row.scrollIntoView({ block: "center" });
     row.querySelector("summary").focus({ preventScroll: true });
