@@ -175,6 +175,7 @@ def main(options: argparse.Namespace) -> int:
         bench.prepare()
         for warm in (True, False):
             rows.append(measure(bench, warm, options.turns, verdict))
+            print(*rows[-1], file=sys.stderr, flush=True)
         verdict.require(all(found == bench.found[0] for found in bench.found), f"{number}: both found the same models")
         shutil.rmtree(folder)
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
