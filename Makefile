@@ -79,11 +79,15 @@ stop: ## Stop what `make serve` or a broken-off `make demo` left running
 
 .PHONY: test
 test: install ## All tests, the slow ones included
-	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --ignore=tests/browser
 
 .PHONY: test-quick
 test-quick: install ## The tests that start no Airflow and install no tool
-	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --ignore=tests/browser -m "not slow"
+
+.PHONY: test-browser
+test-browser: install ## The pages in a real browser on a real Airflow (needs Chromium, or CHROMIUM=/path/to/it)
+	@$(BIN)/python -m pytest -p no:xdist -q tests/browser
 
 .PHONY: test-kubernetes
 test-kubernetes: install ## The scenarios of pods on a real cluster: KUBECONFIG=... RUNNER_IMAGE=... and TEST_REPOSITORY_HOSTPATH=... or TEST_HOST_ADDRESS=...
@@ -110,6 +114,10 @@ docs: install ## Write the generated reference pages anew
 .PHONY: assets
 assets: ## Build the scripts and styles of the pages anew (needs node; using the package does not)
 	@cd frontend && npm ci --silent && node build.mjs
+
+.PHONY: screenshots
+screenshots: install ## Take the pictures of the documents from the demo anew (needs Chromium)
+	@$(BIN)/python -m demo.screenshots
 
 .PHONY: benchmark
 benchmark: install ## Run one benchmark: make benchmark NAME=approval

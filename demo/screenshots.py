@@ -1,0 +1,178 @@
+"""Takes the pictures of the documents from the running demo: `make screenshots`.
+
+So what the documents show is what the pages look like now, with the sample project's real plan in them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from demo.options import REPOSITORY_ROOT, DemoError, free_port
+from demo.show import Show
+from demo.stack import Stack
+from demo.terminal import Terminal
+
+IMAGES = REPOSITORY_ROOT / "docs" / "images"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+_WIDE = {"width": 1280, "height": 860}
+_NARROW = {"width": 390, "height": 844}
+_PAGES = "/pluginsv2/dagctl"
+
+
+def find_browser() -> str:
+    """The machine's Chromium, or what ``CHROMIUM`` names.
+
+    :raises DemoError: when there is none.
+    """
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not found:
+        raise DemoError("Chromium is not installed.", "On Debian: apt install chromium. Elsewhere: CHROMIUM=/path/to/it.")
+    return found
+
+
+class Album:
+    """Takes pictures of one stack.
+
+    :param show: The sample project in a healthy stack.
+    :param plan: Its plan that waits for approval.
+    """
+
+    def __init__(self, browser: Browser, show: Show, plan: dict[str, Any]) -> None:
+        self.browser = browser
+        self.show = show
+        self.plan = plan
+
+    def take_all(self) -> None:
+        """One picture after the other; the last ones approve the plan."""
+        group = f"{_PAGES}/plans/{self.plan['plan_id']}"
+        self.take("plan", self._address_in_airflow(group), _wait_inside)
+        self.take("projects", "/plugin/dagctl", _wait_for_heading)
+        self.take("plan-dark", group, _wait_for_graph, color_scheme="dark")
+        self.take("plan-narrow", group, _wait_for_graph, viewport=_NARROW)
+        self.take("plans", f"{_PAGES}/plans", lambda page: expect(page.locator("table")).to_be_visible())
+        self.take("project-form", f"{_PAGES}/projects/new", _fill_form)
+        self.take("diff", group, _open_diff, of=".model:has(.diff-view, .diff, table) >> nth=0")
+        self.take("impact", group, _wait_for_graph, of="section:has(> .panel-head #graph-title)")
+        self.take("approve", group, _ask_to_approve)
+        self.take("executed", group, _approve)
+
+    def take(self, name: str, path: str, prepare: Callable[[Page], None], *, of: str | None = None, **options: Any) -> None:
+        """One picture.
+
+        :param prepare: Brings the page where it shall be.
+        :param of: Selects the part of the page; the window when absent.
+        :param options: Of the browser context: ``viewport``, ``color_scheme``.
+        """
+        with self._page(**{"viewport": _WIDE, **options}) as page:
+            page.goto(self.show.stack.base_url + path)
+            prepare(page)
+            # The graph and the diffs are there, and nothing blinks.
+            page.wait_for_timeout(600)
+            target: Any = page.locator(of) if of else page
+            target.screenshot(path=str(IMAGES / f"{name}.png"), animations="disabled", caret="hide")
+        size = (IMAGES / f"{name}.png").stat().st_size
+        self.show.terminal.done(f"docs/images/{name}.png, {size // 1024} kB")
+
+    @contextmanager
+    def _page(self, **options: Any) -> Iterator[Page]:
+        stack = self.show.stack
+        context = self.browser.new_context(locale="en-GB", reduced_motion="reduce", **options)
+        try:
+            token = stack.airflow_login()["Authorization"].removeprefix("Bearer ")
+            context.add_cookies([{"name": "_token", "value": token, "url": stack.base_url}])
+            yield context.new_page()
+        finally:
+            context.close()
+
+    def _address_in_airflow(self, group: str) -> str:
+        """Of the plan's tab on its Dag run."""
+        with self._page() as page:
+            page.goto(self.show.stack.base_url + group)
+            run = str(page.get_by_role("link", name="Dag run").get_attribute("href"))
+        return f"{run}/plugin/dagctl_plan"
+
+
+def _frame(page: Page) -> Any:
+    return page.frame_locator("iframe")
+
+
+def _wait_inside(page: Page) -> None:
+    expect(_frame(page).locator("#summary")).to_be_visible()
+
+
+def _wait_for_heading(page: Page) -> None:
+    expect(_frame(page).locator("h1")).to_be_visible()
+
+
+def _wait_for_graph(page: Page) -> None:
+    expect(page.locator("[data-graph-wait]")).to_have_count(0)
+
+
+def _fill_form(page: Page) -> None:
+    page.locator("[name=name]").fill("analytics eu")
+    page.locator("[name=repository_url]").fill("https://github.com/acme/analytics")
+
+
+def _open_diff(page: Page) -> None:
+    page.get_by_role("button", name="Side by side").click()
+    model = page.locator(".model[data-diff]").first
+    model.locator("summary").first.click()
+    page.wait_for_timeout(1500)
+
+
+def _ask_to_approve(page: Page) -> None:
+    page.locator(".actions").get_by_role("link", name="Approve…").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def _approve(page: Page) -> None:
+    _ask_to_approve(page)
+    page.get_by_role("dialog").get_by_role("button", name="Approve").click()
+    expect(page.locator(".plan-title .badge")).to_have_text("Applied", timeout=300_000)
+    page.locator("#log").scroll_into_view_if_needed()
+
+
+def main() -> int:
+    """Start the demo in a folder of its own, bring it to its second plan, take the pictures, end it.
+
+    :return: Exit code.
+    """
+    terminal = Terminal()
+    home = Path(tempfile.mkdtemp(prefix="dagctl-screenshots-"))
+    try:
+        executable = find_browser()
+        cache = REPOSITORY_ROOT / ".tools" / "cache"
+        cache.mkdir(parents=True, exist_ok=True)
+        (home / "cache").symlink_to(cache)
+        (home / ".dagctl-demo").touch()
+        stack = Stack(home, free_port(), terminal)
+        with stack.stopped_afterwards(), sync_playwright() as playwright:
+            stack.start()
+            show = Show(stack)
+            project_id = show.make_project()
+            show.first_plan(project_id)
+            plan = show.detected_plan(project_id, show.second_commit())
+            terminal.heading("Taking pictures")
+            browser = playwright.chromium.launch(executable_path=executable, args=["--disable-gpu"], chromium_sandbox=False)
+            expect.set_options(timeout=60_000)
+            Album(browser, show, plan).take_all()
+            browser.close()
+    except DemoError as error:
+        terminal.error(str(error), error.hint)
+        return 1
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

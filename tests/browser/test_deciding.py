@@ -1,0 +1,90 @@
+"""A commit from its form to the warehouse, as people see and decide it on the pages."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.airflow.site import Shop, Site
+from tests.browser.people import Person, act, status
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def _create(admin: Person, shop: Shop, name: str) -> Page:
+    page = admin.open("projects")
+    page.get_by_role("link", name="New project").click()
+    page.get_by_label("Name", exact=False).first.fill(name)
+    page.get_by_label("Repository address").fill(shop.url)
+    page.get_by_role("button", name="Test the repository").click()
+    expect(page.locator("#repository-report")).to_contain_text("Orders and totals")
+    page.get_by_role("button", name="Create project").click()
+    expect(page.get_by_role("heading", name=name)).to_be_visible()
+    return page
+
+
+def test_create_review_approve_and_watch(admin: Person, site: Site, shop: Shop) -> None:
+    page = _create(admin, shop, "Watched")
+    # The plan makes itself, and the page shows it without being asked again.
+    page.get_by_role("link", name="Orders and totals").first.click()
+    expect(status(page)).to_have_text("Waiting for approval")
+    expect(page.locator("#summary")).to_contain_text("2 models are added")
+
+    expect(page.locator("[data-group=added] .model")).to_have_count(2)
+    model = page.locator(".model", has_text="orders").first
+    model.locator("summary").click()
+    expect(model).to_contain_text("amount")
+
+    act(page, "Approve", "Go ahead")
+    expect(status(page)).to_have_text("Applied")
+    timeline = page.locator(".timeline")
+    expect(timeline).to_contain_text("Go ahead")
+    expect(timeline).to_contain_text("admin")
+    expect(page.locator("#log")).to_contain_text("Runner")
+    assert site.times_applied(shop) == 1
+    assert site.rows(shop, "SELECT total FROM shop.totals") == [[10]]
+
+
+def test_reject_with_a_reason_and_head_that_moved(admin: Person, site: Site, shop: Shop) -> None:
+    project = site.project("Moved", shop)
+    plan = site.explained(project)
+    page = admin.open("plans", plan["plan_id"])
+    shop.write("models/orders.sql", "MODEL (name shop.orders, kind FULL);\nSELECT 1 AS id, 20 AS amount\n")
+    shop.commit("Twice as much")
+    act(page, "Approve")
+    expect(page.locator("#discarded")).to_contain_text("Repository has new commits")
+    expect(status(page)).to_have_text("Outdated")
+    assert site.plan(plan["id"])["status"] == "rejected"
+
+    page.locator(".actions").get_by_role("link", name="Plan again").click()
+    page.get_by_role("dialog").get_by_role("button", name="Plan again").click()
+    expect(page.get_by_role("heading", name="Twice as much")).to_be_visible()
+    expect(status(page)).to_have_text("Waiting for approval")
+    page.locator(".actions").get_by_role("link", name="Reject…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Reject").click()
+    expect(dialog, "a rejection without a reason is not sent").to_be_visible()
+    dialog.get_by_label("Reason").fill("Ask finance first <b>please</b>")
+    dialog.get_by_role("button", name="Reject").click()
+    expect(status(page)).to_have_text("Rejected")
+    expect(page.locator(".timeline blockquote")).to_have_text("Ask finance first <b>please</b>")
+    assert not shop.warehouse.exists() or site.rows(shop, "SELECT 1 FROM duckdb_tables() WHERE table_name = 'applied'") == []
+
+
+def test_stop_an_execution_and_retry_it(admin: Person, site: Site, shop: Shop) -> None:
+    shop.add_slow_model()
+    shop.commit("Something slow")
+    plan = site.explained(site.project("Stopped", shop))
+    page = admin.open("plans", plan["plan_id"])
+    act(page, "Approve")
+    expect(status(page)).to_have_text("Applying")
+    expect(page.locator("#log")).to_contain_text("slow")
+    act(page, "Stop")
+    expect(status(page)).to_have_text("Cancelled")
+    shop.open_gate()
+    act(page, "Retry")
+    expect(status(page)).to_have_text("Applied")
+    expect(page.locator(".timeline")).to_contain_text(re.compile("attempt 2", re.IGNORECASE))
+    assert site.times_applied(shop) == 1
