@@ -95,10 +95,6 @@ def evict(place: Place, pod: Any) -> None:
         place.core.create_namespaced_pod_eviction(pod.metadata.name, place.namespace, body)
 
 
-def shorten_deadline(place: Place, pod: Any) -> None:
-    place.core.patch_namespaced_pod(pod.metadata.name, place.namespace, {"spec": {"activeDeadlineSeconds": 1}})
-
-
 # An image that is there, with a program that ends by itself.
 _ENDS = {"name": "PYTHONHOME", "value": "/nonexistent"}
 _WAITS = {"kubernetes_schedule_timeout": "2", "kubernetes_startup_timeout": "60"}
