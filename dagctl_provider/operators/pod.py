@@ -181,14 +181,15 @@ class PodStepOperator(KubernetesPodOperator):
 
     def _is_wanted(self) -> bool:
         """Whether Airflow still wants the task to run, as far as it can be asked now: a cancel puts it into another state."""
-        ask = getattr(self._instance, "get_task_states", None)
+        instance = self._instance
+        ask = getattr(instance, "get_task_states", None)
         if ask is None:
             return False
         answers: list[Any] = []
 
         def look() -> None:
             with contextlib.suppress(Exception):
-                answers.append(ask(dag_id=self._instance.dag_id, task_ids=[self._instance.task_id], run_ids=[self._instance.run_id]))
+                answers.append(ask(dag_id=instance.dag_id, task_ids=[instance.task_id], run_ids=[instance.run_id]))
 
         # In a thread, since what was interrupted may be talking to Airflow itself and then never lets go.
         thread = threading.Thread(target=look, name="dagctl-wanted", daemon=True)
@@ -196,7 +197,7 @@ class PodStepOperator(KubernetesPodOperator):
         thread.join(_ANSWER_SECONDS)
         if not answers:
             return True
-        return str((answers[0].get(self._instance.run_id) or {}).get(self._instance.task_id)) == "running"
+        return str((answers[0].get(instance.run_id) or {}).get(instance.task_id)) == "running"
 
     @property
     def _space(self) -> str:
