@@ -1,7 +1,7 @@
 """Tells open pages that something changed, while it changes: server-sent events.
 
 A stream is open for long, and the pages' Flask app has one thread for each request, so streams live in an app of their own on
-Airflow's event loop. However many listen, each process looks at the database once a second, and only while somebody listens.
+Airflow's event loop. However many listen, each process looks at the database at one pace, and only while somebody listens.
 An event names what changed; the page then asks for itself again, with all checks. Where no stream comes through, pages ask for
 the version instead.
 """
@@ -30,7 +30,7 @@ from dagctl_provider.services.live import Changes, Picture
 log = logging.getLogger(__name__)
 
 PREFIX = "/dagctl"
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 0.6
 HEARTBEAT_SECONDS = 10.0
 MAX_STREAM_SECONDS = 60.0
 """A stream ends by itself and browsers connect again: that is when somebody whose session is over stops to hear."""
