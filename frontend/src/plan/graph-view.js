@@ -18,7 +18,6 @@ const LOWEST = 180;
 const FEW = 40;
 const BLOCK_SHARES = { breaking: 1.3, downstream: 0.6, load: 0.6, metadata: 0.6, unchanged: 0.3 };
 const MANY_EDGES = 1500;
-const FAINT = 0.04;
 const LOWEST_OF_MANY = 420;
 const HIGHEST = 560;
 const DIM = 0.18;
@@ -247,7 +246,7 @@ class Graph {
     // From far away thousands of lines say nothing; those of the chosen model do.
     const sparse = this.view.zoom < READABLE && this.edges.length > 2 * MANY_EDGES;
     for (const strong of near ? [false, true] : [false]) {
-      if (sparse && !strong) continue;
+      if (!strong && (sparse || (near && this.edges.length > MANY_EDGES))) continue;
       context.beginPath();
       for (let at = 0; at < this.edges.length; at += 2) {
         const from = this.edges[at], to = this.edges[at + 1];
@@ -260,7 +259,7 @@ class Graph {
       }
       context.lineWidth = (strong ? 2 : 1) / Math.max(this.view.zoom, 0.25);
       context.strokeStyle = strong ? this.ink.focus : this.ink.line;
-      context.globalAlpha = near && !strong ? (this.edges.length > MANY_EDGES ? FAINT : DIM) : this.edges.length > 2 * MANY_EDGES && !strong ? 0.35 : 0.9;
+      context.globalAlpha = near && !strong ? DIM : this.edges.length > 2 * MANY_EDGES && !strong ? 0.35 : 0.9;
       context.stroke();
     }
   }
