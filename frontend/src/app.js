@@ -8,8 +8,10 @@ import { followChanges } from "./live.js";
 import { keepMenus } from "./menus.js";
 import { openOutside } from "./outside.js";
 import { helpWithProject } from "./project-form.js";
+import { sayOnce } from "./said.js";
 
 document.documentElement.classList.add("scripted");
+sayOnce();
 openOutside();
 keepAges();
 keepMenus();
