@@ -1,6 +1,7 @@
 // A log: coloured as the tool meant it, followed while it grows, searched, wrapped, downloaded.
 
 import Anser from "anser";
+import { sessionOver } from "../live.js";
 import { element, visibleParts } from "./text.js";
 
 const POLL_MS = 1000;
@@ -84,12 +85,13 @@ class Log {
   async fetch() {
     let status = "running";
     try {
-      const answer = await fetch(`${this.address}?from=${this.received}`, { credentials: "same-origin" });
+      const answer = await fetch(`${this.address}?from=${this.received}`, { headers: { "X-Dagctl-Request": "log" }, credentials: "same-origin" });
       if (answer.ok) {
         status = answer.headers.get("X-Dagctl-Step-Status");
         await this.take(await answer.text(), Number(answer.headers.get("X-Dagctl-Log-From")), Number(answer.headers.get("X-Dagctl-Log-Length")));
         if (!this.lines.length) this.waiting(FINISHED.has(status) ? "This step left no log." : "No line has been written yet.");
       } else if (answer.status < 500) {
+        if (answer.status === 401) sessionOver();
         this.waiting("The log cannot be read.");
         return;
       }
