@@ -111,9 +111,7 @@ TROUBLES = {
     ),
     "init-failure": Trouble("init_container_failed", "prepare: exit code 4", spec={"initContainers": []}),
     "exit-1": Trouble("pod_failed", "exit code 1", container={"env": [_ENDS]}),
-    "deadline": Trouble(
-        "pod_deadline_exceeded", "longer than", spec={"activeDeadlineSeconds": 3}, meddle=lambda place, pod: None
-    ),
+    "deadline": Trouble("pod_deadline_exceeded", "longer than", spec={"activeDeadlineSeconds": 3}),
     "deleted-by-hand": Trouble("pod_deleted", "deleted", meddle=delete_by_hand),
 }
 
