@@ -114,7 +114,9 @@ def _wait_for_heading(page: Page) -> None:
 
 
 def _wait_for_graph(page: Page) -> None:
+    page.locator("[data-graph]").scroll_into_view_if_needed()
     expect(page.locator("[data-graph-wait]")).to_have_count(0)
+    page.evaluate("scrollTo(0, 0)")
 
 
 def _fill_form(page: Page) -> None:

@@ -38,6 +38,7 @@ def every_page(person: Person, scene: dict[str, str]) -> Iterator[Page]:
         page = person.open(*parts, query=query)
         page.wait_for_load_state("load")
         if parts == ("plans", scene["plan"]):
+            page.locator("[data-graph]").scroll_into_view_if_needed()
             expect(page.locator("[data-graph-wait]")).to_have_count(0)
         yield page
         page.close()
