@@ -201,7 +201,8 @@ class Cluster:
                 _preload_content=False,
                 _request_timeout=_TIMES[1],
             )
-        except (ApiException, HTTPError, WebSocketException, OSError) as error:
+        # AttributeError: the client decodes the body of a refused handshake, also when there is none.
+        except (ApiException, HTTPError, WebSocketException, OSError, AttributeError) as error:
             raise ExecFailed(_said(error) if isinstance(error, ApiException) else str(error)) from error
         parts: list[str] = []
         until = time.monotonic() + _EXEC_SECONDS

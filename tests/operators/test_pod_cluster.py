@@ -109,3 +109,10 @@ def test_a_result_that_is_not_whole_is_none(monkeypatch: pytest.MonkeyPatch) -> 
             found.read_json("x", "c", "/f")
     monkeypatch.setattr(found, "exec", lambda *arguments: "\n")
     assert found.read_json("x", "c", "/f") is None
+
+
+def test_a_connection_that_is_refused_before_it_stands_is_a_failed_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What kubernetes client 36 does when the container has just ended: it decodes a body that is not there.
+    monkeypatch.setattr("dagctl_provider.operators.pod_cluster.stream", lambda *_, **__: None.decode())  # type: ignore[attr-defined]
+    with pytest.raises(ExecFailed):
+        cluster(Api(pod())).exec("x", "c", "true")
