@@ -115,4 +115,4 @@ def test_a_connection_that_is_refused_before_it_stands_is_a_failed_command(monke
     # What kubernetes client 36 does when the container has just ended: it decodes a body that is not there.
     monkeypatch.setattr("dagctl_provider.operators.pod_cluster.stream", lambda *_, **__: None.decode())  # type: ignore[attr-defined]
     with pytest.raises(ExecFailed):
-        cluster(Api(pod())).exec("x", "c", "true")
+        cluster(Api(pod()), Api(pod())).exec("x", "c", "true")
