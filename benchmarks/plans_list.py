@@ -34,9 +34,9 @@ WINDOWS = 9
 
 _PROJECTS = """
 INSERT INTO dagctl_project (id, organization_id, name, name_key, project_type, repository_url, branch, settings, dag_id,
-  dags_revision, deployed, deployed_at, current_commit_sha, current_tool_version, latest_commit_sha, created_at, updated_at)
+  deployed, deployed_at, current_commit_sha, current_tool_version, latest_commit_sha, created_at, updated_at)
 SELECT 'proj_' || lpad(p::text, 8, '0'), %(organization)s, 'project-' || p, 'project-' || p, 'sqlmesh', %(url)s, 'main',
-  %(settings)s::json, 'dagctl__project-' || p || '__' || lpad(p::text, 8, '0'), 0, true, now(), %(head)s, %(version)s, %(head)s,
+  %(settings)s::json, 'dagctl__project-' || p || '__' || lpad(p::text, 8, '0'), true, now(), %(head)s, %(version)s, %(head)s,
   now(), now()
 FROM generate_series(1, %(projects)s) p
 """
