@@ -31,6 +31,8 @@ endif
 # What `make demo`, `make serve`, `make stop` and `make commit` can be told: PORT=8081, ONCE=1, KIND=dbt, DAGCTL_HOME=/some/folder.
 export PORT ONCE KIND DAGCTL_HOME
 
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --ignore=tests/browser
+
 .PHONY: help
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z-]*:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,12 +80,16 @@ stop: ## Stop what `make serve` or a broken-off `make demo` left running
 	@if [ -f $(INSTALLED) ]; then $(BIN)/python -m demo stop; else echo "Nothing runs: nothing is installed here."; fi
 
 .PHONY: test
-test: install ## All tests, the slow ones included
-	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --ignore=tests/browser
+test: install ## The tests, those on a real Airflow included (10 minutes)
+	@$(PYTEST) -m "not long"
+
+.PHONY: test-long
+test-long: install ## What takes minutes on its own: kills, tool versions, 40 dbt commits, pods through a whole Airflow
+	@$(PYTEST) -m long
 
 .PHONY: test-quick
 test-quick: install ## The tests that start no Airflow and install no tool
-	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --ignore=tests/browser -m "not slow"
+	@$(PYTEST) -m "not slow"
 
 .PHONY: test-browser
 test-browser: install ## The pages in a real browser on a real Airflow (needs Chromium, or CHROMIUM=/path/to/it)

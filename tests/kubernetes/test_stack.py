@@ -17,6 +17,7 @@ from tests.kubernetes.places import Place, PodShop, wait_for
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.timeout(600),
     pytest.mark.skipif("DAGCTL_TEST_KUBECONFIG" in os.environ, reason="the scenarios are for any cluster, Airflow is not"),
 ]

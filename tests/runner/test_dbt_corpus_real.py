@@ -16,7 +16,7 @@ import yaml
 from dagctl_provider.runner.steps import INNER
 from tests.runner.conftest import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(900)]
 
 CORPUS = Path(__file__).parent / "dbt_corpus"
 EXPECTED: dict[str, Any] = yaml.safe_load((CORPUS / "commits.yaml").read_text())

@@ -9,7 +9,7 @@ import pytest
 from tests.runner.conftest import NEWEST, Driver
 from tests.runner.shop import FIRST, SECOND, config
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 VERSIONS = ["0.130.2", "0.170.1", "0.200.0", "0.228.5", NEWEST]
 
