@@ -97,13 +97,19 @@ def _open_path(root: str, path: str) -> None:
 def _build(spec: dict[str, Any]) -> None:
     # Held open, because symbolic links in a target must be followed inside the container, never on this machine.
     sources = {mount["target"]: f"/proc/self/fd/{os.open(mount['source'], os.O_PATH)}" for mount in spec["mounts"]}
-    os.chroot(_make_root(spec))
+    root = _make_root(spec)
+    images = {path: f"/proc/self/fd/{os.open(root + path, os.O_PATH)}" for path in spec["image_paths"]}
+    os.chroot(root)
     os.chdir("/")
     images_in_tmp = any(path.startswith("/tmp/") for path in spec["image_paths"])
     if not images_in_tmp:
         _mount("tmpfs", "/tmp", "tmpfs", data="mode=1777")
     for mount in sorted(spec["mounts"], key=lambda mount: mount["target"].count("/")):
         _bind(sources[mount["target"]], mount["target"], mount["read_only"])
+    # A volume at /tmp must not hide what stands for the image when this checkout lies there.
+    for path, source in images.items():
+        if any(path.startswith(target.rstrip("/") + "/") for target in sources):
+            _bind(source, path)
     os.makedirs(spec["cwd"], exist_ok=True)
     if spec["read_only_root"]:
         _mount("none", "/", flags=_BIND | _REMOUNT | _RDONLY)
