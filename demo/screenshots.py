@@ -60,7 +60,7 @@ class Album:
         self.take("plan-narrow", group, _wait_for_graph, viewport=_NARROW)
         self.take("plans", f"{_PAGES}/plans", lambda page: expect(page.locator("table")).to_be_visible())
         self.take("project-form", f"{_PAGES}/projects/new", _fill_form)
-        self.take("diff", group, _open_diff, of=".model:has(.diff-view, .diff, table) >> nth=0")
+        self.take("diff", group, _open_diff, of=".model:has(.diff) >> nth=0")
         self.take("impact", group, _wait_for_graph, of="section:has(> .panel-head #graph-title)")
         self.take("approve", group, _ask_to_approve)
         self.take("executed", group, _approve)
@@ -126,9 +126,7 @@ def _fill_form(page: Page) -> None:
 
 def _open_diff(page: Page) -> None:
     page.get_by_role("button", name="Side by side").click()
-    model = page.locator(".model[data-diff]").first
-    model.locator("summary").first.click()
-    page.wait_for_timeout(1500)
+    expect(page.locator(".model .diff").first).to_be_visible()
 
 
 def _ask_to_approve(page: Page) -> None:
@@ -140,7 +138,7 @@ def _approve(page: Page) -> None:
     _ask_to_approve(page)
     page.get_by_role("dialog").get_by_role("button", name="Approve").click()
     expect(page.locator(".plan-title .badge")).to_have_text("Applied", timeout=300_000)
-    page.locator("#log").scroll_into_view_if_needed()
+    page.evaluate("scrollTo(0, 0)")
 
 
 def main() -> int:

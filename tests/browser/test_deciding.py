@@ -42,7 +42,7 @@ def test_create_review_approve_and_watch(admin: Person, site: Site, shop: Shop) 
     timeline = page.locator(".timeline")
     expect(timeline).to_contain_text("Go ahead")
     expect(timeline).to_contain_text("admin")
-    expect(page.locator("#log")).to_contain_text("Runner")
+    expect(page.locator("#log")).to_contain_text("ended with exit code 0")
     assert site.times_applied(shop) == 1
     assert site.rows(shop, "SELECT total FROM shop.totals") == [[10]]
 
