@@ -55,10 +55,10 @@ class Album:
         """One picture after the other; the last ones approve the plan."""
         group = f"{_PAGES}/plans/{self.plan['plan_id']}"
         self.take("plan", self._address_in_airflow(group), _wait_inside)
-        self.take("projects", "/plugin/dagctl", _wait_for_heading)
+        self.take("projects", "/plugin/dagctl", _wait_for_heading, viewport={"width": 1280, "height": 640})
         self.take("plan-dark", group, _wait_for_graph, color_scheme="dark")
         self.take("plan-narrow", group, _wait_for_graph, viewport=_NARROW)
-        self.take("plans", f"{_PAGES}/plans", lambda page: expect(page.locator("table")).to_be_visible())
+        self.take("plans", f"{_PAGES}/plans", _wait_for_table, viewport={"width": 1280, "height": 430})
         self.take("project-form", f"{_PAGES}/projects/new", _fill_form)
         self.take("diff", group, _open_diff, of=".model:has(.diff) >> nth=0")
         self.take("impact", group, _wait_for_graph, of="section:has(> .panel-head #graph-title)")
@@ -111,6 +111,10 @@ def _wait_inside(page: Page) -> None:
 
 def _wait_for_heading(page: Page) -> None:
     expect(_frame(page).locator("h1")).to_be_visible()
+
+
+def _wait_for_table(page: Page) -> None:
+    expect(page.locator("table")).to_be_visible()
 
 
 def _wait_for_graph(page: Page) -> None:
