@@ -141,7 +141,7 @@ def _ask_to_approve(page: Page) -> None:
 def _approve(page: Page) -> None:
     _ask_to_approve(page)
     page.get_by_role("dialog").get_by_role("button", name="Approve").click()
-    expect(page.locator(".plan-title .badge")).to_have_text("Applied", timeout=300_000)
+    expect(page.locator(".plan-title .badge")).to_have_text("Executed", timeout=300_000)
     page.evaluate("scrollTo(0, 0)")
 
 

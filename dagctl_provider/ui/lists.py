@@ -14,7 +14,7 @@ from dagctl_provider.ui.pages import Pages, back_to, json_answer, page, signed_i
 STATUS_FILTERS: Mapping[str, str] = {
     "pending": "Waiting",
     "running": "Running",
-    "completed": "Applied",
+    "completed": "Executed",
     "failed": "Failed",
     "rejected": "Rejected",
     "cancelled": "Cancelled",

@@ -30,10 +30,10 @@ SAID: Mapping[str, Message] = {
     "plan_created": Message("success", "The commit is being explained."),
     "existing_plan": Message("info", "This plan exists already for the newest commit."),
     "already_deployed": Message("info", "The newest commit of the branch is deployed; there is nothing to plan."),
-    "approved": Message("success", "Approved. The plan is being executed."),
+    "approved": Message("success", "Approved. Its execution was started."),
     "rejected": Message("success", "Rejected. Nothing is executed."),
     "cancelled": Message("success", "Cancelled."),
-    "retried": Message("success", "The plan is being executed again."),
+    "retried": Message("success", "Another execution was started."),
     "plan_deleted": Message("success", "The plan is deleted."),
     "head_moved": Message("warning", "The branch has newer commits, so this plan was discarded. Plan the newest commit instead."),
 }

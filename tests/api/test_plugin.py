@@ -14,7 +14,7 @@ from dagctl_provider.plugin import DagctlPlugin
 plugin = DagctlPlugin()
 plugin.on_load()
 plugin.validate()
-others = [plugin.macros, plugin.listeners, plugin.timetables, plugin.operator_extra_links, plugin.external_views]
+others = [plugin.macros, plugin.listeners, plugin.timetables, plugin.external_views]
 print(json.dumps({"new": sorted(set(sys.modules) - before), "seconds": time.perf_counter() - began}))
 """
 
