@@ -14,6 +14,8 @@ from dagctl_provider.domain.permissions import PERMISSIONS
 
 from .airflow_server import ROOTS
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(__file__).with_name("airflow_server.py")
 KINDS = ("simple", "fab")
 DOORS = ("/api/v1", "/pluginsv2/api/v1")
