@@ -7,31 +7,31 @@ written when the task ends.
 
 from __future__ import annotations
 
-import contextlib
+import sys
 from typing import Any
 from urllib.parse import quote
 
 from airflow.configuration import conf
 from airflow.sdk import BaseOperatorLink
 
-from dagctl_provider.config import setting
 from dagctl_provider.domain.names import DAG_PREFIX, RUN_SUFFIX
-from dagctl_provider.operators.launchers import step_operator
-from dagctl_provider.sensors.approval import PlanApprovalSensor
 
-
-def _operators() -> list[type]:
-    # Only the operator in use, for the other one may be slow to import. A wrong launcher is told elsewhere.
-    with contextlib.suppress(ValueError):
-        return [step_operator(setting("launcher")), PlanApprovalSensor]
-    return [PlanApprovalSensor]
+_OPERATORS = {
+    "dagctl_provider.operators.process": "ProcessStepOperator",
+    "dagctl_provider.operators.pod": "PodStepOperator",
+    "dagctl_provider.sensors.approval": "PlanApprovalSensor",
+}
 
 
 class PlanLink(BaseOperatorLink):
     """Leads from explain, await_approval and execute to their plan."""
 
     name = "Plan"
-    operators = _operators()
+
+    @property
+    def operators(self) -> list[type]:  # type: ignore[override]
+        """Those this process has loaded: whoever serialises a task has its class, and nobody pays for a class it does not use."""
+        return [getattr(sys.modules[module], name) for module, name in _OPERATORS.items() if module in sys.modules]
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Address of the page; empty for tasks that belong to no plan.

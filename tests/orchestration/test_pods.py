@@ -69,7 +69,7 @@ def test_the_rights_of_the_api_server_are_enough(cluster: RunningCluster, as_use
     assert (found.name, found.step_id, found.going) == ("running", "plan_1", False)
     assert pods.live_pods("dagctl/plan-group=plangroup_1,dagctl/step=plan_2", 5) == []
     pods.stop_pod(found, 5)
-    assert pods.await_gone(found, 30)
+    assert pods.await_gone(found, 90)
     assert pods.live_pods(pods.MANAGED, 5) == []
     pods.stop_pod(found, 5)
     assert pods.await_gone(found, 5), "what is gone is as good"
