@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.serialization.serialized_objects import DagSerialization
 
 from dagctl_provider.dag_factory import plan_dag
 from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN
@@ -21,6 +26,16 @@ SPEC: dict[str, Any] = {
     "max_active_job_runs": 1,
 }
 
+SHOW = """
+import json, sys
+from airflow.serialization.serialized_objects import DagSerialization
+
+dag = DagSerialization.deserialize_dag(json.load(open(sys.argv[1])))
+links = {task.task_id: list(task.extra_links) for task in dag.tasks}
+operators = ("dagctl_provider.operators.p", "dagctl_provider.sensors.")
+print(json.dumps({"links": links, "operators loaded": [name for name in sys.modules if name.startswith(operators)]}))
+"""
+
 
 def key(dag_id: str, run_id: str) -> Any:
     return SimpleNamespace(dag_id=dag_id, run_id=run_id)
@@ -34,12 +49,15 @@ def test_the_address_is_that_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> Non
     assert PlanLink().get_link(None, ti_key=key("other", "plangroup_1")) == ""
 
 
-def test_airflow_shows_it_on_every_task_of_a_plan() -> None:
-    from airflow.serialization.serialized_objects import DagSerialization
-
-    dag = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(plan_dag(SPEC)))
-    assert {task.task_id: list(task.extra_links) for task in dag.tasks} == {
-        EXPLAIN: ["Plan"],
-        APPROVAL: ["Plan"],
-        EXECUTE: ["Plan"],
+@pytest.mark.parametrize("launcher", ["process", "kubernetes"])
+def test_airflow_shows_it_on_every_task_of_a_plan(launcher: str, tmp_path: Path) -> None:
+    """In a process of its own, as the API server does it: from the serialised Dag alone, no operator loaded."""
+    serialised = tmp_path / "dag.json"
+    serialised.write_text(json.dumps(DagSerialization.serialize_dag(plan_dag({**SPEC, "launcher": launcher}))))
+    shown = subprocess.run(
+        [sys.executable, "-c", SHOW, str(serialised)], check=True, capture_output=True, text=True, timeout=120
+    ).stdout.splitlines()[-1]
+    assert json.loads(shown) == {
+        "links": {EXPLAIN: ["Plan"], APPROVAL: ["Plan"], EXECUTE: ["Plan"]},
+        "operators loaded": [],
     }
