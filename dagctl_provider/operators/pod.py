@@ -43,9 +43,8 @@ from dagctl_provider.operators.pod_specs import (
     git_secret,
     labels_for,
     pod_name,
-    tells_progress,
 )
-from dagctl_provider.operators.progress import ProgressTeller
+from dagctl_provider.operators.progress import ProgressTeller, tells_progress
 from dagctl_provider.operators.steps import (
     StepFailed,
     StepInterrupted,
@@ -170,7 +169,7 @@ class PodStepOperator(KubernetesPodOperator):
         # For who reads the log while the step runs; its record has the name only from the result.
         context["ti"].xcom_push(key=POD_KEY, value={"step_id": request["step_id"], "pod_name": self._name})
         self._await_start(cluster)
-        if tells_progress(request, self.kind):
+        if tells_progress(self.kind):
             with tempfile.TemporaryDirectory(prefix="dagctl-events-") as folder:
                 events = Path(folder, "events.jsonl")
                 with ProgressTeller(events, progress_to_xcom(context, request)), events.open("a", encoding="utf-8") as stream:

@@ -20,6 +20,7 @@ from kubernetes.client import models as k8s
 from dagctl_provider.config import filled_in, setting
 from dagctl_provider.domain.ids import slug
 from dagctl_provider.domain.pods import DEFAULT_PYTHON, check_object_name, check_pod_template, label_value, object_names
+from dagctl_provider.operators.progress import tells_progress
 
 BASE = "base"
 SIDECAR = "airflow-xcom-sidecar"
@@ -128,11 +129,6 @@ def annotations_for(request: Mapping[str, Any], inputs: str) -> dict[str, str]:
     return {**found, INPUTS_ANNOTATION: inputs}
 
 
-def tells_progress(request: Mapping[str, Any], kind: str) -> bool:
-    """Whether the runner says what it has finished: where a retry goes on from that."""
-    return kind == "execute" and request["tool"] == "dbt"
-
-
 def image_for(request: Mapping[str, Any]) -> str:
     """The runner image of the step's tool, version and Python."""
     python = str(request.get("python_version") or DEFAULT_PYTHON)
@@ -224,7 +220,7 @@ def _step(request: Mapping[str, Any], kind: str, inputs: str, pieces: Sequence[P
                 "--timeout",
                 str(float(setting("step_timeout"))),
             ),
-            *(("--events", "-") if tells_progress(request, kind) else ()),
+            *(("--events", "-") if tells_progress(kind) else ()),
         ],
         env=env,
         resources=_resources(request.get("resources") or {}),

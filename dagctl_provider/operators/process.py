@@ -17,7 +17,7 @@ from airflow.sdk import BaseOperator
 from dagctl_provider.config import cache_folder, setting
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.hooks.project import ProjectSecrets, project_secrets
-from dagctl_provider.operators.progress import ProgressTeller
+from dagctl_provider.operators.progress import ProgressTeller, tells_progress
 from dagctl_provider.operators.scratch import scratch_folder
 from dagctl_provider.operators.steps import (
     StepKind,
@@ -59,7 +59,7 @@ class ProcessStepOperator(BaseOperator):
             return
         with scratch_folder() as (scratch, lock):
             teller = ProgressTeller(scratch / _EVENTS, progress_to_xcom(context, request))
-            with teller if self.kind == "execute" else contextlib.nullcontext():
+            with teller if tells_progress(self.kind) else contextlib.nullcontext():
                 result = self._run(scratch, lock, request, secrets)
         report(context, request, result)
 

@@ -1,10 +1,13 @@
-"""Tells the API server how far an execution has got while it runs, so that a killed worker loses nothing that is known.
+"""Tells the API server how far an execution or a run has got while it goes on, so that people see it move, and a killed worker
+loses nothing that is known.
 
-What the runner reports as finished goes into the task's XCom ``progress``. A retry of the plan is told and does not do it again.
+What the runner's events add up to goes into the task's XCom ``progress`` (docs/runner.md). A retry of the plan is told what is
+finished and does not do it again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import threading
@@ -16,33 +19,74 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 1.0
+# Each telling is the whole state: of thousands of models it is not told each second.
+_ROWS_PER_SECOND = 1000
+_ENDS = ("model_finished", "model_failed", "model_skipped")
+_COUNTS = ("models", "batches", "tests")
+_TOLD = ("unique_id", "kind", "status", "duration", "batch", "batches", "rows")
 
 
-def finished_node(event: Any) -> str | None:
-    """The ``unique_id`` of a node that an event of the runner says was finished well.
+def tells_progress(kind: str) -> bool:
+    """Whether a step of this kind has models that start and end."""
+    return kind != "explain"
 
-    :param event: One decoded line of the event file (docs/runner.md).
-    """
-    if not isinstance(event, dict) or event.get("event") != "model_finished" or event.get("status") != "succeeded":
-        return None
-    unique_id = event.get("unique_id")
-    return unique_id if isinstance(unique_id, str) else None
+
+class HowFar:
+    """What the events of a step add up to."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self._stage: str | None = None
+        self._expected: dict[str, int] = {}
+        self._models: dict[str, dict[str, Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def take(self, event: Any) -> None:
+        """Take in one event; what is none, or none that is known, changes nothing.
+
+        :param event: One decoded line of the event file (docs/runner.md).
+        """
+        kind = event.get("event") if isinstance(event, dict) else None
+        if kind == "stage":
+            self._stage = str(event.get("stage"))
+        elif kind == "expected":
+            self._expected = {name: event[name] for name in _COUNTS if isinstance(event.get(name), int)}
+        elif kind in ("model_start", "model_batch", *_ENDS):
+            self._model(event)
+        else:
+            return
+        self.version += 1
+
+    def _model(self, event: dict[str, Any]) -> None:
+        name = str(event.get("model"))
+        row = self._models.setdefault(str(event.get("unique_id") or name), {"name": name, "status": "running"})
+        row.update({key: event[key] for key in _TOLD if key in event})
+        if event["event"] == "model_start":
+            row["started"] = event.get("ts")
+
+    def as_json(self) -> dict[str, Any]:
+        """The state so far. ``succeeded`` holds the ``unique_id`` of what a retry leaves out."""
+        rows = self._models.values()
+        succeeded = [row["unique_id"] for row in rows if row["status"] == "succeeded" and "unique_id" in row]
+        return {"stage": self._stage, "expected": self._expected, "models": list(rows), "succeeded": succeeded}
 
 
 class ProgressTeller:
-    """Follows a runner's event file in a thread and tells each time that more is finished; the newest state wins.
+    """Follows a runner's event file in a thread and tells each time that something happened; the newest state wins.
 
     :param events: The event file, which need not exist yet.
-    :param tell: Gets all that is finished so far, in the order in which it was finished.
+    :param tell: Gets the state so far, see :meth:`HowFar.as_json`.
     """
 
-    def __init__(self, events: Path, tell: Callable[[list[str]], None]) -> None:
+    def __init__(self, events: Path, tell: Callable[[dict[str, Any]], None]) -> None:
         self._events = events
         self._tell = tell
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="dagctl-progress", daemon=True)
         self._offset = 0
-        self._finished: dict[str, None] = {}
+        self._state = HowFar()
         self._told = 0
 
     def __enter__(self) -> ProgressTeller:
@@ -54,17 +98,16 @@ class ProgressTeller:
         self._thread.join(timeout=30)
 
     def _follow(self) -> None:
-        while not self._ended.wait(_PAUSE_SECONDS):
+        while not self._ended.wait(_PAUSE_SECONDS + len(self._state) / _ROWS_PER_SECOND):
             self._look()
         self._look()
 
     def _look(self) -> None:
         try:
             self._read()
-            if len(self._finished) > self._told:
-                known = list(self._finished)
-                self._tell(known)
-                self._told = len(known)
+            if self._state.version > self._told:
+                self._tell(self._state.as_json())
+                self._told = self._state.version
         except Exception:
             # A step is not worth less because nobody can be told how far it is; the next look tells all again.
             log.warning("The progress of the step could not be told", exc_info=True)
@@ -80,9 +123,5 @@ class ProgressTeller:
         whole = text[: text.rfind(b"\n") + 1]
         self._offset += len(whole)
         for line in whole.splitlines():
-            try:
-                unique_id = finished_node(json.loads(line))
-            except ValueError:
-                continue
-            if unique_id is not None:
-                self._finished[unique_id] = None
+            with contextlib.suppress(ValueError):
+                self._state.take(json.loads(line))

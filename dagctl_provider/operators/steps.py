@@ -78,14 +78,14 @@ def profile_refused(error: ProfileError) -> dict[str, Any]:
     return {"outcome": "failed", "error": {"code": "profile_invalid", "message": str(error), "hint": hint}}
 
 
-def progress_to_xcom(context: Any, request: dict[str, Any]) -> Callable[[list[str]], None]:
-    """How a running execute tells what it has finished: the API server hands it to a retry.
+def progress_to_xcom(context: Any, request: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+    """How a running step tells how far it is: pages show it, and the API server hands what is finished to a retry.
 
-    :return: Gets the ``unique_id`` of all that is finished so far.
+    :return: Gets the state so far.
     """
 
-    def tell(finished: list[str]) -> None:
-        context["ti"].xcom_push(key=PROGRESS_KEY, value={"step_id": request.get("step_id"), "succeeded": finished})
+    def tell(state: dict[str, Any]) -> None:
+        context["ti"].xcom_push(key=PROGRESS_KEY, value={"step_id": request.get("step_id"), **state})
 
     return tell
 

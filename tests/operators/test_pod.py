@@ -364,7 +364,8 @@ def test_a_runner_that_was_told_to_stop_by_others_is_a_deleted_pod(cluster: Fake
 def test_what_a_dbt_execution_has_finished_is_told(cluster: FakeCluster, context: Any) -> None:
     context["dag_run"].conf["dagctl"] = {**REQUEST, "tool": "dbt"}
     operator().execute(context)
-    assert context["ti"].pushed["progress"] == {"step_id": "plan_2", "succeeded": ["model.shop.orders"]}
+    told = context["ti"].pushed["progress"]
+    assert (told["step_id"], told["succeeded"]) == ("plan_2", ["model.shop.orders"])
     cluster.states = [pod(RUNS, RUNS), pod(DONE, RUNS)]
     context["ti"].pushed.clear()
     operator("explain").execute(context)

@@ -89,10 +89,46 @@ def finished(name: str, status: str = "succeeded") -> str:
     return json.dumps({"event": "model_finished", "model": name, "unique_id": f"model.shop.{name}", "status": status}) + "\n"
 
 
-def test_what_is_finished_is_told_each_time_it_grows(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_events_add_up_to() -> None:
+    state = progress.HowFar()
+    for event in (
+        {"event": "stage", "stage": "apply"},
+        {"event": "expected", "models": 2, "batches": 4, "later": "x"},
+        {"event": "model_start", "model": "shop.a", "batches": 3, "ts": 5.5},
+        {"event": "model_batch", "model": "shop.a", "batch": 1, "batches": 3, "duration_ms": 7},
+        {"event": "model_start", "model": "b", "unique_id": "model.shop.b", "kind": "model", "ts": 6.0},
+        {"event": "model_finished", "model": "b", "unique_id": "model.shop.b", "status": "succeeded", "duration": 1.5, "rows": 3},
+        {"event": "model_skipped", "model": "shop.c", "status": "skipped", "message": "not told"},
+    ):
+        state.take(event)
+    version = state.version
+    state.take({"event": "tests", "run": 1})
+    state.take(["stage"])
+    assert (state.version, len(state)) == (version, 3)
+    assert state.as_json() == {
+        "stage": "apply",
+        "expected": {"models": 2, "batches": 4},
+        "models": [
+            {"name": "shop.a", "status": "running", "started": 5.5, "batch": 1, "batches": 3},
+            {
+                "name": "b",
+                "unique_id": "model.shop.b",
+                "kind": "model",
+                "status": "succeeded",
+                "started": 6.0,
+                "duration": 1.5,
+                "rows": 3,
+            },
+            {"name": "shop.c", "status": "skipped"},
+        ],
+        "succeeded": ["model.shop.b"],
+    }
+
+
+def test_what_is_finished_is_told_each_time_it_grows(temporary: Path) -> None:
     told: list[list[str]] = []
     events = temporary / "events.jsonl"
-    teller = progress.ProgressTeller(events, told.append)
+    teller = progress.ProgressTeller(events, lambda state: told.append(state["succeeded"]))
     teller._look()
     events.write_text(finished("a") + json.dumps({"event": "stage"}) + "\n" + finished("b", "failed") + "nonsense\n")
     teller._look()
@@ -110,10 +146,10 @@ def test_what_could_not_be_told_is_told_with_the_next(temporary: Path) -> None:
     told: list[list[str]] = []
     failures = iter([True, False])
 
-    def tell(known: list[str]) -> None:
+    def tell(state: dict[str, Any]) -> None:
         if next(failures):
             raise OSError("the API server does not answer")
-        told.append(known)
+        told.append(state["succeeded"])
 
     events = temporary / "events.jsonl"
     events.write_text(finished("a"))
@@ -158,7 +194,8 @@ def test_a_failed_execute_leaves_what_it_finished(temporary: Path, monkeypatch: 
     it = context(**APPROVED, result={"digest": "sha256:1", "tool_plan_id": "t"}, inputs={"deployed": "x"})
     with pytest.raises(StepFailed):
         ProcessStepOperator(task_id="execute", kind="execute").execute(it)
-    assert it["ti"].pushed["progress"] == {"step_id": "plan_execute", "succeeded": ["model.shop.a"]}
+    told = it["ti"].pushed["progress"]
+    assert (told["step_id"], told["succeeded"]) == ("plan_execute", ["model.shop.a"])
     assert it["ti"].pushed["result"]["seen"] == {"deployed": "x"}
     assert [path.name for path in temporary.iterdir()] == ["python"]
 

@@ -163,11 +163,12 @@ class Build:
 
     def _check(self, task: Any, queue: Any, chosen: set[str] | None) -> None:
         """dbt must have taken all that was given to it and nothing else; this is before its first statement."""
-        if chosen is None:
-            return
         taken = {*queue.get_selected_nodes(), *getattr(task, "selected_unit_tests", ())}
-        if taken != chosen:
+        if chosen is not None and taken != chosen:
             self.failure = StepFailed(
                 "plan_drifted", f"dbt would not run what was approved: {', '.join(sorted(taken ^ chosen)[:5])}"
             )
             raise self.failure
+        ephemeral = {key for key in taken if getattr(task.manifest.nodes.get(key), "is_ephemeral_model", False)}
+        if taken - ephemeral:
+            self._step.journal.begin(taken - ephemeral)

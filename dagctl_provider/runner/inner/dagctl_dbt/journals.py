@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from dagctl_common.cancelling import Canceller
 from dagctl_common.channel import Channel, plain
+
+from dagctl_dbt.differ_types import BUILT, TESTS
 
 SUCCEEDED = {"success", "pass", "warn", "no-op"}
 _STATUS = {"skipped": "skipped", **dict.fromkeys(SUCCEEDED, "succeeded")}
@@ -27,6 +30,10 @@ class NodeRun:
         self.duration = 0.0
         self.message: str | None = None
         self.rows: int | None = None
+
+    def identity(self) -> dict[str, str]:
+        """What its events say of it."""
+        return {"model": self.name, "unique_id": self.unique_id, "kind": self.resource_type}
 
     def as_json(self) -> dict[str, Any]:
         """The row of the result; what still ran at the end was cancelled."""
@@ -59,6 +66,15 @@ class Journal:
         """Names of the nodes about to run, by unique id."""
         self.names = names
 
+    def begin(self, nodes: Iterable[str]) -> None:
+        """dbt is about to run these.
+
+        :param nodes: Unique ids; what is no test and cannot be built, an exposure for example, does not count.
+        """
+        kinds = Counter(key.partition(".")[0] for key in nodes)
+        tests = sum(kinds[kind] for kind in TESTS)
+        self.channel.event("expected", models=sum(kinds[kind] for kind in BUILT), tests=tests)
+
     def on_event(self, message: Any) -> None:
         """dbt's callback; one event of any kind.
 
@@ -77,7 +93,7 @@ class Journal:
     def _start(self, info: Any) -> None:
         with self._lock:
             node = self._node(info)
-            self.channel.event("model_start", model=node.name, unique_id=node.unique_id)
+            self.channel.event("model_start", **node.identity())
 
     def _finish(self, data: Any) -> None:
         result = data.run_result
@@ -89,7 +105,7 @@ class Journal:
             node.rows = _rows(result)
             reason = " ".join((node.message or "").split())[:500] if node.status == "failed" else None
             self.channel.event(
-                _EVENT[node.status], model=node.name, unique_id=node.unique_id, status=node.status, rows=node.rows,
+                _EVENT[node.status], **node.identity(), status=node.status, rows=node.rows,
                 duration=round(node.duration, 3), message=reason,
             )  # fmt: skip
             if node.status == "succeeded" and self.on_success:
@@ -104,17 +120,17 @@ class Journal:
         """What went wrong, models before tests."""
         with self._lock:
             failed = [node for node in self.nodes.values() if node.status == "failed"]
-        return sorted(failed, key=lambda node: node.resource_type in ("test", "unit_test"))
+        return sorted(failed, key=lambda node: node.resource_type in TESTS)
 
     def results(self) -> list[dict[str, Any]]:
         """One row per model, seed, snapshot or function."""
         with self._lock:
-            return [node.as_json() for node in self.nodes.values() if node.resource_type not in ("test", "unit_test")]
+            return [node.as_json() for node in self.nodes.values() if node.resource_type not in TESTS]
 
     def tests(self) -> dict[str, Any] | None:
         """What the tests said; ``None`` when none ran."""
         with self._lock:
-            tests = [node for node in self.nodes.values() if node.resource_type in ("test", "unit_test")]
+            tests = [node for node in self.nodes.values() if node.resource_type in TESTS]
         if not tests:
             return None
         counts = {status: sum(node.status == status for node in tests) for status in ("succeeded", "failed", "skipped")}

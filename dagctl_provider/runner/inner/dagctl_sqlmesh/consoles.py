@@ -67,7 +67,9 @@ class Journal:
         with self.lock:
             for snapshot, intervals in batches.items():
                 count = intervals if isinstance(intervals, int) else len(intervals)
-                self.models.setdefault(snapshot.name, ModelRun(self.names.of(snapshot), 0)).total_batches += count
+                self._model(snapshot.name).total_batches += count
+            known = self.models.values()
+            self.channel.event("expected", models=len(known), batches=sum(model.total_batches for model in known))
 
     def begin(self, fqn: str) -> None:
         """A batch of a model starts; refused after a cancel."""
@@ -89,10 +91,11 @@ class Journal:
             rows = details.get("rows")
             if rows is not None:
                 model.rows = (model.rows or 0) + rows
-            self.channel.event("model_batch", model=model.name, batch=model.batches, duration_ms=duration_ms, **details)
+            batch = {"batch": model.batches, "batches": model.total_batches or None, "duration_ms": duration_ms}
+            self.channel.event("model_batch", model=model.name, **batch, **details)
             if model.batches >= model.total_batches and model.status == "running":
                 model.finished, model.status = time.monotonic(), "succeeded"
-                self.channel.event("model_finished", model=model.name, duration=model.duration, rows=model.rows)
+                self._tell("model_finished", model, rows=model.rows)
                 self._progress(model, f"{model.duration:.1f}s")
 
     def fail(self, fqn: str, error: BaseException | None) -> None:
@@ -105,7 +108,7 @@ class Journal:
                 return
             model.finished, model.status = time.monotonic(), "cancelled" if self.canceller.is_set() else "failed"
             reason = plain(error).strip().splitlines()[0][:500] if error and str(error).strip() else None
-            self.channel.event("model_failed", model=model.name, duration=model.duration, message=reason)
+            self._tell("model_failed", model, message=reason)
             self._progress(model, f"{model.status}{': ' + reason if reason else ''}")
 
     def skip(self, fqn: str) -> None:
@@ -114,7 +117,7 @@ class Journal:
             model = self._model(fqn)
             if model.status == "waiting":
                 model.status = "skipped"
-                self.channel.event("model_skipped", model=model.name)
+                self._tell("model_skipped", model)
                 self._progress(model, "skipped")
 
     def warn(self, text: Any) -> None:
@@ -132,6 +135,9 @@ class Journal:
 
     def _model(self, fqn: str) -> ModelRun:
         return self.models.setdefault(fqn, ModelRun(self.names.of(fqn), 0))
+
+    def _tell(self, kind: str, model: ModelRun, **details: Any) -> None:
+        self.channel.event(kind, model=model.name, status=model.status, duration=model.duration, **details)
 
     def _progress(self, model: ModelRun, text: str) -> None:
         done = sum(other.status not in ("waiting", "running") for other in self.models.values())
