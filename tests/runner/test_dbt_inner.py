@@ -155,6 +155,26 @@ def test_the_journal_knows_what_succeeded_and_says_so_at_once(tmp_path: Path) ->
     assert [node.name for node in step.journal.failed()] == ["b", "d", "u"]
 
 
+def test_what_a_page_can_follow(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    step = make_step(tmp_path, events_fd=write)
+    step.journal.begin(["model.shop.a", "seed.shop.s", "test.shop.t", "unit_test.shop.a.u", "exposure.shop.e"])
+    start = finished("model.shop.a", "started")
+    start.info.name = "NodeStart"
+    step.journal.on_event(start)
+    step.journal.on_event(finished("model.shop.a", "success"))
+    os.close(write)
+    with os.fdopen(read) as stream:
+        events = [json.loads(line) for line in stream]
+    assert all(event.pop("ts") for event in events)
+    who = {"model": "a", "unique_id": "model.shop.a", "kind": "model"}
+    assert events == [
+        {"event": "expected", "models": 2, "tests": 2},
+        {"event": "model_start", **who},
+        {"event": "model_finished", **who, "status": "succeeded", "duration": 0.25},
+    ]
+
+
 def test_progress_is_kept_on_disk_for_the_same_plan_only(tmp_path: Path) -> None:
     from dagctl_dbt.artifacts import KEPT_FOR, ProgressFile
 

@@ -52,7 +52,7 @@ class Channel:
         with self._lock, contextlib.suppress(OSError, ValueError):
             print(plain(text), flush=True)
 
-    def event(self, kind: str, **details: Any) -> None:
+    def event(self, kind: str, /, **details: Any) -> None:
         """Write one event for machines.
 
         :param kind: ``stage``, ``tests``, ``model_start``, ``model_batch``, ``model_finished``, ``model_failed`` …
