@@ -6,5 +6,8 @@ from airflow import __version__
 
 _MINOR = tuple(int(part) for part in __version__.split(".")[:2])
 
+AIRFLOW_V_3_2_PLUS = _MINOR >= (3, 2)
+"""``SimpleAuthManager.get_users`` gives user objects; before, dictionaries with the fields of one."""
+
 AIRFLOW_V_3_3_PLUS = _MINOR >= (3, 3)
 """Approvals wait in ``awaiting_input`` and are resumed directly; before, a trigger polls for the answer."""

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import PERMISSIONS, Actor, Permission
+from dagctl_provider.version_compat import AIRFLOW_V_3_2_PLUS
 
 T = TypeVar("T")
 
@@ -118,7 +119,10 @@ def _simple_user(manager: Any, user_id: str) -> Any:
 
     if everyone_is_admin():
         return SimpleAuthManagerUser(username=user_id, role="ADMIN")
-    return next((user for user in manager.get_users() if user.username == user_id), None)
+    users = manager.get_users()
+    if not AIRFLOW_V_3_2_PLUS:
+        users = [SimpleAuthManagerUser(**fields) for fields in users]
+    return next((user for user in users if user.username == user_id), None)
 
 
 def _fab_user(manager: Any, user_id: str) -> Any:
