@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 _RESERVED = frozenset(("type", "title", "status", "detail", "instance", "code", "message", "hint"))
 _COMMITS = frozenset(("expected_commit", "current_commit"))
+_MOST_ERRORS = 50
+_LONGEST_NAME = 64
 
 
 def problem(error: DagctlError, instance: str) -> dict[str, Any]:
@@ -64,12 +66,14 @@ def respond(error: DagctlError, headers: Mapping[str, str] | None = None) -> Res
 
 
 def invalid_fields(messages: Mapping[str, str]) -> DagctlError:
-    """``invalid_request`` that names each field and what is wrong with it."""
-    return DagctlError(
-        "invalid_request",
-        f"Not accepted: {', '.join(name[:64] or 'the body' for name in list(messages)[:10])}.",
-        errors=[{"field": name, "message": message} for name, message in messages.items()],
-    )
+    """``invalid_request`` that names each field and what is wrong with it.
+
+    A body may invent any number of fields and names of any length; the answer stays small.
+    """
+    listed = [{"field": name[:_LONGEST_NAME], "message": message} for name, message in messages.items()]
+    named = ", ".join(error["field"] or "the body" for error in listed[:10])
+    more = f" and {len(listed) - 10} more" if len(listed) > 10 else ""
+    return DagctlError("invalid_request", f"Not accepted: {named}{more}.", errors=listed[:_MOST_ERRORS])
 
 
 def from_validation(error: ValidationError, place: str = "") -> DagctlError:
@@ -79,7 +83,8 @@ def from_validation(error: ValidationError, place: str = "") -> DagctlError:
     """
     messages: dict[str, str] = {}
     for finding in error.errors(include_url=False, include_context=False, include_input=False):
-        name = place + ".".join(str(part) for part in finding["loc"] if not str(part).startswith("function-"))
+        # What follows the field's name are pydantic's own words: no field holds another one.
+        name = place + str(next(iter(finding["loc"]), ""))
         message = "unknown field" if finding["type"] == "extra_forbidden" else finding["msg"].removeprefix("Value error, ")
         messages.setdefault(name, message)
     return invalid_fields(messages)

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, create_model
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, StrictStr, create_model
 
-from dagctl_provider.api.schemas import Answer, Count, Request, ShortSha, Text, Timestamp
+from dagctl_provider.api.schemas import Answer, Count, Request, ShortSha, Timestamp, storable
 from dagctl_provider.config import setting
 from dagctl_provider.domain.projects import FIELDS, Project
 from dagctl_provider.domain.projects import Field as ProjectField
@@ -20,16 +20,17 @@ from dagctl_provider.domain.projects import Field as ProjectField
 _HISTORY_LIMITS = ("successful_runs_history_limit", "failed_runs_history_limit")
 """Settings that the document shows as fields of a project."""
 
-_JSON_TYPES = {"string": Text, "boolean": StrictBool, "integer": StrictInt}
+_JSON_TYPES = {"string": StrictStr, "boolean": StrictBool, "integer": StrictInt}
 _ANSWER_TYPES = {"string": str, "boolean": bool, "integer": int}
 
 
-def _matching(pattern: str) -> BeforeValidator:
+def _matching(pattern: str, example: Any) -> BeforeValidator:
     compiled = re.compile(pattern)
+    wanted = f"must match {pattern}" if example is None else f"must match {pattern}, as {example!r} does"
 
     def check(value: Any) -> Any:
         if isinstance(value, str) and not compiled.fullmatch(value):
-            raise ValueError(f"must match {pattern}")
+            raise ValueError(wanted)
         return value
 
     return BeforeValidator(check)
@@ -37,6 +38,8 @@ def _matching(pattern: str) -> BeforeValidator:
 
 def _checked(field: ProjectField) -> AfterValidator:
     def check(value: Any) -> Any:
+        if isinstance(value, str):
+            storable(value)
         if field.check is not None:
             field.check(value)
         return value
@@ -64,7 +67,7 @@ def _request_type(name: str, field: ProjectField) -> Any:
         return Annotated[Literal[field.choices], Field(**_rules(name, field))]
     kind: Any = _JSON_TYPES[field.json_type]
     annotation: Any = Annotated[kind, Field(**_rules(name, field)), _checked(field)]
-    return Annotated[annotation, _matching(field.pattern)] if field.pattern else annotation
+    return Annotated[annotation, _matching(field.pattern, field.example)] if field.pattern else annotation
 
 
 def _create_fields() -> Iterator[tuple[str, Any]]:

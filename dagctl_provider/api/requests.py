@@ -19,6 +19,7 @@ from dagctl_provider.domain.errors import DagctlError, not_found
 
 MAX_BODY_BYTES = 1024 * 1024
 _CHUNK = 64 * 1024
+_MOST_DIGITS = 1000
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NOUNS = {"id": "Project", "planId": "Plan", "planGroupId": "Plan group"}
 
@@ -96,14 +97,14 @@ def _parse(data: bytes) -> Any:
     if request.mimetype != "application/json" or charset != "utf-8" or encoding != "identity":
         raise DagctlError("unsupported_media_type", "The body must be application/json in UTF-8, not compressed.")
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant)
+        return json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant, parse_int=_integer)
     except (ValueError, RecursionError) as error:
-        where = f" at line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else _reason(error)
-        raise DagctlError("invalid_json", f"The body is not valid JSON: {reason}{where}.") from None
+        raise DagctlError("invalid_json", f"The body is not valid JSON: {_reason(error)}.") from None
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg.partition(' (')[0]} at line {error.lineno}, column {error.colno}"
     if isinstance(error, RecursionError):
         return "nested too deeply"
     return "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
@@ -118,3 +119,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError("a number has too many digits")
+    return int(digits)

@@ -50,7 +50,6 @@ Timestamp = Annotated[
     Field(examples=["2026-04-28T10:00:00Z"], json_schema_extra={"format": "date-time"}),
 ]
 ShortSha = Annotated[str, BeforeValidator(lambda sha: sha and sha[:7]), Field(examples=["a1b2c3d"])]
-Text = Annotated[StrictStr, AfterValidator(storable)]
 _WHOLE = BeforeValidator(_whole_number)
 Count = Annotated[int, Field(ge=0)]
 
@@ -89,7 +88,9 @@ class NoBody(Request):
 class DecisionBody(Request):
     """Nothing has to be sent; a comment may be."""
 
-    comment: Annotated[Text, Field(max_length=MAX_COMMENT, description="Kept with the decision")] = None  # type: ignore[assignment]
+    comment: Annotated[
+        StrictStr, Field(max_length=MAX_COMMENT, description="Kept with the decision"), AfterValidator(storable)
+    ] = None  # type: ignore[assignment]
 
 
 # -- answers on plans ----------------------------------------------------------------------------------------------------

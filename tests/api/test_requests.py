@@ -131,6 +131,50 @@ def test_list_plans_hands_paging_on(ask, services):
     ]
 
 
+@pytest.mark.parametrize("name", ["function-x", "__class__", "a.b", "\u0000", "x" * 64])
+def test_unknown_fields_are_named_whatever_they_are_called(name, ask):
+    assert fields(ask("PUT", "/projects/proj_abc123", json={name: 1})) == {name}
+
+
+@pytest.mark.parametrize("data", [b'{"\\ud800": 1}', b'{"": 1}'])
+def test_fields_that_have_no_name_to_speak_of(data, ask):
+    response = ask("PUT", "/projects/proj_abc123", data=data, content_type="application/json")
+    assert (response.status_code, fields(response)) == (422, {""})
+
+
+@pytest.mark.parametrize("body", [{f"field{number}": 1 for number in range(50_000)}, {"k" * 1_000_000: 1}], ids=["many", "long"])
+def test_invented_fields_make_no_large_answer(body, ask):
+    response = ask("PUT", "/projects/proj_abc123", json=body)
+    assert response.status_code == 422
+    assert len(response.data) < 6000
+    assert len(body) == 1 or "and 49990 more" in response.json["detail"]
+
+
+def test_messages_are_about_text_and_name_an_example(ask):
+    said = {
+        error["field"]: error["message"]
+        for error in ask("POST", "/projects", json={"name": "my project!", "repository_url": "", "description": "x" * 1001}).json[
+            "errors"
+        ]
+    }
+    assert said["name"].startswith("must match ^")
+    assert said["name"].endswith(", as 'analytics' does")
+    assert said["description"] == "String should have at most 1000 characters"
+    assert said["repository_url"] == "String should have at least 1 character"
+
+
+def test_what_is_wrong_with_json_is_said_in_words_of_json(ask):
+    said = {
+        data: ask("PUT", "/projects/proj_abc123", data=data, content_type="application/json").json["detail"]
+        for data in (b'{"a": ' + b"9" * 5000 + b"}", b"\xef\xbb\xbf{}", b"{'a': 1}")
+    }
+    assert list(said.values()) == [
+        "The body is not valid JSON: a number has too many digits.",
+        "The body is not valid JSON: Unexpected UTF-8 BOM at line 1, column 1.",
+        "The body is not valid JSON: Expecting property name enclosed in double quotes at line 1, column 2.",
+    ]
+
+
 def test_parameters_where_none_are_known(ask):
     assert fields(ask("GET", "/projects?page=1")) == {"query.page"}
 
