@@ -26,7 +26,7 @@ SPEC = {
 
 @pytest.mark.parametrize("launcher", ["process", "kubernetes"])
 def test_explain_gates_execute(launcher: str) -> None:
-    from airflow.serialization.serialized_objects import DagSerialization
+    from tests.serialising import DagSerialization
 
     dag = plan_dag({**SPEC, "launcher": launcher})
     assert [task.task_id for task in dag.topological_sort()] == ["explain", "await_approval", "execute"]

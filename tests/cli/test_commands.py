@@ -11,6 +11,7 @@ import pytest
 
 from dagctl_provider.cli.definition import get_dagctl_cli_commands
 from dagctl_provider.services import organizations, plans, tokens
+from dagctl_provider.version_compat import AIRFLOW_V_3_2_PLUS
 from tests.services.world import World, world
 
 __all__ = ["world"]
@@ -18,6 +19,8 @@ __all__ = ["world"]
 
 @pytest.fixture(scope="module")
 def parser() -> Any:
+    if not AIRFLOW_V_3_2_PLUS:
+        pytest.skip("Airflow takes commands from providers since 3.2")
     from airflow.cli.cli_parser import get_parser
 
     return get_parser()

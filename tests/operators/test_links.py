@@ -10,11 +10,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.serialization.serialized_objects import DagSerialization
 
 from dagctl_provider.dag_factory import plan_dag
 from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN
 from dagctl_provider.operators.links import PlanLink
+from tests.serialising import DagSerialization
 
 SPEC: dict[str, Any] = {
     "dag_id": "dagctl__shop-1",
@@ -28,7 +28,7 @@ SPEC: dict[str, Any] = {
 
 SHOW = """
 import json, sys
-from airflow.serialization.serialized_objects import DagSerialization
+from tests.serialising import DagSerialization
 
 dag = DagSerialization.deserialize_dag(json.load(open(sys.argv[1])))
 links = {task.task_id: list(task.extra_links) for task in dag.tasks}

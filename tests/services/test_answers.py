@@ -13,6 +13,7 @@ from dagctl_provider.orchestration import approvals
 from dagctl_provider.services import answers, plans, transactions
 from dagctl_provider.store import records
 from dagctl_provider.store.session import utcnow
+from dagctl_provider.version_compat import AIRFLOW_V_3_3_PLUS
 from tests.services.world import World
 
 
@@ -130,6 +131,7 @@ def test_an_answer_to_a_plan_that_waits_no_more_is_dropped(world: World, people:
     assert plans.get_plan(world.actor(), step.id).status == "rejected"
 
 
+@pytest.mark.skipif(not AIRFLOW_V_3_3_PLUS, reason="before, the task waits for its trigger, which the triggerer runs")
 def test_what_wakes_the_task_is_no_answer(world: World, people: dict[str, Actor]) -> None:
     step = world.explained(world.project())
     ask(world, step)
