@@ -5,6 +5,7 @@ A thread, not a task of the event loop: everything it does is blocking database 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -17,6 +18,7 @@ from datetime import timedelta
 from typing import Any
 
 from dagctl_provider.config import setting
+from dagctl_provider.git import processes
 from dagctl_provider.orchestration import approvals
 from dagctl_provider.orchestration.pods import ClusterUnavailable
 from dagctl_provider.services import (
@@ -40,13 +42,17 @@ LEASE = "controller"
 _LEASE_SECONDS = 20.0
 _INDEX_SECONDS = 60.0
 _HISTORY_SECONDS = 60.0
-_DELIVERY_SECONDS = 5.0
 _SWEEP_SECONDS = 15.0
-_SWEEP_AGAIN_SECONDS = 600.0
+_SWEEP_LONGEST_PAUSE = 600.0
+# What has not come to its end by then is left behind: it is a transaction or can be done again.
+_STOP_SECONDS = 5.0
 
 
 class Controller:
     """Ticks while it holds the lease: dispatches, pulls results, handles answers, polls git.
+
+    The lease saves work and nothing more. A process that was paused, or whose clock is wrong, may believe for a moment that it
+    leads beside another one; so every part is a transaction that starts from the rows as they are, and may be done twice.
 
     :param holder: Name of this process in the lease row.
     """
@@ -56,11 +62,11 @@ class Controller:
         self._poller = detection.Poller()
         self._deliverer = notifications.Deliverer()
         self._stopped = threading.Event()
-        self._leads = False
         self._lease_until = 0.0
         self._index_at = 0.0
         self._history_at = 0.0
         self._sweep_at = 0.0
+        self._sweep_pause = _SWEEP_SECONDS
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -78,11 +84,12 @@ class Controller:
             self._threads.append(thread)
 
     def stop(self) -> None:
-        """Finish the current tick, give the lease back and end."""
+        """Give the lease back and end. All parts are told at once, and have the same few seconds for what they are doing."""
         self._stopped.set()
+        until = time.monotonic() + _STOP_SECONDS
         for thread in self._threads:
-            thread.join(timeout=10)
-        self._deliverer.join(_DELIVERY_SECONDS)
+            thread.join(max(0.0, until - time.monotonic()))
+        self._deliverer.join(max(0.0, until - time.monotonic()))
         if self._leads:
             with contextlib.suppress(Exception):
                 transactions.run(lambda session: records.drop_lease(session, LEASE, self.holder))
@@ -97,12 +104,11 @@ class Controller:
         try:
             work()
         except Exception:
-            log.exception("The dagctl controller could not finish a turn; it goes on with the next")
+            if not self._stopped.is_set():
+                log.exception("The dagctl controller could not finish a turn; it goes on with the next")
 
     def tick(self) -> None:
-        """One turn, if this process leads."""
-        if not self._lead():
-            return
+        """One turn, for as long as this process leads."""
         for work in (
             dispatching.dispatch_waiting_plans,
             dispatching.dispatch_waiting_runs,
@@ -111,26 +117,32 @@ class Controller:
             self._heal_index,
             self._clean_history,
         ):
+            if self._stopped.is_set() or not self._lead():
+                return
             self._guarded(work)
+
+    @property
+    def _leads(self) -> bool:
+        return time.monotonic() < self._lease_until
 
     def _lead(self) -> bool:
         """Take or keep the lease. It is renewed at half its time, so an idle turn costs no write."""
         now = time.monotonic()
-        if self._leads and now < self._lease_until - _LEASE_SECONDS / 2:
+        if now < self._lease_until - _LEASE_SECONDS / 2:
             return True
-        moment = utcnow()
+        led, moment = self._leads, utcnow()
 
         def work(session: Session) -> bool:
             return records.take_lease(session, LEASE, self.holder, moment, moment + timedelta(seconds=_LEASE_SECONDS))
 
-        led, self._leads = self._leads, transactions.run(work)
-        self._lease_until = now + _LEASE_SECONDS
-        if self._leads and not led:
+        leads = transactions.run(work)
+        self._lease_until = now + _LEASE_SECONDS if leads else 0.0
+        if leads and not led:
             log.info("This API server runs the dagctl controller (%s)", self.holder)
             organizations.default_organization_id()
             pods.warn_of_settings()
             notifications.targets()
-        return self._leads
+        return leads
 
     def _heal_index(self) -> None:
         """Publish again what Dag generation reads, should somebody have edited or deleted it."""
@@ -152,24 +164,32 @@ class Controller:
         runs.clean_history()
 
     def _sweep_pods(self) -> None:
-        """End pods whose steps are over, now and then; seldom where the API server may not ask the cluster."""
+        """End pods whose steps are over, now and then; ever more seldom while the API server cannot ask the cluster."""
         if time.monotonic() < self._sweep_at:
             return
-        self._sweep_at = time.monotonic() + _SWEEP_SECONDS
         try:
             pods.sweep()
+            self._sweep_pause = _SWEEP_SECONDS
         except ClusterUnavailable as error:
-            self._sweep_at = time.monotonic() + _SWEEP_AGAIN_SECONDS
-            log.warning("Runner pods are left to their workers, for the API server cannot ask the cluster: %s", error)
+            self._sweep_pause = min(self._sweep_pause * 2, _SWEEP_LONGEST_PAUSE)
+            log.warning(
+                "Runner pods are left to their workers, for the API server cannot ask the cluster: %s; again in %.0f s",
+                error,
+                self._sweep_pause,
+            )
+        self._sweep_at = time.monotonic() + self._sweep_pause
 
 
 @contextlib.asynccontextmanager
 async def controller_lifespan(_app: object) -> AsyncIterator[None]:
     """Runs the controller for as long as the API server lives (ASGI lifespan)."""
     approvals.keep_answers()
+    processes.ending.clear()
     controller = Controller()
     controller.start()
     try:
         yield
     finally:
-        controller.stop()
+        processes.ending.set()
+        # Off the event loop, which a thread that is to end may be waiting for.
+        await asyncio.to_thread(controller.stop)

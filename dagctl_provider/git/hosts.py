@@ -14,7 +14,8 @@ from urllib.request import getproxies, proxy_bypass
 
 from dagctl_provider.domain.hosts import is_public_address
 from dagctl_provider.domain.repository import RepositoryAddress
-from dagctl_provider.git.errors import GitTimeout, HostNotAllowed, RepositoryUnreachable
+from dagctl_provider.git.errors import HostNotAllowed, RepositoryUnreachable
+from dagctl_provider.git.processes import Deadline
 
 MAX_ADDRESSES = 8
 
@@ -37,7 +38,7 @@ def resolve_and_check_host(address: RepositoryAddress, *, allow_private: bool, t
         return ()
     proxied = address.scheme == "https" and is_proxied(host)
     try:
-        found = _resolve(host.strip("[]"), timeout)
+        found = _resolve(host.strip("[]"), Deadline(timeout))
     except OSError as error:
         if proxied:
             return ()
@@ -53,7 +54,7 @@ def is_proxied(host: str) -> bool:
     return bool(proxies.get("https") or proxies.get("all")) and not proxy_bypass(host)
 
 
-def _resolve(host: str, timeout: float) -> tuple[str, ...]:
+def _resolve(host: str, deadline: Deadline) -> tuple[str, ...]:
     # The C library's resolver cannot be interrupted; a thread that nobody waits for can be left behind.
     answer: list[tuple[str, ...] | OSError] = []
 
@@ -68,9 +69,8 @@ def _resolve(host: str, timeout: float) -> tuple[str, ...]:
 
     thread = threading.Thread(target=ask, name="dagctl-resolve", daemon=True)
     thread.start()
-    thread.join(timeout)
-    if not answer:
-        raise GitTimeout(detail="the name server did not answer")
+    while thread.is_alive():
+        thread.join(deadline.soon())
     if isinstance(answer[0], OSError):
         raise answer[0]
     return answer[0]

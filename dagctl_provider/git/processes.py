@@ -10,6 +10,7 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -25,6 +26,15 @@ MAX_STDERR_BYTES = 16_000
 # Sets the size limit for files and drops every inherited variable, which Popen by way of GitPython cannot do.
 _LAUNCHER = 'ulimit -f "$1" 2>/dev/null; ulimit -c 0 2>/dev/null; shift; exec env -i "$@"'
 _ULIMIT_BLOCK = 512
+_LOOK_SECONDS = 0.25
+
+ending = threading.Event()
+"""Set while this server stops: nobody waits for an answer any more, and a process that is left behind would keep credentials in
+a file."""
+
+
+class ServerEnds(Exception):
+    """The question was given up because this server stops; it says nothing about the repository."""
 
 
 class Deadline:
@@ -33,11 +43,22 @@ class Deadline:
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
+    def soon(self) -> float:
+        """Seconds to wait before looking again whether anything is still to be waited for.
+
+        :raises GitTimeout: when no time is left.
+        :raises ServerEnds: when this server stops.
+        """
+        return min(self.remaining(), _LOOK_SECONDS)
+
     def remaining(self) -> float:
         """Seconds left.
 
         :raises GitTimeout: when there are none.
+        :raises ServerEnds: when this server stops.
         """
+        if ending.is_set():
+            raise ServerEnds
         left = self._end - time.monotonic()
         if left <= 0:
             raise GitTimeout
@@ -71,6 +92,7 @@ def run_git(
     :raises GitTimeout: the deadline passed; git and all its helpers were killed.
     :raises RepositoryTooLarge: too much output.
     :raises GitMissing: there is no git here.
+    :raises ServerEnds: this server stops; git and all its helpers were killed.
     """
     process = _start(arguments, environment, max_file_bytes, bool(standard_input))
     try:
@@ -128,7 +150,7 @@ def _collect(
         for stream, buffer in ((process.stdout, stdout), (process.stderr, stderr)):
             _register(selector, stream, buffer)
         while selector.get_map():
-            for key, _ in selector.select(deadline.remaining()):
+            for key, _ in selector.select(deadline.soon()):
                 chunk = os.read(key.fd, 65536)
                 if not chunk:
                     selector.unregister(key.fileobj)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
+import time
 from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from dagctl_provider.controller import runtime
 from dagctl_provider.controller.runtime import Controller, controller_lifespan
+from dagctl_provider.orchestration.pods import ClusterUnavailable
+from dagctl_provider.services import projects
+from tests.airflow.site import wait_for
+from tests.services.world import World
 
 
 @pytest.fixture
@@ -69,3 +78,105 @@ def test_it_runs_for_as_long_as_the_api_server_lives(database: None, monkeypatch
 
     asyncio.run(live())
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("dagctl-")]
+
+
+def test_a_paused_leader_leads_no_more_when_it_wakes(database: None, turns: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(runtime.time, "monotonic", lambda: now)
+    controller = Controller("paused")
+    controller.tick()
+    assert controller._leads
+    now += 21
+    assert not controller._leads, "the parts that only look here stop as well, before anybody asks the database"
+
+
+def test_a_turn_ends_with_the_lease(database: None, turns: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part that takes longer than the lease is the last one, when another process has taken over meanwhile."""
+    now = time.monotonic()
+    monkeypatch.setattr(runtime.time, "monotonic", lambda: now)
+    slow, other = Controller("slow"), Controller("other")
+
+    def take_long() -> None:
+        nonlocal now
+        now += 21
+        monkeypatch.setattr(runtime, "utcnow", lambda real=runtime.utcnow: real() + runtime.timedelta(seconds=21))
+        other.tick()
+
+    monkeypatch.setattr(runtime.dispatching, "dispatch_waiting_plans", take_long)
+    monkeypatch.setattr(other, "_guarded", lambda work: turns.append("other"))
+    slow.tick()
+    assert set(turns) == {"other"}
+
+
+def test_a_part_that_hangs_does_not_keep_the_server_from_stopping(database: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All parts have the same few seconds, rather than each its own."""
+    monkeypatch.setenv("AIRFLOW__DAGCTL__TICK_SECONDS", "0.01")
+    monkeypatch.setattr(runtime, "_STOP_SECONDS", 0.5)
+    hanging, free = threading.Semaphore(0), threading.Event()
+
+    def hang(*_: Any) -> None:
+        hanging.release()
+        free.wait()
+
+    for target, name in ((runtime.answers, "handle_answers"), (runtime.detection.Poller, "poll"), (runtime.pods, "sweep")):
+        monkeypatch.setattr(target, name, hang)
+    controller = Controller()
+    controller.start()
+    try:
+        for _ in range(3):
+            assert hanging.acquire(timeout=60)
+        began = time.monotonic()
+        controller.stop()
+        assert time.monotonic() - began < 10
+        second = Controller()
+        second.tick()
+        assert second._leads, "the lease was given back all the same"
+    finally:
+        free.set()
+
+
+def test_a_server_that_stops_leaves_no_git_and_no_credentials_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    began = tmp_path / "pid"
+    git = tmp_path / "bin" / "git"
+    git.parent.mkdir()
+    git.write_text(f"#!/bin/sh\necho $$ > {began}.new; mv {began}.new {began}; exec sleep 600\n")
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{git.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("AIRFLOW__DAGCTL__TICK_SECONDS", "0.05")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    world.project(repository_url=f"file://{tmp_path}")
+
+    async def live() -> None:
+        async with controller_lifespan(None):
+            await asyncio.to_thread(wait_for, "git to start", began.exists)
+
+    asyncio.run(live())
+    assert not psutil.pid_exists(int(began.read_text()))
+    assert list(temporary.iterdir()) == []
+    (project,) = projects.list_projects(world.actor())
+    assert project.sync_error is None, "that the server stopped is nothing that the repository did"
+
+
+def test_a_cluster_that_is_away_is_asked_ever_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, asked = 0.0, []
+    away = True
+
+    def sweep() -> None:
+        asked.append(now)
+        if away:
+            raise ClusterUnavailable("away")
+
+    monkeypatch.setattr(runtime.time, "monotonic", lambda: now)
+    monkeypatch.setattr(runtime.pods, "sweep", sweep)
+    controller = Controller()
+    for now in range(0, 2400, 2):  # noqa: B007
+        controller._sweep_pods()
+    assert [after - before for before, after in pairwise(asked)][:6] == [30, 60, 120, 240, 480, 600]
+    away = False
+    for now in range(2400, 3600, 2):  # noqa: B007
+        controller._sweep_pods()
+    assert asked[-1] - asked[-2] == 16, "and as often as ever once it answers"

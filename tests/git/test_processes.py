@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
 from dagctl_provider.domain.repository import parse_repository_url
 from dagctl_provider.git.environment import git_environment
 from dagctl_provider.git.errors import GitMissing, GitTimeout, RepositoryTooLarge
-from dagctl_provider.git.processes import Deadline, run_git
+from dagctl_provider.git.processes import Deadline, ServerEnds, ending, run_git
 
 ADDRESS = parse_repository_url("https://git.example.com/a")
 
@@ -54,28 +55,45 @@ def test_a_process_that_ends_before_it_reads_is_no_error(environment):
     assert _run(_shell("exit 4"), environment, standard_input=b"x" * 60_000).status == 4
 
 
-def test_the_whole_family_is_killed_when_time_is_up(environment, tmp_path):
+class _UntilWritten(Deadline):
+    """Time is up as soon as a file has a line, however slow the machine is."""
+
+    def __init__(self, file: Path, then=lambda: None) -> None:
+        super().__init__(60)
+        self.file, self.then = file, then
+
+    def remaining(self) -> float:
+        if self.file.exists() and self.file.read_text().endswith("\n"):
+            self.then()
+            self._end = 0
+        return super().remaining()
+
+
+@pytest.mark.parametrize("stays", ["; sleep 300", ""], ids=["git stays", "git ends"])
+def test_the_whole_family_is_killed_when_time_is_up(environment, tmp_path, stays):
     pids = tmp_path / "pids"
-    started = time.monotonic()
 
     with pytest.raises(GitTimeout):
-        _run(_shell(f"sleep 60 & echo $! > {pids}; sleep 60"), environment, seconds=1.0)
+        run_git(_shell(f"sleep 300 & echo $! > {pids}{stays}"), environment, _UntilWritten(pids), max_file_bytes=10_000_000)
 
-    assert time.monotonic() - started < 15
     _wait_until_gone(int(pids.read_text()))
 
 
-def test_a_helper_that_outlives_git_is_killed_too(environment, tmp_path):
+def test_a_server_that_ends_waits_for_no_answer(environment, tmp_path):
     pids = tmp_path / "pids"
+    deadline = _UntilWritten(pids, then=ending.set)
 
-    with pytest.raises(GitTimeout):
-        _run(_shell(f"sleep 60 & echo $! > {pids}"), environment, seconds=1.0)
+    try:
+        with pytest.raises(ServerEnds):
+            run_git(_shell(f"sleep 300 & echo $! > {pids}; sleep 300"), environment, deadline, max_file_bytes=10_000_000)
+    finally:
+        ending.clear()
 
     _wait_until_gone(int(pids.read_text()))
 
 
 def _wait_until_gone(pid: int) -> None:
-    for _ in range(100):
+    for _ in range(1500):
         try:
             with open(f"/proc/{pid}/stat") as file:
                 if file.read().rpartition(")")[2].split()[0] == "Z":
