@@ -11,10 +11,12 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from dagctl_provider.domain.names import RUN_SUFFIX
 from dagctl_provider.orchestration import schedules
+from dagctl_provider.orchestration.progress import progress_moments
 from dagctl_provider.services import transactions
 from dagctl_provider.store import overviews
 from dagctl_provider.store.session import Session
@@ -29,6 +31,7 @@ class Picture:
     :param steps: Steps that run or wait, by id; organization, project and group first.
     :param projects: By id; organization and plan Dag first.
     :param runs: State of unfinished runs, by Dag id and run id.
+    :param progress: When a running step last told how far it is, by plan group; its organization first.
     :param newest_step: Id of the newest step.
     :param fresh: Organization, project and group of steps that are newer than those of the picture before.
     """
@@ -37,6 +40,7 @@ class Picture:
     projects: Mapping[str, tuple[Any, ...]]
     runs: Mapping[str, str]
     newest_step: str
+    progress: Mapping[str, tuple[str, datetime]] = field(default_factory=dict)
     fresh: tuple[tuple[str, str, str], ...] = field(default=(), compare=False)
 
     def version(self, organization_id: str) -> str:
@@ -45,7 +49,8 @@ class Picture:
         projects = sorted((key, row) for key, row in self.projects.items() if row[0] == organization_id)
         dags = {row[1] for _, row in projects}
         runs = sorted((key, state) for key, state in self.runs.items() if _dag_of(key) in dags)
-        text = repr(([_words(row) for row in steps], [_words(row) for row in projects], runs, self.newest_step))
+        progress = sorted((key, row) for key, row in self.progress.items() if row[0] == organization_id)
+        text = repr((*([_words(row) for row in rows] for rows in (steps, projects, progress)), runs, self.newest_step))
         return hashlib.sha256(text.encode()).hexdigest()[:_VERSION_LENGTH]
 
 
@@ -59,13 +64,17 @@ def _dag_of(run_key: str) -> str:
 
 @dataclass(frozen=True)
 class Changes:
-    """Ids of what differs between two pictures, in one organization."""
+    """Ids of what differs between two pictures, in one organization.
+
+    :param progress: Plan groups of which nothing else differs than how far their running step is.
+    """
 
     projects: frozenset[str]
     groups: frozenset[str]
+    progress: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self.projects or self.groups)
+        return bool(self.projects or self.groups or self.progress)
 
 
 def take_picture(before: Picture | None = None) -> Picture:
@@ -78,15 +87,27 @@ def take_picture(before: Picture | None = None) -> Picture:
         newest = overviews.newest_step_id(session)
         known = before.newest_step if before is not None else newest
         fresh = overviews.steps_after(session, known) if newest > known else []
+        steps, projects = overviews.active_steps(session), overviews.project_states(session)
         return Picture(
-            steps=overviews.active_steps(session),
-            projects=overviews.project_states(session),
+            steps=steps,
+            projects=projects,
+            progress=_progress(session, steps, projects),
             runs=schedules.unfinished_runs(session),
             newest_step=newest,
             fresh=tuple(fresh),
         )
 
     return transactions.run(work)
+
+
+def _progress(
+    session: Session, steps: Mapping[str, tuple[Any, ...]], projects: Mapping[str, tuple[Any, ...]]
+) -> dict[str, tuple[str, datetime]]:
+    running = {row[2]: row for row in steps.values() if row[3] == "running" and row[1] in projects}
+    # The run of a plan has its group's id.
+    keys = [(projects[row[1]][1], group) for group, row in running.items()]
+    told = progress_moments(session, keys)
+    return {group: (running[group][0], moment) for (_, group), moment in told.items()}
 
 
 class Recent:
@@ -125,7 +146,9 @@ def changes(before: Picture, after: Picture, organization_id: str) -> Changes:
     }
     ran = {_dag_of(key) for key in before.runs.keys() | after.runs.keys() if before.runs.get(key) != after.runs.get(key)}
     projects |= {key for key, row in after.projects.items() if row[1] in ran and row[0] == organization_id}
-    return Changes(frozenset(projects | {row[1] for row in steps}), frozenset(row[2] for row in steps))
+    groups = frozenset(row[2] for row in steps)
+    told = {group for group, row in after.progress.items() if row[0] == organization_id and before.progress.get(group) != row}
+    return Changes(frozenset(projects | {row[1] for row in steps}), groups, frozenset(told - groups))
 
 
 def _differing(before: Mapping[str, tuple[Any, ...]], after: Mapping[str, tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:

@@ -37,6 +37,7 @@ MAX_STREAM_SECONDS = 60.0
 MAX_STREAMS = 1000
 _RETRY_MILLISECONDS = 500
 _SESSION_COOKIE = "_token"
+_TOLD = ("projects", "groups", "progress")
 
 
 @dataclass(eq=False)
@@ -49,6 +50,7 @@ class Listener:
     organization_id: str
     projects: set[str] = field(default_factory=set)
     groups: set[str] = field(default_factory=set)
+    progress: set[str] = field(default_factory=set)
     version: str = ""
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -56,15 +58,17 @@ class Listener:
         """Remember changes until they are told."""
         self.projects |= changed.projects
         self.groups |= changed.groups
+        self.progress |= changed.progress
         self.version = version
         self.woken.set()
 
     def take(self) -> str:
         """What is to be told, as an event; from now on it counts as told."""
-        told = {"version": self.version, "projects": sorted(self.projects), "groups": sorted(self.groups)}
-        self.projects, self.groups = set(), set()
+        told = {name: sorted(getattr(self, name)) for name in _TOLD}
+        for name in _TOLD:
+            getattr(self, name).clear()
         self.woken.clear()
-        return event(told, self.version)
+        return event({"version": self.version, **told}, self.version)
 
 
 class Watcher:

@@ -18,9 +18,10 @@ from dagctl_provider.services import live, plan_view
 from dagctl_provider.services.plan_view.logs import LogPart, get_log
 from dagctl_provider.services.plan_view.parts import MARKS, Graph, Mark, ModelChange, PlanView
 from dagctl_provider.services.plan_view.reading import spoken
-from dagctl_provider.ui.pages import Pages, back_to, check_id, json_answer, page, signed_in
+from dagctl_provider.ui.pages import Pages, back_to, check_id, json_answer, page, render, signed_in
 from dagctl_provider.ui.plan_actions import take
 from dagctl_provider.ui.plan_diffs import diff_lines, visible
+from dagctl_provider.ui.plan_progress import MOST_NAMED, bar, elapsed, marked, progress_texts, result_text
 
 ROWS_PER_PAGE = 1000
 """Models on one page; all are in the document, so that filtering needs no round trip."""
@@ -115,6 +116,14 @@ class PlanPages(Pages):
         actor = signed_in("read")
         return _log_answer(get_log(actor, check_id(plan_id, "Plan"), request.args.get("from", 0, type=int)))
 
+    @expose("/plans/<plan_id>/progress")
+    def progress(self, plan_id: str) -> Response:
+        """How far the newest step is, for scripts: that part of the page, and what to mark each model with."""
+        actor = signed_in("read")
+        step, progress, results = plan_view.get_progress(actor, check_id(plan_id, "Plan"))
+        html = render("plan/progress.html", step=step, progress=progress, **_PROGRESS_WORDS)
+        return json_answer({"html": html, "results": marked(results)})
+
     @expose("/plans/<plan_id>/<verb>", methods=("POST",))
     def act(self, plan_id: str, verb: str) -> Response:
         """Take an action. Afterwards the page is shown again with what came of it."""
@@ -127,6 +136,15 @@ class PlanPages(Pages):
                 raise
             version = live.recent.version(actor.organization_id)
             return plan_page(actor, plan_view.get_view(actor, plan_id), version, refused=error)
+
+
+_PROGRESS_WORDS: dict[str, Any] = {
+    "visible": visible,
+    "progress_texts": progress_texts,
+    "bar": bar,
+    "elapsed": elapsed,
+    "most_named": MOST_NAMED,
+}
 
 
 def _asked_model() -> str:
@@ -167,7 +185,11 @@ def plan_page(actor: Actor, view: PlanView, version: str, refused: DagctlError |
         finding_labels=FINDING_LABELS,
         severities=SEVERITIES,
         short_detail=SHORT_DETAIL,
-        visible=visible,
+        **_PROGRESS_WORDS,
+        step=view.newest,
+        progress=view.progress,
+        with_results=view.newest.plan_type == "execute",
+        result_text=result_text,
         spoken=spoken,
         task_of=lambda step: EXPLAIN if step.plan_type == "explain" else EXECUTE,
     )

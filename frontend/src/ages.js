@@ -2,6 +2,7 @@
 
 const UNITS = [[31536000, "year"], [2592000, "month"], [86400, "day"], [3600, "hour"], [60, "minute"]];
 const REFRESH_MS = 20_000;
+const SECOND_MS = 1000;
 
 export function ageOf(moment, now = Date.now()) {
   const seconds = (now - moment) / 1000;
@@ -24,7 +25,27 @@ export function refreshAges(root = document) {
   }
 }
 
+// How long something takes already. The server said so when the element came; since then the reader's clock has run.
+const known = new WeakMap();
+
+export function refreshElapsed() {
+  for (const element of document.querySelectorAll("[data-elapsed]")) {
+    const told = element.dataset.elapsed;
+    if (known.get(element)?.told !== told) known.set(element, { told, at: performance.now() });
+    const text = spanOf(Number(told) + (performance.now() - known.get(element).at) / 1000);
+    if (element.textContent !== text) element.textContent = text;
+  }
+}
+
+// As the server says it.
+export function spanOf(seconds) {
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+}
+
 export function keepAges() {
   refreshAges();
   setInterval(refreshAges, REFRESH_MS);
+  setInterval(refreshElapsed, SECOND_MS);
 }

@@ -21,7 +21,8 @@ let refreshWanted = false;
 
 export function isStale(part, told) {
   const about = part.dataset.live;
-  return told.all || !about || told.projects?.includes(about) || told.groups?.includes(about);
+  if (!about) return Boolean(told.all || told.projects?.length || told.groups?.length);
+  return told.all || told.projects?.includes(about) || told.groups?.includes(about);
 }
 
 // What a person did to the page is theirs: an opened fold stays open, a field keeps what was typed.

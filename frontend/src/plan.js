@@ -6,6 +6,7 @@ import { followFilter } from "./plan/filter.js";
 import { followGraph } from "./plan/graphs.js";
 import { followLogs } from "./plan/logs.js";
 import { followChanges } from "./plan/live.js";
+import { followResults } from "./plan/results.js";
 import { followCopying } from "./plan/copying.js";
 
 const plan = document.querySelector("[data-plan]");
@@ -13,6 +14,7 @@ if (plan) {
   followDialogs(plan);
   followFilter(plan);
   followDiffs(plan);
+  followResults(plan);
   followGraph(plan);
   followLogs(plan);
   followCopying(plan);

@@ -95,6 +95,10 @@ class Browser:
         """A page."""
         return read(self._send("GET", path, None, headers))
 
+    def json(self, path: str) -> Any:
+        """What a script gets."""
+        return self._send("GET", path, None, {"Accept": "application/json"}).get_json()
+
     def post(self, path: str, form: dict[str, str] | None = None, **headers: str) -> Any:
         """Send a form as a page of this Airflow does."""
         return self._send("POST", path, form or {}, {"Sec-Fetch-Site": "same-origin", **headers})

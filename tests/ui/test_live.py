@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from starlette.testclient import TestClient
 
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import Actor, permissions_of
-from dagctl_provider.services.live import Picture, changes
+from dagctl_provider.services.live import Changes, Picture, changes
 from dagctl_provider.ui import live
 
 
@@ -24,6 +25,8 @@ def picture(**parts: Any) -> Picture:
 
 
 RUNNING = {"plan_2": ("org-a", "proj_a", "plangroup_2", "running")}
+TOLD = {"plangroup_2": ("org-a", datetime(2026, 4, 28, 10, 0, tzinfo=timezone.utc))}
+TOLD_MORE = {"plangroup_2": ("org-a", datetime(2026, 4, 28, 10, 1, tzinfo=timezone.utc))}
 PENDING = {"plan_2": ("org-a", "proj_a", "plangroup_2", "pending")}
 
 
@@ -47,8 +50,15 @@ class TestChanges:
         assert (set(found.projects), set(found.groups)) == (projects, groups)
         assert (before.version("org-a") != after.version("org-a")) == bool(found)
 
+    def test_progress_is_told_apart_so_that_pages_need_not_read_everything_anew(self) -> None:
+        before, after = picture(steps=RUNNING, progress=TOLD), picture(steps=RUNNING, progress=TOLD_MORE)
+        assert changes(before, after, "org-a") == Changes(frozenset(), frozenset(), frozenset({"plangroup_2"}))
+        assert before.version("org-a") != after.version("org-a"), "pages without a stream hear of it too"
+        assert changes(before, picture(steps=PENDING), "org-a").progress == frozenset(), "the end of a step is no progress"
+        assert changes(picture(), after, "org-a").progress == frozenset(), "a page that reads the plan anew reads its progress"
+
     def test_other_organizations_hear_nothing_of_it(self) -> None:
-        assert not changes(picture(), picture(steps=RUNNING), "org-b")
+        assert not changes(picture(), picture(steps=RUNNING, progress=TOLD), "org-b")
         assert picture().version("org-b") == picture(steps=RUNNING).version("org-b")
 
 
@@ -122,7 +132,14 @@ class TestWatcher:
         listener = live.Listener("org-a")
         listener.note(changes(picture(), picture(steps=RUNNING), "org-a"), "v1")
         listener.note(changes(picture(), picture(fresh=(("org-a", "proj_a", "plangroup_9"),)), "org-a"), "v2")
-        assert told(listener.take()) == {"version": "v2", "projects": ["proj_a"], "groups": ["plangroup_2", "plangroup_9"]}
+        listener.note(changes(picture(steps=RUNNING), picture(steps=RUNNING, progress=TOLD), "org-a"), "v3")
+        assert told(listener.take()) == {
+            "version": "v3",
+            "projects": ["proj_a"],
+            "groups": ["plangroup_2", "plangroup_9"],
+            "progress": ["plangroup_2"],
+        }
+        assert told(listener.take())["groups"] == [], "what was told is not told again"
         assert not listener.woken.is_set()
 
 

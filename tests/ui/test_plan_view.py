@@ -16,7 +16,7 @@ from dagctl_provider.services import plan_view
 from dagctl_provider.services.plan_view import commit_pages, reading
 from dagctl_provider.services.plan_view.graphs import graph_of
 from dagctl_provider.services.plan_view.models import models_of
-from dagctl_provider.services.plan_view.parts import PlanView
+from dagctl_provider.services.plan_view.parts import Count, PlanView
 
 from . import plan_samples as samples
 from .plan_samples import EXECUTE, EXPLAIN, PROJECT, explained
@@ -35,6 +35,18 @@ def output(**changes: Any) -> dict[str, Any]:
 
 def model(name: str, change: str | None, **values: Any) -> dict[str, Any]:
     return {"name": name, "change": change, "backfill": [], **values}
+
+
+def test_numbers_are_those_of_the_list_of_models() -> None:
+    found = {count.label: (count.number, count.mark) for count in view(explained(output())).counts}
+    assert found == {
+        "Removed": (1, "removed"),
+        "Breaking": (1, "breaking"),
+        "Added": (1, "added"),
+        "Changed": (1, "changed"),
+        "Downstream": (3, "downstream"),
+        "To load": (5, None),
+    }
 
 
 class TestSentence:
@@ -58,6 +70,14 @@ class TestSentence:
                 [model("a", "indirectly_modified", backfill=samples.span(n)) for n in (2, 9)],
                 "2 downstream rebuild up to 9 days.",
             ),
+            (
+                [
+                    model("a", "directly_modified", backfill=samples.span(9)),
+                    model("b", "added", backfill=samples.span(9)),
+                    model("c", "indirectly_modified", backfill=samples.span(9)),
+                ],
+                "1 model changes; 1 is added; 1 downstream is rebuilt; 3 models load 9 days.",
+            ),
         ],
     )
     def test_each_kind_of_change(self, models: list[dict[str, Any]], said: str) -> None:
@@ -66,7 +86,7 @@ class TestSentence:
     def test_dbt_says_what_runs(self) -> None:
         found = view(explained(samples.dbt_output()), project_type="dbt", settings={})
         assert found.summary == "1 model changes, and breaks what reads it; 2 downstream are rebuilt; 3 models and 8 tests run."
-        assert ("To rebuild", 2) in found.counts
+        assert Count("To rebuild", 2) in found.counts
 
     @pytest.mark.parametrize(
         ("status", "said"),

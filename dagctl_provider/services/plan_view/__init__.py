@@ -8,10 +8,11 @@ page only has to lay it out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from dagctl_provider.domain.errors import not_found
-from dagctl_provider.domain.names import EXPLAIN
+from dagctl_provider.domain.names import EXECUTE, EXPLAIN, PROGRESS_KEY
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import PlanStep, current_status
 from dagctl_provider.domain.projects import Project
@@ -23,11 +24,12 @@ from dagctl_provider.services.plan_view.commit_pages import commit_page, compare
 from dagctl_provider.services.plan_view.findings import findings_of
 from dagctl_provider.services.plan_view.graphs import graph_of
 from dagctl_provider.services.plan_view.models import models_of, results_of
-from dagctl_provider.services.plan_view.parts import Commit, Graph, PlanView
+from dagctl_provider.services.plan_view.parts import Commit, Graph, ModelResult, PlanView, Progress
+from dagctl_provider.services.plan_view.progress import progress_of, rows_of
 from dagctl_provider.services.plan_view.summaries import counts, sentence
 from dagctl_provider.services.plan_view.timelines import timeline
 from dagctl_provider.store import records
-from dagctl_provider.store.session import Session
+from dagctl_provider.store.session import Session, utcnow
 
 GROUP_PREFIX = "plangroup_"
 
@@ -50,7 +52,18 @@ def get_view(actor: Actor, identifier: str) -> PlanView:
         task = tasks.get((explain.dag_id, explain.run_id, EXPLAIN))
         explained_at = task.end_date if task is not None else None
         decisions = records.list_decisions(session, explain.group_id)
-        return assemble(actor, project, steps, decisions, explained_at)
+        return assemble(actor, project, steps, decisions, explained_at, _told(session, steps[-1]))
+
+    return transactions.run(work)
+
+
+def get_progress(actor: Actor, identifier: str) -> tuple[PlanStep, Progress | None, dict[str, ModelResult]]:
+    """The newest step of a plan, how far it is, and what became of each model so far; see :func:`get_view`."""
+    actor.require("read")
+
+    def work(session: Session) -> tuple[PlanStep, Progress | None, dict[str, ModelResult]]:
+        step = _group(session, actor, identifier)[-1]
+        return (step, *_progress(step, _told(session, step)))
 
     return transactions.run(work)
 
@@ -87,6 +100,22 @@ def get_diff(actor: Actor, identifier: str, model: str) -> dict[str, Any]:
     return transactions.run(work)
 
 
+def _told(session: Session, step: PlanStep) -> dict[str, Any]:
+    """What the task of ``step`` last told of its progress, where no result says more."""
+    ended = step.status != "running" and (step.plan_type == "explain" or (step.plan_output or {}).get("models"))
+    if step.dispatched_at is None or ended:
+        return {}
+    task_id = EXPLAIN if step.plan_type == "explain" else EXECUTE
+    told = runs.read_xcom(session, step.dag_id, step.run_id, task_id, PROGRESS_KEY) or {}
+    # A retry runs in the same task.
+    return told if told.get("step_id") == step.id else {}
+
+
+def _progress(step: PlanStep, told: Mapping[str, Any]) -> tuple[Progress | None, dict[str, ModelResult]]:
+    rows = rows_of(step, told)
+    return progress_of(step, told, rows, utcnow()), results_of(rows)
+
+
 def _group(session: Session, actor: Actor, identifier: str) -> tuple[PlanStep, ...]:
     group_id = identifier
     if not identifier.startswith(GROUP_PREFIX):
@@ -99,17 +128,23 @@ def _group(session: Session, actor: Actor, identifier: str) -> tuple[PlanStep, .
 
 
 def assemble(
-    actor: Actor, project: Project, steps: Sequence[PlanStep], decisions: Sequence[Mapping[str, Any]], explained_at: Any = None
+    actor: Actor,
+    project: Project,
+    steps: Sequence[PlanStep],
+    decisions: Sequence[Mapping[str, Any]],
+    explained_at: Any = None,
+    told: Mapping[str, Any] = MappingProxyType({}),
 ) -> PlanView:
     """Work out the page from the stored records.
 
     :param steps: Of one group, explain first, then executions by attempt.
     :param decisions: Rows of the record of decisions on the group.
     :param explained_at: When the explain task ended.
+    :param told: What the task of the newest step told of its progress.
     """
     explain, last = steps[0], steps[-1]
     output = explain.plan_output or {}
-    results = results_of(last.plan_output or {}) if last.plan_type == "execute" else {}
+    progress, results = _progress(last, told)
     models = models_of(output, results)
     summary = sentence(explain, models)
     return PlanView(
@@ -129,6 +164,7 @@ def assemble(
         events=timeline(steps, decisions, explained_at),
         actions=actions_of(actor, project, steps, summary),
         has_graph=bool(reading.mapping(output.get("lineage"))),
+        progress=progress,
     )
 
 

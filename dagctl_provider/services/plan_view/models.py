@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -125,18 +125,17 @@ def _lines(diff: str) -> tuple[int, int]:
     return added, sum(line.startswith("-") and not line.startswith("--- ") for line in lines)
 
 
-def results_of(output: Mapping[str, Any]) -> dict[str, ModelResult]:
+def results_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, ModelResult]:
     """What an execution did, by the name of the model.
 
-    :param output: ``plan_output`` of the execute step.
+    :param rows: As a runner reports them, each with a name.
     """
     return {
-        name: ModelResult(
+        str(row["name"]): ModelResult(
             reading.text(row.get("status")) or "unknown",
             reading.seconds(row.get("duration")),
             reading.number(row["rows"]) if "rows" in row else None,
             reading.number(row.get("batches")) or None,
         )
-        for row in reading.rows(output.get("models"))
-        if (name := reading.text(row.get("name")))
+        for row in rows
     }

@@ -44,12 +44,64 @@ class ColumnChange:
 
 @dataclass(frozen=True)
 class ModelResult:
-    """What an execution did with a model."""
+    """What an execution did with a model, or is doing.
+
+    :param status: Of the runner: succeeded, failed, skipped, cancelled, running.
+    """
 
     status: str
     seconds: float | None
     rows: int | None
     batches: int | None
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many of something are in which state; what is missing to the total has not begun.
+
+    :param skipped: Not begun, or begun and broken off, because of something else.
+    """
+
+    total: int
+    succeeded: int
+    failed: int
+    running: int
+    skipped: int
+
+    @property
+    def done(self) -> int:
+        """How many are over, however they ended."""
+        return self.succeeded + self.failed + self.skipped
+
+
+@dataclass(frozen=True)
+class RunningModel:
+    """A model that is being computed.
+
+    :param seconds: For how long, where that is known.
+    :param batch: Which of how many batches, where there are several.
+    """
+
+    name: str
+    seconds: float | None
+    batch: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a step is, or how far it came.
+
+    :param stage: What is being done, for people; ``None`` when nothing is any more.
+    :param now: What is being computed.
+    :param seconds: How long the step takes so far, or took.
+    """
+
+    running: bool
+    stage: str | None
+    models: Tally
+    tests: Tally
+    now: tuple[RunningModel, ...]
+    seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -173,10 +225,22 @@ class Commit:
 
 
 @dataclass(frozen=True)
+class Count:
+    """A number that the plan is told with.
+
+    :param mark: Of the models that are counted; ``None`` where it cuts across marks.
+    """
+
+    label: str
+    number: int
+    mark: Mark | None = None
+
+
+@dataclass(frozen=True)
 class PlanView:
     """Everything the plan page shows, apart from diffs and logs.
 
-    :param counts: Label and number, those that are not zero.
+    :param counts: Those that are not zero.
     """
 
     group_id: str
@@ -186,7 +250,7 @@ class PlanView:
     commit: Commit
     environment: str | None
     summary: str
-    counts: tuple[tuple[str, int], ...]
+    counts: tuple[Count, ...]
     findings: tuple[Finding, ...]
     models: tuple[ModelChange, ...]
     resources: tuple[dict[str, Any], ...]
@@ -195,6 +259,7 @@ class PlanView:
     events: tuple[Event, ...]
     actions: tuple[Action, ...]
     has_graph: bool
+    progress: Progress | None = None
 
     @property
     def explain(self) -> PlanStep:

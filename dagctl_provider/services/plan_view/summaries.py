@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.services.plan_view import reading
-from dagctl_provider.services.plan_view.parts import Mark, ModelChange
+from dagctl_provider.services.plan_view.parts import Count, Mark, ModelChange
 from dagctl_provider.services.plan_view.reading import counted, spoken
 
-_COUNTS: tuple[tuple[str, tuple[Mark, ...]], ...] = (
-    ("Changed", ("changed", "breaking")),
-    ("Breaking", ("breaking",)),
-    ("Added", ("added",)),
-    ("Removed", ("removed",)),
-    ("Downstream", ("downstream",)),
-    ("Only metadata", ("metadata",)),
-)
+_LABELS: Mapping[Mark, str] = {
+    "removed": "Removed",
+    "breaking": "Breaking",
+    "added": "Added",
+    "changed": "Changed",
+    "metadata": "Only metadata",
+    "downstream": "Downstream",
+}
 
 _COME_AND_GO: tuple[Mark, ...] = ("added", "removed")
 
@@ -37,14 +38,28 @@ def sentence(explain: PlanStep, models: Sequence[ModelChange]) -> str:
             "failed": "What this commit would change could not be worked out.",
             "cancelled": "This plan was cancelled before it was known what the commit would change.",
         }.get(explain.status, "Nothing is known about what this commit would change.")
-    clauses = [*_clauses(models, "selection" in output), *_of_selection(output)]
+    together = _loading_together(models)
+    told = [replace(model, load=timedelta()) for model in models] if together else models
+    clauses = [*_clauses(told, "selection" in output or bool(together)), *together, *_of_selection(output)]
     if not clauses:
         return "Nothing changes: the commit leaves every model as it is."
     text = "; ".join(clauses)
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _clauses(models: Sequence[ModelChange], is_dbt: bool) -> Iterable[str]:
+def _loading_together(models: Sequence[ModelChange]) -> list[str]:
+    """One clause for all that is loaded, where every part of the sentence would say the same span again."""
+    loading = [model for model in models if model.load]
+    parts = {"changed" if model.mark == "breaking" else model.mark for model in loading}
+    if len(parts) < 2 or "load" in parts or len({model.load for model in loading}) > 1:
+        return []
+    return [f"{counted(len(loading), 'model')} load {spoken(loading[0].load)}"]
+
+
+def _clauses(models: Sequence[ModelChange], rebuilt: bool) -> Iterable[str]:
+    """
+    :param rebuilt: Whether what is downstream is rebuilt, whatever its span.
+    """
     changed, downstream = _of(models, "changed", "breaking"), _of(models, "downstream")
     if changed:
         breaking = len(_of(changed, "breaking"))
@@ -59,7 +74,7 @@ def _clauses(models: Sequence[ModelChange], is_dbt: bool) -> Iterable[str]:
             yield f"{noun} {'is' if len(found) == 1 else 'are'} {mark}" + _loading(found)
             changed = changed or found
     if downstream:
-        yield f"{len(downstream):,} downstream {_rebuild(downstream, is_dbt)}"
+        yield f"{len(downstream):,} downstream {_rebuild(downstream, rebuilt)}"
     if found := _of(models, "metadata"):
         yield f"{counted(len(found), 'model')} {'changes' if len(found) == 1 else 'change'} only in metadata"
     if found := _of(models, "load"):
@@ -74,9 +89,9 @@ def _loading(models: Sequence[ModelChange]) -> str:
     return f", loading {_longest(models)}" if any(model.load for model in models) else ""
 
 
-def _rebuild(models: Sequence[ModelChange], is_dbt: bool) -> str:
+def _rebuild(models: Sequence[ModelChange], rebuilt: bool) -> str:
     loads = [model for model in models if model.load]
-    if is_dbt:
+    if rebuilt:
         return "is rebuilt" if len(models) == 1 else "are rebuilt"
     if not loads:
         return "is affected" if len(models) == 1 else "are affected"
@@ -99,10 +114,10 @@ def _of_selection(output: Mapping[str, Any]) -> Iterable[str]:
         yield f"{everything}{' and '.join(things)} {'runs' if models + tests == 1 else 'run'}"
 
 
-def counts(output: Mapping[str, Any], models: Sequence[ModelChange]) -> tuple[tuple[str, int], ...]:
-    """Label and number of what there is."""
-    found = [(label, sum(model.mark in marks for model in models)) for label, marks in _COUNTS]
+def counts(output: Mapping[str, Any], models: Sequence[ModelChange]) -> tuple[Count, ...]:
+    """What there is, in numbers: the models by mark, as they are listed, then what is done with them."""
+    found = [Count(label, len(_of(models, mark)), mark) for mark, label in _LABELS.items()]
     selection = reading.mapping(output.get("selection"))
-    found.append(("To rebuild" if selection else "To load", reading.number(output.get("modelsNeedingBackfill"))))
-    found.append(("Tests to run", reading.number(selection.get("tests"))))
-    return tuple((label, count) for label, count in found if count)
+    found.append(Count("To rebuild" if selection else "To load", reading.number(output.get("modelsNeedingBackfill"))))
+    found.append(Count("Tests to run", reading.number(selection.get("tests"))))
+    return tuple(count for count in found if count.number)

@@ -3,12 +3,14 @@
 
 import { nameOf } from "./filter.js";
 import { placeInColumns } from "./columns.js";
+import { results } from "./results.js";
 import { HEIGHT, WIDTH } from "./sizes.js";
 import { element, visible } from "./text.js";
 
 const MARKS = ["removed", "breaking", "added", "changed", "metadata", "downstream", "load", "unchanged"];
 const TITLES = ["Removed", "Breaking", "Added", "Changed", "Only metadata", "Downstream", "Only loaded", "Unchanged"];
 const SIGNS = ["−", "!", "+", "~", "i", "↓", "⟳", ""];
+const RESULTS = { succeeded: "✓", failed: "✕", running: "↻", skipped: "⊘", cancelled: "■" };
 const FIRST = [1, 3, 2, 0, 4, 5];
 const CAREFUL_UP_TO = 350;
 const HIDE_UNCHANGED_FROM = 200;
@@ -100,6 +102,7 @@ class Graph {
       else if (event.key === "Escape") this.choose(-1);
     });
     new MutationObserver(() => this.colours()).observe(document.documentElement, { attributeFilter: ["class"] });
+    document.addEventListener("dagctl:results", () => this.draw());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.colours());
   }
 
@@ -295,9 +298,18 @@ class Graph {
     if (SIGNS[mark]) context.fillText(SIGNS[mark], x + 9, y + HEIGHT / 2 + 1);
     context.font = `12px ${this.ink.font}`;
     const label = shortened(this.names[this.shown[at]]);
-    context.fillText(label, x + 26, y + HEIGHT / 2 + 1, WIDTH - 34);
+    const result = RESULTS[results.get(this.lower[this.shown[at]])];
+    context.fillText(label, x + 26, y + HEIGHT / 2 + 1, WIDTH - (result ? 50 : 34));
+    if (result) this.paintResult(result, x, y);
     if (name === "removed") context.fillRect(x + 26, y + HEIGHT / 2, Math.min(context.measureText(label).width, WIDTH - 34), 1);
     if (at === this.chosen) this.ring(x, y);
+  }
+
+  // What an execution did with it, at its right end.
+  paintResult(sign, x, y) {
+    const { context } = this;
+    context.font = `600 13px ${this.ink.font}`;
+    context.fillText(sign, x + WIDTH - 18, y + HEIGHT / 2 + 1);
   }
 
   ring(x, y) {

@@ -3,43 +3,57 @@
 
 import { sessionOver } from "../live.js";
 import { rememberRegions, showDocument } from "./regions.js";
-
-let running = null;
-let again = false;
+import { markResults } from "./results.js";
 
 export function followChanges(plan) {
   rememberRegions();
+  const refresh = oneAtATime(() => fetchPage(plan));
+  const refreshProgress = oneAtATime(() => fetchProgress(plan));
   document.addEventListener("dagctl:changed", ({ detail: told }) => {
-    if (told.all || told.groups?.includes(plan.dataset.live) || told.projects?.includes(plan.dataset.project)) refresh(plan);
+    if (told.all || told.groups?.includes(plan.dataset.live) || told.projects?.includes(plan.dataset.project)) refresh();
+    else if (told.progress?.includes(plan.dataset.live)) refreshProgress();
   });
 }
 
-export function refresh(plan) {
-  if (running) {
-    again = true;
-    return running;
-  }
-  running = fetchPage(plan).finally(() => {
-    running = null;
+// Whatever comes while the work is done leads to doing it once more.
+function oneAtATime(work) {
+  let running = false, again = false;
+  return async function run() {
+    if (running) return void (again = true);
+    running = true;
+    try {
+      await work();
+    } catch {
+      // The next change, or the next poll, tries again.
+    }
+    running = false;
     if (again) {
       again = false;
-      refresh(plan);
+      run();
     }
-  });
-  return running;
+  };
 }
 
 async function fetchPage(plan) {
   const address = new URL(plan.dataset.plan, location.href);
   const page = new URLSearchParams(location.search).get("models");
   if (page) address.searchParams.set("models", page);
-  try {
-    const answer = await fetch(address, { headers: { "X-Dagctl-Request": "live" }, credentials: "same-origin" });
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (fresh.querySelector("[data-plan]")) showDocument(fresh);
-    else if (answer.status === 401) sessionOver();
-    else if (answer.status === 403 || answer.status === 404) location.reload();
-  } catch {
-    // The next change, or the next poll, tries again.
-  }
+  const answer = await ask(address);
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (fresh.querySelector("[data-plan]")) showDocument(fresh);
+  else if (answer.status === 401) sessionOver();
+  else if (answer.status === 403 || answer.status === 404) location.reload();
+}
+
+// Of thousands of models, how far they are is a small part of the page; it changes often, and the rest does not.
+async function fetchProgress(plan) {
+  const answer = await ask(`${plan.dataset.plan}/progress`);
+  if (!answer.ok) return;
+  const { html, results } = await answer.json();
+  markResults(plan, results);
+  showDocument(new DOMParser().parseFromString(html, "text/html"));
+}
+
+function ask(address) {
+  return fetch(address, { headers: { "X-Dagctl-Request": "live" }, credentials: "same-origin" });
 }

@@ -5,6 +5,7 @@ import { sessionOver } from "../live.js";
 import { element, visibleParts } from "./text.js";
 
 const POLL_MS = 1000;
+const PATIENCE = 5;
 const CHUNK_LINES = 200;
 const SLICE_LINES = 1000;
 const FINISHED = new Set(["completed", "failed", "rejected", "cancelled", "pending", "approved"]);
@@ -84,6 +85,7 @@ class Log {
 
   async fetch() {
     let status = "running";
+    const began = performance.now();
     try {
       const answer = await fetch(`${this.address}?from=${this.received}`, { headers: { "X-Dagctl-Request": "log" }, credentials: "same-origin" });
       if (answer.ok) {
@@ -98,7 +100,10 @@ class Log {
     } catch {
       // The next round tries again.
     }
-    if (!this.stopped && !FINISHED.has(status)) this.timer = setTimeout(() => this.fetch(), POLL_MS);
+    if (!this.stopped && !FINISHED.has(status)) {
+      // Airflow reads a log from its beginning: the longer that takes, the less often it is asked for.
+      this.timer = setTimeout(() => this.fetch(), Math.max(POLL_MS, PATIENCE * (performance.now() - began)));
+    }
   }
 
   waiting(text) {

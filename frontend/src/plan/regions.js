@@ -23,7 +23,7 @@ export function showDocument(fresh, { flash = false } = {}) {
     if (present) Idiomorph.morph(present, region.cloneNode(true), { callbacks, ignoreActiveValue: typing() });
   }
   if (flash) document.querySelector("#flash").replaceChildren(...fresh.querySelector("#flash").childNodes);
-  document.title = fresh.title;
+  if (fresh.title) document.title = fresh.title;
   refreshAges();
   document.dispatchEvent(new CustomEvent("dagctl:shown"));
 }
