@@ -1,6 +1,6 @@
-"""`airflow db migrate`, and the first API token in the same process: importing Airflow twice would take as long again.
+"""`airflow db migrate`, the first user and the first API token in one process: importing Airflow twice would take as long again.
 
-Run as a program with Airflow's settings in the environment: ``python -m demo.bootstrap <file for the token>``.
+Run as a program with Airflow's settings in the environment: ``python -m demo.bootstrap <file for the token> <passwords>``.
 """
 
 from __future__ import annotations
@@ -10,12 +10,18 @@ import sys
 from pathlib import Path
 
 
-def main(target: Path) -> None:
-    """Migrate, make a token, write both ids to ``target``."""
-    from airflow.__main__ import main as airflow
+def main(target: Path, passwords: Path) -> None:
+    """Migrate, make the users that the auth manager does not know by itself, make a token, write its ids to ``target``.
 
-    sys.argv = ["airflow", "db", "migrate"]
-    airflow()
+    :param passwords: The file that SimpleAuthManager reads: passwords by user name.
+    """
+    from airflow.configuration import conf
+
+    _airflow("db", "migrate")
+    if conf.get("core", "auth_manager").endswith(".FabAuthManager"):
+        for name, password in json.loads(passwords.read_text()).items():
+            who = ["--username", name, "--firstname", name, "--lastname", name, "--email", f"{name}@example.org"]
+            _airflow("users", "create", *who, "--role", "Admin", "--password", password)
 
     from dagctl_provider.services import organizations, tokens
     from demo.processes import write_private
@@ -25,5 +31,12 @@ def main(target: Path) -> None:
     write_private(target, json.dumps({"organization_id": organization_id, "token": made.secret}))
 
 
+def _airflow(*words: str) -> None:
+    from airflow.__main__ import main as airflow
+
+    sys.argv = ["airflow", *words]
+    airflow()
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -16,11 +16,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
+from packaging.version import Version
 from psycopg2 import sql
 
 from demo.options import REPOSITORY_ROOT, DemoError, free_port, require_free_port
@@ -30,12 +32,16 @@ from demo.processes import ProcessTable, write_private
 from demo.samples import SQLMESH, Sample
 from demo.terminal import Terminal
 
+AIRFLOW = Version(version("apache-airflow-core")).release
 COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "api-server": ("api-server",),
     # Logs of running tasks are read from the shared folder, so nobody needs to serve them.
     "scheduler": ("scheduler", "--skip-serve-logs"),
     "dag-processor": ("dag-processor",),
+    # Before Airflow 3.3 a trigger looks for a person's answer.
+    **({"triggerer": ("triggerer", "--skip-serve-logs")} if AIRFLOW < (3, 3) else {}),
 }
+FAB_AUTH_MANAGER = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 USERNAME = "admin"
 _TOOL_INSTALL = [sys.executable, "-m", "dagctl_provider.runner", "install"]
 _MARKER = ".dagctl-demo"
@@ -50,7 +56,7 @@ class Stack:
     :param home: State folder, absolute.
     :param port: Port of the API server.
     :param terminal: Where progress is shown.
-    :param settings: More Airflow environment variables, for tests and benchmarks.
+    :param settings: More Airflow environment variables, for tests and benchmarks; another auth manager, for example.
     :param sample: The project whose tool is installed along with Airflow.
     """
 
@@ -183,6 +189,8 @@ class Stack:
             "AIRFLOW__DAGCTL__CACHE_FOLDER": str(self.cache),
             "AIRFLOW__DAGCTL__STATE_DATABASE_CONN_ID": "dagctl_state_admin",
         }
+        if AIRFLOW < (3, 2):
+            settings["AIRFLOW__DATABASE__EXTERNAL_DB_MANAGERS"] = "dagctl_provider.store.manager.DagctlDBManager"
         settings.update(self._settings)
         if component == "api-server":
             password = quote(own["state_admin_password"], safe="")
@@ -246,7 +254,7 @@ class Stack:
             # Started in the background like a component, so that a broken-off start leaves nothing behind either.
             self.processes.start(
                 "db-migrate",
-                [sys.executable, "-m", "demo.bootstrap", str(self.access_file)],
+                [sys.executable, "-m", "demo.bootstrap", str(self.access_file), str(self._passwords_file)],
                 self.environment(),
                 cwd=REPOSITORY_ROOT,
             )
@@ -327,8 +335,8 @@ class Stack:
         # Airflow goes on without a plugin that cannot be imported.
         if client.get(f"{self.base_url}/api/v1/openapi.json").status_code != 200:
             raise DemoError("Airflow runs, but without the dagctl plugin.", f"See {self.processes.log_of('api-server')}")
-        names = {"scheduler": "scheduler", "dag_processor": "dag-processor"}
-        return [name for key, name in names.items() if (health.get(key) or {}).get("status") != "healthy"]
+        beating = (name for name in COMPONENTS if name != "api-server")
+        return [name for name in beating if (health.get(name.replace("-", "_")) or {}).get("status") != "healthy"]
 
     def _failed(self, name: str, what: str) -> DemoError:
         name = name.replace("API server", "api-server")

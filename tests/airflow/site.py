@@ -19,6 +19,8 @@ from demo.stack import Stack
 
 T = TypeVar("T")
 WAIT_SECONDS = 180.0
+# The state of a task that waits for a person: the second before Airflow 3.3.
+PARKED = ("awaiting_input", "deferred")
 
 
 def wait_for(what: str, look: Callable[[], T | None], seconds: float = WAIT_SECONDS) -> T:

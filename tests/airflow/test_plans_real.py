@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.airflow.site import Shop, Site, wait_for
+from tests.airflow.site import PARKED, Shop, Site, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -132,7 +132,7 @@ def test_somebody_forcing_the_gate_in_airflow_executes_nothing(site: Site, shop:
     import httpx
 
     plan = site.explained(site.project("forced", shop))
-    wait_for("the gate to park", lambda: site.task(plan, "await_approval")[0] == "awaiting_input")
+    wait_for("the gate to park", lambda: site.task(plan, "await_approval")[0] in PARKED)
     (dag_id,) = site.sql("SELECT DISTINCT dag_id FROM task_instance WHERE run_id = %s", plan["plan_id"])[0]
     url = f"{site.stack.base_url}/api/v2/dags/{dag_id}/dagRuns/{plan['plan_id']}/taskInstances/await_approval"
     answer = httpx.patch(url, json={"new_state": "success"}, headers=site.stack.airflow_login(), timeout=60)
