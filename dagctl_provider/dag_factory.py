@@ -1,7 +1,8 @@
 """Generates the Dags of every project. The Dag file that users copy calls :func:`build_dags` and nothing else.
 
 No database here: the Dag processor reads one Variable with all projects, a worker reads the Variable of the one project whose
-Dag it runs. Plan settings are not in the Dag; they come in each run's conf, so a Dag changes only when its shape does.
+Dag it runs. Settings of plans are not in the Dag, they come in the conf of the plan's run; what a run of the deployed state does
+is read by its task. So a Dag changes only when its shape or its schedule does.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def plan_dag(spec: dict[str, Any]) -> DAG:
 
 
 def run_dag(spec: dict[str, Any]) -> DAG:
-    """The Dag that runs the deployed state of a project (``sqlmesh run``, ``dbt build``).
+    """The Dag that runs the deployed state of a project (``sqlmesh run``, ``dbt build``), on its schedule if it has one.
 
     :param spec: As published for the project.
     """
@@ -97,7 +98,7 @@ def run_dag(spec: dict[str, Any]) -> DAG:
         spec["dag_id"] + RUN_SUFFIX,
         dag_display_name=f"{spec['name']}: run",
         description=f"Runs of {spec['name']} in {_environment(spec)}",
-        schedule=None,
+        schedule=spec.get("schedule"),
         catchup=False,
         is_paused_upon_creation=False,
         max_active_runs=spec["max_active_job_runs"],

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from dagctl_provider.domain import schedules
+
 ProjectType = Literal["sqlmesh", "dbt"]
 JsonType = Literal["string", "boolean", "integer"]
 
@@ -122,6 +124,15 @@ FIELDS: Mapping[str, Field] = {
     "concurrency_policy": Field(
         "string", "What a run does while another is running", default="Allow", choices=("Allow", "Forbid", "Replace")
     ),
+    "run_schedule": Field(
+        "string",
+        "When the deployed state runs by itself: five cron fields or a preset, in Airflow's default time zone (UTC unless "
+        "configured otherwise), at least 5 minutes apart; only on request when absent",
+        max_length=schedules.MAX_LENGTH,
+        check=schedules.check_schedule,
+        nullable=True,
+        example="@hourly",
+    ),
     "suspended": Field("boolean", "Neither detect commits nor start runs", default=False),
     "agent_context": Field("string", "Custom context for an AI agent", max_length=10_000, nullable=True),
     "dbt_target": Field(
@@ -228,3 +239,9 @@ class Project:
     def suspended(self) -> bool:
         """Whether detection and runs are off."""
         return bool(self.settings.get("suspended"))
+
+    @property
+    def active_schedule(self) -> str | None:
+        """By what Airflow starts runs now: nothing before the first deployment and while the project is suspended."""
+        active = self.deployed and self.current_commit_sha is not None and not self.suspended
+        return self.settings.get("run_schedule") if active else None

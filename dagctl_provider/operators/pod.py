@@ -230,7 +230,9 @@ class PodStepOperator(KubernetesPodOperator):
     def _attach(self, cluster: Cluster, context: Any, request: dict[str, Any]) -> k8s.V1Pod | None:
         """The pod that an earlier try of this step left, when it still has something to do or to say."""
         live: list[k8s.V1Pod] = []
-        for pod in cluster.list_pods(f"{STEP_LABEL}={label_value(str(request['step_id']))}"):
+        # With the project, since who starts a Dag run in Airflow may choose its id.
+        wanted = {STEP_LABEL: request["step_id"], PROJECT_LABEL: request["project_id"]}
+        for pod in cluster.list_pods(",".join(f"{label}={label_value(str(value))}" for label, value in wanted.items())):
             if pod.metadata.deletion_timestamp is None and not _spent(pod):
                 live.append(pod)
             else:

@@ -17,6 +17,7 @@ from dagctl_provider.domain.names import (
     RESULT_KEY,
 )
 from dagctl_provider.hooks.profiles import ProfileError
+from dagctl_provider.operators.deployed import run_request
 
 LAUNCHER_KEYS = frozenset(
     {"git_auth_method", "git_secret_ref", "resources", "state_connection_id", "job_name", "commit_message", "commit_author"}
@@ -38,10 +39,13 @@ class StepInterrupted(AirflowException):
 
 
 def step_request(context: Any, kind: StepKind) -> dict[str, Any]:
-    """The request for the runner, from the run's conf and, for an execute, from the decision.
+    """The request for the runner, from the run's conf and, for an execute, from the decision; for a run from what is deployed.
 
     :raises StepRefused: when the run was not made by dagctl, or no approval of the explained digest exists.
+    :raises RunRefused: when nothing is deployed, or the project is suspended.
     """
+    if kind == "run":
+        return {**run_request(context), "attempt": context["ti"].try_number}
     conf = (context["dag_run"].conf or {}).get("dagctl")
     if not isinstance(conf, dict):
         raise StepRefused("This run was not started by dagctl. Create a plan: POST /api/v1/projects/{id}/plans.")

@@ -1,17 +1,23 @@
-"""When the run Dags of projects ran last, run now and run next."""
+"""When the run Dags of projects ran last, run now and run next, whoever started them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 
+from airflow import settings
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
-from sqlalchemy import func, or_, select
+from airflow.utils.types import DagRunType
+from sqlalchemy import and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from dagctl_provider.domain.names import DAG_PREFIX, RUN_SUFFIX
+from dagctl_provider.store.tables import project_run
+
+_UNFINISHED = ("queued", "running")
+_AUTOMATED = (DagRunType.SCHEDULED, DagRunType.BACKFILL_JOB)
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,20 @@ class NewestRun:
     ended_at: datetime | None
 
 
+@dataclass(frozen=True)
+class FoundRun:
+    """A run that dagctl did not start.
+
+    :param due_at: When it was due; of one started by hand, when that was.
+    :param started_by: Who pressed Trigger, or what kind of run it is.
+    """
+
+    dag_id: str
+    run_id: str
+    due_at: datetime
+    started_by: str
+
+
 def newest_runs(session: Session, dag_ids: Iterable[str]) -> dict[str, NewestRun]:
     """The newest run of each Dag that had one, by Dag id."""
     wanted = sorted(dag_ids)
@@ -41,7 +61,7 @@ def newest_runs(session: Session, dag_ids: Iterable[str]) -> dict[str, NewestRun
         row.dag_id: NewestRun(
             row.dag_id,
             row.run_id,
-            str(getattr(row.state, "value", row.state)),
+            _text(row.state),
             row.queued_at,
             row.start_date,
             row.end_date,
@@ -50,15 +70,33 @@ def newest_runs(session: Session, dag_ids: Iterable[str]) -> dict[str, NewestRun
     }
 
 
-def next_runs(session: Session, dag_ids: Iterable[str]) -> dict[str, datetime]:
-    """When Airflow will start each Dag by itself; Dags that only start by hand are left out."""
+@dataclass(frozen=True)
+class NextRun:
+    """When Airflow will start a Dag by itself.
+
+    :param at: ``None`` when it only starts by hand.
+    :param paused: Whether somebody has paused the Dag, so that nothing of it starts.
+    """
+
+    at: datetime | None
+    paused: bool
+
+
+def next_runs(session: Session, dag_ids: Iterable[str]) -> dict[str, NextRun]:
+    """What comes next of each Dag that Airflow knows, by Dag id."""
     wanted = sorted(dag_ids)
     if not wanted:
         return {}
-    query = select(DagModel.dag_id, DagModel.next_dagrun_create_after).where(
-        DagModel.dag_id.in_(wanted), DagModel.next_dagrun_create_after.is_not(None), DagModel.is_paused.is_(False)
-    )
-    return {row.dag_id: row.next_dagrun_create_after for row in session.execute(query)}
+    query = select(DagModel.dag_id, DagModel.next_dagrun_create_after, DagModel.is_paused).where(DagModel.dag_id.in_(wanted))
+    return {
+        row.dag_id: NextRun(None if row.is_paused else row.next_dagrun_create_after, row.is_paused)
+        for row in session.execute(query)
+    }
+
+
+def scheduler_timezone() -> tzinfo:
+    """The time zone by which Airflow reads schedules: ``[core] default_timezone``."""
+    return settings.TIMEZONE
 
 
 def unfinished_runs(session: Session) -> dict[str, str]:
@@ -68,4 +106,51 @@ def unfinished_runs(session: Session) -> dict[str, str]:
     query = select(DagRun.dag_id, DagRun.run_id, DagRun.state).where(
         or_(DagRun.state == "running", DagRun.state == "queued"), DagRun.dag_id.like(pattern, escape="\\")
     )
-    return {f"{row.dag_id}/{row.run_id}": str(getattr(row.state, "value", row.state)) for row in session.execute(query)}
+    return {f"{row.dag_id}/{row.run_id}": _text(row.state) for row in session.execute(query)}
+
+
+def unfinished_of(session: Session, dag_id: str) -> list[str]:
+    """Ids of the queued and running runs of a Dag, oldest first."""
+    query = select(DagRun.run_id).where(DagRun.dag_id == dag_id, DagRun.state.in_(_UNFINISHED))
+    return list(session.execute(query.order_by(DagRun.id)).scalars())
+
+
+def found_runs(session: Session, dag_ids: Iterable[str]) -> list[FoundRun]:
+    """The runs of these Dags that are not on record: the scheduler or a person in Airflow started them.
+
+    Those of a backfill are left to Airflow, which keeps its own record of what belongs to it.
+    """
+    on_record = exists().where(project_run.c.dag_id == DagRun.dag_id, project_run.c.run_id == DagRun.run_id)
+    query = select(DagRun.dag_id, DagRun.run_id, DagRun.run_after, DagRun.run_type, DagRun.triggering_user_name).where(
+        DagRun.dag_id.in_(sorted(dag_ids)), DagRun.run_type != DagRunType.BACKFILL_JOB, ~on_record
+    )
+    return [
+        FoundRun(row.dag_id, row.run_id, row.run_after, row.triggering_user_name or _text(row.run_type))
+        for row in session.execute(query)
+    ]
+
+
+def newest_automated(session: Session, dag_ids: Iterable[str]) -> set[tuple[str, str]]:
+    """The newest run of each Dag that its schedule started, as (dag_id, run_id).
+
+    From that one Airflow works out the next. Without it Airflow starts anew, or goes on from an older one, and what was due last
+    is run once more. ``airflow db clean`` keeps it for the same reason.
+    """
+    newest = (
+        select(DagRun.dag_id, func.max(DagRun.logical_date).label("logical_date"))
+        .where(DagRun.dag_id.in_(sorted(dag_ids)), DagRun.run_type.in_(_AUTOMATED))
+        .group_by(DagRun.dag_id)
+        .subquery()
+    )
+    same = and_(newest.c.dag_id == DagRun.dag_id, newest.c.logical_date == DagRun.logical_date)
+    return {(row.dag_id, row.run_id) for row in session.execute(select(DagRun.dag_id, DagRun.run_id).join(newest, same))}
+
+
+def forget_next(session: Session, dag_id: str) -> None:
+    """Let the scheduler start no further run of a Dag whose schedule is being taken away; it learns of that when it is parsed."""
+    statement = update(DagModel).where(DagModel.dag_id == dag_id).values(next_dagrun_create_after=None)
+    session.execute(statement.execution_options(synchronize_session=False))
+
+
+def _text(state: object) -> str:
+    return str(getattr(state, "value", state))

@@ -17,8 +17,9 @@ from dagctl_provider.domain.names import RUN_SUFFIX
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import Status
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.schedules import describe, next_times
 from dagctl_provider.orchestration import schedules
-from dagctl_provider.orchestration.schedules import NewestRun
+from dagctl_provider.orchestration.schedules import NewestRun, NextRun
 from dagctl_provider.services import transactions
 from dagctl_provider.services.views import Page
 from dagctl_provider.store import overviews, records
@@ -93,6 +94,7 @@ class ProjectRow:
     :param newest_plan: The newest plan group.
     :param newest_run: The newest run of the deployed state, while Airflow has it.
     :param next_run: When Airflow starts the next run by itself; absent when runs only start by hand.
+    :param paused: Whether somebody paused the run Dag in Airflow, so that no run starts.
     """
 
     project: Project
@@ -100,6 +102,24 @@ class ProjectRow:
     newest_plan: PlanRow | None
     newest_run: NewestRun | None = None
     next_run: datetime | None = None
+    paused: bool = False
+
+    @property
+    def schedule(self) -> str | None:
+        """The project's schedule of runs in words."""
+        schedule = self.project.settings.get("run_schedule")
+        return describe(schedule) if schedule else None
+
+    @property
+    def not_running(self) -> str | None:
+        """Why no run starts by itself or by hand, where that is so."""
+        reasons = (
+            (not self.project.deployed, "not deployed"),
+            (self.project.suspended, "suspended"),
+            (self.project.current_commit_sha is None, "nothing deployed yet"),
+            (self.paused, "paused in Airflow"),
+        )
+        return next((reason for holds, reason in reasons if holds), None)
 
 
 @dataclass(frozen=True)
@@ -270,10 +290,19 @@ def _completed(session: Session, rows: list[ProjectRow], newest: Mapping[str, di
             row.pending,
             plans.get(row.project.id),
             ran.get(row.project.run_dag_id),
-            next_runs.get(row.project.run_dag_id),
+            *_coming(next_runs.get(row.project.run_dag_id)),
         )
         for row in rows
     ]
+
+
+def _coming(found: NextRun | None) -> tuple[datetime | None, bool]:
+    return (None, False) if found is None else (found.at, found.paused)
+
+
+def due_times(schedule: str, count: int = 3) -> list[datetime]:
+    """The next times at which a schedule of runs is due, in the time zone that Airflow reads it by."""
+    return next_times(schedule, datetime.now(schedules.scheduler_timezone()), count)
 
 
 def get_project_row(actor: Actor, project_id: str) -> ProjectRow:

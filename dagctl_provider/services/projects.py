@@ -6,10 +6,10 @@ import dataclasses
 from typing import Any
 
 from dagctl_provider.domain.errors import DagctlError, not_found
-from dagctl_provider.domain.ids import job_name, new_id, slug
+from dagctl_provider.domain.ids import new_id, slug
 from dagctl_provider.domain.permissions import Actor, system_actor
 from dagctl_provider.domain.projects import FIELDS, Project, ProjectType
-from dagctl_provider.orchestration import connections, dags
+from dagctl_provider.orchestration import connections, dags, schedules
 from dagctl_provider.services import (
     artifacts,
     pods,
@@ -22,9 +22,8 @@ from dagctl_provider.services import (
     versions,
 )
 from dagctl_provider.services.dispatching import dispatch_run
-from dagctl_provider.services.requests import step_request
 from dagctl_provider.services.views import RepositoryReport, RunStarted, SyncStatus
-from dagctl_provider.store import records, tables
+from dagctl_provider.store import records
 from dagctl_provider.store.session import Session, utcnow
 
 _COLUMNS = ("name", "project_type", "repository_url", "branch")
@@ -78,7 +77,6 @@ def create_project(actor: Actor, values: dict[str, Any]) -> Project:
             connections.write_state_connection(session, stored)
         _note_head(session, draft, head)
         publishing.publish(session, draft.id)
-        publishing.ask_for_parsing(session)
         return _read(session, draft.id)
 
     try:
@@ -205,7 +203,8 @@ def update_project(actor: Actor, project_id: str, values: dict[str, Any]) -> Pro
         if head is not None:
             _note_head(session, current, head)
         publishing.publish(session, project_id)
-        publishing.ask_for_parsing(session)
+        if current.active_schedule and not merged.active_schedule:
+            schedules.forget_next(session, current.run_dag_id)
         return _read(session, project_id)
 
     return transactions.run(work)
@@ -286,7 +285,7 @@ def delete_project(actor: Actor, project_id: str) -> None:
 
     Re-runnable at every point: the record goes last.
 
-    :raises DagctlError: ``not_found``, ``project_busy`` while a step of it runs, ``state_database_unavailable``.
+    :raises DagctlError: ``not_found``, ``project_busy`` while a step or run of it is under way, ``state_database_unavailable``.
     """
     actor.require("manage_projects")
     undeploy(actor, project_id)
@@ -312,6 +311,10 @@ def _require_idle(session: Session, project: Project) -> None:
         raise DagctlError(
             "project_busy", f"Project {project.name!r} has a running step; cancel it or wait for it.", running_plans=running
         )
+    unfinished = runs.unfinished(session, project)
+    if unfinished:
+        detail = f"A run of project {project.name!r} is not over yet; wait for it, or mark it as failed in Airflow."
+        raise DagctlError("project_busy", detail, running_runs=unfinished)
 
 
 def deploy(actor: Actor, project_id: str) -> Project:
@@ -322,7 +325,7 @@ def deploy(actor: Actor, project_id: str) -> Project:
 def undeploy(actor: Actor, project_id: str) -> Project:
     """Withdraw and pause the project's Dags; the record stays. Pending plans are discarded.
 
-    :raises DagctlError: ``project_busy`` while a step of it runs.
+    :raises DagctlError: ``project_busy`` while a step or run of it is under way.
     """
     return _set_deployed(actor, project_id, False)
 
@@ -352,47 +355,16 @@ def _set_deployed(actor: Actor, project_id: str, deployed: bool) -> Project:
 def run_project(actor: Actor, project_id: str) -> RunStarted:
     """Start a run of the deployed state now.
 
-    :raises DagctlError: ``project_not_deployed``, ``plan_not_executed``.
+    :raises DagctlError: ``project_not_deployed``, ``plan_not_executed``, ``project_suspended``, ``run_in_progress``.
     """
     actor.require("run_project")
 
-    def work(session: Session) -> tuple[str, str]:
-        project = steps.locked_project(session, actor, project_id)
-        if not project.deployed:
-            raise DagctlError("project_not_deployed", f"Project {project.name!r} is not deployed, so it has no Dags.")
-        if project.current_commit_sha is None:
-            raise DagctlError("plan_not_executed", f"No plan of project {project.name!r} has been executed yet.")
-        runs.admit(session, project)
-        now, identifier = utcnow(), new_id("run_")
-        name = job_name(project.name, "scheduled-run-manual", now)
-        request = step_request(project, project.current_commit_sha, identifier, identifier)
-        records.insert_row(
-            session,
-            tables.project_run,
-            id=identifier,
-            project_id=project.id,
-            job_name=name,
-            dag_id=project.run_dag_id,
-            run_id=identifier,
-            # A run uses what is deployed, whatever the project asks of its next plan.
-            settings={**request, **_as_deployed(session, project, request), "job_name": name},
-            triggered_by=actor.name,
-            created_at=now,
-        )
-        return identifier, name
+    def work(session: Session) -> RunStarted:
+        return runs.request(session, steps.locked_project(session, actor, project_id), actor)
 
-    identifier, name = transactions.run(work)
-    dispatch_run(identifier)
-    return RunStarted(identifier, name, "pending")
-
-
-def _as_deployed(session: Session, project: Project, request: dict[str, Any]) -> dict[str, Any]:
-    """Where and by which version the deployed commit was executed."""
-    deployed = records.deployed_settings(session, project.id) or {}
-    return {
-        "tool_version": project.current_tool_version or request["tool_version"],
-        "environment": deployed.get("environment", request["environment"]),
-    }
+    started = transactions.run(work)
+    dispatch_run(started.run_id)
+    return started
 
 
 def sync_status(actor: Actor, project_id: str) -> SyncStatus:

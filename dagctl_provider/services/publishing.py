@@ -1,4 +1,4 @@
-"""What Dag generation needs to know of projects, and writing it for the Dag processor together with the project."""
+"""What Dag generation and runs need to know of projects, written for Dag processor and workers together with the project."""
 
 from __future__ import annotations
 
@@ -9,15 +9,23 @@ from dagctl_provider.config import setting
 from dagctl_provider.domain.ids import slug
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.orchestration import dags
+from dagctl_provider.services.requests import step_request
 from dagctl_provider.store import records
 from dagctl_provider.store.session import Session
 
 _INDEX_LOCK = "dags_index"
 
 
+# Where the deployed commit was executed, and as what; whatever the project asks of its next plan.
+_AS_DEPLOYED = ("environment", "git_path", "python_version")
+_OF_A_STEP = ("step_id", "plan_group_id")
+# A run that is to be replaced has to be there beside the one that replaces it. They still take turns in the writer's pool.
+_MOST_RUNS = {"Forbid": 1, "Replace": 2}
+
+
 def dag_spec(project: Project) -> dict[str, Any]:
-    """What the Dag factory gets of a project. Plan settings are not in it: they travel in each run's conf."""
-    return {
+    """What the Dag factory gets of a project. Settings of plans are not in it: they travel in the conf of the plan's run."""
+    spec = {
         "project_id": project.id,
         "organization_id": project.organization_id,
         "name": project.name,
@@ -26,14 +34,28 @@ def dag_spec(project: Project) -> dict[str, Any]:
         "environment": project.environment,
         "dag_id": project.dag_id,
         "launcher": setting("launcher"),
-        "max_active_job_runs": _active_runs(project),
+        "max_active_job_runs": _MOST_RUNS.get(project.settings.get("concurrency_policy", "Allow"))
+        or int(project.settings.get("max_concurrent_job_runs") or 16),
     }
+    # Absent rather than null: the Dags of a project without one are then what they were before there were schedules.
+    return {**spec, "schedule": project.active_schedule} if project.active_schedule else spec
 
 
-def _active_runs(project: Project) -> int:
-    if project.settings.get("concurrency_policy", "Allow") != "Allow":
-        return 1
-    return int(project.settings.get("max_concurrent_job_runs") or 16)
+def project_spec(session: Session, project: Project) -> dict[str, Any]:
+    """What a worker gets of its project: what the Dag is made from, and what a run of the deployed state is to do."""
+    spec = {**dag_spec(project), "suspended": project.suspended}
+    if project.current_commit_sha is None:
+        return spec
+    # As text, since Airflow masks in a worker's logs what stands under keys such as git_secret_ref, which is only a name.
+    return {**spec, "run": json.dumps(_deployed_request(session, project, project.current_commit_sha))}
+
+
+def _deployed_request(session: Session, project: Project, commit_sha: str) -> dict[str, Any]:
+    """What any run of the deployed state is asked to do. No secret is in it."""
+    request = {key: value for key, value in step_request(project, commit_sha, "", "").items() if key not in _OF_A_STEP}
+    deployed = records.deployed_settings(session, project.id) or {}
+    request.update({name: deployed[name] for name in _AS_DEPLOYED if name in deployed})
+    return {**request, "tool_version": project.current_tool_version or request["tool_version"]}
 
 
 def is_generated(project: Project) -> bool:
@@ -50,7 +72,8 @@ def publish(session: Session, project_id: str) -> None:
     records.touch_lock(session, _INDEX_LOCK)
     project = records.get_project(session, project_id)
     if project is not None:
-        dags.publish_project(session, project.dag_id, dag_spec(project) if is_generated(project) else None)
+        spec = project_spec(session, project) if is_generated(project) else None
+        dags.publish_project(session, project.dag_id, spec)
     publish_index(session)
 
 
@@ -63,10 +86,11 @@ def withdraw(session: Session, project: Project) -> None:
 
 
 def publish_index(session: Session) -> None:
-    """Write the index if it differs from what the projects say."""
+    """Write the index if it differs from what the projects say, and have the Dags made anew."""
     specs = {project.id: dag_spec(project) for project in records.list_projects(session) if is_generated(project)}
     if json.dumps(dags.read_index(session), sort_keys=True) != json.dumps(specs, sort_keys=True):
         dags.publish_index(session, specs)
+        ask_for_parsing(session)
 
 
 def ask_for_parsing(session: Session) -> None:

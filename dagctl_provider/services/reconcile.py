@@ -16,7 +16,7 @@ from dagctl_provider.domain.permissions import system_actor
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.orchestration import approvals, runs
-from dagctl_provider.services import artifacts, steps, transactions
+from dagctl_provider.services import artifacts, publishing, steps, transactions
 from dagctl_provider.store import records
 from dagctl_provider.store.session import Session
 
@@ -216,6 +216,7 @@ def _applied(session: Session, project: Project, step: PlanStep, result: dict[st
         current_tool_version=step.settings.get("tool_version"),
         **({"commits_behind": 0} if project.latest_commit_sha == step.to_commit_sha else {}),
     )
+    publishing.publish(session, project.id)
     system = system_actor(project.organization_id, "deployed_state")
     for listed in records.steps_in(session, ["pending"], project.id):
         pending = records.get_step(session, listed.id)

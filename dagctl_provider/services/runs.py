@@ -1,37 +1,71 @@
-"""Runs of the deployed state: whether one more may start, and how long finished ones are kept.
+"""Runs of the deployed state: whether one more may start, which one gives way, and how long finished ones are kept.
 
-Airflow takes the place of the CronJob that the API documents speak of, so ``concurrency_policy``, ``suspended`` and the history
-limits mean here what they mean there; docs/decisions/silent-points.md has the rest.
+Airflow takes the place of the CronJob that the API documents speak of, so the schedule, ``concurrency_policy``, ``suspended`` and
+the history limits mean here what they mean there; docs/decisions/runs-and-history.md has the rest.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from dagctl_provider.config import setting
 from dagctl_provider.domain.errors import DagctlError
-from dagctl_provider.domain.names import RUN
+from dagctl_provider.domain.ids import job_name, new_id
+from dagctl_provider.domain.names import RUN, project_variable
+from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.pods import Finished, beyond_history
 from dagctl_provider.domain.projects import Project
-from dagctl_provider.orchestration import runs
+from dagctl_provider.domain.runs import BY_ITSELF, REQUESTED, run_step_id
+from dagctl_provider.orchestration import runs, schedules
+from dagctl_provider.orchestration.schedules import FoundRun
 from dagctl_provider.services import transactions
-from dagctl_provider.store import records
+from dagctl_provider.services.views import RunStarted
+from dagctl_provider.store import records, tables
 from dagctl_provider.store.session import Session, utcnow
 
 log = logging.getLogger(__name__)
 
-ACTIVE = frozenset({"queued", "running"})
 # A run that was stopped is over for Airflow at once, but its worker needs a while to end the process or pod and keep the log.
 SETTLING = timedelta(minutes=5)
 
 
-def admit(session: Session, project: Project) -> None:
-    """Apply the project's concurrency policy before a run is added; the caller holds the project's row.
+def request(session: Session, project: Project, actor: Actor) -> RunStarted:
+    """Put on record that somebody wants the deployed state to run now; the caller holds the project's row.
+
+    :raises DagctlError: ``project_not_deployed``, ``plan_not_executed``, ``project_suspended``, ``run_in_progress``.
+    """
+    if not project.deployed:
+        raise DagctlError("project_not_deployed", f"Project {project.name!r} is not deployed, so it has no Dags.")
+    if project.current_commit_sha is None:
+        raise DagctlError("plan_not_executed", f"No plan of project {project.name!r} has been executed yet.")
+    _admit(session, project)
+    now, identifier = utcnow(), new_id("run_")
+    name = job_name(project.name, REQUESTED, now)
+    records.insert_row(
+        session,
+        tables.project_run,
+        id=identifier,
+        project_id=project.id,
+        job_name=name,
+        dag_id=project.run_dag_id,
+        run_id=identifier,
+        settings={"job_name": name},
+        triggered_by=actor.name,
+        created_at=now,
+    )
+    return RunStarted(identifier, name, "pending")
+
+
+def _admit(session: Session, project: Project) -> None:
+    """Apply the project's concurrency policy before a run is added.
 
     Allow: the run is added; Airflow lets ``max_concurrent_job_runs`` be under way, further ones wait. Forbid: refused while
-    another one is queued or running. Replace: those are stopped.
+    another one is queued or running, whoever started it. Replace: those are stopped.
 
     :raises DagctlError: ``project_suspended``, ``run_in_progress``.
     """
@@ -40,40 +74,95 @@ def admit(session: Session, project: Project) -> None:
     policy = project.settings.get("concurrency_policy", "Allow")
     if policy == "Allow":
         return
-    active = _active(session, project)
+    active = unfinished(session, project)
     if active and policy == "Forbid":
-        names = [run["id"] for run in active]
-        raise DagctlError("run_in_progress", f"Run {names[0]} of project {project.name!r} is not over yet.", running_runs=names)
-    for run in active:
-        _replace(session, run)
+        raise DagctlError("run_in_progress", f"Run {active[0]} of project {project.name!r} is not over yet.", running_runs=active)
+    _end(session, project, active)
+    for row in records.runs_of(session, project.id):
+        if row["dispatched_at"] is None:
+            records.delete_run(session, row["id"])
 
 
-def _active(session: Session, project: Project) -> list[dict[str, Any]]:
-    """The project's runs that Airflow has still to start or to end."""
-    rows = records.runs_of(session, project.id)
-    states = runs.existing_runs(session, [_key(row) for row in rows])
-    return [row for row in rows if row["dispatched_at"] is None or states.get(_key(row)) in ACTIVE]
+def unfinished(session: Session, project: Project) -> list[str]:
+    """Ids of the project's Dag runs that Airflow has still to start or to end, oldest first."""
+    waiting = [row["run_id"] for row in records.runs_of(session, project.id) if row["dispatched_at"] is None]
+    return schedules.unfinished_of(session, project.run_dag_id) + waiting
 
 
-def _key(row: dict[str, Any]) -> tuple[str, str]:
-    return row["dag_id"], row["run_id"]
+def _end(session: Session, project: Project, run_ids: Iterable[str]) -> None:
+    """End runs that make way for a newer one."""
+    for run_id in run_ids:
+        runs.stop_tasks(session, project.run_dag_id, run_id, (RUN,))
+        runs.fail_run(session, project.run_dag_id, run_id)
+        log.info("Run %s of project %s makes way for a newer one", run_id, project.id)
 
 
-def _replace(session: Session, run: dict[str, Any]) -> None:
-    if run["dispatched_at"] is None:
-        records.delete_run(session, run["id"])
-        return
-    runs.stop_tasks(session, run["dag_id"], run["run_id"], (RUN,))
-    runs.fail_run(session, run["dag_id"], run["run_id"])
-    log.info("Run %s makes way for a newer one", run["id"])
+def replace_older() -> int:
+    """Let the newest run of each project with ``Replace`` take the place of the others, whoever started it.
+
+    :return: How many made way.
+    """
+
+    def crowded(session: Session) -> list[str]:
+        active = Counter(key.partition("/")[0] for key in schedules.unfinished_runs(session))
+        return [dag_id for dag_id, count in active.items() if count > 1]
+
+    return sum(transactions.run(partial(_keep_newest, dag_id)) for dag_id in transactions.run(crowded))
+
+
+def _keep_newest(run_dag_id: str, session: Session) -> int:
+    project = records.project_of_dag(session, project_variable(run_dag_id), lock=True)
+    if project is None or project.settings.get("concurrency_policy") != "Replace":
+        return 0
+    older = schedules.unfinished_of(session, run_dag_id)[:-1]
+    _end(session, project, older)
+    return len(older)
+
+
+def adopt() -> int:
+    """Put on record the runs that Airflow's scheduler, or a person there, has started since the last look.
+
+    Whoever does it comes to the same ids, so two that do it at once, or one that does it again, add nothing.
+
+    :return: How many were new.
+    """
+
+    def work(session: Session) -> int:
+        projects = {project.run_dag_id: project for project in records.list_projects(session)}
+        found = schedules.found_runs(session, projects)
+        return sum(_adopted(session, projects[run.dag_id], run) for run in found)
+
+    return transactions.run(work)
+
+
+def _adopted(session: Session, project: Project, run: FoundRun) -> bool:
+    identifier = run_step_id(run.dag_id, run.run_id)
+    if records.get_run(session, identifier) is not None:
+        # Somebody gave it the id of another project's run. It is Airflow's alone then.
+        return False
+    records.insert_row(
+        session,
+        tables.project_run,
+        id=identifier,
+        project_id=project.id,
+        job_name=job_name(project.name, BY_ITSELF, run.due_at),
+        dag_id=run.dag_id,
+        run_id=run.run_id,
+        settings={},
+        triggered_by=run.started_by,
+        created_at=run.due_at,
+        dispatched_at=run.due_at,
+    )
+    return True
 
 
 def clean_history(now: datetime | None = None) -> int:
-    """Remove the finished runs beyond the history limits from Airflow and from our tables.
+    """Remove the finished runs beyond the history limits from Airflow and from our tables, whoever started them.
 
     :param now: The present, for tests.
     :return: How many were removed.
     """
+    adopt()
     settled = (now or utcnow()) - SETTLING
     beyond, gone = transactions.run(lambda session: _superfluous(session, settled))
     for row in (*beyond, *gone):
@@ -85,6 +174,7 @@ def _superfluous(session: Session, settled: datetime) -> tuple[list[dict[str, An
     """Rows of runs beyond the limits, and rows of runs that somebody deleted in Airflow."""
     rows = records.dispatched_runs(session)
     known = runs.existing_runs(session, [_key(row) for row in rows])
+    kept = schedules.newest_automated(session, {row["dag_id"] for row in rows})
     ends = runs.ended_runs(session, [_key(row) for row in rows])
     limits = setting("successful_runs_history_limit"), setting("failed_runs_history_limit")
     by_project: dict[str, list[Finished]] = {}
@@ -93,7 +183,12 @@ def _superfluous(session: Session, settled: datetime) -> tuple[list[dict[str, An
         if end is not None:
             by_project.setdefault(row["project_id"], []).append(Finished(row["id"], end.ended_at, end.succeeded))
     beyond = {one.name for finished in by_project.values() for one in beyond_history(finished, *limits) if one.ended_at < settled}
-    return [row for row in rows if row["id"] in beyond], [row for row in rows if _key(row) not in known]
+    superfluous = [row for row in rows if row["id"] in beyond and _key(row) not in kept]
+    return superfluous, [row for row in rows if _key(row) not in known]
+
+
+def _key(row: dict[str, Any]) -> tuple[str, str]:
+    return row["dag_id"], row["run_id"]
 
 
 def _forget(session: Session, row: dict[str, Any]) -> None:

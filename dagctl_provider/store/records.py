@@ -52,6 +52,16 @@ def get_project(session: Session, project_id: str, *, lock: bool = False) -> Pro
     return _project(row) if row else None
 
 
+def project_of_dag(session: Session, dag_id: str, *, lock: bool = False) -> Project | None:
+    """The project of a plan Dag, or ``None``.
+
+    :param lock: As for :func:`get_project`.
+    """
+    query = select(*_PROJECT_COLUMNS).where(tables.project.c.dag_id == dag_id)
+    row = session.execute(query.with_for_update() if lock else query).first()
+    return _project(row) if row else None
+
+
 def list_projects(session: Session, organization_id: str | None = None) -> tuple[Project, ...]:
     """All projects, by name; of one organization when given."""
     query = select(*_PROJECT_COLUMNS).order_by(tables.project.c.name_key, tables.project.c.id)

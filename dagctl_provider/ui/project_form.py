@@ -17,7 +17,9 @@ from dagctl_provider.api.project_schemas import CreateProject, UpdateProject
 from dagctl_provider.api.project_schemas import project as as_answer
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.projects import FIELDS, Field, Project
+from dagctl_provider.domain.schedules import describe
 from dagctl_provider.services import versions
+from dagctl_provider.services.overview import due_times
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ GROUPS: tuple[Group, ...] = (
     ),
     Group("SQLMesh", ("sqlmesh_environment", "sqlmesh_version", "use_managed_state_database"), project_type="sqlmesh"),
     Group("dbt", ("dbt_target", "dbt_version", "python_version", "version_strategy", "polling_interval"), project_type="dbt"),
-    Group("Plans", ("run_tests", "auto_apply", "suspended")),
+    Group("Plans and runs", ("run_tests", "auto_apply", "run_schedule", "suspended")),
     Group(
         "Resources and runs",
         (
@@ -80,6 +82,7 @@ LABELS: Mapping[str, str] = {
     "memory_request": "Memory request",
     "memory_limit": "Memory limit",
     "concurrency_policy": "While a run is under way, a new one is",
+    "run_schedule": "Run by itself",
     "suspended": "Suspended",
     "agent_context": "Context for an AI agent",
     "dbt_target": "Target of the profile",
@@ -95,7 +98,8 @@ LABELS: Mapping[str, str] = {
 HINTS: Mapping[str, str] = {
     "project_type": "What the repository holds; it cannot be changed later.",
     "run_tests": "Failing tests stop a plan before anything is written.",
-    "suspended": "New commits are not detected and runs are refused.",
+    "run_schedule": "@hourly, @daily or five cron fields such as 30 6 * * 1-5. Empty: only when somebody asks for it.",
+    "suspended": "New commits are not detected and nothing runs.",
     "name": "Letters, digits, spaces, dots, dashes and underscores; 63 characters at most.",
     "repository_url": "https://… or git@host:path",
     "branch": "New commits on this branch become plans.",
@@ -257,10 +261,22 @@ def inputs(values: Mapping[str, Any], errors: Mapping[str, str], creating: bool)
 def _input(name: str, value: Any, error: str) -> Input:
     field = FIELDS[name]
     hint = HINTS.get(name) or ("" if LABELS[name].lower() in field.description.lower() else field.description)
+    if name == "run_schedule" and value and not error:
+        hint = schedule_hint(value)
     suggestions = tuple(versions.supported(_TOOL_OF[name])) if name in _TOOL_OF else ()
     return Input(
         name, _kind(name, field), LABELS[name], hint, value, error, _rules(name, field), _choices(name, field), suggestions
     )
+
+
+def schedule_hint(schedule: str) -> str:
+    """When a schedule is due, said under its field.
+
+    :param schedule: One that has been accepted.
+    """
+    times = due_times(schedule)
+    said = ", ".join(f"{time:%a %d %b %Y %H:%M}" for time in times)
+    return f"Runs {describe(schedule)}; next on {said} ({times[0]:%Z})."
 
 
 def _kind(name: str, field: Field) -> str:

@@ -35,8 +35,8 @@ class FakeCluster:
         self.stuck = False
 
     def list_pods(self, selector: str) -> list[Any]:
-        key, _, value = selector.partition("=")
-        return [found for found in self.pods.values() if (found.metadata.labels or {}).get(key) == value]
+        wanted = dict(part.split("=") for part in selector.split(","))
+        return [found for found in self.pods.values() if wanted.items() <= (found.metadata.labels or {}).items()]
 
     def create_pod(self, made: Any) -> Any:
         self.asked.append("create")
@@ -133,9 +133,10 @@ def operator(kind: Any = "execute") -> PodStepOperator:
 
 def left(cluster: FakeCluster, name: str, state: Any, **labels: str) -> None:
     """A pod that an earlier task left in the cluster."""
+    named = {"project-id": REQUEST["project_id"], **labels}
     found = model(
         {
-            "metadata": {"name": name, "uid": name, "labels": {f"dagctl/{k}": v for k, v in labels.items()}},
+            "metadata": {"name": name, "uid": name, "labels": {f"dagctl/{k}": v for k, v in named.items()}},
             "spec": {"containers": []},
         }
     )
@@ -197,6 +198,14 @@ def test_the_next_try_attaches_to_the_running_pod(cluster: FakeCluster, context:
     operator().execute(context)
     assert "create" not in cluster.asked
     assert context["ti"].pushed["result"]["pod_name"] == "shop-plan-execute-abcde"
+
+
+def test_the_pod_of_another_project_is_not_taken(cluster: FakeCluster, context: Any) -> None:
+    """Who starts a Dag run in Airflow may give it any id, also that of another project's run."""
+    left(cluster, "other-plan-execute-abcde", pod(RUNS, RUNS), step="plan_2", **{"project-id": "proj_other"})
+    operator().execute(context)
+    assert "create" in cluster.asked
+    assert "other-plan-execute-abcde" in cluster.pods
 
 
 def test_the_next_try_reads_what_a_pod_left_in_the_meantime(cluster: FakeCluster, context: Any) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
+from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from dagctl_provider.domain.ids import new_id
+from dagctl_provider.operators import deployed
+from dagctl_provider.operators.deployed import RunRefused
 from dagctl_provider.operators.steps import StepFailed, StepInterrupted, StepRefused, report, runner_request, step_request
 
 CONF = {"tool": "sqlmesh", "step_id": "plan_explain", "commit_sha": "a" * 40}
@@ -55,6 +61,60 @@ def test_nothing_else_is(decision: Any, explained: Any) -> None:
 def test_a_run_made_by_hand_is_refused_with_a_way_out() -> None:
     with pytest.raises(StepRefused, match="POST /api/v1"):
         step_request(context(conf=None), "explain")
+
+
+REQUEST = {"commit_sha": "a" * 40, "repository_url": "https://example.com/acme/shop", "project_name": "Shop EU"}
+DEPLOYED = {"run": json.dumps(REQUEST)}
+
+
+def run_context(
+    monkeypatch: pytest.MonkeyPatch,
+    published: Any,
+    run_id: str = "scheduled__2026-04-28T12:00:00+00:00",
+    conf: Any = None,
+    tries: int = 1,
+) -> Any:
+    """A run of the deployed state, and what is published for its project."""
+
+    def get(key: str, default: Any = None, deserialize_json: bool = False) -> Any:
+        return {"dagctl__shop-eu__1": published}[key]
+
+    monkeypatch.setattr(deployed.Variable, "get", get)
+    run = SimpleNamespace(run_id=run_id, conf=conf, run_after=datetime(2026, 4, 28, 12, tzinfo=timezone.utc))
+    return {"ti": SimpleNamespace(try_number=tries, dag_id="dagctl__shop-eu__1__run"), "dag_run": run}
+
+
+@pytest.mark.parametrize(
+    "conf", [None, {}, {"dagctl": {"repository_url": "file:///etc", "commit_sha": "b", "step_id": "x", "job_name": "-\n*"}}]
+)
+def test_a_run_is_of_what_is_deployed_whatever_its_conf_says(monkeypatch: pytest.MonkeyPatch, conf: Any) -> None:
+    request = step_request(run_context(monkeypatch, DEPLOYED, conf=conf), "run")
+    assert {key: request[key] for key in REQUEST} == REQUEST
+    assert request["job_name"] == "shop-eu-scheduled-run-20260428-120000"
+    assert request["step_id"] == request["plan_group_id"] != "x"
+    assert re.fullmatch("run_[0-9a-f]{20}", request["step_id"])
+    again = step_request(run_context(monkeypatch, DEPLOYED, tries=2), "run")
+    assert again == {**request, "attempt": 2}, "a pod is found again by these"
+
+
+def test_a_requested_run_keeps_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = new_id("run_")
+    conf = {"dagctl": {"job_name": "shop-eu-scheduled-run-manual-20260428-115900"}}
+    request = step_request(run_context(monkeypatch, DEPLOYED, asked, conf), "run")
+    assert (request["step_id"], request["job_name"]) == (asked, conf["dagctl"]["job_name"])
+
+
+@pytest.mark.parametrize("published", [None, {}, {"dag_id": "x"}])
+def test_nothing_deployed_is_nothing_to_run(monkeypatch: pytest.MonkeyPatch, published: Any) -> None:
+    with pytest.raises(RunRefused, match="approve a first plan"):
+        step_request(run_context(monkeypatch, published), "run")
+
+
+def test_a_suspended_project_is_not_run_but_what_had_begun_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    suspended = {**DEPLOYED, "suspended": True}
+    with pytest.raises(RunRefused, match="Resume it"):
+        step_request(run_context(monkeypatch, suspended), "run")
+    assert step_request(run_context(monkeypatch, suspended, tries=2), "run")["attempt"] == 2
 
 
 def test_success_is_reported() -> None:

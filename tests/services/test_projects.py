@@ -158,7 +158,9 @@ def test_run_uses_what_is_deployed(world: World) -> None:
     assert started.job_name.startswith("analytics-scheduled-run-manual-")
     query = select(DagRun.conf).where(DagRun.run_id == started.run_id)
     conf = transactions.run(lambda session: session.execute(query).scalar_one())
-    assert (conf["dagctl"]["commit_sha"], conf["dagctl"]["environment"]) == (sha("first"), "prod")
+    assert conf == {"dagctl": {"job_name": started.job_name}}
+    request = json.loads(variable(project.dag_id)["run"])
+    assert (request["commit_sha"], request["environment"]) == (sha("first"), "prod")
 
 
 def test_sync_status_tells_the_truth_when_the_remote_is_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

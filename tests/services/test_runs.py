@@ -1,17 +1,23 @@
-"""Runs: what concurrency_policy, max_concurrent_job_runs, suspended and the history limits do to them."""
+"""Runs: what schedules, concurrency_policy, max_concurrent_job_runs, suspended and the history limits do to them."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import json
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.runs import run_step_id
+from dagctl_provider.orchestration import runs as airflow_runs
+from dagctl_provider.orchestration import schedules
 from dagctl_provider.services import dispatching, plans, projects, publishing, runs, transactions
+from dagctl_provider.services.views import PlanApproved
 from dagctl_provider.store import records
 from dagctl_provider.store.session import utcnow
 from tests.services.test_plans import refused
+from tests.services.test_projects import variable
 from tests.services.world import World, sha
 
 
@@ -41,6 +47,44 @@ def state_of(run_id: str) -> tuple[str | None, str | None]:
     return transactions.run(work)
 
 
+def by_itself(project: Project, hour: int = 12, kind: str = "scheduled") -> str:
+    """A run that Airflow's scheduler starts, or with ``manual`` a person with the Trigger button; its id."""
+    from airflow.models.dagbag import DBDagBag
+    from airflow.utils.state import DagRunState
+    from airflow.utils.types import DagRunTriggeredByType, DagRunType
+
+    moment = datetime(2026, 4, 28, hour, tzinfo=timezone.utc)
+    run_id = f"{kind}__{moment.isoformat()}"
+
+    def work(session: Any) -> None:
+        dag: Any = DBDagBag().get_latest_version_of_dag(project.run_dag_id, session=session)
+        dag.create_dagrun(
+            run_id=run_id,
+            logical_date=moment,
+            data_interval=(moment, moment),
+            run_after=moment,
+            run_type=DagRunType(kind),
+            triggered_by=DagRunTriggeredByType.TEST,
+            triggering_user_name=None if kind == "scheduled" else "eve",
+            state=DagRunState.QUEUED,
+            session=session,
+        )
+
+    transactions.run(work)
+    return run_id
+
+
+def next_run(world: World, project: Project) -> datetime | None:
+    """When Airflow would start the next run, once it has parsed the Dag again."""
+    world.parse(projects.get_project(world.actor(), project.id))
+    return due(project)
+
+
+def due(project: Project) -> datetime | None:
+    """When Airflow would start the next run, as things stand."""
+    return transactions.run(lambda session: schedules.next_runs(session, [project.run_dag_id]))[project.run_dag_id].at
+
+
 def end(run_id: str, state: str, minutes_ago: float = 60) -> None:
     """Let a Dag run and its task end."""
     from airflow.models.dagrun import DagRun
@@ -67,8 +111,8 @@ def begin(run_id: str) -> None:
 
 
 def on_record(project: Project) -> list[str]:
-    """Ids of the runs in our table, oldest first."""
-    return [row["id"] for row in transactions.run(lambda session: records.runs_of(session, project.id))]
+    """Dag run ids of the runs in our table, oldest first."""
+    return [row["run_id"] for row in transactions.run(lambda session: records.runs_of(session, project.id))]
 
 
 def test_allow_adds_run_to_run_and_airflow_holds_the_maximum(world: World) -> None:
@@ -110,7 +154,7 @@ def test_forbid_counts_what_airflow_does_not_have_yet(world: World, monkeypatch:
 
 def test_replace_stops_the_running_one_and_starts_the_new(world: World) -> None:
     project = deployed(world, concurrency_policy="Replace")
-    assert publishing.dag_spec(project)["max_active_job_runs"] == 1
+    assert publishing.dag_spec(project)["max_active_job_runs"] == 2, "the newer one has to be there to be seen"
     first = start(world, project)
     begin(first)
     second = start(world, project)
@@ -132,6 +176,33 @@ def test_replace_takes_back_what_airflow_does_not_have_yet(world: World, monkeyp
     assert dispatching.dispatch_waiting_runs() == 0
     assert state_of(first)[0] is None
     assert state_of(second)[0] == "queued"
+
+
+@pytest.mark.parametrize("kind", ["scheduled", "manual"])
+def test_runs_that_airflow_started_count_as_well(world: World, kind: str) -> None:
+    forbidding, replacing = deployed(world, "f", concurrency_policy="Forbid"), deployed(world, "r", concurrency_policy="Replace")
+    foreign = by_itself(forbidding, kind=kind)
+    with refused("run_in_progress") as caught:
+        start(world, forbidding)
+    assert caught.value.extra["running_runs"] == [foreign]
+    foreign = by_itself(replacing, hour=13, kind=kind)
+    begin(foreign)
+    newer = start(world, replacing)
+    assert state_of(foreign) == ("failed", "failed")
+    assert state_of(newer)[0] == "queued"
+
+
+def test_a_run_that_airflow_starts_takes_the_place_of_older_ones(world: World) -> None:
+    replacing, allowing = deployed(world, "r", concurrency_policy="Replace"), deployed(world, "a")
+    assert runs.replace_older() == 0
+    first, kept = start(world, replacing), start(world, allowing)
+    begin(first)
+    assert runs.replace_older() == 0, "nothing has come to take its place"
+    second, beside = by_itself(replacing, 12), by_itself(allowing, 13)
+    assert runs.replace_older() == 1
+    assert state_of(first) == ("failed", "failed")
+    assert [state_of(one)[0] for one in (second, kept, beside)] == ["queued"] * 3
+    assert runs.replace_older() == 0
 
 
 def test_plans_are_not_runs(world: World) -> None:
@@ -202,3 +273,86 @@ def test_history_does_not_touch_plans(world: World, monkeypatch: pytest.MonkeyPa
     end(step.run_id, "success", minutes_ago=600)
     assert runs.clean_history() == 0
     assert state_of(step.run_id)[0] == "success"
+
+
+def test_runs_that_airflow_started_are_adopted_once_and_cleaned(world: World) -> None:
+    project, other = deployed(world), deployed(world, "other")
+    own = start(world, project)
+    scheduled = [by_itself(project, hour) for hour in range(6)]
+    pressed, foreign = by_itself(project, 7, "manual"), by_itself(other, 1)
+    assert runs.adopt() == 8
+    assert runs.adopt() == 0
+    rows = {row["run_id"]: row for row in transactions.run(lambda session: records.runs_of(session, project.id))}
+    assert set(rows) == {own, pressed, *scheduled}
+    assert (rows[pressed]["triggered_by"], rows[scheduled[0]]["triggered_by"]) == ("eve", "scheduled")
+    assert rows[scheduled[0]]["job_name"] == "analytics-scheduled-run-20260428-000000"
+    assert rows[scheduled[0]]["id"] == run_step_id(project.run_dag_id, scheduled[0])
+    for age, run_id in enumerate(reversed([*scheduled, pressed, own])):
+        end(run_id, "success", minutes_ago=60 + age)
+    assert runs.clean_history() == 5
+    assert set(on_record(project)) == {own, pressed, scheduled[-1]}
+    assert on_record(other) == [foreign]
+
+
+def test_the_newest_run_of_a_schedule_is_never_cleaned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow counts on from it: without it, what was due last is started again, and again when that has been cleaned."""
+    for limit in ("SUCCESSFUL", "FAILED"):
+        monkeypatch.setenv(f"AIRFLOW__DAGCTL__{limit}_RUNS_HISTORY_LIMIT", "0")
+    project = deployed(world, run_schedule="@yearly")
+    first, second = by_itself(project, 1), by_itself(project, 2)
+    end(first, "success")
+    end(second, "failed")
+    later = start(world, project)
+    end(later, "success", minutes_ago=30)
+    before = next_run(world, project)
+    assert runs.clean_history() == 2
+    assert on_record(project) == [second]
+    assert next_run(world, project) == before
+
+
+def test_a_run_that_bears_the_id_of_another_stays_airflows(world: World) -> None:
+    project, other = deployed(world), deployed(world, "other")
+    own = start(world, project)
+    transactions.run(lambda session: airflow_runs.trigger_run(session, other.run_dag_id, own, {}, "eve"))
+    assert runs.adopt() == 0
+    assert (on_record(project), on_record(other)) == ([own], [])
+
+
+def test_a_schedule_is_airflows_from_the_first_deployment_on(world: World) -> None:
+    project = world.project(run_schedule="@hourly")
+    assert next_run(world, project) is None
+    assert "run" not in variable(project.dag_id)
+    approved = plans.approve(world.actor(), world.explained(project).id)
+    assert isinstance(approved, PlanApproved)
+    world.finish_execute(approved.execute)
+    hourly = next_run(world, project)
+    assert hourly is not None
+    assert timedelta(0) < hourly - utcnow() <= timedelta(hours=1)
+    assert json.loads(variable(project.dag_id)["run"])["commit_sha"] == sha("first")
+    projects.update_project(world.actor(), project.id, {"run_schedule": None})
+    assert next_run(world, project) is None
+
+
+def test_while_suspended_nothing_is_due(world: World) -> None:
+    project = deployed(world, run_schedule="@hourly")
+    assert next_run(world, project) is not None
+    projects.update_project(world.actor(), project.id, {"suspended": True})
+    assert due(project) is None, "at once, before the Dag is parsed again"
+    assert next_run(world, project) is None
+    assert variable(project.dag_id)["suspended"] is True
+    projects.update_project(world.actor(), project.id, {"suspended": False})
+    assert variable(project.dag_id)["suspended"] is False
+    assert next_run(world, project) is not None
+
+
+def test_an_undeployed_project_is_not_due_and_no_run_is_left_behind(world: World) -> None:
+    project = deployed(world, run_schedule="@hourly")
+    assert next_run(world, project) is not None
+    run_id = by_itself(project)
+    for leave in (projects.undeploy, projects.delete_project):
+        with refused("project_busy") as caught:
+            leave(world.actor(), project.id)
+        assert caught.value.extra["running_runs"] == [run_id]
+    end(run_id, "success")
+    projects.undeploy(world.actor(), project.id)
+    assert due(project) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import PERMISSIONS
 from dagctl_provider.domain.projects import FIELDS
+from dagctl_provider.orchestration import dags
 from dagctl_provider.services import plans, projects, repositories, transactions
 from dagctl_provider.store import records
 from dagctl_provider.ui import project_form
@@ -77,6 +79,21 @@ class TestList:
         wanted = ("3 commits behind", "aaaaaaa", "Waiting for approval", "The remote did not answer.", "Suspended", "never ran")
         for said in wanted:
             assert said in text
+
+    def test_a_row_says_when_the_project_runs(self, browser: Browser, world: World) -> None:
+        project = world.project(run_schedule="@hourly")
+
+        def said() -> str:
+            return " ".join(browser.get("/dagctl/projects").text.split())
+
+        assert "every hour, nothing deployed yet" in said()
+        note(project.id, current_commit_sha="a" * 40)
+        world.parse(projects.get_project(world.actor(), project.id))
+        assert re.search(r"every hour, next in (\d+ minutes?|less than a minute|1 hour)", said())
+        transactions.run(lambda session: dags.set_paused(session, [project.run_dag_id], True))
+        assert "every hour, paused in Airflow" in said()
+        projects.update_project(world.actor(), project.id, {"suspended": True})
+        assert "every hour, suspended" in said()
 
     def test_another_organization_sees_nothing_of_it(self, browser: Browser, three: list[str]) -> None:
         from dagctl_provider.services import organizations
@@ -198,6 +215,8 @@ class TestForm:
             ("git_path", "../..", ""),
             ("cpu_request", "many", "Not accepted. For example 500m or 2."),
             ("sqlmesh_version", "0.0.1", "0.0.1"),
+            ("run_schedule", "* * * * *", "at least 5 minutes must lie between two runs"),
+            ("run_schedule", "@often", "the presets are @hourly"),
         ):
             sent = {**FORM, field: value}
             judged = json.loads(browser.post("/dagctl/projects/new", {**sent, "intent": "check"}).data)["errors"]
@@ -237,6 +256,14 @@ class TestForm:
         assert sent == [
             {"description": "New", "git_secret_ref": None, "max_concurrent_job_runs": 3, "suspended": True, "run_tests": False}
         ]
+
+    def test_a_schedule_is_said_with_its_next_times(self, browser: Browser, world: World) -> None:
+        project = world.project(run_schedule="30 6 * * 1-5")
+        assert "Runs at 06:30, Monday through Friday; next on" in browser.get(f"/dagctl/projects/{project.id}/edit").text
+        values = {name: str(value) for name, value in project_form.values_of(project).items() if value not in (None, False)}
+        address = f"/dagctl/projects/{project.id}/edit"
+        assert browser.post(address, {**values, "run_schedule": "", "intent": "save"}).status_code == 303
+        assert "run_schedule" not in projects.get_project(world.actor(), project.id).settings
 
     def test_emptying_what_is_needed_is_refused(self, browser: Browser, world: World) -> None:
         project = world.project()
