@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import and_, case, exists, func, literal, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from dagctl_provider.store import tables
@@ -22,15 +22,14 @@ _explain = tables.plan_step.alias("explain_step")
 _execute = tables.plan_step.alias("execute_step")
 _other = tables.plan_step.alias("other_step")
 
-_newest_attempt = (
-    select(func.max(_other.c.attempt))
-    .where(_other.c.group_id == _explain.c.group_id, _other.c.plan_type == "execute")
-    .correlate(_explain)
-    .scalar_subquery()
+# "None is newer" rather than "its number is the greatest": that is a join like others, which databases do for all rows at once.
+_is_newest = ~(
+    exists()
+    .where(_other.c.group_id == _execute.c.group_id, _other.c.plan_type == "execute", _other.c.attempt > _execute.c.attempt)
+    .correlate(_execute)
 )
 _groups = _explain.outerjoin(
-    _execute,
-    and_(_execute.c.group_id == _explain.c.group_id, _execute.c.plan_type == "execute", _execute.c.attempt == _newest_attempt),
+    _execute, and_(_execute.c.group_id == _explain.c.group_id, _execute.c.plan_type == "execute", _is_newest)
 )
 # As domain.plans.current_status has it.
 _status = case(
@@ -90,8 +89,13 @@ def _conditions(wanted: Wanted) -> list[Any]:
     return found
 
 
-def _from(query: Any) -> Any:
-    return query.select_from(_groups.join(tables.project, tables.project.c.id == _explain.c.project_id))
+def _from(query: Any, ids: Any = None) -> Any:
+    """The query over groups and their projects.
+
+    :param ids: Subquery with the ids of explain steps; others are left out.
+    """
+    groups = _groups.join(tables.project, tables.project.c.id == _explain.c.project_id)
+    return query.select_from(groups if ids is None else groups.join(ids, ids.c.id == _explain.c.id))
 
 
 def count_groups(session: Session, wanted: Wanted) -> dict[str, int]:
@@ -107,19 +111,36 @@ def list_groups(session: Session, wanted: Wanted, *, page: int, limit: int) -> l
     """
     conditions = _conditions(wanted)
     if wanted.status is not None:
-        conditions.append(_status == wanted.status)
-    waiting_first = case((_explain.c.status == "pending", 0), else_=1)
-    # Ids begin with their time, so the newest have the greatest.
-    query = _from(select(*_COLUMNS)).where(*conditions).order_by(waiting_first, _explain.c.id.desc())
-    rows = session.execute(query.limit(limit).offset((page - 1) * limit))
-    return [dict(row._mapping) for row in rows]
+        # The first follows from the second, and has an index.
+        in_status = select(_other.c.group_id).where(_other.c.status == wanted.status)
+        conditions += [_explain.c.group_id.in_(in_status), _status == wanted.status]
+    last = page * limit
+    # Ids begin with their time, so the newest have the greatest. Those that wait have an index, and the others are found in the
+    # order of their ids, so neither all of them nor their texts are sorted.
+    waiting, others = (
+        _from(select(_explain.c.id, literal(rank).label("rank"))).where(*conditions, is_waiting).order_by(_explain.c.id.desc())
+        for rank, is_waiting in enumerate((_explain.c.status == "pending", _explain.c.status != "pending"))
+    )
+    both = union_all(select(waiting.limit(last).subquery()), select(others.limit(last).subquery())).subquery()
+    in_order = select(both.c.id, both.c.rank).order_by(both.c.rank, both.c.id.desc())
+    shown = in_order.limit(limit).offset(last - limit).subquery()
+    query = _from(select(*_COLUMNS), shown).order_by(shown.c.rank, _explain.c.id.desc())
+    return [dict(row._mapping) for row in session.execute(query)]
 
 
 def newest_groups(session: Session, organization_id: str) -> dict[str, dict[str, Any]]:
     """The newest group of each project, by project id."""
-    c = tables.plan_step.c
-    newest = select(func.max(c.id)).where(c.plan_type == "explain", c.organization_id == organization_id).group_by(c.project_id)
-    query = _from(select(*_COLUMNS)).where(_explain.c.id.in_(newest))
+    # For each project the first row of an index, rather than all rows for the newest of each project.
+    newest = (
+        select(_other.c.id)
+        .where(_other.c.project_id == tables.project.c.id, _other.c.plan_type == "explain")
+        .order_by(_other.c.created_at.desc(), _other.c.id.desc())
+        .limit(1)
+        .correlate(tables.project)
+        .scalar_subquery()
+    )
+    ids = select(newest.label("id")).where(tables.project.c.organization_id == organization_id).subquery()
+    query = _from(select(*_COLUMNS), ids)
     return {row.project_id: dict(row._mapping) for row in session.execute(query)}
 
 
