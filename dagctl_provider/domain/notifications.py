@@ -15,17 +15,21 @@ from typing import Any
 EVENTS: Mapping[str, str] = {
     "pending": "A plan was explained and waits for a decision.",
     "approved": "A plan was approved, by somebody or by auto_apply; its execution starts.",
-    "rejected": "A plan was rejected, or discarded because the repository or the deployed state moved on.",
+    "rejected": "A plan was rejected by somebody.",
+    "discarded": "A plan that waited was discarded, because the repository or the deployed state moved on.",
+    "cancelled": "An explain or an execute step was stopped, or an approval was withdrawn.",
     "failed": "An explain or an execute step failed.",
     "completed": "A plan was executed to its end.",
 }
-"""Every event and when it happens. Each has the name of the status that the step then has."""
+"""Every event and when it happens. Each has the name of the status that the step then has, but for what nobody rejected."""
 
 _EVENT_OF: Mapping[tuple[str, str], str] = {
     ("explain", "pending"): "pending",
     ("explain", "approved"): "approved",
     ("explain", "rejected"): "rejected",
+    ("explain", "cancelled"): "cancelled",
     ("explain", "failed"): "failed",
+    ("execute", "cancelled"): "cancelled",
     ("execute", "failed"): "failed",
     ("execute", "completed"): "completed",
 }
@@ -76,9 +80,9 @@ class InvalidNotifiers(ValueError):
     """``[dagctl] notifiers`` cannot be understood; the text says where and why."""
 
 
-def event_of(plan_type: str, status: str) -> str | None:
+def event_of(plan_type: str, status: str, auto_discarded: bool = False) -> str | None:
     """The event that a step's new status is, or ``None`` when nobody is told."""
-    return _EVENT_OF.get((plan_type, status))
+    return "discarded" if auto_discarded else _EVENT_OF.get((plan_type, status))
 
 
 def parse_targets(text: str) -> tuple[Target, ...]:

@@ -22,6 +22,7 @@ from airflow.configuration import conf
 
 from dagctl_provider.config import setting
 from dagctl_provider.domain.ids import new_id, short_sha
+from dagctl_provider.domain.names import EXECUTE, EXPLAIN
 from dagctl_provider.domain.notifications import (
     CLAIM,
     KEPT,
@@ -34,6 +35,7 @@ from dagctl_provider.domain.notifications import (
 )
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.orchestration.contexts import run_facts, task_facts
 from dagctl_provider.services import transactions, webhooks
 from dagctl_provider.services.plan_view import summaries
 from dagctl_provider.services.plan_view.models import models_of
@@ -47,12 +49,17 @@ _LONGEST_TEXT = 1000
 _BATCH = 100
 _CLEAN_SECONDS = 3600.0
 _SAID: Mapping[str, str] = {
-    "pending": "waits for approval",
-    "approved": "was approved",
-    "rejected": "was rejected",
-    "failed": "failed",
-    "completed": "was applied",
+    "pending": "the plan waits for approval",
+    "approved": "the plan was approved",
+    "rejected": "the plan was rejected",
+    "discarded": "the plan was discarded",
+    "cancelled": "the plan was cancelled",
+    "failed": "the plan could not be explained",
+    "completed": "the plan was executed",
+    "execute cancelled": "the execution was stopped",
+    "execute failed": "the execution failed",
 }
+"""Ends of headlines, by event, or by step and event where the step makes a difference."""
 
 
 @lru_cache(maxsize=4)
@@ -79,7 +86,7 @@ def note(session: Session, step: PlanStep, comment: str | None = None) -> None:
     :param step: As it was just stored.
     :param comment: What the person who decided said.
     """
-    event = event_of(step.plan_type, step.status)
+    event = event_of(step.plan_type, step.status, step.auto_discarded)
     if event is None or not targets():
         return
     project = records.get_project(session, step.project_id)
@@ -101,7 +108,7 @@ def describe(
     """
     output = explain.plan_output or {}
     message = (step.commit_message or "").strip().partition("\n")[0]
-    subject = f"{project.name} {short_sha(step.to_commit_sha)}: the plan {_SAID[event]}"
+    said = _SAID.get(f"{step.plan_type} {event}") or _SAID[event]
     told = {
         "event_id": event_id,
         "event": event,
@@ -118,7 +125,7 @@ def describe(
         "commit_message": message[:_LONGEST_TEXT],
         "commit_author": step.commit_author,
         "environment": output.get("environment") if isinstance(output.get("environment"), str) else None,
-        "subject": subject,
+        "subject": f"{project.name} {short_sha(step.to_commit_sha)}: {said}",
         "summary": summaries.sentence(explain, models_of(output, {})),
         "decided_by": step.decided_by,
         "comment": comment[:_LONGEST_TEXT] if comment else None,
@@ -242,12 +249,32 @@ def _send(target: Target, payload: dict[str, Any]) -> None:
 
 
 def _context(payload: dict[str, Any]) -> dict[str, Any]:
-    """What templates in a notifier's arguments see: everything about the event as ``dagctl``, and the times Airflow gives."""
+    """What templates in a notifier's arguments see.
+
+    Under ``dagctl`` everything about the event; the rest under the names that contexts of Airflow have, as far as it is true
+    here: no task runs in this process, so what there is to say of Dag run and task instance are values, as in the contexts of
+    Airflow's own deadline alerts, and there is no Dag object.
+    """
     moment = datetime.fromisoformat(payload["occurred_at"])
+    run, task = transactions.run(lambda session: _in_airflow(session, payload))
+    found = {
+        "dag_run": run,
+        "ti": task,
+        "task_instance": task,
+        "exception": payload.get("error_message") if payload["event"] == "failed" else None,
+    }
     return {
         "dagctl": dict(payload),
         "dag": None,
         "run_id": payload.get("run_id"),
         "ts": moment.isoformat(),
         "ds": f"{moment:%Y-%m-%d}",
+        **{name: value for name, value in found.items() if value is not None},
     }
+
+
+def _in_airflow(session: Session, payload: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    task_id = EXPLAIN if payload["plan_type"] == "explain" else EXECUTE
+    return run_facts(session, payload["dag_id"], payload["run_id"]), task_facts(
+        session, payload["dag_id"], payload["run_id"], task_id
+    )

@@ -53,11 +53,11 @@ def test_what_cannot_be_meant_is_refused(kind: str) -> None:
         parse_targets(json.dumps(entries))
 
 
-def test_every_status_that_ends_or_waits_is_an_event_but_a_cancellation() -> None:
+def test_every_status_that_ends_or_waits_is_an_event() -> None:
     reached = {(row.plan_type, row.target) for row in TRANSITIONS if row.target not in (None, row.source)}
-    silent = {(kind, status) for kind, status in reached if event_of(kind, str(status)) is None}
-    assert silent == {("explain", "cancelled"), ("execute", "cancelled")}
-    assert {event_of(kind, str(status)) for kind, status in reached} - {None} == set(EVENTS)
+    assert {event_of(kind, str(status)) for kind, status in reached} == set(EVENTS) - {"discarded"}
+    assert event_of("explain", "rejected", auto_discarded=True) == "discarded"
+    assert event_of("execute", "running") is None
 
 
 def test_pauses_grow_and_end() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import socketserver
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -14,7 +16,7 @@ from sqlalchemy import select, update
 
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.notifications import RETRY_SECONDS, signature
-from dagctl_provider.services import notifications, plans, transactions, webhooks
+from dagctl_provider.services import notifications, plans, reconcile, transactions, webhooks
 from dagctl_provider.services.notifications import Deliverer
 from dagctl_provider.store import records, tables
 from dagctl_provider.store.session import utcnow
@@ -86,6 +88,40 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing on the terminal."""
 
 
+class Mailbox(socketserver.ThreadingTCPServer):
+    """A mail server that takes everything; ``got`` holds the messages."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.got: list[bytes] = []
+        super().__init__(("127.0.0.1", 0), _Smtp)
+
+
+class _Smtp(socketserver.StreamRequestHandler):
+    """As much of SMTP as one message needs."""
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 here\r\n")
+        for line in iter(self.rfile.readline, b""):
+            verb = line.split(maxsplit=1)[0].upper() if line.strip() else b""
+            self.wfile.write(b"354 go on\r\n" if verb == b"DATA" else b"221 bye\r\n" if verb == b"QUIT" else b"250 ok\r\n")
+            if verb == b"DATA":
+                mail = b"".join(iter(self.rfile.readline, b".\r\n"))
+                assert isinstance(self.server, Mailbox)
+                self.server.got.append(mail)
+                self.wfile.write(b"250 taken\r\n")
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    """A mail server on this machine."""
+    with Mailbox() as made:
+        threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        yield made
+        made.shutdown()
+
+
 @pytest.fixture
 def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     """A webhook that may be told, behind the connection ``hook``."""
@@ -155,6 +191,70 @@ def test_a_notifier_of_airflow_gets_its_templates_filled_with_text_that_stays_te
     plans.reject(world.actor(), plan.id, comment="{{ 7 * 7 }} is no reason")
     deliver_now()
     assert TOLD == [{"text": "rejected {{ 7 * 7 }} is no reason", "event": "rejected"}]
+
+
+def test_what_ends_without_a_decision_is_told_apart_from_a_rejection(world: World, notify: Any, receiver: Receiver) -> None:
+    notify(WEBHOOK)
+    project = world.project()
+    first = world.explained(project)
+    world.head = "second"
+    second = plans.create_plan(world.actor(), project.id).step
+    assert second is not None
+    plans.cancel(world.actor(), second.id)
+    world.head = "third"
+    third = plans.approve(world.actor(), world.explained(project).id).execute  # type: ignore[union-attr]
+    plans.cancel(world.actor(), third.id)
+    deliver_now()
+    told = [
+        (news["event"], news["id"], news["subject"].partition(": ")[2]) for _, body in receiver.got if (news := json.loads(body))
+    ]
+    assert ("discarded", first.id, "the plan was discarded") in told
+    assert ("cancelled", second.id, "the plan was cancelled") in told
+    assert told[-1] == ("cancelled", third.id, "the execution was stopped")
+    assert "rejected" not in {event for event, *_ in told}
+
+
+def test_slack_is_told(world: World, notify: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("airflow.providers.slack")
+    monkeypatch.setenv("AIRFLOW_CONN_SLACK", json.dumps({"conn_type": "slackwebhook", "password": receiver.url}))
+    notifier = "airflow.providers.slack.notifications.slack_webhook.SlackWebhookNotifier"
+    text = "{{ dagctl.subject }}: {{ exception }} ({{ ti.task_id }} of {{ dag_run.run_id }}, try {{ ti.try_number }})"
+    notify({"name": "slack", "class": notifier, "events": ["failed"], "kwargs": {"slack_webhook_conn_id": "slack", "text": text}})
+    step = plans.create_plan(world.actor(), world.project().id).step
+    assert step is not None
+    error = {"code": "project_load_failed", "message": "orders.sql: no such column"}
+    world.end_task(step, "explain", "failed", {"outcome": "failed", "step_id": step.id, "error": error})
+    reconcile.settle(step)
+    deliver_now()
+    ((_, body),) = receiver.got
+    said = json.loads(body)["text"]
+    assert said.endswith(f"could not be explained: orders.sql: no such column (explain of {step.run_id}, try 1)")
+
+
+def test_mail_is_sent_with_airflows_own_texts_and_with_ours(
+    world: World, notify: Any, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notifier = "airflow.providers.smtp.notifications.smtp.SmtpNotifier"
+    host, port = mailbox.server_address[:2]
+    extra = {"disable_ssl": True, "disable_tls": True, "from_email": "airflow@example.com"}
+    connection = {"conn_type": "smtp", "host": host, "port": port, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_MAIL", json.dumps(connection))
+    common = {"smtp_conn_id": "mail", "to": "ada@example.com"}
+    texts = {"subject": "{{ dagctl.subject }}", "html_content": "<p>{{ dagctl.comment | e }}</p>"}
+    notify(
+        {"name": "bare", "class": notifier, "events": ["rejected"], "kwargs": common},
+        {"name": "ours", "class": notifier, "events": ["rejected"], "kwargs": {**common, **texts}},
+    )
+    plan = world.explained(world.project())
+    plans.reject(world.actor(), plan.id, comment="<b>Ask finance</b>")
+    deliver_now()
+    assert [row["status"] for row in outbox()] == ["delivered"] * 2, [row["error"] for row in outbox()]
+    mails = [message_from_bytes(mail, policy=policy.default) for mail in mailbox.got]
+    bare, ours = sorted(mails, key=lambda mail: str(mail["Subject"]).startswith("analytics"))
+    assert bare["Subject"] == f"DAG {plan.dag_id} - Task explain - Run ID {plan.run_id} in State success"
+    assert f"/dags/{plan.dag_id}/runs/{plan.run_id}/tasks/explain" in bare.get_body(("html",)).get_content()  # type: ignore[union-attr]
+    assert str(ours["Subject"]).endswith(": the plan was rejected")
+    assert "&lt;b&gt;Ask finance&lt;/b&gt;" in ours.get_body(("html",)).get_content()  # type: ignore[union-attr]
 
 
 def test_a_change_that_is_rolled_back_is_not_told(world: World, notify: Any) -> None:
