@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from airflow.models.dag import DagModel
@@ -58,18 +59,40 @@ def publish_index(session: Session, specs: Mapping[str, Mapping[str, Any]]) -> N
 
 def read_index(session: Session) -> dict[str, Any]:
     """The index as last published."""
-    row = session.execute(select(Variable).where(Variable.key == INDEX_VARIABLE)).scalars().first()
-    value = json.loads(row.get_val() or "{}") if row is not None else {}
-    return value if isinstance(value, dict) else {}
+    return _objects(session, Variable.key == INDEX_VARIABLE).get(INDEX_VARIABLE, {})
+
+
+def read_projects(session: Session) -> dict[str, dict[str, Any]]:
+    """What is published for the workers of each project, by the id of its plan Dag."""
+    found = _objects(session, Variable.key.like(DAG_PREFIX.replace("_", r"\_") + "%", escape="\\"))
+    return {key: value for key, value in found.items() if key != INDEX_VARIABLE}
+
+
+def _objects(session: Session, which: Any) -> dict[str, dict[str, Any]]:
+    """The Variables that hold a JSON object; what somebody made of one by hand is as good as absent."""
+    found = {}
+    for row in session.execute(select(Variable).where(which)).scalars():
+        with contextlib.suppress(ValueError):
+            found[row.key] = json.loads(row.get_val() or "")
+    return {key: value for key, value in found.items() if isinstance(value, dict)}
+
+
+def ready(session: Session, dag_ids: Collection[str]) -> frozenset[str]:
+    """Those of the Dags of which a run could start: parsed, serialised, not stale and not paused."""
+    if not dag_ids:
+        return frozenset()
+    query = select(DagModel.dag_id).where(
+        DagModel.dag_id.in_(sorted(dag_ids)),
+        DagModel.is_stale.is_(False),
+        DagModel.is_paused.is_(False),
+        exists().where(SerializedDagModel.dag_id == DagModel.dag_id),
+    )
+    return frozenset(session.execute(query).scalars())
 
 
 def is_ready(session: Session, dag_id: str) -> bool:
-    """Whether a run of the Dag could start: parsed, serialised, not stale and not paused."""
-    query = select(DagModel.is_stale, DagModel.is_paused).where(DagModel.dag_id == dag_id)
-    row = session.execute(query).first()
-    if row is None or row.is_stale or row.is_paused:
-        return False
-    return bool(session.execute(select(exists().where(SerializedDagModel.dag_id == dag_id))).scalar())
+    """Whether a run of the Dag could start."""
+    return dag_id in ready(session, [dag_id])
 
 
 def set_paused(session: Session, dag_ids: list[str], paused: bool) -> None:

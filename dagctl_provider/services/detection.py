@@ -125,11 +125,8 @@ class Poller:
 
 
 def _note(projects: list[Project], **values: Any) -> None:
-    def work(session: Session) -> None:
-        for project in projects:
-            records.update_project(session, project.id, touch=False, **values)
-
-    transactions.run(work)
+    ids = [project.id for project in projects]
+    transactions.run(lambda session: records.note_projects(session, ids, **values))
 
 
 def _is_new(session: Session, project: Project, head: str) -> bool:
@@ -138,9 +135,9 @@ def _is_new(session: Session, project: Project, head: str) -> bool:
         return False
     if records.was_deleted(session, project.id, head):
         return False
-    explains = records.explains_for_commit(session, project.id, head)
+    planned = records.settings_planned(session, project.id, head)
     wanted = {"tool_version": project.tool_version, "environment": project.environment}
-    return all(step.auto_discarded or any(step.settings.get(key) != value for key, value in wanted.items()) for step in explains)
+    return all(any(settings.get(key) != value for key, value in wanted.items()) for settings in planned)
 
 
 def _deployed_release(project: Project) -> Version | None:

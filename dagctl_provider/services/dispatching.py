@@ -19,11 +19,13 @@ def dispatch_waiting_plans() -> int:
     :return: How many still wait for their Dag.
     """
 
-    def work(session: Session) -> list[PlanStep]:
-        return [step for step in records.steps_in(session, ["running"]) if step.dispatched_at is None]
+    def work(session: Session) -> tuple[list[PlanStep], frozenset[str]]:
+        waiting = [step for step in records.steps_in(session, ["running"]) if step.dispatched_at is None]
+        return waiting, dags.ready(session, {step.dag_id for step in waiting})
 
+    waiting, ready = transactions.run(work)
     # One transaction for each, since each holds its project.
-    left = sum(not _dispatch_plan(step) for step in transactions.run(work))
+    left = sum(step.dag_id not in ready or not _dispatch_plan(step) for step in waiting)
     if left:
         transactions.run(publishing.ask_for_parsing)
     return left
@@ -54,8 +56,8 @@ def dispatch_run(run_id: str) -> bool:
     """Start one requested project run if Airflow is ready for it."""
 
     def work(session: Session) -> bool:
-        run = next((run for run in records.undispatched_runs(session) if run["id"] == run_id), None)
-        if run is None:
+        run = records.get_run(session, run_id)
+        if run is None or run["dispatched_at"] is not None:
             return True
         if not dags.is_ready(session, run["dag_id"]):
             publishing.ask_for_parsing(session)

@@ -75,10 +75,15 @@ def insert_project(session: Session, **values: Any) -> None:
     session.execute(insert(tables.project).values(name_key=values["name"].lower(), **values))
 
 
+def note_projects(session: Session, project_ids: Sequence[str], **values: Any) -> None:
+    """Write columns of some projects that are no change of them, such as when they were last looked at."""
+    session.execute(update(tables.project).where(tables.project.c.id.in_(project_ids)).values(**values))
+
+
 def update_project(session: Session, project_id: str, *, touch: bool = True, **values: Any) -> None:
     """Change columns of a project.
 
-    :param touch: Whether ``updated_at`` moves; not for what the poller notes.
+    :param touch: Whether ``updated_at`` moves; not for what is noted without anybody having changed the project.
     """
     if "name" in values:
         values["name_key"] = values["name"].lower()
@@ -110,6 +115,16 @@ def group_steps(session: Session, group_id: str) -> tuple[PlanStep, ...]:
     return tuple(sorted(steps, key=lambda step: (step.plan_type == "execute", step.attempt)))
 
 
+def steps_of_groups(session: Session, group_ids: Iterable[str]) -> dict[str, list[PlanStep]]:
+    """The steps of each of the groups, without their output."""
+    found: dict[str, list[PlanStep]] = {group_id: [] for group_id in group_ids}
+    if found:
+        query = select(*_STEP_LIST_COLUMNS).where(tables.plan_step.c.group_id.in_(sorted(found)))
+        for row in session.execute(query):
+            found[row.group_id].append(_listed_step(row))
+    return found
+
+
 def list_steps(
     session: Session, project_id: str, *, page: int, limit: int, status: str | None
 ) -> tuple[tuple[PlanStep, ...], int]:
@@ -131,11 +146,29 @@ def count_steps(session: Session, project_id: str, plan_type: str, statuses: Seq
     return int(session.execute(query).scalar_one())
 
 
+def step_states(session: Session, step_ids: Iterable[str]) -> dict[str, tuple[Status, datetime]]:
+    """Status of each of the steps that exist, and since when, by id."""
+    c = tables.plan_step.c
+    query = select(c.id, c.status, c.updated_at).where(c.id.in_(list(step_ids)))
+    return {row.id: (row.status, row.updated_at) for row in session.execute(query)}
+
+
 def explains_for_commit(session: Session, project_id: str, commit_sha: str) -> tuple[PlanStep, ...]:
     """All explain steps for one commit of a project, newest first."""
     c = tables.plan_step.c
     query = select(*_STEP_COLUMNS).where(c.project_id == project_id, c.to_commit_sha == commit_sha, c.plan_type == "explain")
     return tuple(_step(row) for row in session.execute(query.order_by(c.created_at.desc(), c.id.desc())))
+
+
+def settings_planned(session: Session, project_id: str, commit_sha: str) -> list[dict[str, Any]]:
+    """The settings of all plans for a commit that were not discarded by themselves.
+
+    Asked in every round of polling, so the output of the plans, which may be megabytes, stays where it is.
+    """
+    c = tables.plan_step.c
+    discarded = func.coalesce(c.plan_output["auto_discarded"].as_boolean(), False)
+    query = select(c.settings).where(c.project_id == project_id, c.to_commit_sha == commit_sha, c.plan_type == "explain")
+    return list(session.execute(query.where(~discarded)).scalars())
 
 
 def deployed_settings(session: Session, project_id: str) -> dict[str, Any] | None:
@@ -283,7 +316,8 @@ def was_deleted(session: Session, project_id: str, commit_sha: str) -> bool:
 def unjudged_answers(session: Session) -> list[tuple[dict[str, Any], PlanStep | None]]:
     """The answers nobody has judged yet, oldest first, each with the explain step it is about, if that still exists."""
     c, step = tables.answer.c, tables.plan_step.c
-    about = and_(step.dag_id == c.dag_id, step.run_id == c.run_id, step.plan_type == "explain")
+    # The run of a plan has the id of its group, and that is what has an index.
+    about = and_(step.group_id == c.run_id, step.dag_id == c.dag_id, step.plan_type == "explain")
     query = select(*c, step.id.label("step_id")).select_from(tables.answer.outerjoin(tables.plan_step, about))
     found = [dict(row._mapping) for row in session.execute(query.order_by(c.responded_at, c.id))]
     return [(row, get_step(session, step_id) if (step_id := row.pop("step_id")) else None) for row in found]
@@ -313,8 +347,13 @@ def runs_of(session: Session, project_id: str) -> list[dict[str, Any]]:
 
 def get_run(session: Session, run_id: str) -> dict[str, Any] | None:
     """A run on record."""
-    row = session.execute(select(*tables.project_run.c).where(tables.project_run.c.id == run_id)).first()
-    return dict(row._mapping) if row is not None else None
+    return next(iter(get_runs(session, [run_id])), None)
+
+
+def get_runs(session: Session, run_ids: Iterable[str]) -> list[dict[str, Any]]:
+    """Those of the runs that are on record."""
+    query = select(*tables.project_run.c).where(tables.project_run.c.id.in_(list(run_ids)))
+    return [dict(row._mapping) for row in session.execute(query)]
 
 
 def dispatched_runs(session: Session) -> list[dict[str, Any]]:
