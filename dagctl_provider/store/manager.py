@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from airflow.utils.db_manager import BaseDBManager
+from alembic import command
 
 from dagctl_provider.store.tables import metadata
 
@@ -20,3 +21,16 @@ class DagctlDBManager(BaseDBManager):
     alembic_file = (_STORE / "alembic.ini").as_posix()
     supports_table_dropping = True
     revision_heads_map = {"0.1.0": "d4c70a8b2f01"}
+
+    def downgrade(self, to_revision: str, from_revision: str | None = None, show_sql_only: bool = False) -> None:
+        """Go back to an earlier revision; ``airflow db-manager downgrade`` asks for it.
+
+        :param to_revision: Of Alembic; ``base`` takes the tables away.
+        :param from_revision: Where SQL that is only shown begins.
+        :param show_sql_only: Print the SQL rather than run it.
+        :raises ValueError: for ``from_revision`` without ``show_sql_only``.
+        """
+        if from_revision and not show_sql_only:
+            raise ValueError("from_revision is for SQL that is only shown; a real downgrade begins where the database is.")
+        begin = f"{from_revision or self.get_current_revision()}:" if show_sql_only else ""
+        command.downgrade(self.get_alembic_config(), revision=f"{begin}{to_revision}", sql=show_sql_only)

@@ -35,7 +35,8 @@ with settings.engine.connect() as connection:
     print("DIFFERENCES", compare_metadata(context, manager.metadata))
 with create_session() as session:
     print("CHECKED", DagctlDBManager(session).check_migration())
-command.downgrade(config, "base")
+with create_session() as session:
+    DagctlDBManager(session).downgrade("base")
 print("LEFT", [name for name in inspect(settings.engine).get_table_names() if name.startswith("dagctl")])
 """
 
