@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -9,42 +10,114 @@ import pytest
 import yaml
 from airflow.sdk import Connection
 
-from dagctl_provider.hooks.profiles import MAPPINGS, ProfileError, make_profile
+from dagctl_provider.hooks.profiles import ProfileError, make_profile
 from dagctl_provider.hooks.project import project_secrets
+from dagctl_provider.hooks.warehouses import WAREHOUSES
 
 SECRET = "s3cret-value"
 LOGIN = {"login": "ada", "password": SECRET}
 KEY = {"type": "service_account", "project_id": "p", "private_key": SECRET, "client_email": "a@b"}
 
+PEM = f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----\n"
+POSTGRES = {**LOGIN, "conn_type": "postgres", "host": "db", "schema": "shop"}
+REDSHIFT = {"conn_type": "redshift", "host": "db", "login": "ada", "schema": "shop"}
+SNOWFLAKE = {"conn_type": "snowflake", "login": "ada", "schema": "marts"}
+ACME = {"account": "acme", "database": "shop"}
+GOOGLE = {"conn_type": "google_cloud_platform", "schema": "marts"}
+DATABRICKS = {"conn_type": "databricks", "host": "https://x.cloud.databricks.com/", "password": SECRET}
+HTTP_PATH = {"http_path": "/sql/1"}
+
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "postgres": (
-        {**LOGIN, "conn_type": "postgres", "host": "db", "schema": "shop", "extra": {"sslmode": "require"}},
-        {"type": "postgres", "host": "db", "port": 5432, "user": "ada", "dbname": "shop", "schema": "public"},
+        {**POSTGRES, "extra": {"sslmode": "require", "connect_timeout": "5", "keepalives_idle": 60}},
+        {
+            "type": "postgres",
+            "host": "db",
+            "port": 5432,
+            "user": "ada",
+            "dbname": "shop",
+            "schema": "public",
+            "sslmode": "require",
+            "connect_timeout": 5,
+            "keepalives_idle": 60,
+        },
     ),
     "redshift": (
-        {"conn_type": "redshift", "host": "db", "login": "ada", "password": SECRET, "schema": "shop"},
-        {"type": "redshift", "port": 5439, "dbname": "shop"},
+        {**REDSHIFT, "password": SECRET},
+        {"type": "redshift", "port": 5439, "dbname": "shop", "user": "ada", "method": None},
+    ),
+    "redshift by IAM": (
+        {**REDSHIFT, "extra": {"iam": True, "cluster_identifier": "c", "region": "eu-west-1", "profile": "p"}},
+        {"type": "redshift", "method": "iam", "cluster_id": "c", "region": "eu-west-1", "iam_profile": "p", "password": None},
     ),
     "snowflake": (
+        {**SNOWFLAKE, "password": SECRET, "extra": {**ACME, "region": "eu", "extra__snowflake__warehouse": "wh"}},
         {
-            "conn_type": "snowflake",
-            "login": "ada",
-            "password": SECRET,
+            "type": "snowflake",
+            "account": "acme.eu",
+            "database": "shop",
+            "warehouse": "wh",
             "schema": "marts",
-            "extra": {"account": "acme", "database": "shop", "extra__snowflake__warehouse": "wh"},
+            "user": "ada",
+            "private_key_passphrase": None,
         },
-        {"type": "snowflake", "account": "acme", "database": "shop", "warehouse": "wh", "schema": "marts", "user": "ada"},
+    ),
+    "snowflake by key": (
+        {
+            **SNOWFLAKE,
+            "password": "of-the-key",
+            "extra": {**ACME, "private_key_content": base64.b64encode(PEM.encode()).decode()},
+        },
+        {
+            "user": "ada",
+            "password": None,
+            "private_key": "{{ env_var('DBT_ENV_SECRET_DAGCTL_PRIVATE_KEY') }}",
+            "private_key_passphrase": "{{ env_var('DBT_ENV_SECRET_DAGCTL_PRIVATE_KEY_PASSPHRASE') }}",
+        },
+    ),
+    "snowflake by key file": (
+        {**SNOWFLAKE, "extra": {**ACME, "private_key_file": "/keys/k.p8"}},
+        {"user": "ada", "private_key_path": "/keys/k.p8", "private_key_passphrase": None, "private_key": None},
+    ),
+    "snowflake by OAuth": (
+        {**SNOWFLAKE, "password": SECRET, "extra": {**ACME, "authenticator": "oauth", "refresh_token": "r"}},
+        {"authenticator": "oauth", "oauth_client_id": "ada", "user": None, "password": None},
     ),
     "bigquery": (
-        {"conn_type": "google_cloud_platform", "schema": "marts", "extra": {"project": "p", "keyfile_dict": json.dumps(KEY)}},
-        {"type": "bigquery", "method": "service-account-json", "project": "p", "dataset": "marts"},
+        {**GOOGLE, "extra": {"keyfile_dict": json.dumps(KEY), "impersonation_chain": "a@p,b@p"}},
+        {
+            "type": "bigquery",
+            "method": "service-account-json",
+            "project": "p",
+            "dataset": "marts",
+            "impersonate_service_account": "b@p",
+        },
     ),
+    "bigquery by key file": (
+        {**GOOGLE, "conn_type": "gcpbigquery", "extra": {"project": "p", "key_path": "/keys/k.json", "location": "EU"}},
+        {"method": "service-account", "keyfile": "/keys/k.json", "location": "EU", "keyfile_json": None},
+    ),
+    "bigquery by the machine": ({**GOOGLE, "extra": {"project": "p"}}, {"method": "oauth", "project": "p"}),
     "databricks": (
-        {"conn_type": "databricks", "host": "https://x", "password": SECRET, "extra": {"http_path": "/sql/1"}},
-        {"type": "databricks", "host": "https://x", "http_path": "/sql/1", "schema": "default"},
+        {**DATABRICKS, "extra": HTTP_PATH},
+        {"type": "databricks", "host": "x.cloud.databricks.com", "http_path": "/sql/1", "schema": "default", "auth_type": None},
+    ),
+    "databricks by service principal": (
+        {**DATABRICKS, "login": "app", "extra": {**HTTP_PATH, "service_principal_oauth": True, "catalog": "main"}},
+        {"auth_type": "oauth", "client_id": "app", "token": None, "catalog": "main"},
+    ),
+    "databricks on Azure": (
+        {**DATABRICKS, "login": "app", "extra": {**HTTP_PATH, "azure_tenant_id": "t"}},
+        {"auth_type": "oauth", "azure_client_id": "app", "token": None},
+    ),
+    "databricks by token": (
+        {**DATABRICKS, "password": None, "extra": {**HTTP_PATH, "token": SECRET}},
+        {"token": "{{ env_var('DBT_ENV_SECRET_DAGCTL_TOKEN') }}"},
     ),
     "duckdb": ({"conn_type": "duckdb", "host": "/shop.duckdb"}, {"type": "duckdb", "path": "/shop.duckdb", "schema": "main"}),
 }
+OPEN = {"redshift by IAM", "snowflake by key file", "bigquery by key file", "bigquery by the machine", "duckdb"}
+"""Those without a secret."""
 
 
 def made(connection: dict[str, Any], target: str | None = "prod", **overrides: Any) -> tuple[dict[str, Any], dict[str, str], str]:
@@ -60,14 +133,15 @@ def test_the_fields_of_a_type(kind: str) -> None:
     output, secrets, text = made(connection)
     assert {name: output.get(name) for name in wanted} == wanted
     assert SECRET not in text
-    assert kind == "duckdb" or SECRET in secrets.values()
+    assert bool(secrets) == (kind not in OPEN)
+    assert kind in OPEN or any(SECRET in value for value in secrets.values())
     assert all(f"env_var('{name}')" in yaml.safe_load(text).__repr__().replace('"', "'") for name in secrets)
     assert all(name.startswith("DBT_ENV_SECRET_") for name in secrets)
 
 
 def test_every_type_of_the_table_is_tried() -> None:
     tried = {connection["conn_type"] for connection, _ in CASES.values()}
-    assert tried | {"gcpbigquery"} == set(MAPPINGS)
+    assert tried == set(WAREHOUSES)
 
 
 def test_the_project_may_say_otherwise_and_more() -> None:
@@ -79,9 +153,22 @@ def test_the_project_may_say_otherwise_and_more() -> None:
 def test_the_runner_finds_the_adapter_in_what_was_made() -> None:
     from dagctl_provider.runner.profiles import block_values
 
-    for connection, wanted in CASES.values():
+    for connection, _ in CASES.values():
         known = dict(block_values(made(connection)[2]))
-        assert known["dagctl", "outputs", "prod", "type"] == wanted["type"]
+        assert known["dagctl", "outputs", "prod", "type"] == WAREHOUSES[connection["conn_type"]].adapter
+
+
+def test_what_the_project_says_may_be_a_secret_or_another_way_to_log_in() -> None:
+    output, secrets, text = made(CASES["bigquery by the machine"][0], None, keyfile="/k.json", client_secret=SECRET)
+    assert (output["method"], output["keyfile"]) == ("service-account", "/k.json")
+    assert SECRET in secrets.values()
+    assert SECRET not in text
+
+
+def test_a_key_may_stand_in_the_connection_as_it_is() -> None:
+    connection = {**SNOWFLAKE, "extra": {**ACME, "private_key_content": PEM}}
+    assert made(connection)[1] == {"DBT_ENV_SECRET_DAGCTL_PRIVATE_KEY": PEM}
+    assert made(CASES["snowflake by key"][0])[1]["DBT_ENV_SECRET_DAGCTL_PRIVATE_KEY"] == PEM
 
 
 @pytest.mark.parametrize(
@@ -90,6 +177,8 @@ def test_the_runner_finds_the_adapter_in_what_was_made() -> None:
         ({"conn_type": "mssql"}, "'mssql'"),
         ({**CASES["postgres"][0], "host": None}, "'host'"),
         ({"conn_type": "snowflake"}, "account"),
+        ({**POSTGRES, "extra": {"iam": True}}, "AWS"),
+        ({**DATABRICKS, "password": None, "extra": HTTP_PATH}, "'password'"),
     ],
 )
 def test_what_cannot_be_made_is_said_in_one_line_without_secrets(connection: dict[str, Any], words: str) -> None:
