@@ -1,1 +1,1 @@
-"""``airflow dagctl …``: organizations, tokens, projects, from a shell on the API server's machine."""
+"""``airflow dagctl …``: organizations, API tokens and the record of decisions, from a shell that reaches Airflow's database."""

@@ -1,20 +1,38 @@
-"""What the ``airflow dagctl`` commands do: ask the services, print the answer. Errors are one line and a hint."""
+"""What the ``airflow dagctl`` commands do: ask the services, print the answer. Errors are one line and a hint.
+
+What is printed may have been written by others (names of tokens, comments of decisions), so nothing of it reaches a terminal as
+markup or control characters.
+"""
 
 from __future__ import annotations
 
 import functools
 import getpass
 import re
+import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.cli.simple_table import AirflowConsole
 from airflow.utils.cli import suppress_logs_and_warning
+from rich.markup import escape
+from sqlalchemy.exc import DBAPIError
 
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import system_actor
 from dagctl_provider.services import organizations, plans, tokens
+
+# The hints of the error table speak to callers of the REST API.
+_HINTS = {
+    "invalid_request": "Run the command with --help to see what it takes.",
+    "not_found": "Check the id; of other organizations than the default one, name it with --organization.",
+}
+_DATABASE_FAILED = (
+    "Airflow's database does not answer, or the tables of dagctl are not there.\n"
+    "Hint: Check [database] sql_alchemy_conn and run 'airflow db migrate'; --verbose shows the error."
+)
+_NARROWEST = 80
 
 
 def _command(function: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -25,7 +43,11 @@ def _command(function: Callable[[Any], None]) -> Callable[[Any], None]:
         try:
             function(args)
         except DagctlError as error:
-            raise SystemExit(f"{error.detail}\nHint: {error.kind.hint}") from None
+            raise SystemExit(f"{error.detail}\nHint: {_HINTS.get(error.code, error.kind.hint)}") from None
+        except DBAPIError:
+            if args.verbose:
+                raise
+            raise SystemExit(_DATABASE_FAILED) from None
 
     return suppress_logs_and_warning(wrapped)
 
@@ -51,35 +73,44 @@ def _lifetime(text: str | None) -> timedelta | None:
 
 
 def _print(args: Any, rows: list[dict[str, Any]]) -> None:
+    if args.output in ("table", "plain"):
+        rows = [{name: _cell(value, args.output) for name, value in row.items()} for row in rows]
     AirflowConsole().print_as(data=rows, output=args.output)
+
+
+def _cell(value: Any, output: str) -> str:
+    text = "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in str(value))
+    return escape(text) if output == "table" else text
+
+
+def _time(moment: datetime | None) -> str:
+    return moment.isoformat(timespec="seconds") if moment else ""
 
 
 @_command
 def tokens_create(args: Any) -> None:
     """Make a token and print its secret, this once."""
     made = tokens.create_token(_organization(args), args.name, args.role, f"cli:{getpass.getuser()}", _lifetime(args.expires_in))
-    expires = made.token.expires_at.isoformat() if made.token.expires_at else "never"
-    _print(
-        args,
-        [
-            {
-                "token_id": made.token.id,
-                "token": made.secret,
-                "organization_id": made.token.organization_id,
-                "role": made.token.role,
-                "expires": expires,
-            }
-        ],
-    )
+    values = {
+        "token_id": made.token.id,
+        "token": made.secret,
+        "organization_id": made.token.organization_id,
+        "role": made.token.role,
+        "expires": _time(made.token.expires_at) or "never",
+    }
+    if args.output == "table":
+        # One value a line, on lines that are not folded: a token in two pieces is copied wrongly.
+        console = AirflowConsole()
+        console.width = max(console.width, _NARROWEST)
+        console.print_as_table([{"name": name, "value": value} for name, value in values.items()])
+    else:
+        _print(args, [values])
+    print("Copy the token now: it is not shown again.", file=sys.stderr)
 
 
 @_command
 def tokens_list(args: Any) -> None:
     """List tokens; never their secrets."""
-
-    def shown(moment: Any) -> str:
-        return moment.isoformat(timespec="seconds") if moment else ""
-
     _print(
         args,
         [
@@ -89,10 +120,10 @@ def tokens_list(args: Any) -> None:
                 "role": token.role,
                 "prefix": token.prefix,
                 "created_by": token.created_by,
-                "created": shown(token.created_at),
-                "expires": shown(token.expires_at),
-                "revoked": shown(token.revoked_at),
-                "last_used": shown(token.last_used_at),
+                "created": _time(token.created_at),
+                "expires": _time(token.expires_at),
+                "revoked": _time(token.revoked_at),
+                "last_used": _time(token.last_used_at),
             }
             for token in tokens.list_tokens(_organization(args))
         ],
@@ -110,9 +141,9 @@ def tokens_revoke(args: Any) -> None:
 def decisions(args: Any) -> None:
     """List the decisions on a plan group, oldest first."""
     reader = system_actor(_organization(args), "command_line")
-    shown = ("created_at", "decision", "actor_kind", "actor_name", "door", "commit_sha", "digest", "comment")
+    shown = ("decision", "actor_kind", "actor_name", "door", "commit_sha", "digest", "comment")
     rows = plans.decisions(reader, args.plan_group_id)
-    _print(args, [{name: str(row[name]) if row[name] is not None else "" for name in shown} for row in rows])
+    _print(args, [{"created": _time(row["created_at"]), **{name: row[name] or "" for name in shown}} for row in rows])
 
 
 @_command
@@ -125,4 +156,4 @@ def organizations_create(args: Any) -> None:
 def organizations_list(args: Any) -> None:
     """List organizations."""
     rows = organizations.list_organizations()
-    _print(args, [{"organization_id": identifier, "name": name, "created": made.isoformat()} for identifier, name, made in rows])
+    _print(args, [{"organization_id": identifier, "name": name, "created": _time(made)} for identifier, name, made in rows])

@@ -59,8 +59,8 @@ _ORGANIZATIONS: tuple[ActionCommand, ...] = (
 def get_dagctl_cli_commands() -> list[CLICommand]:
     """The commands that Airflow adds to its command line."""
     groups = (
-        GroupCommand(name="tokens", help="API tokens", subcommands=_TOKENS),
-        GroupCommand(name="organizations", help="Organizations", subcommands=_ORGANIZATIONS),
+        GroupCommand(name="tokens", help="Manage API tokens", subcommands=_TOKENS),
+        GroupCommand(name="organizations", help="Manage organizations", subcommands=_ORGANIZATIONS),
     )
     decisions = ActionCommand(
         name="decisions",

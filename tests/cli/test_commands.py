@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dagctl_provider.cli.definition import get_dagctl_cli_commands
-from dagctl_provider.services import organizations, plans, tokens
+from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.services import organizations, plans, projects, tokens
 from dagctl_provider.version_compat import AIRFLOW_V_3_2_PLUS
 from tests.services.world import World, world
 
@@ -75,7 +78,71 @@ def test_bad_input_is_one_line_and_a_hint(run: Any, words: tuple[str, ...], mess
     assert message in text
     assert len(text.splitlines()) == 2
     assert text.splitlines()[1].startswith("Hint: ")
+    assert "errors" not in text.splitlines()[1], "hints speak of the command line, not of REST answers"
     assert tokens.list_tokens(organizations.default_organization_id()) == []
+
+
+def test_every_command_and_option_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `airflow dagctl ([a-z ]+?)(?: [A-Z_]+)?` \| (.*)$", page, re.MULTILINE))
+    (group,) = get_dagctl_cli_commands()
+    actions = {
+        (command.name if action is command else f"{command.name} {action.name}"): action
+        for command in group.subcommands
+        for action in getattr(command, "subcommands", [command])
+    }
+    assert set(rows) == set(actions)
+    for name, action in actions.items():
+        own = {flag for arg in action.args for flag in arg.flags if flag.startswith("--")} - {"--output", "--verbose"}
+        assert set(re.findall(r"`(--[a-z-]+)`", rows[name])) == own, name
+
+
+def test_a_token_stays_in_one_piece_on_a_narrow_terminal(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.cli import simple_table
+
+    monkeypatch.setattr(simple_table, "is_tty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    printed = run("tokens", "create", "--name", "ci")
+    (token,) = [word for word in printed.split() if word.startswith("dctl_")]
+    assert tokens.authenticate(token, organizations.default_organization_id()).name == "ci"
+
+
+def test_a_new_token_says_that_it_is_shown_once(parser: Any, database: None, capsys: pytest.CaptureFixture[str]) -> None:
+    args = parser.parse_args(["dagctl", "tokens", "create", "--name", "ci", "-o", "json"])
+    args.func(args)
+    captured = capsys.readouterr()
+    assert "not shown again" in captured.err
+    assert json.loads(captured.out)[0]["token"] not in captured.err
+
+
+@pytest.mark.parametrize("output", ["table", "plain", "yaml", "json"])
+def test_what_others_wrote_is_printed_as_text(run: Any, world: World, output: str) -> None:
+    step = world.explained(world.project())
+    plans.reject(world.actor(name="ada"), step.id, comment="[/x] [red]no\x1b[2J \u202e")
+    printed = run("decisions", step.group_id, "--organization", "acme", "-o", output)
+    printed = json.dumps(printed) if output == "json" else printed
+    assert "[/x] [red]no" in printed.replace("\n", " ")
+    assert "\x1b[2J" not in printed
+    assert "\u202e" not in printed
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_database_without_tables_is_one_line_and_a_hint(run: Any, monkeypatch: pytest.MonkeyPatch, verbose: bool) -> None:
+    from sqlalchemy.exc import OperationalError
+
+    def fail(*_: Any) -> Any:
+        raise OperationalError("SELECT secret", {}, Exception("no such table: dagctl_organization"))
+
+    monkeypatch.setattr(organizations, "list_organizations", fail)
+    if verbose:
+        with pytest.raises(OperationalError):
+            run("organizations", "list", "--verbose")
+        return
+    with pytest.raises(SystemExit) as caught:
+        run("organizations", "list")
+    assert "airflow db migrate" in str(caught.value)
+    assert "SELECT" not in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 2
 
 
 def test_every_command_says_what_it_is_for(parser: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,6 +164,23 @@ def test_the_record_of_decisions_can_be_read(run: Any, world: World) -> None:
     assert row["digest"] == "sha256:1"
     with pytest.raises(SystemExit, match="does not exist"):
         run("decisions", "plangroup_nothing")
+    with pytest.raises(SystemExit, match="does not exist"):
+        run("decisions", step.group_id)
+
+
+def test_the_record_of_decisions_outlives_what_was_decided(run: Any, world: World) -> None:
+    project = world.project()
+    step = world.explained(project)
+    plans.delete(world.actor(name="ada"), step.id)
+    command = ("decisions", step.group_id, "--organization", "acme", "-o", "json")
+    (row,) = run(*command)
+    assert (row["decision"], row["actor_name"]) == ("deleted", "ada")
+    with pytest.raises(SystemExit, match="does not exist"):
+        run("decisions", step.group_id)
+    projects.delete_project(world.actor(), project.id)
+    assert run(*command) == [row]
+    with pytest.raises(DagctlError):
+        plans.decisions(world.actor(), step.group_id)
 
 
 def test_the_commands_are_there_without_airflow_too() -> None:
