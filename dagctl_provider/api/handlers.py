@@ -13,7 +13,7 @@ from dagctl_provider.api import project_schemas, schemas
 from dagctl_provider.api.problems import invalid_fields
 from dagctl_provider.domain.ids import short_sha
 from dagctl_provider.domain.permissions import Actor
-from dagctl_provider.services import plans, projects
+from dagctl_provider.services import plans, projects, run_list
 from dagctl_provider.services.views import PlanAutoDiscarded
 
 Result = tuple[int, schemas.Answer]
@@ -193,6 +193,20 @@ def run_project(call: Call) -> Result:
     run = projects.run_project(call.actor, call.ids["id"])
     return 200, schemas.RunAnswer(
         job_run_id=run.run_id, job_name=run.job_name, status=run.status, message="Run triggered successfully"
+    )
+
+
+def list_runs(call: Call) -> Result:
+    query: schemas.RunListParameters = call.query
+    page = run_list.list_runs(
+        call.actor, call.ids["id"], page=query.page, limit=query.limit, status=query.status, updated_after=query.updated_after
+    )
+    return 200, schemas.RunList(
+        runs=[schemas.run(record) for record in page.items],
+        total=page.total,
+        page=page.page,
+        limit=page.limit,
+        total_pages=page.total_pages,
     )
 
 

@@ -208,6 +208,18 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "GET",
+        "/projects/{id}/runs",
+        "list_runs",
+        "Projects",
+        "List the runs of a project",
+        "read",
+        handlers.list_runs,
+        _ok(schemas.RunList, examples.RUN_LIST, "One page, newest first"),
+        query=schemas.RunListParameters,
+        description="Finished runs are kept up to the history limits.",
+    ),
+    Operation(
+        "GET",
         "/projects/{id}/sync-status",
         "get_sync_status",
         "Projects",

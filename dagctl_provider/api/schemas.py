@@ -11,14 +11,27 @@ import re
 from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StrictStr
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictStr,
+    TypeAdapter,
+)
 
-from dagctl_provider.domain.plans import STATUSES, PlanStep, PlanType, Status, allowed_verbs
+from dagctl_provider.domain.plans import STATUSES, PlanStep, PlanType, Status
+from dagctl_provider.domain.run_records import RUN_STATUSES, RunRecord, RunStatus
 
 MAX_COMMENT = 2000
 MAX_PAGE = 2**31 - 1
 MAX_LIMIT = 500
 DEFAULT_PLANS_LIMIT = 25
+DEFAULT_RUNS_LIMIT = 50
+_INSTANT = r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)"
 
 
 def timestamp(moment: datetime) -> str:
@@ -42,6 +55,20 @@ def _whole_number(value: Any) -> Any:
             raise ValueError("must be a whole number")
         return int(value)
     return value
+
+
+# Python 3.10 reads neither "Z" nor fractions of one digit.
+_AWARE = TypeAdapter(AwareDatetime)
+
+
+def _instant(value: Any) -> Any:
+    """RFC 3339 with an offset; a time of which nobody knows where is refused."""
+    try:
+        if not re.fullmatch(_INSTANT, str(value), re.ASCII):
+            raise ValueError
+        return _AWARE.validate_python(str(value)).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        raise ValueError("must be an RFC 3339 time such as 2026-02-26T00:00:00Z") from None
 
 
 Timestamp = Annotated[
@@ -79,6 +106,17 @@ class PlanListParameters(Request):
     page: Annotated[int, Field(ge=1, le=MAX_PAGE, description="Page number, from 1"), _WHOLE] = 1
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Results per page"), _WHOLE] = DEFAULT_PLANS_LIMIT
     status: Literal[STATUSES] | None = Field(None, description="Only plan steps in this status")  # type: ignore[valid-type]
+
+
+class RunListParameters(Request):
+    """Paging and filters of the list of runs."""
+
+    page: Annotated[int, Field(ge=1, le=MAX_PAGE, description="Page number, from 1"), _WHOLE] = 1
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Results per page"), _WHOLE] = DEFAULT_RUNS_LIMIT
+    status: Literal[RUN_STATUSES] | None = Field(None, description="Only runs in this status")  # type: ignore[valid-type]
+    updated_after: Annotated[datetime, BeforeValidator(_instant)] | None = Field(
+        None, description="Only runs whose status changed after this moment, RFC 3339"
+    )
 
 
 class NoBody(Request):
@@ -133,6 +171,7 @@ class Plan(PlanListItem):
 
     job_name: str | None = None
     plan_output: dict[str, Any] | None = Field(None, description="What explain found; its keys depend on the tool")
+    comment: str | None = Field(None, description="What was said with the decision")
 
 
 class GroupStep(Plan):
@@ -260,6 +299,35 @@ class RunAnswer(Answer):
     message: str
 
 
+class Run(Answer):
+    """A run of the deployed state."""
+
+    id: str
+    project_id: str
+    job_name: str
+    cronjob_name: str | None = Field(None, description="What started it by itself, the run Dag; absent for runs asked for")
+    job_type: Literal["run"]
+    status: RunStatus
+    start_time: Timestamp | None = None
+    end_time: Timestamp | None = None
+    duration_seconds: float | None = None
+    error_message: str | None = None
+    pod_name: str | None = None
+    triggered_by: str
+    created_at: Timestamp
+    updated_at: Timestamp
+
+
+class RunList(Answer):
+    """One page of runs."""
+
+    runs: list[Run]
+    total: Count
+    page: Annotated[int, Field(ge=1)]
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)]
+    total_pages: Count
+
+
 class SyncStatusAnswer(Answer):
     """How a project stands to its branch."""
 
@@ -310,7 +378,7 @@ def _step_values(step: PlanStep) -> dict[str, Any]:
     return {
         "id": step.id,
         "plan_id": step.group_id,
-        "allowed_verbs": list(allowed_verbs(step.plan_type, step.status)),
+        "allowed_verbs": None if step.verbs is None else list(step.verbs),
         "error": error,
         **{
             name: getattr(step, name)
@@ -322,6 +390,10 @@ def _step_values(step: PlanStep) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _full_values(step: PlanStep) -> dict[str, Any]:
+    return {**_step_values(step), "job_name": step.job_name, "plan_output": step.plan_output, "comment": step.comment}
+
+
 def plan_list_item(step: PlanStep) -> PlanListItem:
     """A step for lists."""
     return PlanListItem(**_step_values(step))
@@ -329,12 +401,29 @@ def plan_list_item(step: PlanStep) -> PlanListItem:
 
 def plan(step: PlanStep) -> Plan:
     """A step in full."""
-    return Plan(**_step_values(step), job_name=step.job_name, plan_output=step.plan_output)
+    return Plan(**_full_values(step))
 
 
 def group_step(step: PlanStep, logs: str | None) -> GroupStep:
     """A step in full with its log."""
-    return GroupStep(**_step_values(step), job_name=step.job_name, plan_output=step.plan_output, logs=logs)
+    return GroupStep(**_full_values(step), logs=logs)
+
+
+def run(record: RunRecord) -> Run:
+    """A run for the API."""
+    started, ended = record.start_time, record.end_time
+    return Run(
+        cronjob_name=record.schedule_name,
+        job_type="run",
+        duration_seconds=round((ended - started).total_seconds(), 3) if started and ended else None,
+        **{
+            name: getattr(record, name)
+            for name in (
+                "id", "project_id", "job_name", "status", "start_time", "end_time", "error_message", "pod_name", "triggered_by",
+                "created_at", "updated_at",
+            )
+        },
+    )  # fmt: skip
 
 
 def without_nulls(value: Any) -> Any:

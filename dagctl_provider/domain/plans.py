@@ -67,6 +67,9 @@ class PlanStep:
 
     Field names are the document's, except that ``group_id`` is what the document calls ``plan_id`` inside a plan object.
     Commit ids are full; the API shortens them. Times are aware and UTC.
+
+    :param verbs: What it accepts now; ``None`` where the rest of its group was not looked at.
+    :param comment: What was said with the decision on it; ``None`` also where the record of decisions was not looked at.
     """
 
     id: str
@@ -103,6 +106,8 @@ class PlanStep:
     finished_at: datetime | None = None
     decided_at: datetime | None = None
     decided_by: str | None = None
+    verbs: tuple[str, ...] | None = None
+    comment: str | None = None
 
     @property
     def auto_discarded(self) -> bool:
@@ -123,24 +128,52 @@ def allowed_verbs(plan_type: PlanType, status: Status) -> tuple[str, ...]:
     return tuple(t.event for t in TRANSITIONS if t.verb and (t.plan_type, t.source) == (plan_type, status))
 
 
-def require_transition(step: PlanStep, event: str) -> Transition:
+def verbs_now(step: PlanStep, group: Iterable[PlanStep]) -> tuple[str, ...]:
+    """The API verbs a step accepts now, the other steps of its group considered.
+
+    An approval can be withdrawn until the plan is applied. What can be tried again is the newest execution of a plan that is
+    still approved, while retries are left.
+
+    :param group: All steps of its group, this one included.
+    """
+    group = tuple(group)
+    last = newest(group)
+
+    def accepted(verb: str) -> bool:
+        if verb == "retry":
+            return step.id == last.id and stands_for_commit(group)
+        return verb != "cancel" or last.status != "completed"
+
+    return tuple(verb for verb in allowed_verbs(step.plan_type, step.status) if accepted(verb))
+
+
+def require_transition(step: PlanStep, event: str, group: Iterable[PlanStep] = ()) -> Transition:
     """The row for ``event`` on ``step``.
 
+    :param group: All steps of its group, where a caller is to be told what the step accepts.
     :raises DagctlError: ``wrong_state``, naming the state and the verbs it allows.
     """
     transition = find_transition(step.plan_type, step.status, event)
     if transition is None:
-        allowed = allowed_verbs(step.plan_type, step.status)
-        raise DagctlError(
-            "wrong_state",
-            f"Cannot {event} an {step.plan_type} step that is {step.status}; "
-            f"allowed now: {', '.join(allowed) if allowed else 'nothing'}.",
-            plan_id=step.id,
-            plan_type=step.plan_type,
-            current_status=step.status,
-            allowed=list(allowed),
-        )
+        raise wrong_state(step, f"Cannot {event} an {step.plan_type} step that is {step.status}", group)
     return transition
+
+
+def wrong_state(step: PlanStep, reason: str, group: Iterable[PlanStep] = ()) -> DagctlError:
+    """The error of a verb that the state of ``step`` or of its group does not allow.
+
+    :param reason: Part of a sentence.
+    """
+    group = tuple(group)
+    allowed = verbs_now(step, group) if group else allowed_verbs(step.plan_type, step.status)
+    return DagctlError(
+        "wrong_state",
+        f"{reason}; allowed now: {', '.join(allowed) if allowed else 'nothing'}.",
+        plan_id=step.id,
+        plan_type=step.plan_type,
+        current_status=step.status,
+        allowed=list(allowed),
+    )
 
 
 def newest(steps: Iterable[PlanStep]) -> PlanStep:
@@ -172,6 +205,12 @@ def stands_for_commit(steps: Iterable[PlanStep]) -> bool:
         return explain.status in ("running", "pending")
     last = newest(steps)
     return last.status in ("running", "approved") or (last.status in ("failed", "cancelled") and retries_left(steps) > 0)
+
+
+def has_drifted(steps: Iterable[PlanStep]) -> bool:
+    """Whether the last execution of a group found that the approved plan cannot be made any more."""
+    last = newest(steps)
+    return last.status == "failed" and last.error_code == "plan_drifted"
 
 
 def retries_left(steps: Iterable[PlanStep]) -> int:

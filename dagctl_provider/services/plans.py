@@ -13,10 +13,13 @@ from dagctl_provider.domain.permissions import Actor, system_actor
 from dagctl_provider.domain.plans import (
     PlanStep,
     current_status,
+    has_drifted,
     newest,
     require_transition,
     retries_left,
     stands_for_commit,
+    verbs_now,
+    wrong_state,
 )
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.git.commits import CommitFacts
@@ -52,9 +55,21 @@ def list_plans(actor: Actor, project_id: str, page: int = 1, limit: int = 25, st
     def work(session: Session) -> Page[PlanStep]:
         _project(session, actor, project_id)
         found, total = records.list_steps(session, project_id, page=page, limit=limit, status=status)
-        return Page(found, total, page, limit)
+        return Page(_with_verbs(session, found), total, page, limit)
 
     return transactions.run(work)
+
+
+def _with_verbs(session: Session, found: tuple[PlanStep, ...]) -> tuple[PlanStep, ...]:
+    """The steps with what each accepts now. Only of these statuses the rest of the group has a say."""
+    groups = records.steps_of_groups(session, {s.group_id for s in found if s.status in ("approved", "failed", "cancelled")})
+    return tuple(replace(step, verbs=verbs_now(step, groups.get(step.group_id) or (step,))) for step in found)
+
+
+def _with_comments(session: Session, group_id: str, found: tuple[PlanStep, ...]) -> tuple[PlanStep, ...]:
+    """The steps of a group with what was said with the decisions on them."""
+    said = {row["step_id"]: row["comment"] for row in records.list_decisions(session, group_id) if row["comment"]}
+    return tuple(replace(step, comment=said.get(step.id)) for step in found)
 
 
 def count_pending(actor: Actor, project_id: str) -> int:
@@ -69,9 +84,14 @@ def count_pending(actor: Actor, project_id: str) -> int:
 
 
 def get_plan(actor: Actor, plan_id: str) -> PlanStep:
-    """One plan step with its output."""
+    """One plan step with its output, what it accepts now, and what was said with the decision on it."""
     actor.require("read")
-    return transactions.run(lambda session: steps.visible_step(session, actor, plan_id))
+
+    def work(session: Session) -> PlanStep:
+        step = steps.visible_step(session, actor, plan_id)
+        return _with_comments(session, step.group_id, _with_verbs(session, (step,)))[0]
+
+    return transactions.run(work)
 
 
 def create_plan(actor: Actor, project_id: str, triggered_by: str = "manual") -> PlanCreated:
@@ -108,7 +128,9 @@ def plan_commit(actor: Actor, project_id: str, facts: CommitFacts, triggered_by:
         for explain in records.explains_for_commit(session, project.id, facts.sha):
             group = records.group_steps(session, explain.group_id)
             if stands_for_commit(group):
-                return PlanCreated("existing_plan", facts.sha, newest(group), current_status(group))
+                if not has_drifted(group):
+                    return PlanCreated("existing_plan", facts.sha, newest(group), current_status(group))
+                steps.stop(session, system_actor(project.organization_id, "planned_again"), group[0], "cancel", "system")
         explain = _insert_explain(session, project, facts, triggered_by)
         steps.supersede(session, project, system_actor(project.organization_id, "newer_commit"), explain.group_id, facts.sha)
         records.update_project(
@@ -194,7 +216,8 @@ def get_group(actor: Actor, group_id: str) -> PlanGroup:
         if not group or group[0].organization_id != actor.organization_id:
             raise not_found("Plan group", group_id)
         logs = {step.id: _log(session, step) for step in group}
-        return PlanGroup(group_id, group[0].project_id, group, current_status(group), logs)
+        shown = _with_comments(session, group_id, tuple(replace(step, verbs=verbs_now(step, group)) for step in group))
+        return PlanGroup(group_id, group[0].project_id, shown, current_status(group), logs)
 
     return transactions.run(work)
 
@@ -239,36 +262,42 @@ def approve(actor: Actor, plan_id: str, door: str = "rest", comment: str | None 
     :raises DagctlError: ``not_found``, ``forbidden``, ``wrong_state``, ``execution_in_progress``, and what git answers.
     """
     actor.require("approve_plan")
-    step, project = _step_and_project(actor, plan_id)
-    require_transition(step, "approve")
+    project = _project_allowing(actor, plan_id, "approve")
     head = repositories.head_of(project)
 
     def work(session: Session) -> PlanApproved | PlanAutoDiscarded:
-        project = steps.locked_project(session, actor, step.project_id)
-        now_step = steps.visible_step(session, actor, plan_id)
-        require_transition(now_step, "approve")
-        if head != now_step.to_commit_sha:
+        step, _, project = _locked(session, actor, plan_id, "approve")
+        if head != step.to_commit_sha:
             system = system_actor(project.organization_id, "head_check")
-            discarded = steps.discard(session, system, now_step, HEAD_MOVED, head)
-            return PlanAutoDiscarded(discarded, now_step.to_commit_sha, head, HEAD_MOVED)
-        explain, execute = steps.approve_step(session, project, actor, now_step, "approve", door, comment=comment)
+            discarded = steps.discard(session, system, step, HEAD_MOVED, head)
+            return PlanAutoDiscarded(discarded, step.to_commit_sha, head, HEAD_MOVED)
+        explain, execute = steps.approve_step(session, project, actor, step, "approve", door, comment=comment)
         return PlanApproved(explain, execute)
 
     return transactions.run(work)
 
 
-def _step_and_project(actor: Actor, plan_id: str) -> tuple[PlanStep, Project]:
-    def work(session: Session) -> tuple[PlanStep, Project]:
+def _project_allowing(actor: Actor, plan_id: str, verb: str) -> Project:
+    """The project of a step that accepts ``verb`` now, so that git is not asked in vain."""
+
+    def work(session: Session) -> Project:
         step = steps.visible_step(session, actor, plan_id)
-        return step, _project(session, actor, step.project_id)
+        require_transition(step, verb, records.group_steps(session, step.group_id))
+        return _project(session, actor, step.project_id)
 
     return transactions.run(work)
 
 
-def _on_locked_step(session: Session, actor: Actor, plan_id: str) -> tuple[PlanStep, Project]:
+def _locked(session: Session, actor: Actor, plan_id: str, verb: str) -> tuple[PlanStep, tuple[PlanStep, ...], Project]:
+    """A step that accepts ``verb`` and its group as they are once the project's row is held, and the project.
+
+    :raises DagctlError: ``not_found``, ``wrong_state``.
+    """
+    project = steps.locked_project(session, actor, steps.visible_step(session, actor, plan_id).project_id)
     step = steps.visible_step(session, actor, plan_id)
-    project = steps.locked_project(session, actor, step.project_id)
-    return steps.visible_step(session, actor, plan_id), project
+    group = records.group_steps(session, step.group_id)
+    require_transition(step, verb, group)
+    return step, group, project
 
 
 def reject(actor: Actor, plan_id: str, door: str = "rest", comment: str | None = None) -> PlanStep:
@@ -276,7 +305,7 @@ def reject(actor: Actor, plan_id: str, door: str = "rest", comment: str | None =
     actor.require("approve_plan")
 
     def work(session: Session) -> PlanStep:
-        step, _ = _on_locked_step(session, actor, plan_id)
+        step, _, _ = _locked(session, actor, plan_id, "reject")
         moved = steps.move(session, step, "reject", comment=comment, decided_at=utcnow(), decided_by=actor.name)
         steps.record_decision(session, actor, moved, "rejected", door, comment)
         steps.tell_airflow(session, actor, moved, "rejected")
@@ -286,25 +315,19 @@ def reject(actor: Actor, plan_id: str, door: str = "rest", comment: str | None =
 
 
 def cancel(actor: Actor, plan_id: str, door: str = "rest") -> PlanStep:
-    """Stop a running step, or withdraw the approval of a plan whose execution is running and stop that."""
+    """Stop a running step, or withdraw the approval of a plan that has not been applied, together with its running execution.
+
+    :raises DagctlError: ``not_found``, ``forbidden``, ``wrong_state``.
+    """
     actor.require("cancel_plan")
 
     def work(session: Session) -> PlanStep:
-        step, _ = _on_locked_step(session, actor, plan_id)
-        require_transition(step, "cancel")
-        if step.status == "approved":
-            execution = newest(records.group_steps(session, step.group_id))
-            if execution.plan_type != "execute" or execution.status != "running":
-                raise DagctlError(
-                    "wrong_state",
-                    f"Cannot cancel: the execution of this plan is {execution.status}; allowed now: nothing.",
-                    plan_id=step.id,
-                    plan_type=step.plan_type,
-                    current_status=step.status,
-                    allowed=[],
-                )
+        step, group, _ = _locked(session, actor, plan_id, "cancel")
+        execution = newest(group)
+        if execution.status == "completed":
+            raise wrong_state(step, "Cannot cancel a plan that has been applied", group)
+        if step.plan_type == "explain" and execution.plan_type == "execute" and execution.status == "running":
             steps.stop(session, actor, execution, "cancel", door)
-            step = steps.visible_step(session, actor, plan_id)
         return steps.stop(session, actor, step, "cancel", door)
 
     cancelled = transactions.run(work)
@@ -319,16 +342,13 @@ def retry(actor: Actor, plan_id: str, door: str = "rest") -> PlanStep:
     :raises DagctlError: ``wrong_state``, ``head_moved`` (nothing changes), ``retries_exhausted``, ``execution_in_progress``.
     """
     actor.require("approve_plan")
-    step, project = _step_and_project(actor, plan_id)
-    require_transition(step, "retry")
+    project = _project_allowing(actor, plan_id, "retry")
     head = repositories.head_of(project)
 
     def work(session: Session) -> PlanStep:
-        step, project = _on_locked_step(session, actor, plan_id)
-        require_transition(step, "retry")
-        group = records.group_steps(session, step.group_id)
-        explain = group[0]
+        step, group, project = _locked(session, actor, plan_id, "retry")
         _require_retryable(step, group, head)
+        explain = group[0]
         if not runs.existing_runs(session, [(step.dag_id, step.run_id)]):
             raise DagctlError("run_lost", "The Dag run behind this plan no longer exists in Airflow.")
         succeeded = artifacts.finished_before(session, step)
@@ -344,15 +364,10 @@ def retry(actor: Actor, plan_id: str, door: str = "rest") -> PlanStep:
 
 def _require_retryable(step: PlanStep, group: tuple[PlanStep, ...], head: str) -> None:
     last, explain = newest(group), group[0]
-    if last.id != step.id or explain.status != "approved":
-        raise DagctlError(
-            "wrong_state",
-            f"Only the newest execution of an approved plan can be retried; its newest step is {last.id} ({last.status}).",
-            plan_id=step.id,
-            plan_type=step.plan_type,
-            current_status=step.status,
-            allowed=[],
-        )
+    if explain.status != "approved":
+        raise wrong_state(step, f"Cannot retry: the plan's approval is {explain.status}", group)
+    if last.id != step.id:
+        raise wrong_state(step, f"Cannot retry: only the newest execution can be tried again, {last.id} ({last.status})", group)
     if head != step.to_commit_sha:
         raise DagctlError(
             "head_moved",
@@ -370,8 +385,7 @@ def delete(actor: Actor, plan_id: str, door: str = "rest") -> None:
     actor.require("approve_plan")
 
     def work(session: Session) -> None:
-        step, _ = _on_locked_step(session, actor, plan_id)
-        require_transition(step, "delete")
+        step, _, _ = _locked(session, actor, plan_id, "delete")
         steps.record_decision(session, actor, step, "deleted", door)
         steps.tell_airflow(session, actor, step, "deleted")
         records.delete_step(session, step)
@@ -380,13 +394,21 @@ def delete(actor: Actor, plan_id: str, door: str = "rest") -> None:
 
 
 def decisions(actor: Actor, group_id: str) -> list[dict[str, Any]]:
-    """Who decided what on a plan group, oldest first."""
+    """Who decided what on a plan group, oldest first; also of plans that have been deleted.
+
+    What outlived its project belongs to no organization any more and is told to the system only.
+
+    :raises DagctlError: ``not_found``, ``forbidden``.
+    """
     actor.require("read")
 
     def work(session: Session) -> list[dict[str, Any]]:
-        group = records.group_steps(session, group_id)
-        if not group or group[0].organization_id != actor.organization_id:
+        rows = records.list_decisions(session, group_id)
+        project_ids = [step.project_id for step in records.group_steps(session, group_id)] or [row["project_id"] for row in rows]
+        project = records.get_project(session, project_ids[0]) if project_ids else None
+        orphaned = bool(rows) and project is None and actor.kind == "system"
+        if not orphaned and (project is None or project.organization_id != actor.organization_id):
             raise not_found("Plan group", group_id)
-        return records.list_decisions(session, group_id)
+        return rows
 
     return transactions.run(work)

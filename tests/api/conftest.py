@@ -68,6 +68,7 @@ class Services:
     def __init__(self) -> None:
         self.plans = FakeServices(**records.PLAN_ANSWERS)
         self.projects = FakeServices(**records.PROJECT_ANSWERS)
+        self.run_list = FakeServices(**records.RUN_ANSWERS)
 
 
 @pytest.fixture
@@ -78,6 +79,7 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     fakes = Services()
     monkeypatch.setattr(handlers, "plans", fakes.plans)
     monkeypatch.setattr(handlers, "projects", fakes.projects)
+    monkeypatch.setattr(handlers, "run_list", fakes.run_list)
     monkeypatch.setattr(authentication, "tokens", FakeTokens())
     monkeypatch.setattr(authentication, "organizations", FakeOrganizations())
     return fakes

@@ -271,5 +271,7 @@ EXAMPLES: tuple[Example, ...] = (
             "message": "Run triggered successfully",
         },
     ),
+    # The API reference shows the request, and names the keys that may be absent from its answer.
+    Example("list runs", "GET", "/projects/proj_abc123/runs?limit=10", None),
     Example("sync status", "GET", "/projects/proj_abc123/sync-status", None),
 )

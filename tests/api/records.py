@@ -8,6 +8,7 @@ from typing import Any
 
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.run_records import RunRecord
 from dagctl_provider.services.views import (
     Page,
     PlanApproved,
@@ -94,6 +95,19 @@ PROJECT = Project(
     commits_behind=0,
 )
 
+RUN = RunRecord(
+    id="run_abc123",
+    project_id="proj_abc123",
+    job_name="analytics-scheduled-run-manual-20260428-120000",
+    schedule_name=None,
+    status="running",
+    triggered_by="ci",
+    created_at=utc(2026, 4, 28, 12, 0, 0),
+    updated_at=utc(2026, 4, 28, 12, 0, 3),
+    start_time=utc(2026, 4, 28, 12, 0, 3),
+    end_time=None,
+)
+
 CREATED = PlanCreated("created", TO_SHA, replace(EXPLAIN, status="running"))
 ALREADY_DEPLOYED = PlanCreated("already_deployed", FROM_SHA)
 EXISTING = PlanCreated("existing_plan", FROM_SHA, EXPLAIN, "pending")
@@ -137,3 +151,4 @@ PROJECT_ANSWERS: dict[str, Any] = {
         "proj_abc123", "main", False, FROM_SHA, TO_SHA, "Add orders model", 1, utc(2026, 4, 28, 10, 0, 0), None
     ),
 }
+RUN_ANSWERS: dict[str, Any] = {"list_runs": Page((RUN,), 1, 1, 50)}

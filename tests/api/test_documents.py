@@ -9,13 +9,13 @@ import pytest
 from dagctl_provider.api.routes import OPERATIONS
 from dagctl_provider.domain.projects import FIELDS
 
-from . import examples
+from . import conformance, examples
 from .conftest import HEADERS, ORGANIZATION
 from .examples import EXAMPLES, Example
 
-BEYOND_THE_PLAN = {"commit_author", "retry_of", "digest", "decided_by", "decided_at", "error", "allowed_verbs"}
+BEYOND_THE_PLAN = {"commit_author", "retry_of", "digest", "decided_by", "decided_at", "error", "allowed_verbs", "comment"}
 # dbt has targets, the document has no field for them (docs/decisions/silent-points.md).
-FIELDS_BEYOND_THE_DOCUMENT = {"dbt_target"}
+FIELDS_BEYOND_THE_DOCUMENT = {"dbt_target", "run_schedule"}
 BEYOND_THE_PROJECT = {"gateways", "default_gateway", "dag_id", "run_dag_id", "last_synced_at", "sync_error", "deployed_at"}
 
 
@@ -48,6 +48,7 @@ def test_example(example: Example, ask, services):
     assert response.content_type == "application/json"
     assert_no_null(response.json)
     assert_holds(example.answer or {}, response.json)
+    conformance.check(example.method, f"/api/v1{example.path}", response)
 
 
 @pytest.mark.parametrize("name", ["count pending plans", "create plan: new", "create plan: already deployed",
@@ -94,6 +95,30 @@ def test_the_optional_keys_of_logs_are_absent_before_there_is_a_pod(ask, service
     assert ask("GET", "/plans/plan_abc123/logs").json == {"planId": "plan_abc123", "logs": "", "status": "running"}
 
 
+def test_a_run_has_the_keys_that_the_reference_names_once_they_are_known(ask, services):
+    from dataclasses import replace
+
+    from .records import RUN, Page, utc
+
+    always = {"id", "project_id", "job_name", "job_type", "status", "triggered_by", "created_at", "updated_at"}
+    (running,) = ask("GET", "/projects/proj_abc123/runs").json["runs"]
+    assert set(running) == always | {"start_time"}
+    ended = replace(
+        RUN,
+        schedule_name="dagctl__analytics__run",
+        status="failed",
+        end_time=utc(2026, 4, 28, 12, 1, 15, 500_000),
+        error_message="No.",
+        pod_name="x",
+    )
+    services.run_list.answer(list_runs=Page((ended, replace(RUN, status="pending", start_time=None)), 2, 1, 50))
+    failed, pending = ask("GET", "/projects/proj_abc123/runs").json["runs"]
+    named = {"cronjob_name", "end_time", "duration_seconds", "error_message", "pod_name"}
+    assert set(failed) == always | named | {"start_time"}
+    assert failed["duration_seconds"] == 72.5
+    assert set(pending) == always
+
+
 @pytest.mark.parametrize(
     ("name", "example"),
     [(example.name, example) for example in EXAMPLES if example.body and example.method == "POST"],
@@ -117,10 +142,9 @@ def test_every_field_of_the_projects_document_is_in_the_table():
 
 
 def test_every_operation_has_an_example():
-    described = {(operation.method, operation.path.count("/"), operation.tag) for operation in OPERATIONS}
-    shown = {(example.method, example.path.count("/"), "Plans" if "plan" in example.path else "Projects") for example in EXAMPLES}
-    assert described == shown
-    assert len(OPERATIONS) == 20
+    shown = {conformance.operation_of(example.method, f"/api/v1{example.path}") for example in EXAMPLES}
+    assert shown == {(f"/api/v1{operation.path}", operation.method.lower()) for operation in OPERATIONS}
+    assert len(OPERATIONS) == 21
 
 
 def test_both_headers_are_required(client):

@@ -106,7 +106,7 @@ def test_the_page_is_up_to_date():
     page = PAGE.read_text(encoding="utf-8")
     assert reference.filled(page) == page, "run: python -m dagctl_provider.api.reference docs/api.md"
     headings = [line for line in page.splitlines() if line.startswith("## ")]
-    assert headings == ["## Authentication", "## Conventions", "## Routes", "## Errors"]
+    assert headings == ["## Authentication", "## Conventions", "## Routes", "## Errors", "## Command line"]
     for operation in OPERATIONS:
         assert f"`{operation.method} {PREFIX}{operation.path}`" in page
     for code in ERRORS:

@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 
 from dagctl_provider.services import organizations, tokens
+from tests.api import conformance
 from tests.services.world import world
 
 __all__ = ["world"]
@@ -37,11 +38,13 @@ def headers(database: None) -> dict[str, str]:
 
 @pytest.fixture
 def ask(app: Flask, headers: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Ask as that owner: ``ask("GET", "/projects")``."""
+    """Ask as that owner: ``ask("GET", "/projects")``. Every answer must be as documented."""
     monkeypatch.setenv("AIRFLOW__DAGCTL__CACHE_FOLDER", str(tmp_path / "cache"))
     client = app.test_client()
 
     def send(method: str, path: str, **kwargs: Any) -> Any:
-        return client.open(f"/api/v1{path}", method=method, headers=headers, **kwargs)
+        answer = client.open(f"/api/v1{path}", method=method, headers={**headers, **kwargs.pop("headers", {})}, **kwargs)
+        conformance.check(method, f"/api/v1{path}", answer)
+        return answer
 
     return send

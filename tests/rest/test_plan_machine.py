@@ -27,6 +27,7 @@ from sqlalchemy import select
 from dagctl_provider.domain.plans import MAX_RETRIES, PlanStep, allowed_verbs
 from dagctl_provider.services import projects, reconcile, transactions
 from dagctl_provider.store import records, tables
+from tests.api import conformance
 from tests.services.world import World, sha
 
 pytestmark = pytest.mark.slow
@@ -66,6 +67,7 @@ class PlanMachine(RuleBasedStateMachine):
     def ask(self, method: str, path: str) -> Any:
         answer = self.client.open(f"/api/v1{path}", method=method, headers=self.headers)
         assert answer.status_code < 500, answer.text
+        conformance.check(method, f"/api/v1{path}", answer)
         self.reached[f"{path.rsplit('/', 1)[-1] if method == 'POST' else method} {answer.status_code}"] += 1
         return answer
 
@@ -104,13 +106,17 @@ class PlanMachine(RuleBasedStateMachine):
 
     def post_verb(self, plan_id: str, verb: str) -> str:
         before = self.step_of(plan_id)
+        said = self.ask("GET", f"/plans/{plan_id}").get_json().get("allowed_verbs")
         answer = self.ask("POST", f"/plans/{plan_id}/{verb}")
         if before is None:
             assert answer.status_code == 404
             return plan_id
-        if verb not in allowed_verbs(before.plan_type, before.status):
+        if verb not in said:
             assert answer.status_code == 409
-            assert answer.get_json()["code"] == "wrong_state"
+            assert answer.get_json()["code"] in ("wrong_state", "retries_exhausted", "head_moved")
+            assert answer.get_json().get("allowed", said) == said
+        elif verb == "cancel":
+            assert answer.status_code == 200, "what is said to be accepted is accepted"
         if answer.status_code == 409:
             after = self.step_of(plan_id)
             assert after is not None
