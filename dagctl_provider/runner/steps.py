@@ -155,10 +155,10 @@ def _run_tool(options: StepOptions, prepared: _Prepared, progress: Progress, sto
     progress.line(f"{options.command} with {tool.label} {prepared.spec.version}")
     with _EventFile(options.events, progress) as events:
         status = _start({**job, "answer": str(answer), "grace": options.grace}, prepared, progress, stop, events)
+    if prepared.finding.sweeps and status == -signal.SIGKILL and options.command != "explain":
+        _sweep(job, prepared, progress)
     result = _read_answer(answer)
     if stop.requested and (not result or result.get("outcome") != "succeeded"):
-        if tool.sweeps and status == -signal.SIGKILL and options.command != "explain":
-            _sweep(job, prepared, progress)
         kept: dict[str, Any] = {
             key: result[key] for key in ("timings", "models", "digest", "tool_plan_id", "tests") if key in result
         }
@@ -321,7 +321,7 @@ def _tool_environment(job: Mapping[str, Any], prepared: _Prepared, progress: Pro
 
 def _sweep(job: dict[str, Any], prepared: _Prepared, progress: Progress) -> None:
     """After a kill: end the statements that the killed process left running in the warehouse."""
-    progress.line("the tool had to be killed; looking for statements it left running")
+    progress.line("the tool was killed; looking for statements it left running")
     scratch = prepared.scene.scratch
     path = scratch / "sweep.json"
     path.write_text(json.dumps({**job, "command": "sweep", "answer": str(scratch / "sweep-answer.json")}))

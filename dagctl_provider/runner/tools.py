@@ -43,10 +43,12 @@ class Finding:
 
     :param drivers: Database drivers the project needs: extras of SQLMesh, adapters of dbt.
     :param job: What the tool's inner program is told besides the request.
+    :param sweeps: Whether the inner program's ``sweep`` can end statements that a killed process left running.
     """
 
     drivers: Sequence[str]
     job: Mapping[str, Any]
+    sweeps: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,6 @@ class Tool:
     :param variables: Variables of the tool's process that nobody else may set.
     :param protected: Further names that ``env.json`` may not set.
     :param versioned_state: Whether an older version of the tool cannot read what a newer one left.
-    :param sweeps: Whether the inner program has a ``sweep`` that ends statements a killed process left running.
     """
 
     label: str
@@ -78,7 +79,6 @@ class Tool:
     overrides: tuple[str, ...] = ()
     exclude_newer: tuple[str, ...] = ()
     versioned_state: bool = False
-    sweeps: bool = False
 
 
 DRIVER_LIMITS: Mapping[tuple[str, str], str] = {("duckdb", "1.5"): "duckdb<0.10"}
@@ -95,7 +95,8 @@ def _inspect_sqlmesh(scene: Scene) -> Finding:
     empty.touch()
     managed = scene.secrets is not None and scene.credentials.state_connection is not None
     state = str(scene.secrets / "state_connection.json") if scene.secrets and managed else None
-    return Finding(drivers, {"state_file": state, "empty_file": str(empty)})
+    # Its driver is always there, so the drivers do not tell whether the warehouse is PostgreSQL; loading the config is quick.
+    return Finding(drivers, {"state_file": state, "empty_file": str(empty)}, sweeps=True)
 
 
 def _link_sqlmesh_cache(scene: Scene, folder: Path) -> None:
@@ -124,7 +125,8 @@ def _dbt_requirements(version: str, adapters: Sequence[str]) -> list[str]:
 def _inspect_dbt(scene: Scene) -> Finding:
     given = scene.secrets / "profiles.yml" if scene.secrets else None
     chosen = choose_profile(scene.project, scene.root, scene.request.environment, scene.credentials.env, given)
-    return Finding(chosen.adapters, {"profile_file": str(chosen.path), "profile": chosen.profile, "target": chosen.target})
+    job = {"profile_file": str(chosen.path), "profile": chosen.profile, "target": chosen.target}
+    return Finding(chosen.adapters, job, sweeps="postgres" in chosen.adapters)
 
 
 def _make_folder(_scene: Scene, folder: Path) -> None:
@@ -159,7 +161,6 @@ TOOLS: Mapping[str, Tool] = {
         variables=_sqlmesh_variables,
         protected=re.compile(r"SQLMESH_HOME"),
         versioned_state=True,
-        sweeps=True,
     ),
     "dbt": Tool(
         label="dbt",

@@ -22,7 +22,7 @@ class Cancelled(Exception):
 
 
 class Canceller:
-    """Knows whether the step is cancelled, and ends what is running when it is.
+    """Knows whether the step is cancelled, and ends what is running when it is; each tool has one of its own.
 
     :param alive_fd: Pipe whose end tells that the outer program died.
     :param grace: Seconds from a cancel to the end of the whole process group.
@@ -31,6 +31,7 @@ class Canceller:
     def __init__(self, alive_fd: int | None, grace: float) -> None:
         self.flag = threading.Event()
         self.interruptible = True
+        self.cancelled_at = 0.0
         self._alive_fd = alive_fd
         self._grace = grace
         self._signalled = False
@@ -72,17 +73,23 @@ class Canceller:
             numbers = os.read(watched[0], 64)
             if bytes([signal.SIGTERM]) in numbers or bytes([signal.SIGINT]) in numbers:
                 break
+        self.cancelled_at = time.monotonic()
         self.flag.set()
-        started = time.monotonic()
-        while time.monotonic() < started + self._grace:
-            # Publishing is quick and better not torn; but it gets no more than half of the grace.
-            if self.interruptible or time.monotonic() > started + self._grace / 2:
-                self.interrupt_statements()
-            time.sleep(POLL_SECONDS)
+        # In a thread of its own: a warehouse that does not answer must not put the kill off.
+        threading.Thread(target=self._interrupt, name="cancel-interrupt", daemon=True).start()
+        time.sleep(self._grace)
         os.killpg(os.getpgid(0), signal.SIGKILL)
 
+    def _interrupt(self) -> None:
+        while True:
+            # Publishing is quick and better not torn; but it gets no more than half of the grace.
+            if self.interruptible or time.monotonic() > self.cancelled_at + self._grace / 2:
+                self.interrupt_statements()
+            time.sleep(POLL_SECONDS)
+
     def interrupt_statements(self) -> None:
-        """Interrupt whatever is executing, again and again until the process ends; here the tool does that by itself."""
+        """Interrupt whatever is executing, which is asked for again and again until the process ends."""
+        raise NotImplementedError
 
 
 def _forget_signals() -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from dagctl_common.cancelling import Cancelled
 from dagctl_common.channel import StepFailed
 
 from dagctl_dbt.journals import Step
+from dagctl_dbt.warehouses import name_sessions
 
 PARTIAL_PARSE = "partial_parse.msgpack"
 Decide = Callable[[Any], "set[str] | None"]
@@ -147,6 +147,7 @@ class Build:
     def _ask(self, task: Any) -> set[str] | None:
         """Ask what to run; whatever goes wrong, nothing runs."""
         try:
+            name_sessions(self._step, task.config.credentials)
             chosen = self._decide(task)
             self._step.canceller.check()
         except StepFailed as failure:
@@ -155,8 +156,7 @@ class Build:
             raise
         except Exception as error:
             # Ours, not dbt's: it must not look like something that is wrong with the project.
-            for line in traceback.format_exception(type(error), error, error.__traceback__):
-                self._step.channel.line(line.rstrip("\n"))
+            self._step.trace(error)
             self.failure, chosen = StepFailed("internal", f"{type(error).__name__}: {error}"), set()
         self.decided = True
         return chosen

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import traceback
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dagctl_common.channel import StepFailed, write_answer
+from dagctl_common.channel import StepFailed
+from dagctl_common.frames import Answer, do
 from dagctl_common.locks import lock_file
 
 from dagctl_dbt.artifacts import Deployed, ProgressFile, pack_deployed, read_deployed, write_state
@@ -21,15 +21,15 @@ from dagctl_dbt.differ import compare
 from dagctl_dbt.differ_facts import collect
 from dagctl_dbt.differ_types import ADDED, DIRECT, INDIRECT, REMOVED, name_of, project_of
 from dagctl_dbt.digests import changed_parts, digest_of, digest_parts
-from dagctl_dbt.failures import cause, failure_of, node_failure
+from dagctl_dbt.failures import cause, failure_of, judge, node_failure
 from dagctl_dbt.journals import Step
 from dagctl_dbt.outputs import Plan, add_columns, add_diffs, describe, summary
 from dagctl_dbt.packages import install_packages
 from dagctl_dbt.selection import select
+from dagctl_dbt.warehouses import sweep
 
 COMPILE_SECONDS = 15.0
 COLUMN_SECONDS = 5.0
-Answer = dict[str, Any]
 
 
 def main(job: dict[str, Any]) -> int:
@@ -37,38 +37,16 @@ def main(job: dict[str, Any]) -> int:
 
     :param job: The request and what the outer program prepared.
     """
-    step = Step(job)
-    step.canceller.start()
-    try:
-        _import(step)
-        answer = {"outcome": "succeeded", **_COMMANDS[job["command"]](step)}
-    except (KeyboardInterrupt, Exception) as error:
-        answer = _failed(step, error)
-    answer.setdefault("timings", step.channel.timings)
-    if step.journal.nodes:
-        answer["models"] = step.journal.results()
-        answer["tests"] = step.journal.tests()
-    write_answer(job["answer"], answer)
+    code = do(Step(job), _load_tool, _COMMANDS, judge)
     # Threads that wait for the warehouse must not keep the step.
-    os._exit(0 if answer["outcome"] == "succeeded" else 1)
+    os._exit(code)
 
 
-def _import(step: Step) -> None:
-    with step.channel.stage("import"):
-        try:
-            import dbt.cli.main  # noqa: F401
-        except ImportError as error:
-            raise StepFailed("tool_install_failed", f"dbt cannot be imported: {error}") from error
-
-
-def _failed(step: Step, error: BaseException) -> Answer:
-    if step.canceller.is_set() or isinstance(error, KeyboardInterrupt):
-        return {"outcome": "cancelled", "error": {"code": "cancelled", "message": "The step was cancelled."}}
-    if not isinstance(error, StepFailed):
-        for line in traceback.format_exception(type(error), error, error.__traceback__):
-            step.channel.line(line.rstrip("\n"))
-    failure = error if isinstance(error, StepFailed) else StepFailed("internal", f"{type(error).__name__}: {error}")
-    return {"outcome": "failed", "error": {"code": failure.code, "message": failure.message}, **failure.answer}
+def _load_tool(_step: Step) -> None:
+    try:
+        import dbt.cli.main  # noqa: F401
+    except ImportError as error:
+        raise StepFailed("tool_install_failed", f"dbt cannot be imported: {error}") from error
 
 
 def _plan(step: Step, build: Build, task: Any, deployed: Deployed) -> Plan:
@@ -131,8 +109,7 @@ def _columns(step: Step, plan: Plan, code: dict[str, str]) -> ColumnReport:
             plan.changes, plan.old, plan.manifest, code, old_facts=plan.old_facts, new_facts=plan.facts, seconds=COLUMN_SECONDS
         )
     except Exception as error:
-        for line in traceback.format_exception(type(error), error, error.__traceback__):
-            step.channel.line(line.rstrip("\n"))
+        step.trace(error)
         return ColumnReport(missing=f"the columns could not be compared ({type(error).__name__})")
 
 
@@ -153,6 +130,7 @@ def execute(step: Step) -> Answer:
     def decide(task: Any) -> set[str]:
         plan = _plan(step, build, task, deployed)
         _check_digest(step, build, plan)
+        sweep(step, task.config)
         plans.append(plan)
         return _remaining(step, plan, done)
 
@@ -243,10 +221,21 @@ def run(step: Step) -> Answer:
     """Build all of the deployed commit, as ``dbt build`` does it."""
     _lock(step)
     install_packages(step)
-    build = Build(step, lambda task: None)
+    build = Build(step, lambda task: sweep(step, task.config))
     with step.channel.stage("build"):
         result = build.invoke(quiet=False, partial_parse=False, tests=step.job["run_tests"])
     _refuse_failure(step, build, result)
+    return {}
+
+
+def _sweep_only(step: Step) -> Answer:
+    """dbt has to parse before it knows the warehouse; what was parsed before helps."""
+
+    def decide(task: Any) -> set[str]:
+        sweep(step, task.config)
+        return set()
+
+    Build(step, decide).invoke(quiet=True, partial_parse=True)
     return {}
 
 
@@ -259,4 +248,4 @@ def _lock(step: Step) -> None:
         lock_file(step, "writer")
 
 
-_COMMANDS: dict[str, Callable[[Step], Answer]] = {"explain": explain, "execute": execute, "run": run}
+_COMMANDS: dict[str, Callable[[Step], Answer]] = {"explain": explain, "execute": execute, "run": run, "sweep": _sweep_only}

@@ -5,18 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from dagctl_common import refusals
 from dagctl_common.channel import StepFailed, plain
 
 from dagctl_dbt.journals import NodeRun, Step
 
-_REFUSED = re.compile(
-    r"could not connect|connection (refused|reset|timed out|to server)|could not translate host|name or service not known"
-    r"|no route to host|network is unreachable|timeout expired|server closed the connection|the database system is"
-    r"|authentication failed|access denied|permission denied|not authorized|unauthorized|login failed|\b40[13]\b"
-    r"|incorrect username or password|no pg_hba|remaining connection slots|could not set lock on file|failed to connect"
-    r"|(role|database) \"[^\"]*\" does not exist|cannot open file|insufficient privileges",
-    re.IGNORECASE,
-)
 _ADAPTER = re.compile(
     r"could not find adapter type|no module named 'dbt\.adapters|error importing adapter|adapter type \S+ is not", re.I
 )
@@ -53,7 +46,7 @@ def is_refusal(error: BaseException | str) -> bool:
 
     :param error: What dbt raised, or its text.
     """
-    return type(error).__name__ == "FailedToConnectError" or bool(_REFUSED.search(str(error)))
+    return type(error).__name__ == "FailedToConnectError" or refusals.is_refusal(error)
 
 
 def failure_of(step: Step, error: BaseException | None, decided: bool) -> StepFailed:
@@ -80,6 +73,11 @@ def failure_of(step: Step, error: BaseException | None, decided: bool) -> StepFa
             return StepFailed("adapter_missing", f"{kind}: {line}")
         return StepFailed("project_load_failed", line)
     return StepFailed("warehouse_refused" if error is not None and is_refusal(error) else "apply_failed", line)
+
+
+def judge(step: Step, error: BaseException) -> StepFailed:
+    """What to answer for an error that nobody has judged yet: it is ours, not the project's."""
+    return error if isinstance(error, StepFailed) else StepFailed("internal", f"{type(error).__name__}: {error}")
 
 
 def node_failure(step: Step, failed: list[NodeRun]) -> StepFailed:

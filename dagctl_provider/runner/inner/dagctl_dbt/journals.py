@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dagctl_common.cancelling import Canceller
+from dagctl_common import frames
 from dagctl_common.channel import Channel, plain
 
 from dagctl_dbt.differ_types import BUILT, TESTS
+from dagctl_dbt.warehouses import Canceller
 
 SUCCEEDED = {"success", "pass", "warn", "no-op"}
 _STATUS = {"skipped": "skipped", **dict.fromkeys(SUCCEEDED, "succeeded")}
-_EVENT = {"succeeded": "model_finished", "failed": "model_failed", "skipped": "model_skipped"}
+_EVENT = {"succeeded": "model_finished", "skipped": "model_skipped"}
 
 
 class NodeRun:
@@ -55,8 +55,9 @@ class Journal:
     :param on_success: Called with all that succeeded so far whenever a node did.
     """
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, canceller: Canceller) -> None:
         self.channel = channel
+        self._canceller = canceller
         self.nodes: dict[str, NodeRun] = {}
         self.names: dict[str, str] = {}
         self.on_success: Callable[[list[str]], None] | None = None
@@ -99,13 +100,15 @@ class Journal:
         result = data.run_result
         with self._lock:
             node = self._node(data.node_info)
-            node.status = _STATUS.get(result.status or data.node_info.node_status, "failed")
+            failed = "cancelled" if self._canceller.is_set() else "failed"
+            node.status = _STATUS.get(result.status or data.node_info.node_status, failed)
             node.duration = float(result.execution_time or 0.0)
             node.message = plain(result.message)[:4000] or None
             node.rows = _rows(result)
-            reason = " ".join((node.message or "").split())[:500] if node.status == "failed" else None
+            event = _EVENT.get(node.status, "model_failed")
+            reason = " ".join((node.message or "").split())[:500] if event == "model_failed" else None
             self.channel.event(
-                _EVENT[node.status], **node.identity(), status=node.status, rows=node.rows,
+                event, **node.identity(), status=node.status, rows=node.rows,
                 duration=round(node.duration, 3), message=reason,
             )  # fmt: skip
             if node.status == "succeeded" and self.on_success:
@@ -121,6 +124,10 @@ class Journal:
         with self._lock:
             failed = [node for node in self.nodes.values() if node.status == "failed"]
         return sorted(failed, key=lambda node: node.resource_type in TESTS)
+
+    def answer(self) -> dict[str, Any]:
+        """What belongs into the step's answer, however it ended."""
+        return {"models": self.results(), "tests": self.tests()} if self.nodes else {}
 
     def results(self) -> list[dict[str, Any]]:
         """One row per model, seed, snapshot or function."""
@@ -152,26 +159,20 @@ def _rows(result: Any) -> int | None:
     return rows if rows >= 0 else None
 
 
-class Step:
+class Step(frames.Step):
     """One step.
 
     :param job: The request plus what the outer program prepared.
     """
 
+    journal: Journal
+
     def __init__(self, job: dict[str, Any]) -> None:
-        self.job = job
-        self.channel = Channel(job.get("events_fd"))
-        self.canceller = Canceller(job.get("alive_fd"), float(job.get("grace") or 20.0))
-        self.journal = Journal(self.channel)
+        super().__init__(job, Canceller)
+        self.journal = Journal(self.channel, self.canceller)
 
     def hide(self, text: str) -> str:
         """A manifest's text without the secrets that were given to the step, in case the project wrote one into a model."""
         for secret in self.job["secrets"]:
             text = text.replace(json.dumps(secret)[1:-1], "***")
         return text
-
-    def shorten(self, text: str) -> str:
-        """One line without the scratch folder in it."""
-        for key in ("project", "checkout", "scratch"):
-            text = text.replace(str(self.job[key]) + os.sep, "")
-        return " ".join(plain(text).split())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
-import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from dagctl_common.channel import StepFailed, write_answer
+from dagctl_common.channel import StepFailed
+from dagctl_common.frames import Answer, do
 
 from dagctl_sqlmesh.descriptions import describe
 from dagctl_sqlmesh.digests import changed_parts, digest_of, digest_parts
@@ -21,7 +21,6 @@ from dagctl_sqlmesh.states import migrate, migrated_copy, needed_migration, reme
 from dagctl_sqlmesh.sweeping import sweep
 
 OUTPUT_LIMIT = 20_000
-Answer = dict[str, Any]
 
 
 def main(job: dict[str, Any]) -> int:
@@ -29,30 +28,13 @@ def main(job: dict[str, Any]) -> int:
 
     :param job: The request and what the outer program prepared.
     """
-    step = Step(job)
-    step.canceller.start()
-    try:
-        with step.channel.stage("import"):
-            import sqlmesh  # noqa: F401
-        step.canceller.watch_connections()
-        answer = {"outcome": "succeeded", **_COMMANDS[step.job["command"]](step)}
-    except (KeyboardInterrupt, Exception) as error:
-        answer = _failed(step, error)
-    answer.setdefault("timings", step.channel.timings)
-    if step.journal.models:
-        answer["models"] = step.journal.results()
-    write_answer(step.job["answer"], answer)
-    return 0 if answer["outcome"] == "succeeded" else 1
+    return do(Step(job), _load_tool, _COMMANDS, failure_of)
 
 
-def _failed(step: Step, error: BaseException) -> Answer:
-    if step.canceller.is_set() or isinstance(error, KeyboardInterrupt):
-        return {"outcome": "cancelled", "error": {"code": "cancelled", "message": "The step was cancelled."}}
-    failure = failure_of(step, error)
-    if failure is not error:
-        for line in traceback.format_exception(type(error), error, error.__traceback__):
-            step.channel.line(line.rstrip("\n"))
-    return {"outcome": "failed", "error": {"code": failure.code, "message": failure.message}, **failure.answer}
+def _load_tool(step: Step) -> None:
+    import sqlmesh  # noqa: F401
+
+    step.canceller.watch_connections()
 
 
 def _open(step: Step) -> Any:

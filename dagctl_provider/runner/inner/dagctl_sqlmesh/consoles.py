@@ -133,6 +133,10 @@ class Journal:
         with self.lock:
             return [model.as_json() for model in self.models.values()]
 
+    def answer(self) -> dict[str, Any]:
+        """What belongs into the step's answer, however it ended."""
+        return {"models": self.results()} if self.models else {}
+
     def _model(self, fqn: str) -> ModelRun:
         return self.models.setdefault(fqn, ModelRun(self.names.of(fqn), 0))
 

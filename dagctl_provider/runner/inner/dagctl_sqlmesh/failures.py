@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from dagctl_common.channel import StepFailed, plain
+from dagctl_common.refusals import is_refusal
 
 from dagctl_sqlmesh.consoles import failed_node
 from dagctl_sqlmesh.journals import Step
@@ -16,15 +16,6 @@ DRIVERS = {
     "pymysql", "trino", "pyathena", "clickhouse_connect", "ibm_db_dbi", "pyspark", "py4j", "botocore", "mssql_python", "requests",
     "urllib3",
 }  # fmt: skip
-
-_REFUSED = re.compile(
-    r"could not connect|connection (refused|reset|timed out)|could not translate host|name or service not known"
-    r"|no route to host|network is unreachable|timeout expired|server closed the connection|the database system is"
-    r"|authentication failed|access denied|permission denied|not authorized|unauthorized|login failed|40[13] "
-    r"|incorrect username or password|no pg_hba|remaining connection slots|could not set lock on file"
-    r"|(role|database) \"[^\"]*\" does not exist",
-    re.IGNORECASE,
-)
 
 _STAGE_CODES = {
     "config": "project_load_failed",
@@ -60,7 +51,7 @@ def from_driver(error: BaseException) -> BaseException | None:
 def text_of(step: Step, error: BaseException) -> str:
     """One readable line for an error, without the scratch folder in it."""
     link = from_driver(error) or error
-    text = " ".join(plain(link).replace(step.job["project"] + "/", "").replace(step.job["checkout"] + "/", "").split())
+    text = step.shorten(str(link))
     name = type(link).__name__
     return f"{name}: {text}" if text else name
 
@@ -87,7 +78,7 @@ def failure_of(step: Step, error: BaseException) -> StepFailed:
         return StepFailed("conflicting_plan", text)
     if "StateMigrationError" in names:
         return StepFailed("state_migration_failed", text)
-    if driver is not None and step.channel.stage_name not in ("state", "lock") and _REFUSED.search(str(driver)):
+    if driver is not None and step.channel.stage_name not in ("state", "lock") and is_refusal(driver):
         return StepFailed("warehouse_refused", text)
     return StepFailed(_STAGE_CODES.get(step.channel.stage_name, "internal"), text)
 
@@ -116,7 +107,7 @@ def model_failure(step: Step, error: BaseException | None = None) -> StepFailed 
 
 def _is_refusal(error: BaseException) -> bool:
     driver = from_driver(error)
-    return driver is not None and bool(_REFUSED.search(str(driver)))
+    return driver is not None and is_refusal(driver)
 
 
 def audit_text(step: Step, error: BaseException) -> str | None:

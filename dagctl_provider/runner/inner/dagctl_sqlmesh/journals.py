@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from dagctl_common.channel import Channel
+from dagctl_common import frames
 
 from dagctl_sqlmesh.cancelling import Canceller
 from dagctl_sqlmesh.consoles import Journal
 
 
-class Step:
+class Step(frames.Step):
     """One step.
 
     :param job: The job file: the request plus what the outer program prepared.
     """
 
+    journal: Journal
+
     def __init__(self, job: dict[str, Any]) -> None:
-        self.job = job
-        self.channel = Channel(job.get("events_fd"))
-        self.canceller = Canceller(job.get("alive_fd"), float(job.get("grace") or 20.0))
+        super().__init__(job, Canceller)
         self.journal = Journal(self.channel, self.canceller)

@@ -1,21 +1,13 @@
-"""Ends statements that a killed step left running in the warehouse.
-
-A database goes on with a statement after its client was killed. Each step's sessions carry a name made from project and
-environment, so whoever holds the writer's lock can tell the leftovers of dead writers from everything else.
-"""
+"""Ends statements that a killed step left running, over a connection of SQLMesh's."""
 
 from __future__ import annotations
 
 import contextlib
 from typing import Any
 
-from dagctl_sqlmesh.journals import Step
+from dagctl_common.sweeping import end_leftovers
 
-_QUERY = (
-    "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity"
-    " WHERE pid <> pg_backend_pid() AND usename = current_user AND state = 'active'"
-    " AND application_name <> '{own}' AND ({leftovers})"
-)
+from dagctl_sqlmesh.journals import Step
 
 
 def sweep(step: Step, context: Any) -> None:
@@ -27,16 +19,9 @@ def sweep(step: Step, context: Any) -> None:
     config = context.config.get_connection(context.gateway)
     if config.type_ != "postgres":
         return
-    # An explain writes nothing and holds no lock: it may be running right now, and is not a leftover.
-    prefix = _literal(step.job["application_prefix"])
-    leftovers = " OR ".join(f"application_name LIKE '{prefix}{command}:%'" for command in ("execute", "run"))
-    own = _literal(step.job["application_name"]) if step.job["command"] != "sweep" else ""
-    # An unreachable warehouse shows soon enough, with a better message.
-    with contextlib.suppress(Exception), contextlib.closing(config.create_engine_adapter()) as adapter:
-        ended = adapter.fetchone(_QUERY.format(own=own, leftovers=leftovers))[0]
-        if ended:
-            step.channel.line(f"ended {ended} statement(s) that a killed step had left running")
 
+    def ask(query: str) -> Any:
+        with contextlib.closing(config.create_engine_adapter()) as adapter:
+            return adapter.fetchone(query)[0]
 
-def _literal(text: str) -> str:
-    return text.replace("'", "''")
+    end_leftovers(step, ask)

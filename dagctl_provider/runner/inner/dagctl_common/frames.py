@@ -1,0 +1,81 @@
+"""The frame of an inner program: it does the job, judges what went wrong, and always leaves an answer."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from dagctl_common.cancelling import Canceller
+from dagctl_common.channel import Channel, StepFailed, plain, write_answer
+
+Answer = dict[str, Any]
+
+
+class Journal(Protocol):
+    """What a step learned about its models."""
+
+    def answer(self) -> Answer:
+        """What belongs into the answer, however the step ended."""
+
+
+class Step:
+    """What every part of a step needs at hand.
+
+    :param job: The job file: the request plus what the outer program prepared.
+    :param canceller: Class of the canceller.
+    """
+
+    journal: Journal
+
+    def __init__(self, job: dict[str, Any], canceller: type[Canceller]) -> None:
+        self.job = job
+        self.channel = Channel(job.get("events_fd"))
+        self.canceller: Any = canceller(job.get("alive_fd"), float(job.get("grace") or 20.0))
+
+    def shorten(self, text: str) -> str:
+        """One line without the scratch folder in it."""
+        for key in ("project", "checkout", "scratch"):
+            text = text.replace(str(self.job.get(key)) + os.sep, "")
+        return " ".join(plain(text).split())
+
+    def trace(self, error: BaseException) -> None:
+        """Write an error's whole story into the log."""
+        for line in traceback.format_exception(type(error), error, error.__traceback__):
+            self.channel.line(line.rstrip("\n"))
+
+
+def do(
+    step: Any,
+    load: Callable[[Any], None],
+    commands: Mapping[str, Callable[[Any], Answer]],
+    judge: Callable[[Any, BaseException], StepFailed],
+) -> int:
+    """Do a step's job and write the answer.
+
+    :param step: A :class:`Step`.
+    :param load: Imports the tool, which takes a while and may fail.
+    :param commands: By name; what they return belongs into the answer.
+    :param judge: Turns an error into the step's end; gives a :class:`StepFailed` back as it is.
+    :return: Exit code.
+    """
+    step.canceller.start()
+    try:
+        with step.channel.stage("import"):
+            load(step)
+        answer = {"outcome": "succeeded", **commands[step.job["command"]](step)}
+    except (KeyboardInterrupt, Exception) as error:
+        answer = _failed(step, judge, error)
+    answer.setdefault("timings", step.channel.timings)
+    write_answer(step.job["answer"], {**answer, **step.journal.answer()})
+    return 0 if answer["outcome"] == "succeeded" else 1
+
+
+def _failed(step: Any, judge: Callable[[Any, BaseException], StepFailed], error: BaseException) -> Answer:
+    if step.canceller.is_set() or isinstance(error, KeyboardInterrupt):
+        return {"outcome": "cancelled", "error": {"code": "cancelled", "message": "The step was cancelled."}}
+    failure = judge(step, error)
+    if failure is not error:
+        step.trace(error)
+    return {"outcome": "failed", "error": {"code": failure.code, "message": failure.message}, **failure.answer}

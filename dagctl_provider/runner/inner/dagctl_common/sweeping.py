@@ -1,0 +1,48 @@
+"""Ends statements that a killed step left running in a PostgreSQL warehouse.
+
+A database goes on with a statement after its client was killed. Each step's sessions carry a name made from project and
+environment, so whoever holds the writer's lock can tell the leftovers of dead writers from everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dagctl_common.frames import Step
+
+# Whatever role a profile takes on, its statements belong to who logged in.
+_QUERY = (
+    "RESET ROLE; SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity"
+    " WHERE pid <> pg_backend_pid() AND usename = session_user AND state = 'active'"
+    " AND application_name <> '{own}' AND ({leftovers})"
+)
+
+
+def end_leftovers(step: Step, ask: Callable[[str], Any]) -> None:
+    """End them and say so. A warehouse that cannot be asked does not end the step: it shows soon enough, with a better message.
+
+    :param step: Names the sessions.
+    :param ask: Gets the answer of a query that has one row and one column.
+    """
+    try:
+        ended = int(ask(_query(step.job)))
+    except Exception as error:
+        step.channel.line(f"could not look for statements of killed steps: {step.shorten(str(error))[:300]}")
+    else:
+        if ended:
+            step.channel.line(f"ended {ended} statement(s) that a killed step had left running")
+
+
+def _query(job: dict[str, Any]) -> str:
+    """SQL that ends the leftovers and answers how many there were."""
+    # An explain writes nothing and holds no lock: it may be running right now, and is none.
+    prefix = _literal(job["application_prefix"])
+    leftovers = " OR ".join(f"application_name LIKE '{prefix}{command}:%'" for command in ("execute", "run"))
+    # The outer program's sweep comes after the kill of a process that had the job's own name.
+    own = _literal(job["application_name"]) if job["command"] != "sweep" else ""
+    return _QUERY.format(own=own, leftovers=leftovers)
+
+
+def _literal(text: str) -> str:
+    return text.replace("'", "''")

@@ -1,0 +1,80 @@
+"""What is asked of dbt's adapters beyond what dbt does with them: end statements, and name sessions so that they can be found."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from dagctl_common import cancelling
+from dagctl_common.frames import Step
+from dagctl_common.sweeping import end_leftovers
+
+PATIENCE = 2.0
+"""Seconds in which dbt ends its statements by itself, as its main thread is interrupted."""
+_DEFAULT_NAME = "dbt"
+
+
+class Canceller(cancelling.Canceller):
+    """Ends dbt's statements where dbt itself cannot: its main thread may be waiting for one, of a hook for example.
+
+    :param alive_fd: Pipe whose end tells that the outer program died.
+    :param grace: Seconds from a cancel to the end of the whole process group.
+    """
+
+    def interrupt_statements(self) -> None:
+        """Ask each adapter to cancel what its connections are executing."""
+        if time.monotonic() < self.cancelled_at + PATIENCE:
+            return
+        for adapter in _adapters():
+            for handle in _open_handles(adapter):
+                # What psycopg2 offers needs no privilege and no further login.
+                with contextlib.suppress(Exception):
+                    handle.cancel()
+            with contextlib.suppress(Exception):
+                if adapter.is_cancelable():
+                    with adapter.connection_named("dagctl_cancel"):
+                        adapter.cancel_open_connections()
+
+
+def _adapters() -> list[Any]:
+    """dbt's adapters, as soon as there are any."""
+    factory = getattr(sys.modules.get("dbt.adapters.factory"), "FACTORY", None)
+    return list(factory.adapters.values()) if factory else []
+
+
+def _open_handles(adapter: Any) -> Iterator[Any]:
+    for connection in list(adapter.connections.thread_connections.values()):
+        # To ask a connection that is not open yet for its handle would open it.
+        if connection.state == "open" and callable(getattr(connection.handle, "cancel", None)):
+            yield connection.handle
+
+
+def name_sessions(step: Step, credentials: Any) -> None:
+    """Give the sessions in a PostgreSQL warehouse the step's name, unless the profile has one of its own.
+
+    :param credentials: Of dbt's config; connections opened from now on use them.
+    """
+    if credentials.type == "postgres" and credentials.application_name in (None, "", _DEFAULT_NAME):
+        credentials.application_name = step.job["application_name"]
+
+
+def sweep(step: Step, config: Any) -> None:
+    """End statements that a killed step left running, where the warehouse is PostgreSQL; others are left alone.
+
+    :param step: Names the sessions.
+    :param config: dbt's config of project and profile.
+    """
+    if config.credentials.type != "postgres":
+        return
+    from dbt.adapters.factory import get_adapter
+
+    adapter = get_adapter(config)
+
+    def ask(query: str) -> Any:
+        with adapter.connection_named("dagctl_sweep"):
+            return adapter.execute(query, fetch=True)[1].rows[0][0]
+
+    end_leftovers(step, ask)
