@@ -191,6 +191,12 @@ def _at(dag_id: str, run_id: str, task_id: str, key: str) -> tuple[Any, ...]:
     )
 
 
+def _lock_run(session: Session, dag_id: str, run_id: str) -> None:
+    """Hold a Dag run before its tasks, as the scheduler does; the other way round, each would wait for the other."""
+    run = select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id).with_for_update(of=DagRun)
+    session.execute(run.execution_options(populate_existing=True)).scalars().first()
+
+
 def _locked_tasks(session: Session, dag_id: str, run_id: str, task_ids: Iterable[str]) -> list[Any]:
     query = (
         select(TaskInstance)
@@ -205,11 +211,10 @@ def _locked_tasks(session: Session, dag_id: str, run_id: str, task_ids: Iterable
 def clear_tasks(session: Session, dag_id: str, run_id: str, task_ids: Iterable[str]) -> None:
     """Let those of the tasks that did not succeed run again, as a new try.
 
-    The run is locked first, as the scheduler does. Otherwise it may end the run over the failure that is being cleared, after
-    this has seen the run still running and left its state alone: then nobody would ever start the tasks.
+    The scheduler may otherwise end the run over the failure that is being cleared, after this has seen the run still running and
+    left its state alone: then nobody would ever start the tasks.
     """
-    run = select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id).with_for_update(of=DagRun)
-    session.execute(run.execution_options(populate_existing=True)).scalars().first()
+    _lock_run(session, dag_id, run_id)
     tasks = [task for task in _locked_tasks(session, dag_id, run_id, task_ids) if _text(task.state) != "success"]
     if tasks:
         clear_task_instances(tasks, session, dag_run_state=DagRunState.QUEUED)
@@ -217,6 +222,7 @@ def clear_tasks(session: Session, dag_id: str, run_id: str, task_ids: Iterable[s
 
 def stop_tasks(session: Session, dag_id: str, run_id: str, task_ids: Iterable[str]) -> None:
     """Stop the tasks: running ones become failed, which makes Airflow kill their process; waiting ones are skipped."""
+    _lock_run(session, dag_id, run_id)
     for task in _locked_tasks(session, dag_id, run_id, task_ids):
         state = _text(task.state)
         if state in FINISHED:

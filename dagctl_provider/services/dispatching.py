@@ -33,7 +33,7 @@ def dispatch_waiting_plans() -> int:
 
 def _dispatch_plan(step: PlanStep) -> bool:
     try:
-        return transactions.run(lambda session: steps.dispatch(session, step))
+        return transactions.run(lambda session: steps.dispatch(session, step, wait=False))
     except Exception:
         # One plan that cannot be started must not keep the others waiting.
         log.exception("Plan %s could not be started; it is tried again", step.id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from dagctl_provider.domain.errors import DagctlError
@@ -53,7 +54,7 @@ def reconcile_all() -> int:
     active, ended = transactions.run(work)
     for step in ended:
         try:
-            settle(step)
+            settle(step, wait=False)
         except Exception:
             log.exception("Plan step %s could not be settled; it is tried again", step.id)
     return active
@@ -79,16 +80,14 @@ def wake_decided() -> int:
 
     :return: How many there were.
     """
-
-    def work(session: Session) -> int:
-        found = approvals.parked_after_decision(session)
-        for dag_id, run_id, decision in found:
-            option = steps.APPROVE_OPTION if decision.get("decision") == "approved" else steps.REJECT_OPTION
-            name = str(decision.get("decided_by", "dagctl"))
-            approvals.wake(session, dag_id, run_id, option, {"id": name, "name": name})
-        return len(found)
-
-    return transactions.run(work)
+    found = transactions.run(approvals.parked_after_decision)
+    for dag_id, run_id, decision in found:
+        option = steps.APPROVE_OPTION if decision.get("decision") == "approved" else steps.REJECT_OPTION
+        name = str(decision.get("decided_by", "dagctl"))
+        user = {"id": name, "name": name}
+        # One transaction for each, so that none holds the tasks of two runs.
+        transactions.run(partial(approvals.wake, dag_id=dag_id, run_id=run_id, chosen_option=option, user=user))
+    return len(found)
 
 
 def _task_id(step: PlanStep) -> str:
@@ -99,14 +98,15 @@ def _run_ended(session: Session, step: PlanStep) -> bool:
     return _ended(runs.existing_runs(session, [(step.dag_id, step.run_id)]))(step)
 
 
-def settle(step: PlanStep) -> PlanStep:
+def settle(step: PlanStep, wait: bool = True) -> PlanStep:
     """Bring one step in line with its task.
 
+    :param wait: For a project that somebody else is changing; a turn looks again instead, so that one project delays no other.
     :return: The step as it is afterwards.
     """
 
     def work(session: Session) -> PlanStep:
-        project = records.get_project(session, step.project_id, lock=True)
+        project = records.get_project(session, step.project_id, lock=True, wait=wait)
         current = records.get_step(session, step.id)
         if project is None or current is None or current.status != "running" or current.dispatched_at is None:
             return current or step
@@ -119,7 +119,7 @@ def _settled(session: Session, project: Project, step: PlanStep) -> PlanStep:
     key = (step.dag_id, step.run_id)
     state = runs.task_states(session, [key]).get((*key, _task_id(step)))
     if state is None:
-        return step if runs.existing_runs(session, [key]) and not _run_ended(session, step) else _fail(session, step, "run_lost")
+        return _fail(session, step, "run_lost") if _run_ended(session, step) else step
     facts: dict[str, Any] = {"try_number": state.try_number, "started_at": state.start_date}
     if state.state == "success":
         return _succeed(session, project, step, facts)

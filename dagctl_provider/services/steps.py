@@ -212,15 +212,16 @@ def supersede(session: Session, project: Project, actor: Actor, keep_group: str,
             stop(session, actor, step, "supersede", "system")
 
 
-def dispatch(session: Session, step: PlanStep) -> bool:
+def dispatch(session: Session, step: PlanStep, *, wait: bool = True) -> bool:
     """Start the Dag run of an explain step if Airflow knows the Dag by now.
 
+    :param wait: For a project that somebody else is changing; otherwise it stays for the next turn.
     :return: False when it still has to wait.
     """
     if not dags.is_ready(session, step.dag_id):
         return False
     # Held, so that what the project's last execute left is still there when it is handed out.
-    project = records.get_project(session, step.project_id, lock=True)
+    project = records.get_project(session, step.project_id, lock=True, wait=wait)
     current = records.get_step(session, step.id)
     if project is None or current is None or current.status != "running" or current.dispatched_at is not None:
         return True

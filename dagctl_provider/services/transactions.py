@@ -19,20 +19,23 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _ATTEMPTS = 12
+_PATIENCE_SECONDS = 30.0
 
 
 def run(work: Callable[[Session], T]) -> T:
     """Run ``work`` in a transaction of its own, again when it lost a race.
 
     :param work: Must be safe to repeat: everything it does is in the session.
-    :raises Exception: whatever ``work`` raises; the race's own error after the last attempt.
+    :raises Exception: whatever ``work`` raises; the race's own error after the last attempt, or half a minute.
     """
+    until = time.monotonic() + _PATIENCE_SECONDS
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             with transaction() as session:
                 return work(session)
         except Exception as error:
-            if attempt == _ATTEMPTS or not (isinstance(error, StaleState) or is_lost_race(error)):
+            lost_race = isinstance(error, StaleState) or is_lost_race(error)
+            if not lost_race or attempt == _ATTEMPTS or time.monotonic() > until:
                 raise
             log.debug("Lost a race (%s), attempt %d", type(error).__name__, attempt)
             # SQLite has one writer for all; a short random pause lets it finish.

@@ -2,6 +2,15 @@
 
 Every write that changes a plan's state goes through :func:`move_step`, which names the status it expects. Together with the
 lock on the project row it makes a lost race visible on databases with and without row locks.
+
+Locks are taken in one order, so that no two transactions wait for each other:
+
+1. the row of one project; nobody holds two (:func:`get_project`),
+2. the lease row ``artifacts``, then ``dags_index`` (:func:`touch_lock`),
+3. in Airflow: the Dag run, its task instances by id, the request for input; that is the scheduler's order, too.
+
+1 is left out by who holds nothing of 1 or 2 (waking a task, Airflow's own requests). 2 and 3 may change places, since whoever
+holds a lock of 3 has its project's, and the scheduler takes none of 1 or 2.
 """
 
 from __future__ import annotations
@@ -16,7 +25,7 @@ from sqlalchemy.orm import Session
 from dagctl_provider.domain.plans import PlanStep, Status
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.store import tables
-from dagctl_provider.store.session import utcnow
+from dagctl_provider.store.session import limit_lock_waits, utcnow
 
 _STEP_COLUMNS = tuple(c for c in tables.plan_step.c if c.name != "active_key")
 _STEP_LIST_COLUMNS = tuple(c for c in _STEP_COLUMNS if c.name not in ("plan_output", "settings"))
@@ -42,13 +51,17 @@ def _project(row: Any) -> Project:
 # Projects
 
 
-def get_project(session: Session, project_id: str, *, lock: bool = False) -> Project | None:
+def get_project(session: Session, project_id: str, *, lock: bool = False, wait: bool = True) -> Project | None:
     """The project, or ``None``.
 
     :param lock: Hold its row until the transaction ends. This is the first lock of every state change of the project.
+    :param wait: For who holds the row now; otherwise ``None`` as well.
     """
     query = select(*_PROJECT_COLUMNS).where(tables.project.c.id == project_id)
-    row = session.execute(query.with_for_update() if lock else query).first()
+    if lock:
+        limit_lock_waits(session)
+        query = query.with_for_update(skip_locked=not wait)
+    row = session.execute(query).first()
     return _project(row) if row else None
 
 
@@ -428,6 +441,7 @@ def touch_lock(session: Session, name: str) -> None:
 
     A write rather than ``SELECT … FOR UPDATE``, because SQLite locks on writes only.
     """
+    limit_lock_waits(session)
     now = utcnow()
     if session.execute(update(tables.lease).where(tables.lease.c.name == name).values(expires_at=now)).rowcount == 0:
         session.execute(insert(tables.lease).values(name=name, holder="lock", expires_at=now))

@@ -7,10 +7,13 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 
 from airflow.utils.session import create_session
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-__all__ = ["Session", "is_lost_race", "transaction", "utcnow"]
+__all__ = ["Session", "is_lost_race", "limit_lock_waits", "transaction", "utcnow"]
+
+LOCK_SECONDS = 15.0
 
 
 @contextmanager
@@ -21,6 +24,16 @@ def transaction() -> Iterator[Session]:
     """
     with create_session(scoped=False) as session:
         yield session
+
+
+def limit_lock_waits(session: Session) -> None:
+    """Have this transaction give up a lock that it cannot get for long, from now on.
+
+    Who holds it may be paused, or on a machine that is gone, which PostgreSQL notices after hours; threads that wait for it would
+    soon be all there are. MySQL and SQLite have such limits of their own.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text(f"SET LOCAL lock_timeout = {int(LOCK_SECONDS * 1000)}"))
 
 
 def is_lost_race(error: Exception) -> bool:

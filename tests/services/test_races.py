@@ -18,9 +18,10 @@ from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import new_id
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
-from dagctl_provider.services import artifacts, plans, steps, transactions
+from dagctl_provider.services import artifacts, plans, reconcile, steps, transactions
 from dagctl_provider.services.views import PlanApproved
 from dagctl_provider.store import records
+from dagctl_provider.store import session as session_module
 from dagctl_provider.store.session import transaction
 from tests.airflow.site import wait_for
 from tests.services.world import World, sha
@@ -209,7 +210,7 @@ def test_states_that_two_projects_share_are_neither_lost_nor_left(world: World, 
 def test_a_retry_while_the_scheduler_ends_the_run_over_the_failure(world: World) -> None:
     """The scheduler has seen the failed task and is about to end the run when the task is cleared."""
     from airflow.models.dagrun import DagRun
-    from sqlalchemy import select, text, update
+    from sqlalchemy import select, update
 
     project = world.project()
     approved = plans.approve(world.actor(), world.explained(project).id)
@@ -221,10 +222,75 @@ def test_a_retry_while_the_scheduler_ends_the_run_over_the_failure(world: World)
     with ThreadPoolExecutor(1) as pool, transaction() as scheduler:
         scheduler.execute(select(DagRun.id).where(*this_run).with_for_update(of=DagRun))
         retried = pool.submit(plans.retry, world.actor(), failed.id)
-        blocked = text("SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-        wait_for("the retry to wait for the run", lambda: transactions.run(lambda session: session.execute(blocked).scalar()))
+        wait_for("the retry to wait for the run", someone_waits)
         scheduler.execute(update(DagRun).where(*this_run).values(state="failed"))
         scheduler.commit()
         assert retried.result(timeout=60).status == "running"
     state = transactions.run(lambda session: session.execute(select(DagRun.state).where(*this_run)).scalar_one())
     assert str(getattr(state, "value", state)) == "queued"
+
+
+def started(world: World, name: str = "analytics") -> PlanStep:
+    """An explain step that Airflow runs."""
+    created = plans.create_plan(world.actor(), world.project(name).id)
+    assert created.step is not None
+    return created.step
+
+
+def test_a_cancel_and_the_scheduler_take_their_locks_in_one_order(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scheduler holds the run while it works on its tasks; a cancel must not hold these while it waits for the run."""
+    from airflow.models.dagrun import DagRun
+    from airflow.models.taskinstance import TaskInstance
+    from sqlalchemy import select, update
+
+    step = started(world)
+    tries: list[str] = []
+    monkeypatch.setattr(steps, "stop", lambda *them, real=steps.stop: tries.append(them[2].id) or real(*them))
+    with ThreadPoolExecutor(1) as pool, transaction() as scheduler:
+        scheduler.execute(select(DagRun.id).where(DagRun.run_id == step.run_id).with_for_update(of=DagRun))
+        cancelled = pool.submit(plans.cancel, world.actor(), step.id)
+        wait_for("the cancel to wait for the run", someone_waits)
+        scheduler.execute(update(TaskInstance).where(TaskInstance.run_id == step.run_id).values(state="scheduled"))
+        scheduler.commit()
+        assert cancelled.result(timeout=60).status == "cancelled"
+    assert tries == [step.id], "the database need not break one of the two off"
+    assert str(world.task(step, "explain").state) == "failed"
+
+
+def someone_waits() -> bool:
+    """Whether a transaction waits for another."""
+    from sqlalchemy import text
+
+    blocked = text("SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    return bool(transactions.run(lambda session: session.execute(blocked).scalar()))
+
+
+def test_a_project_that_is_held_delays_no_other(world: World) -> None:
+    """By a process that was paused in the middle of a transaction, for example."""
+    held, free = started(world, "held"), started(world, "free")
+    waiting = {step.id: step for step in (held, free)}
+    for step in waiting.values():
+        world.end_task(step, "explain", "success", {"outcome": "succeeded", "step_id": step.id, "plan_output": {}})
+
+    def turn() -> list[str]:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(reconcile.reconcile_all).result(timeout=60)
+        return [plans.get_plan(world.actor(), step_id).status for step_id in waiting]
+
+    with transaction() as session:
+        records.get_project(session, held.project_id, lock=True)
+        assert turn() == ["running", "pending"]
+    assert turn() == ["pending", "pending"]
+
+
+def test_nobody_waits_for_a_held_project_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sqlalchemy.exc import OperationalError
+
+    monkeypatch.setattr(session_module, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(transactions, "_PATIENCE_SECONDS", 0.1)
+    step = pending_step(world.project(), 1)
+    with transaction() as session, ThreadPoolExecutor(1) as pool:
+        records.get_project(session, step.project_id, lock=True)
+        with pytest.raises(OperationalError, match="lock timeout"):
+            pool.submit(plans.reject, world.actor(), step.id).result(timeout=60)
+    assert plans.reject(world.actor(), step.id).status == "rejected"
