@@ -31,7 +31,7 @@ endif
 # What `make demo`, `make serve`, `make stop` and `make commit` can be told: PORT=8081, ONCE=1, KIND=dbt, DAGCTL_HOME=/some/folder.
 export PORT ONCE KIND DAGCTL_HOME
 
-PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --ignore=tests/browser
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --ignore=tests/browser --ignore=tests/compat
 
 .PHONY: help
 help: ## List the commands
@@ -94,6 +94,11 @@ test-quick: install ## The tests that start no Airflow and install no tool
 .PHONY: test-browser
 test-browser: install ## The pages in a real browser on a real Airflow (needs Chromium, or CHROMIUM=/path/to/it)
 	@$(BIN)/python -m pytest -p no:xdist -q tests/browser
+
+.PHONY: test-airflow
+test-airflow: install ## The main job on another Airflow, from a built wheel in an environment of its own: make test-airflow AIRFLOW=3.1
+	@[ -n "$(AIRFLOW)" ] || { echo "Which one? make test-airflow AIRFLOW=3.1.8, or 3.1 for its newest" >&2; exit 2; }
+	@$(BIN)/python -m tests.compat $(AIRFLOW)
 
 .PHONY: test-kubernetes
 test-kubernetes: install ## The scenarios of pods on a real cluster: KUBECONFIG=... RUNNER_IMAGE=... and TEST_REPOSITORY_HOSTPATH=... or TEST_HOST_ADDRESS=...

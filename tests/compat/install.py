@@ -7,17 +7,15 @@
 * ``checkout``: the repository without the package, to run tests in: there, only the wheel can be imported.
 
 What belongs to an Airflow is what was there on the day of its release, which comes near its constraints files and needs no other
-server than the package index. Run as a program: ``python -m tests.compat.install 3.1.8``; its last line is the folder.
+server than the package index.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -62,7 +60,7 @@ def find_release(wanted: str) -> tuple[str, date]:
 def build_wheel(folder: Path) -> Path:
     """This package as a wheel, the only one in a folder."""
     shutil.rmtree(folder, ignore_errors=True)
-    _uv("build", "--wheel", "--out-dir", str(folder), str(ROOT))
+    _uv("build", "--quiet", "--wheel", "--out-dir", str(folder), str(ROOT))
     (wheel,) = folder.glob("*.whl")
     return wheel
 
@@ -120,19 +118,16 @@ def _uv(*words: str, given: str | None = None) -> None:
     subprocess.run([str(UV), *words], check=True, input=given, text=True, stdout=subprocess.DEVNULL)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Install, and print the folder."""
-    parser = argparse.ArgumentParser(prog="python -m tests.compat.install", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("airflow", help="a version, or a minor for its newest patch: 3.1.8, 3.1")
+def installed(wanted: str) -> Path | None:
+    """Find, install, and say what went wrong.
+
+    :param wanted: As :func:`find_release` takes it.
+    :return: The folder; ``None`` after a message.
+    """
     try:
-        airflow, day = find_release(parser.parse_args(arguments).airflow)
-        print(f"Airflow {airflow} of {day}, Python {sys.version.split()[0]} ...", file=sys.stderr)
-        print(install(airflow, day))
+        airflow, day = find_release(wanted)
+        print(f"Airflow {airflow} of {day}, Python {sys.version.split()[0]} ...", flush=True)
+        return install(airflow, day)
     except (Unknown, httpx.HTTPError, subprocess.CalledProcessError) as error:
         print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        return None
