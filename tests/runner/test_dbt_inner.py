@@ -240,8 +240,9 @@ def test_the_deployed_state_has_the_sql_that_stands_in_the_warehouse(tmp_path: P
 
 
 def test_a_digest_is_about_what_would_be_built(tmp_path: Path) -> None:
+    from dagctl_common.digests import changed_parts, digest_of
     from dagctl_dbt.differ_types import Facts
-    from dagctl_dbt.digests import changed_parts, digest_of, digest_parts
+    from dagctl_dbt.digests import WORDS, digest_parts
 
     job = {"commit_sha": "c", "git_path": "", "profile": None, "run_tests": True, "tool": "dbt", "tool_version": "1.12.6"}
 
@@ -257,7 +258,7 @@ def test_a_digest_is_about_what_would_be_built(tmp_path: Path) -> None:
         (parts(facts=Facts("dev")), "profile or target"),
         (parts(facts=Facts("prod", packages={"p": "2"})), "installed packages"),
     ):
-        assert changed_parts(parts(), other) == names
+        assert changed_parts(WORDS, parts(), other) == names
         assert digest_of(other) != digest_of(parts())
 
 

@@ -15,7 +15,7 @@ from tests.runner.conftest import Driver, Outcome, PostgreSQL, Running, approved
 from tests.runner.dbt_shop import NEWEST
 from tests.runner.test_cancelling_real import SLEEPING, inner_pid, is_alive, wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 FILES = {
     "dbt_project.yml": "name: shop\nversion: '1.0'\nconfig-version: 2\nprofile: shop\nmodels: {shop: {+materialized: table}}\n",
@@ -99,7 +99,6 @@ def test_a_cancel_ends_the_running_statement_and_a_retry_finishes(driver: Driver
     assert statuses(finished) == {"slow": "succeeded", "after": "succeeded"}
 
 
-@pytest.mark.long
 def test_what_dbt_itself_cannot_interrupt_ends_too(driver: Driver, postgres: PostgreSQL) -> None:
     # Of a hook the main thread waits for the server, and a signal reaches it only afterwards.
     hook = "on-run-start: select pg_sleep((select seconds from control.knob))::text\n"
@@ -142,7 +141,6 @@ def test_what_dbt_itself_cannot_interrupt_ends_too(driver: Driver, postgres: Pos
     assert project.execute().status == 0
 
 
-@pytest.mark.long
 def test_a_failed_test_is_told_and_a_retry_does_what_is_left(driver: Driver, postgres: PostgreSQL) -> None:
     project = SlowProject(driver, postgres, **{"models/stg.sql": "select id from control.ids"})
     postgres.query(project.database, "CREATE TABLE control.ids AS SELECT 2 AS id")
@@ -163,7 +161,7 @@ def test_a_failed_test_is_told_and_a_retry_does_what_is_left(driver: Driver, pos
     postgres.query(project.database, "DROP TABLE control.ids CASCADE")
     run = project.driver.step("run")
     assert (run.status, run.code) == (1, "model_failed"), run.output
-    assert run.result["error"]["message"].startswith('stg: relation "control.ids" does not exist')
+    assert 'stg (models/stg.sql): relation "control.ids" does not exist' in run.result["error"]["message"]
     assert statuses(run) == {"stg": "failed", "slow": "skipped", "after": "skipped"}
     expected = [event for event in run.events if event["event"] == "expected"]
     assert [(event["models"], event["tests"]) for event in expected] == [(3, 1)]

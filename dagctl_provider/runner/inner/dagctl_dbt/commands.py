@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dagctl_common.channel import StepFailed
+from dagctl_common.digests import changed_parts, digest_of, drift
 from dagctl_common.frames import Answer, do
 from dagctl_common.locks import lock_file
 
@@ -20,7 +21,7 @@ from dagctl_dbt.compiling import compile_nodes
 from dagctl_dbt.differ import compare
 from dagctl_dbt.differ_facts import collect
 from dagctl_dbt.differ_types import ADDED, DIRECT, INDIRECT, REMOVED, name_of, project_of
-from dagctl_dbt.digests import changed_parts, digest_of, digest_parts
+from dagctl_dbt.digests import WORDS, digest_parts
 from dagctl_dbt.failures import cause, failure_of, judge, node_failure
 from dagctl_dbt.journals import Step
 from dagctl_dbt.outputs import Plan, add_columns, add_diffs, describe, summary
@@ -150,14 +151,11 @@ def execute(step: Step) -> Answer:
 
 
 def _check_digest(step: Step, build: Build, plan: Plan) -> None:
-    found = digest_of(plan.parts)
-    if found == step.job["expected_digest"]:
+    if digest_of(plan.parts) == step.job["expected_digest"]:
         return
     build.forget_parsed()
     output = describe(plan)
-    what = changed_parts(step.job["expected_digest_parts"], plan.parts)
-    text = f"The plan is not the approved one any more{': ' + what if what else ''}; now it is: {summary(output)}"
-    raise StepFailed("plan_drifted", text, plan_output=output, digest=found)
+    raise drift(changed_parts(WORDS, step.job["expected_digest_parts"], plan.parts), summary(output), output, plan.parts)
 
 
 def _remaining(step: Step, plan: Plan, done: set[str]) -> set[str]:

@@ -5,10 +5,10 @@ An execute parses the commit again, in full, and compares. What dbt renders anew
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
+
+from dagctl_common.digests import hashes_of
 
 from dagctl_dbt.differ_macros import internal_packages
 from dagctl_dbt.differ_types import Facts
@@ -43,7 +43,7 @@ def digest_parts(
         "vars": facts.vars,
         "packages": dict(facts.packages),
     }
-    return {name: _hash(value)[:16] for name, value in parts.items()}
+    return hashes_of(parts)
 
 
 def _node(node: Mapping[str, Any]) -> list[Any]:
@@ -54,23 +54,7 @@ def _node(node: Mapping[str, Any]) -> list[Any]:
     return [node["unique_id"], checksum, node.get("unrendered_config"), config.get("materialized"), node.get("relation_name")]
 
 
-def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def digest_of(parts: Mapping[str, str]) -> str:
-    """The digest that an approval is for."""
-    return f"sha256:{_hash(dict(parts))}"
-
-
-def changed_parts(expected: Mapping[str, str] | None, found: Mapping[str, str]) -> str:
-    """Which parts of two plans differ, for people."""
-    if not expected:
-        return ""
-    return ", ".join(_PEOPLE.get(name, name) for name, value in found.items() if expected.get(name) != value)
-
-
-_PEOPLE = {
+WORDS: Mapping[str, str] = {
     "base": "another plan was deployed since",
     "commit": "commit or folder",
     "environment": "profile or target",
@@ -79,3 +63,4 @@ _PEOPLE = {
     "selection": "what would be built",
     "tool": "dbt version",
 }
+"""What the parts are called."""

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from dagctl_common.channel import StepFailed
+from dagctl_common.digests import changed_parts, digest_of, drift
 from dagctl_common.frames import Answer, do
 
 from dagctl_sqlmesh.descriptions import describe
-from dagctl_sqlmesh.digests import changed_parts, digest_of, digest_parts
+from dagctl_sqlmesh.digests import WORDS, digest_parts
 from dagctl_sqlmesh.failures import failure_of, model_failure
 from dagctl_sqlmesh.journals import Step
 from dagctl_sqlmesh.locks import Locks
@@ -235,9 +236,8 @@ def _check_digest(step: Step, context: Any, plan: Any, migration: dict[str, str]
     # Describing touches what the copy of the plan must not have cached; there will be no copy.
     output = {key: value for key, value in describe(step, context, plan).items() if value is not None}
     output["digest_parts"] = parts
-    what = changed_parts(step.job["expected_digest_parts"], parts)
-    text = f"The plan is not the approved one any more{': ' + what if what else ''}; now it is: {_summary(output)}"
-    raise StepFailed("plan_drifted", text, plan_output=output, digest=digest_of(parts), tool_plan_id=plan.plan_id)
+    what = changed_parts(WORDS, step.job["expected_digest_parts"], parts)
+    raise drift(what, _summary(output), output, parts, tool_plan_id=plan.plan_id)
 
 
 def run(step: Step) -> Answer:

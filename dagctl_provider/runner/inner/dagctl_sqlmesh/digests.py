@@ -7,10 +7,10 @@ intervals are still missing is left out on purpose: time passes between explain 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
+
+from dagctl_common.digests import hashes_of
 
 from dagctl_sqlmesh.categories import category_of
 
@@ -38,27 +38,10 @@ def digest_parts(plan: Any, job: Mapping[str, Any], migration: Mapping[str, str]
         "restatements": sorted(snapshot_id.name for snapshot_id in plan.restatements),
         "migration": migration["to"] if migration else None,
     }
-    return {name: _hash(value)[:16] for name, value in parts.items()}
+    return hashes_of(parts)
 
 
-def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def digest_of(parts: Mapping[str, str]) -> str:
-    """The digest that an approval is for."""
-    return f"sha256:{_hash(dict(parts))}"
-
-
-def changed_parts(expected: Mapping[str, str] | None, found: Mapping[str, str]) -> str:
-    """Which parts of two plans differ, for people."""
-    if not expected:
-        return ""
-    names = [name for name, value in found.items() if expected.get(name) != value]
-    return ", ".join(_PEOPLE.get(name, name) for name in names)
-
-
-_PEOPLE = {
+WORDS: Mapping[str, str] = {
     "base": "another plan was applied to the environment since",
     "commit": "commit or folder",
     "models": "models or their upstream versions",
@@ -67,3 +50,4 @@ _PEOPLE = {
     "tool": "tool version",
     "statements": "before_all/after_all statements",
 }
+"""What the parts are called."""
