@@ -36,13 +36,6 @@ log = logging.getLogger(__name__)
 HEAD_MOVED = "Repository has new commits. Please create a new plan to review the latest changes."
 
 
-def _project(session: Session, actor: Actor, project_id: str) -> Project:
-    project = records.get_project(session, project_id)
-    if project is None or project.organization_id != actor.organization_id:
-        raise not_found("Project", project_id)
-    return project
-
-
 def list_plans(actor: Actor, project_id: str, page: int = 1, limit: int = 25, status: str | None = None) -> Page[PlanStep]:
     """One page of a project's plan steps, newest first, without their output.
 
@@ -53,7 +46,7 @@ def list_plans(actor: Actor, project_id: str, page: int = 1, limit: int = 25, st
     actor.require("read")
 
     def work(session: Session) -> Page[PlanStep]:
-        _project(session, actor, project_id)
+        steps.visible_project(session, actor, project_id)
         found, total = records.list_steps(session, project_id, page=page, limit=limit, status=status)
         return Page(_with_verbs(session, found), total, page, limit)
 
@@ -77,7 +70,7 @@ def count_pending(actor: Actor, project_id: str) -> int:
     actor.require("read")
 
     def work(session: Session) -> int:
-        _project(session, actor, project_id)
+        steps.visible_project(session, actor, project_id)
         return records.count_steps(session, project_id, "explain", ["pending"])
 
     return transactions.run(work)
@@ -102,7 +95,7 @@ def create_plan(actor: Actor, project_id: str, triggered_by: str = "manual") -> 
     :raises DagctlError: ``not_found``, ``forbidden``, ``project_not_deployed``, and what git answers.
     """
     actor.require("create_plan")
-    project = transactions.run(lambda session: _project(session, actor, project_id))
+    project = transactions.run(lambda session: steps.visible_project(session, actor, project_id))
     _require_plannable(project)
     head = repositories.head_of(project)
     facts = repositories.facts_of(project, head, project.current_commit_sha)
@@ -283,7 +276,7 @@ def _project_allowing(actor: Actor, plan_id: str, verb: str) -> Project:
     def work(session: Session) -> Project:
         step = steps.visible_step(session, actor, plan_id)
         require_transition(step, verb, records.group_steps(session, step.group_id))
-        return _project(session, actor, step.project_id)
+        return steps.visible_project(session, actor, step.project_id)
 
     return transactions.run(work)
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from dagctl_provider.domain.errors import not_found
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.run_records import RunRecord
 from dagctl_provider.orchestration import run_records
-from dagctl_provider.services import transactions
+from dagctl_provider.services import steps, transactions
 from dagctl_provider.services.views import Page
-from dagctl_provider.store import records
 from dagctl_provider.store.session import Session
 
 
@@ -31,9 +29,7 @@ def list_runs(
     actor.require("read")
 
     def work(session: Session) -> Page[RunRecord]:
-        project = records.get_project(session, project_id)
-        if project is None or project.organization_id != actor.organization_id:
-            raise not_found("Project", project_id)
+        steps.visible_project(session, actor, project_id)
         found, total = run_records.list_runs(
             session, project_id, page=page, limit=limit, status=status, updated_after=updated_after
         )

@@ -20,15 +20,21 @@ APPROVE_OPTION = "Approve"
 REJECT_OPTION = "Reject"
 
 
-def locked_project(session: Session, actor: Actor, project_id: str) -> Project:
-    """The project with its row held until the transaction ends.
+def visible_project(session: Session, actor: Actor, project_id: str, *, lock: bool = False) -> Project:
+    """A project of the actor's organization.
 
+    :param lock: Hold its row until the transaction ends.
     :raises DagctlError: ``not_found``, also for projects of another organization.
     """
-    project = records.get_project(session, project_id, lock=True)
+    project = records.get_project(session, project_id, lock=lock)
     if project is None or project.organization_id != actor.organization_id:
         raise not_found("Project", project_id)
     return project
+
+
+def locked_project(session: Session, actor: Actor, project_id: str) -> Project:
+    """:func:`visible_project` with its row held until the transaction ends."""
+    return visible_project(session, actor, project_id, lock=True)
 
 
 def visible_step(session: Session, actor: Actor, plan_id: str) -> PlanStep:
@@ -163,13 +169,20 @@ def start_execute(
 
 
 def approve_step(
-    session: Session, project: Project, actor: Actor, step: PlanStep, event: str, door: str, **values: Any
+    session: Session,
+    project: Project,
+    actor: Actor,
+    step: PlanStep,
+    event: str,
+    door: str,
+    *,
+    comment: str | None = None,
+    **values: Any,
 ) -> tuple[PlanStep, PlanStep]:
     """Decide for a plan: explain to approved, a new execute step, the record, and the word to Airflow, all or nothing.
 
     :param event: ``approve``, or ``auto_apply`` straight from running.
     """
-    comment = values.pop("comment", None)
     explain = move(session, step, event, comment=comment, decided_at=utcnow(), decided_by=actor.name, **values)
     execute = start_execute(session, project, explain)
     record_decision(session, actor, explain, "approved", door, comment)

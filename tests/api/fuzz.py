@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import schemathesis
@@ -45,6 +46,7 @@ def run_fuzz(
     headers: Mapping[str, str],
     max_examples: int = 5,
     upstream_statuses: Collection[int] = (),
+    known_ids: Callable[[str], Mapping[str, str]] | None = None,
 ) -> dict[str, int]:
     """Ask every operation with fitting and unfitting data; fail on a 5xx, an undocumented status or a wrong shape.
 
@@ -53,6 +55,8 @@ def run_fuzz(
     :param max_examples: Requests per operation and kind of data.
     :param upstream_statuses: Documented answers above 499 that say what another server did, where there is no such server:
         502 without the invented repositories, 503 without a state database.
+    :param known_ids: Makes something real for an operation, by its id, and gives the ids by path parameter. Each operation that
+        has parameters is asked about it as well, because invented ids are answered 404.
     :return: How often each status was answered.
     """
     checks = partial(_checks, upstream_statuses)
@@ -61,6 +65,9 @@ def run_fuzz(
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
             if mode is GenerationMode.POSITIVE or _can_be_wrong(operation):
                 _fuzz_operation(operation, mode, dict(headers), max_examples, answered, checks)
+        if known_ids is not None and list(operation.path_parameters):
+            ids = known_ids(operation.definition.raw["operationId"])
+            _fuzz_operation(operation, GenerationMode.POSITIVE, dict(headers), max_examples, answered, checks, ids)
     return answered
 
 
@@ -80,6 +87,7 @@ def _fuzz_operation(
     max_examples: int,
     answered: dict[str, int],
     checks: Callable[[int], list[Any]],
+    ids: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     @settings(
         max_examples=max_examples,
@@ -91,6 +99,7 @@ def _fuzz_operation(
     )
     @given(case=operation.as_strategy(generation_mode=mode))
     def ask(case: Any) -> None:
+        case.path_parameters = {name: ids.get(name, value) for name, value in (case.path_parameters or {}).items()}
         response = case.call(headers=headers)
         status = str(response.status_code)
         answered[status] = answered.get(status, 0) + 1
