@@ -47,6 +47,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition("explain", "running", "failed", "failed"),
     Transition("explain", "running", "cancel", "cancelled", verb=True),
     Transition("explain", "running", "supersede", "cancelled"),
+    Transition("explain", "running", "discard", "rejected"),
     Transition("explain", "pending", "approve", "approved", verb=True),
     Transition("explain", "pending", "reject", "rejected", verb=True),
     Transition("explain", "pending", "discard", "rejected"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -190,6 +191,11 @@ def _explained(session: Session, project: Project, step: PlanStep, result: dict[
     facts.update(
         plan_output=result.get("plan_output") or {}, digest=result.get("digest"), tool_plan_id=result.get("tool_plan_id")
     )
+    if project.current_commit_sha != step.from_commit_sha:
+        # Another plan was applied meanwhile; an execution of this one would find that it drifted.
+        records.note_step(session, step.id, **facts)
+        system = system_actor(project.organization_id, "deployed_state")
+        return steps.discard(session, system, replace(step, **facts), BASE_CHANGED, project.current_commit_sha or "")
     if not project.settings.get("auto_apply"):
         return steps.move(session, step, "explained", **facts)
     system = system_actor(project.organization_id, "auto_apply")

@@ -207,8 +207,26 @@ def test_auto_apply_waits_for_a_running_execution(world: World) -> None:
     world.head = "second"
     step = world.explained(project, "sha256:2")
     assert step.status == "running"
-    world.finish_execute(approved.execute)
+    world.finish_execute(approved.execute, "failed")
     assert reconcile.settle(step).status == "approved"
+
+
+@pytest.mark.parametrize("auto_apply", [True, False])
+def test_what_was_explained_while_another_plan_was_applied_is_discarded(world: World, auto_apply: bool) -> None:
+    """It was explained against a state that is not deployed any more; an execution would find that it drifted."""
+    project = world.project()
+    approved = plans.approve(world.actor(), world.explained(project).id)
+    assert isinstance(approved, PlanApproved)
+    projects.update_project(world.actor(), project.id, {"auto_apply": auto_apply})
+    world.head = "second"
+    second = plans.create_plan(world.actor(), project.id).step
+    assert second is not None
+    world.finish_execute(approved.execute)
+    settled = world.finish_explain(second, "sha256:2")
+    assert (settled.status, settled.auto_discarded, settled.digest) == ("rejected", True, "sha256:2")
+    assert world.decision(second)["decision"] == "discarded"  # type: ignore[index]
+    again = plans.create_plan(world.actor(), project.id)
+    assert (again.outcome, again.step and again.step.from_commit_sha) == ("created", sha("first"))
 
 
 def test_one_execution_at_a_time(world: World) -> None:
