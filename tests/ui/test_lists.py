@@ -28,7 +28,7 @@ def test_what_waits_stands_first(browser: Browser, world: World) -> None:
     plans.reject(world.actor(), rejected.id)
     shown = browser.get("/dagctl/plans")
     assert shown.html.index(waiting.group_id) < shown.html.index(rejected.group_id)
-    assert "1 plan waits for approval, by you or anybody else who may approve." in shown.text
+    assert "1 plan waits for approval; you may decide." in shown.text
     browser.actor = world.actor("reader")
     assert "1 plan waits for approval." in browser.get("/dagctl/plans").text
 

@@ -63,6 +63,7 @@ class TestSentence:
             ([model("a", "added")], "1 model is added."),
             ([model("a", "removed"), model("b", "removed")], "2 models are removed."),
             ([model("a", "directly_modified", category="breaking")], "1 model changes, and breaks what reads it."),
+            ([model(name, "directly_modified", category="breaking") for name in "ab"], "2 models change, all of them breaking."),
             ([model("a", "metadata")], "1 model changes only in metadata."),
             ([model("a", "indirectly_modified")], "1 downstream is affected."),
             ([model("a", None, backfill=samples.span(3))], "1 unchanged model loads 3 days."),

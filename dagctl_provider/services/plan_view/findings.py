@@ -11,7 +11,7 @@ from dagctl_provider.domain.ids import short_sha
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.services.plan_view import reading
-from dagctl_provider.services.plan_view.parts import Finding, ModelChange
+from dagctl_provider.services.plan_view.parts import Finding, ModelChange, Severity
 from dagctl_provider.services.plan_view.reading import counted, spoken
 
 LONG_LOAD = timedelta(days=30)
@@ -129,7 +129,9 @@ def _everything(plan: _Plan) -> Iterator[Finding]:
     selection = reading.mapping(plan.output.get("selection"))
     if selection.get("mode") == "full":
         reason = reading.text(selection.get("reason"))
-        yield Finding("danger", "full_rebuild", "Everything is built anew." + (f" {_sentence(reason)}" if reason else ""))
+        # Where nothing is deployed yet there is nothing that could be lost.
+        severity: Severity = "danger" if plan.explain.from_commit_sha else "info"
+        yield Finding(severity, "full_rebuild", "Everything is built anew." + (f" {_sentence(reason)}" if reason else ""))
 
 
 def _long_loads(plan: _Plan) -> Iterator[Finding]:

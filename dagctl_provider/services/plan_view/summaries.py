@@ -66,7 +66,8 @@ def _clauses(models: Sequence[ModelChange], rebuilt: bool) -> Iterable[str]:
         verb = "changes" if len(changed) == 1 else "change"
         text = f"{counted(len(changed), 'model')} {verb}"
         if breaking:
-            text += ", and breaks what reads it" if len(changed) == 1 else f", {breaking:,} of them breaking"
+            share = "all" if breaking == len(changed) else f"{breaking:,}"
+            text += ", and breaks what reads it" if len(changed) == 1 else f", {share} of them breaking"
         yield text + _loading(changed)
     for mark in _COME_AND_GO:
         if found := _of(models, mark):
