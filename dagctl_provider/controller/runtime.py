@@ -112,6 +112,7 @@ class Controller:
         for work in (
             dispatching.dispatch_waiting_plans,
             dispatching.dispatch_waiting_runs,
+            runs.follow,
             reconcile.reconcile_all,
             reconcile.wake_decided,
             self._heal_index,
@@ -145,16 +146,11 @@ class Controller:
         return leads
 
     def _heal_index(self) -> None:
-        """Publish again what Dag generation reads, should somebody have edited or deleted it."""
+        """Publish again, now and then, what Dag generation and runs read, should somebody have edited or deleted it."""
         if time.monotonic() < self._index_at:
             return
         self._index_at = time.monotonic() + _INDEX_SECONDS
-
-        def work(session: Session) -> None:
-            records.touch_lock(session, "dags_index")
-            publishing.publish_index(session)
-
-        transactions.run(work)
+        transactions.run(publishing.heal)
 
     def _clean_history(self) -> None:
         """Remove finished runs beyond the history limits, now and then."""

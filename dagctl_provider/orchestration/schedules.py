@@ -120,9 +120,12 @@ def found_runs(session: Session, dag_ids: Iterable[str]) -> list[FoundRun]:
 
     Those of a backfill are left to Airflow, which keeps its own record of what belongs to it.
     """
+    wanted = sorted(dag_ids)
+    if not wanted:
+        return []
     on_record = exists().where(project_run.c.dag_id == DagRun.dag_id, project_run.c.run_id == DagRun.run_id)
     query = select(DagRun.dag_id, DagRun.run_id, DagRun.run_after, DagRun.run_type, DagRun.triggering_user_name).where(
-        DagRun.dag_id.in_(sorted(dag_ids)), DagRun.run_type != DagRunType.BACKFILL_JOB, ~on_record
+        DagRun.dag_id.in_(wanted), DagRun.run_type != DagRunType.BACKFILL_JOB, ~on_record
     )
     return [
         FoundRun(row.dag_id, row.run_id, row.run_after, row.triggering_user_name or _text(row.run_type))

@@ -44,18 +44,22 @@ def dag_spec(project: Project) -> dict[str, Any]:
 def project_spec(session: Session, project: Project) -> dict[str, Any]:
     """What a worker gets of its project: what the Dag is made from, and what a run of the deployed state is to do."""
     spec = {**dag_spec(project), "suspended": project.suspended}
-    if project.current_commit_sha is None:
+    request = _run_request(project)
+    if request is None:
         return spec
-    # As text, since Airflow masks in a worker's logs what stands under keys such as git_secret_ref, which is only a name.
-    return {**spec, "run": json.dumps(_deployed_request(session, project, project.current_commit_sha))}
-
-
-def _deployed_request(session: Session, project: Project, commit_sha: str) -> dict[str, Any]:
-    """What any run of the deployed state is asked to do. No secret is in it."""
-    request = {key: value for key, value in step_request(project, commit_sha, "", "").items() if key not in _OF_A_STEP}
     deployed = records.deployed_settings(session, project.id) or {}
     request.update({name: deployed[name] for name in _AS_DEPLOYED if name in deployed})
-    return {**request, "tool_version": project.current_tool_version or request["tool_version"]}
+    # As text, since Airflow masks in a worker's logs what stands under keys such as git_secret_ref, which is only a name.
+    return {**spec, "run": json.dumps(request)}
+
+
+def _run_request(project: Project) -> dict[str, Any] | None:
+    """What any run is asked to do, before what is taken from the plan that was deployed. No secret is in it."""
+    if project.current_commit_sha is None:
+        return None
+    request = step_request(project, project.current_commit_sha, "", "")
+    request["tool_version"] = project.current_tool_version or request["tool_version"]
+    return {key: value for key, value in request.items() if key not in _OF_A_STEP}
 
 
 def is_generated(project: Project) -> bool:
@@ -91,6 +95,32 @@ def publish_index(session: Session) -> None:
     if json.dumps(dags.read_index(session), sort_keys=True) != json.dumps(specs, sort_keys=True):
         dags.publish_index(session, specs)
         ask_for_parsing(session)
+
+
+def heal(session: Session) -> None:
+    """Write again what Dag generation and workers read, where somebody edited or deleted it or a setting has changed."""
+    records.touch_lock(session, _INDEX_LOCK)
+    published = dags.read_projects(session)
+    for project in filter(is_generated, records.list_projects(session)):
+        if not _stands(project, published.get(project.dag_id, {})):
+            dags.publish_project(session, project.dag_id, project_spec(session, project))
+    publish_index(session)
+
+
+def _stands(project: Project, published: dict[str, Any]) -> bool:
+    """Whether what is published is what would be, as far as the project itself tells."""
+    try:
+        run = json.loads(published.get("run", "null"))
+    except (TypeError, ValueError):
+        return False
+    wanted = {**dag_spec(project), "suspended": project.suspended}
+    return {key: value for key, value in published.items() if key != "run"} == wanted and _own(run) == _own(_run_request(project))
+
+
+def _own(request: Any) -> Any:
+    if not isinstance(request, dict):
+        return request
+    return {key: value for key, value in request.items() if key not in _AS_DEPLOYED}
 
 
 def ask_for_parsing(session: Session) -> None:

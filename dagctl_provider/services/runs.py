@@ -97,48 +97,45 @@ def _end(session: Session, project: Project, run_ids: Iterable[str]) -> None:
         log.info("Run %s of project %s makes way for a newer one", run_id, project.id)
 
 
-def replace_older() -> int:
-    """Let the newest run of each project with ``Replace`` take the place of the others, whoever started it.
+def follow() -> int:
+    """Take note of what Airflow's scheduler, or a person there, has started, and let it take the place of older runs.
 
-    :return: How many made way.
+    :return: How many runs were ended for a newer one.
     """
 
-    def crowded(session: Session) -> list[str]:
+    def work(session: Session) -> list[str]:
         active = Counter(key.partition("/")[0] for key in schedules.unfinished_runs(session))
+        _adopt(session, active)
         return [dag_id for dag_id, count in active.items() if count > 1]
 
-    return sum(transactions.run(partial(_keep_newest, dag_id)) for dag_id in transactions.run(crowded))
+    return sum(transactions.run(partial(_make_way, dag_id)) for dag_id in transactions.run(work))
 
 
-def _keep_newest(run_dag_id: str, session: Session) -> int:
+def _make_way(run_dag_id: str, session: Session) -> bool:
+    """End the oldest run of a project with ``Replace``; one in a transaction, so that none holds the tasks of two runs."""
     project = records.project_of_dag(session, project_variable(run_dag_id), lock=True)
     if project is None or project.settings.get("concurrency_policy") != "Replace":
-        return 0
+        return False
     older = schedules.unfinished_of(session, run_dag_id)[:-1]
-    _end(session, project, older)
-    return len(older)
+    _end(session, project, older[:1])
+    return bool(older)
 
 
-def adopt() -> int:
-    """Put on record the runs that Airflow's scheduler, or a person there, has started since the last look.
+def _adopt(session: Session, dag_ids: Iterable[str]) -> int:
+    """Put on record the runs of these Dags that dagctl did not start.
 
     Whoever does it comes to the same ids, so two that do it at once, or one that does it again, add nothing.
 
     :return: How many were new.
     """
-
-    def work(session: Session) -> int:
-        projects = {project.run_dag_id: project for project in records.list_projects(session)}
-        found = schedules.found_runs(session, projects)
-        return sum(_adopted(session, projects[run.dag_id], run) for run in found)
-
-    return transactions.run(work)
+    return sum(_adopted(session, run) for run in schedules.found_runs(session, dag_ids))
 
 
-def _adopted(session: Session, project: Project, run: FoundRun) -> bool:
+def _adopted(session: Session, run: FoundRun) -> bool:
+    project = records.project_of_dag(session, project_variable(run.dag_id))
     identifier = run_step_id(run.dag_id, run.run_id)
-    if records.get_run(session, identifier) is not None:
-        # Somebody gave it the id of another project's run. It is Airflow's alone then.
+    if project is None or records.get_run(session, identifier) is not None:
+        # Somebody gave it the id of another project's run: it is Airflow's alone then.
         return False
     records.insert_row(
         session,
@@ -162,7 +159,7 @@ def clean_history(now: datetime | None = None) -> int:
     :param now: The present, for tests.
     :return: How many were removed.
     """
-    adopt()
+    transactions.run(lambda session: _adopt(session, [project.run_dag_id for project in records.list_projects(session)]))
     settled = (now or utcnow()) - SETTLING
     beyond, gone = transactions.run(lambda session: _superfluous(session, settled))
     for row in (*beyond, *gone):

@@ -11,7 +11,7 @@ import pytest
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.names import INDEX_VARIABLE
 from dagctl_provider.runner.versions import default_version, supported_versions
-from dagctl_provider.services import organizations, plans, projects, repositories, state_databases, transactions
+from dagctl_provider.services import organizations, plans, projects, publishing, repositories, state_databases, transactions
 from dagctl_provider.services.views import PlanApproved
 from dagctl_provider.store import records
 from tests.services.test_plans import refused
@@ -161,6 +161,31 @@ def test_run_uses_what_is_deployed(world: World) -> None:
     assert conf == {"dagctl": {"job_name": started.job_name}}
     request = json.loads(variable(project.dag_id)["run"])
     assert (request["commit_sha"], request["environment"]) == (sha("first"), "prod")
+
+
+def test_what_workers_read_is_put_right(world: World) -> None:
+    from airflow.models.variable import Variable
+
+    project = world.project()
+    approved = plans.approve(world.actor(), world.explained(project).id)
+    assert isinstance(approved, PlanApproved)
+    world.finish_execute(approved.execute)
+    good = variable(project.dag_id)
+    transactions.run(publishing.heal)
+    assert variable(project.dag_id) == good
+    other = json.dumps({**json.loads(good["run"]), "commit_sha": "0" * 40})
+    for bad in ("no JSON", "[]", "{}", json.dumps({**good, "run": "{"}), json.dumps({**good, "run": other}), None):
+
+        def spoil(session: Any, bad: Any = bad) -> None:
+            for key in (project.dag_id, INDEX_VARIABLE):
+                Variable.delete(key, session=session)
+                if bad is not None:
+                    Variable.set(key, bad, session=session)
+
+        transactions.run(spoil)
+        transactions.run(publishing.heal)
+        assert variable(project.dag_id) == good, bad
+        assert list(variable(INDEX_VARIABLE)) == [project.id]
 
 
 def test_sync_status_tells_the_truth_when_the_remote_is_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

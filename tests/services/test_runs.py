@@ -194,15 +194,15 @@ def test_runs_that_airflow_started_count_as_well(world: World, kind: str) -> Non
 
 def test_a_run_that_airflow_starts_takes_the_place_of_older_ones(world: World) -> None:
     replacing, allowing = deployed(world, "r", concurrency_policy="Replace"), deployed(world, "a")
-    assert runs.replace_older() == 0
+    assert runs.follow() == 0
     first, kept = start(world, replacing), start(world, allowing)
     begin(first)
-    assert runs.replace_older() == 0, "nothing has come to take its place"
+    assert runs.follow() == 0, "nothing has come to take its place"
     second, beside = by_itself(replacing, 12), by_itself(allowing, 13)
-    assert runs.replace_older() == 1
+    assert runs.follow() == 1
     assert state_of(first) == ("failed", "failed")
     assert [state_of(one)[0] for one in (second, kept, beside)] == ["queued"] * 3
-    assert runs.replace_older() == 0
+    assert runs.follow() == 0
 
 
 def test_plans_are_not_runs(world: World) -> None:
@@ -280,18 +280,21 @@ def test_runs_that_airflow_started_are_adopted_once_and_cleaned(world: World) ->
     own = start(world, project)
     scheduled = [by_itself(project, hour) for hour in range(6)]
     pressed, foreign = by_itself(project, 7, "manual"), by_itself(other, 1)
-    assert runs.adopt() == 8
-    assert runs.adopt() == 0
+    assert on_record(project) == [own]
+    for _ in range(2):
+        assert runs.follow() == 0
+        assert len(on_record(project)) == 8
     rows = {row["run_id"]: row for row in transactions.run(lambda session: records.runs_of(session, project.id))}
     assert set(rows) == {own, pressed, *scheduled}
     assert (rows[pressed]["triggered_by"], rows[scheduled[0]]["triggered_by"]) == ("eve", "scheduled")
     assert rows[scheduled[0]]["job_name"] == "analytics-scheduled-run-20260428-000000"
     assert rows[scheduled[0]]["id"] == run_step_id(project.run_dag_id, scheduled[0])
-    for age, run_id in enumerate(reversed([*scheduled, pressed, own])):
-        end(run_id, "success", minutes_ago=60 + age)
-    assert runs.clean_history() == 5
-    assert set(on_record(project)) == {own, pressed, scheduled[-1]}
     assert on_record(other) == [foreign]
+    ended = by_itself(project, 8)
+    for age, run_id in enumerate(reversed([*scheduled, pressed, own, ended])):
+        end(run_id, "success", minutes_ago=60 + age)
+    assert runs.clean_history() == 6, "also of what came and went while nobody looked"
+    assert set(on_record(project)) == {own, pressed, ended}
 
 
 def test_the_newest_run_of_a_schedule_is_never_cleaned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,7 +317,7 @@ def test_a_run_that_bears_the_id_of_another_stays_airflows(world: World) -> None
     project, other = deployed(world), deployed(world, "other")
     own = start(world, project)
     transactions.run(lambda session: airflow_runs.trigger_run(session, other.run_dag_id, own, {}, "eve"))
-    assert runs.adopt() == 0
+    assert runs.follow() == 0
     assert (on_record(project), on_record(other)) == ([own], [])
 
 
