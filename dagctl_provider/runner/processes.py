@@ -17,6 +17,8 @@ from dagctl_provider.runner.errors import RunnerError
 from dagctl_provider.runner.stopping import Stop
 
 OnLine = Callable[[str], None]
+LINE_LIMIT = 64 * 1024
+"""Characters after which a line without an end is taken for one; events are far shorter."""
 PASSED_ON = (
     "LANG",
     "LC_ALL",
@@ -74,15 +76,14 @@ class Child:
 class _Lines:
     """Cuts a byte stream into lines, whatever the child writes."""
 
-    def __init__(self, on_line: OnLine, limit: int) -> None:
+    def __init__(self, on_line: OnLine) -> None:
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._on_line = on_line
-        self._limit = limit
         self._rest = ""
 
     def feed(self, data: bytes, final: bool = False) -> None:
         *lines, self._rest = (self._rest + self._decode(data, final)).split("\n")
-        if len(self._rest) > self._limit or (final and self._rest):
+        if len(self._rest) > LINE_LIMIT or (final and self._rest):
             lines.append(self._rest)
             self._rest = ""
         for line in lines:
@@ -123,9 +124,9 @@ def _supervise(process: subprocess.Popen[bytes], child: Child, stop: Stop) -> in
     kill_at: float | None = None
     timed_out = False
     with selectors.DefaultSelector() as selector, process.stdout:
-        selector.register(process.stdout.fileno(), selectors.EVENT_READ, _Lines(child.on_line, 64 * 1024))
+        selector.register(process.stdout.fileno(), selectors.EVENT_READ, _Lines(child.on_line))
         for descriptor, on_line in child.channels.items():
-            selector.register(descriptor, selectors.EVENT_READ, _Lines(on_line, 64 * 1024 * 1024))
+            selector.register(descriptor, selectors.EVENT_READ, _Lines(on_line))
         while process.poll() is None:
             _read_once(selector, 0.1)
             if child.on_tick:

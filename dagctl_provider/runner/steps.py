@@ -19,15 +19,16 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from dagctl_provider.runner.checkout import fetch_project
 from dagctl_provider.runner.credentials import Credentials, read_credentials
 from dagctl_provider.runner.environments import EnvironmentSpec, cache_folder, make_spec, tool_python
 from dagctl_provider.runner.errors import STEP_ERRORS, RunnerError
+from dagctl_provider.runner.events import EventFile
 from dagctl_provider.runner.masking import Masker
 from dagctl_provider.runner.processes import Child, base_environment, run_child
-from dagctl_provider.runner.progress import Progress, Ticker
+from dagctl_provider.runner.progress import Progress
 from dagctl_provider.runner.requests import Request, parse_request
 from dagctl_provider.runner.results import error_result, finish_result, write_result
 from dagctl_provider.runner.stopping import Stop
@@ -153,7 +154,7 @@ def _run_tool(options: StepOptions, prepared: _Prepared, progress: Progress, sto
     job = _job(options, prepared)
     tool = TOOLS[prepared.spec.tool]
     progress.line(f"{options.command} with {tool.label} {prepared.spec.version}")
-    with _EventFile(options.events, progress) as events:
+    with EventFile(options.events, progress) as events:
         status = _start({**job, "answer": str(answer), "grace": options.grace}, prepared, progress, stop, events)
     if prepared.finding.sweeps and status == -signal.SIGKILL and options.command != "explain":
         _sweep(job, prepared, progress)
@@ -171,66 +172,7 @@ def _run_tool(options: StepOptions, prepared: _Prepared, progress: Progress, sto
     return {**result, "exit_code": 0}
 
 
-class _EventFile:
-    """Writes the tool's events, masked, and keeps the log alive while nothing else happens.
-
-    :param path: Event file, when wanted; ``-`` for lines of the log that begin with ``EVENT_MARK``.
-    :param progress: The log.
-    """
-
-    def __init__(self, path: Path | None, progress: Progress) -> None:
-        self._in_log = path is not None and str(path) == "-"
-        self._path = None if self._in_log else path
-        self._progress = progress
-        self._stream: TextIO | None = None
-        self._stage = "starting"
-        self._models: dict[str, None] = {}
-        self.ticker = Ticker(progress, "still starting", every=3.0)
-
-    def __enter__(self) -> _EventFile:
-        if self._path:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = open(self._path, "a", encoding="utf-8")
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._stream:
-            self._stream.close()
-
-    def event(self, line: str) -> None:
-        """One event from the tool, as a JSON line."""
-        try:
-            event = json.loads(line)
-        except ValueError:
-            return
-        self._tell(event)
-        if self._in_log:
-            self._progress.mark(json.dumps(self._progress.masker.tree(event)))
-        if self._stream:
-            self._stream.write(json.dumps(self._progress.masker.tree(event)) + "\n")
-            self._stream.flush()
-
-    def _tell(self, event: dict[str, Any]) -> None:
-        """Let the ticker name what is going on: the stage, and the models that are being computed."""
-        kind, model = event.get("event"), str(event.get("model"))
-        if kind == "stage":
-            self._stage, self._models = str(event.get("stage")), {}
-        elif kind == "model_start":
-            self._models[model] = None
-        elif kind in ("model_finished", "model_failed", "model_skipped"):
-            self._models.pop(model, None)
-        else:
-            return
-        doing = ", ".join(list(self._models)[:3])
-        self.ticker.restart(f"still at {self._stage}" + (f": {doing}" if doing else ""))
-
-    def line(self, text: str) -> None:
-        """One line for people from the tool."""
-        self.ticker.spoken()
-        self._progress.line(text)
-
-
-def _start(job: dict[str, Any], prepared: _Prepared, progress: Progress, stop: Stop, events: _EventFile) -> int:
+def _start(job: dict[str, Any], prepared: _Prepared, progress: Progress, stop: Stop, events: EventFile) -> int:
     """Run the inner program; one pipe brings its events, the other tells it by its end that we died."""
     events_read, events_write = os.pipe()
     alive_read, alive_write = os.pipe()

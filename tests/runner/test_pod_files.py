@@ -11,9 +11,9 @@ import pytest
 
 from dagctl_provider.runner.cli import main
 from dagctl_provider.runner.credentials import read_credentials
+from dagctl_provider.runner.events import EventFile
 from dagctl_provider.runner.masking import Masker
 from dagctl_provider.runner.progress import EVENT_MARK, Progress
-from dagctl_provider.runner.steps import _EventFile
 
 REQUEST = {"repository_url": "ftp://example.com/x", "commit_sha": "0" * 40, "project_id": "p", "step_id": "s"}
 
@@ -71,9 +71,18 @@ def test_events_can_go_into_the_log_masked_and_marked() -> None:
     stream = io.StringIO()
     progress = Progress(stream)
     progress.masker = Masker({"planted-secret"})
-    with _EventFile(Path("-"), progress) as events:
+    with EventFile(Path("-"), progress) as events:
         events.event(json.dumps({"event": "model_finished", "unique_id": "model.a.b", "message": "planted-secret"}))
         events.event("no event")
     (line,) = stream.getvalue().splitlines()
     assert json.loads(line.removeprefix(EVENT_MARK))["unique_id"] == "model.a.b"
     assert "planted" not in line
+
+
+@pytest.mark.parametrize("place", ["/dev/full", "/dev/null/no/such/folder"])
+def test_events_that_cannot_be_written_do_not_end_the_step(place: str) -> None:
+    stream = io.StringIO()
+    with EventFile(Path(place), Progress(stream)) as events:
+        for line in ('{"event": "stage", "stage": "plan"}', '{"event": "stage"}', '["no object"]', "7", "no event"):
+            events.event(line)
+    assert stream.getvalue().count("events cannot be written any more") == 1
