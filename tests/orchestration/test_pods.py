@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
+from kubernetes.client.exceptions import ApiException
 
 from dagctl_provider.orchestration import pods
+from tests.airflow.site import wait_for
 from tests.kubernetes.running import RunningCluster, can_run_pods, running_cluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -61,15 +63,25 @@ def start(cluster: RunningCluster, name: str, script: str, **labels: str) -> Non
     cluster.core.create_namespaced_pod("dagctl-runs", body)
 
 
+def log_of(cluster: RunningCluster, name: str) -> str:
+    """What a pod has said; nothing before it is started."""
+    try:
+        return str(cluster.core.read_namespaced_pod_log(name, "dagctl-runs"))
+    except ApiException:
+        return ""
+
+
 def test_the_rights_of_the_api_server_are_enough(cluster: RunningCluster, as_user: Any) -> None:
-    start(cluster, "running", "trap 'exit 0' TERM; while :; do sleep 0.1; done")
+    start(cluster, "running", "trap 'exit 0' TERM; echo trapped; while :; do sleep 0.1; done")
     start(cluster, "foreign", "sleep 60", **{"app.kubernetes.io/managed-by": "somebody"})
+    # The first process of a container ignores a signal that it has no trap for yet.
+    wait_for("the trap", lambda: "trapped" in log_of(cluster, "running"))
     as_user("dagctl-sweeper")
     (found,) = pods.live_pods(pods.MANAGED, 5)
     assert (found.name, found.step_id, found.going) == ("running", "plan_1", False)
     assert pods.live_pods("dagctl/plan-group=plangroup_1,dagctl/step=plan_2", 5) == []
     pods.stop_pod(found, 5)
-    assert pods.await_gone(found, 90)
+    assert pods.await_gone(found, 30)
     assert pods.live_pods(pods.MANAGED, 5) == []
     pods.stop_pod(found, 5)
     assert pods.await_gone(found, 5), "what is gone is as good"
