@@ -44,7 +44,7 @@ from dagctl_provider.operators.pod_specs import (
     labels_for,
     pod_name,
 )
-from dagctl_provider.operators.progress import ProgressTeller, tells_progress
+from dagctl_provider.operators.progress import ProgressTeller
 from dagctl_provider.operators.steps import (
     StepFailed,
     StepInterrupted,
@@ -169,13 +169,10 @@ class PodStepOperator(KubernetesPodOperator):
         # For who reads the log while the step runs; its record has the name only from the result.
         context["ti"].xcom_push(key=POD_KEY, value={"step_id": request["step_id"], "pod_name": self._name})
         self._await_start(cluster)
-        if tells_progress(self.kind):
-            with tempfile.TemporaryDirectory(prefix="dagctl-events-") as folder:
-                events = Path(folder, "events.jsonl")
-                with ProgressTeller(events, progress_to_xcom(context, request)), events.open("a", encoding="utf-8") as stream:
-                    self._follow(cluster, stream)
-        else:
-            self._follow(cluster)
+        with tempfile.TemporaryDirectory(prefix="dagctl-events-") as folder:
+            events = Path(folder, "events.jsonl")
+            with ProgressTeller(events, progress_to_xcom(context, request)), events.open("a", encoding="utf-8") as stream:
+                self._follow(cluster, stream)
         return self._collect(cluster, request)
 
     def _is_wanted(self) -> bool:
@@ -323,7 +320,7 @@ class PodStepOperator(KubernetesPodOperator):
             cluster.sleep(pause)
             pause = min(pause * 1.3, 1.0)
 
-    def _follow(self, cluster: Cluster, events: TextIO | None = None) -> None:
+    def _follow(self, cluster: Cluster, events: TextIO) -> None:
         """Hand the log on until the step has ended.
 
         :param events: Gets the lines that are events.
@@ -332,9 +329,9 @@ class PodStepOperator(KubernetesPodOperator):
         def line(text: str) -> None:
             if not text.startswith(EVENT_MARK):
                 self.log.info("%s", text)
-            elif events is not None:
-                events.write(text.removeprefix(EVENT_MARK) + "\n")
-                events.flush()
+                return
+            events.write(text.removeprefix(EVENT_MARK) + "\n")
+            events.flush()
 
         def running() -> bool:
             self._check()

@@ -20,7 +20,6 @@ from kubernetes.client import models as k8s
 from dagctl_provider.config import filled_in, setting
 from dagctl_provider.domain.ids import slug
 from dagctl_provider.domain.pods import DEFAULT_PYTHON, check_object_name, check_pod_template, label_value, object_names
-from dagctl_provider.operators.progress import tells_progress
 
 BASE = "base"
 SIDECAR = "airflow-xcom-sidecar"
@@ -219,8 +218,9 @@ def _step(request: Mapping[str, Any], kind: str, inputs: str, pieces: Sequence[P
                 str(GRACE_SECONDS),
                 "--timeout",
                 str(float(setting("step_timeout"))),
+                "--events",
+                "-",
             ),
-            *(("--events", "-") if tells_progress(kind) else ()),
         ],
         env=env,
         resources=_resources(request.get("resources") or {}),

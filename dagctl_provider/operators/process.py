@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -17,7 +16,7 @@ from airflow.sdk import BaseOperator
 from dagctl_provider.config import cache_folder, setting
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.hooks.project import ProjectSecrets, project_secrets
-from dagctl_provider.operators.progress import ProgressTeller, tells_progress
+from dagctl_provider.operators.progress import ProgressTeller
 from dagctl_provider.operators.scratch import scratch_folder
 from dagctl_provider.operators.steps import (
     StepKind,
@@ -57,10 +56,8 @@ class ProcessStepOperator(BaseOperator):
         except ProfileError as error:
             report(context, request, profile_refused(error))
             return
-        with scratch_folder() as (scratch, lock):
-            teller = ProgressTeller(scratch / _EVENTS, progress_to_xcom(context, request))
-            with teller if tells_progress(self.kind) else contextlib.nullcontext():
-                result = self._run(scratch, lock, request, secrets)
+        with scratch_folder() as (scratch, lock), ProgressTeller(scratch / _EVENTS, progress_to_xcom(context, request)):
+            result = self._run(scratch, lock, request, secrets)
         report(context, request, result)
 
     def _run(self, scratch: Path, lock: int, request: dict[str, Any], secrets: ProjectSecrets) -> dict[str, Any] | None:

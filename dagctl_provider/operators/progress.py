@@ -1,5 +1,5 @@
-"""Tells the API server how far an execution or a run has got while it goes on, so that people see it move, and a killed worker
-loses nothing that is known.
+"""Tells the API server how far a step has got while it goes on, so that people see it move, and a killed worker loses nothing
+that is known.
 
 What the runner's events add up to goes into the task's XCom ``progress`` (docs/runner.md). A retry of the plan is told what is
 finished and does not do it again.
@@ -24,11 +24,6 @@ _ROWS_PER_SECOND = 1000
 _ENDS = ("model_finished", "model_failed", "model_skipped")
 _COUNTS = ("models", "batches", "tests")
 _TOLD = ("unique_id", "kind", "status", "duration", "batch", "batches", "rows")
-
-
-def tells_progress(kind: str) -> bool:
-    """Whether a step of this kind has models that start and end."""
-    return kind != "explain"
 
 
 class HowFar:

@@ -375,10 +375,11 @@ def test_what_a_dbt_execution_has_finished_is_told(cluster: FakeCluster, context
     operator().execute(context)
     told = context["ti"].pushed["progress"]
     assert (told["step_id"], told["succeeded"]) == ("plan_2", ["model.shop.orders"])
-    cluster.states = [pod(RUNS, RUNS), pod(DONE, RUNS)]
-    context["ti"].pushed.clear()
+
+
+def test_an_explain_tells_its_stages(cluster: FakeCluster, context: Any) -> None:
     operator("explain").execute(context)
-    assert "progress" not in context["ti"].pushed
+    assert context["ti"].pushed["progress"]["step_id"] == context["ti"].pushed["result"]["step_id"]
 
 
 def test_a_profile_that_cannot_be_made_is_told(cluster: FakeCluster, context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
