@@ -167,7 +167,14 @@ def create_project(call: Call) -> Result:
 
 
 def update_project(call: Call) -> Result:
-    return 200, project_schemas.project(projects.update_project(call.actor, call.ids["id"], call.sent))
+    sent = call.sent
+    fixed = {name: sent.pop(name) for name in project_schemas.FIXED & set(sent)}
+    if fixed:
+        project = projects.get_project(call.actor, call.ids["id"])
+        changed = {name: "cannot be changed" for name, value in fixed.items() if value != getattr(project, name)}
+        if changed:
+            raise invalid_fields(changed)
+    return 200, project_schemas.project(projects.update_project(call.actor, call.ids["id"], sent))
 
 
 def delete_project(call: Call) -> Result:

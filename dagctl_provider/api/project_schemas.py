@@ -20,6 +20,9 @@ from dagctl_provider.domain.projects import Field as ProjectField
 _HISTORY_LIMITS = ("successful_runs_history_limit", "failed_runs_history_limit")
 """Settings that the document shows as fields of a project."""
 
+FIXED = frozenset(("project_type",))
+"""What a PUT may repeat, as the document has "same fields as create", and may not change."""
+
 _JSON_TYPES = {"string": StrictStr, "boolean": StrictBool, "integer": StrictInt}
 _ANSWER_TYPES = {"string": str, "boolean": bool, "integer": int}
 
@@ -78,7 +81,7 @@ def _create_fields() -> Iterator[tuple[str, Any]]:
 
 def _update_fields() -> Iterator[tuple[str, Any]]:
     for name, field in FIELDS.items():
-        if field.on_update:
+        if field.on_update or name in FIXED:
             annotation = _request_type(name, field)
             yield name, (annotation | None if field.nullable else annotation, Field(default=None))
 

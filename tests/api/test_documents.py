@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dagctl_provider.api.project_schemas import UpdateProject
 from dagctl_provider.api.routes import OPERATIONS
 from dagctl_provider.domain.projects import FIELDS
 
@@ -139,6 +140,7 @@ def test_every_field_of_the_projects_document_is_in_the_table():
     update_only = "remediation_auto_merge max_concurrent_job_runs status"
     assert {name for name, field in FIELDS.items() if field.on_create} == set(create.split()) | FIELDS_BEYOND_THE_DOCUMENT
     assert {name for name, field in FIELDS.items() if not field.on_create} == set(update_only.split())
+    assert set(UpdateProject.model_fields) == set(FIELDS), "the document: same fields as create, with these additions"
 
 
 def test_every_operation_has_an_example():

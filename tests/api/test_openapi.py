@@ -76,7 +76,8 @@ def test_answers_hold_no_null_and_may_grow():
 def test_requests_are_closed_and_come_from_the_field_table():
     schemas = DOCUMENT["components"]["schemas"]
     assert set(schemas["CreateProject"]["properties"]) == {name for name, field in FIELDS.items() if field.on_create}
-    assert set(schemas["UpdateProject"]["properties"]) == {name for name, field in FIELDS.items() if field.on_update}
+    changeable = {name for name, field in FIELDS.items() if field.on_update}
+    assert set(schemas["UpdateProject"]["properties"]) == changeable | {"project_type"}
     assert schemas["CreateProject"]["required"] == ["name", "repository_url"]
     for name in ("CreateProject", "UpdateProject", "NoBody", "DecisionBody"):
         assert schemas[name]["additionalProperties"] is False

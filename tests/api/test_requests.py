@@ -68,7 +68,7 @@ def test_create_refuses(change, field, ask, services):
     ("change", "field"),
     [
         ({"name": None}, "name"),
-        ({"project_type": "dbt"}, "project_type"),
+        ({"project_type": None}, "project_type"),
         ({"max_concurrent_job_runs": True}, "max_concurrent_job_runs"),
         ({"max_concurrent_job_runs": 1.0}, "max_concurrent_job_runs"),
         ({"max_concurrent_job_runs": "1"}, "max_concurrent_job_runs"),
@@ -84,6 +84,16 @@ def test_update_refuses(change, field, ask, services):
     assert response.status_code == 422
     assert fields(response) == {field}
     assert not services.projects.calls
+
+
+def test_the_project_type_may_be_repeated_and_not_changed(ask, services):
+    assert ask("PUT", "/projects/proj_abc123", json={"project_type": "sqlmesh", "run_tests": False}).status_code == 200
+    assert services.projects.calls[-1][1][2] == {"run_tests": False}
+    before = len(services.projects.calls)
+    response = ask("PUT", "/projects/proj_abc123", json={"project_type": "dbt", "run_tests": False})
+    assert (response.status_code, fields(response)) == (422, {"project_type"})
+    assert response.json["errors"][0]["message"] == "cannot be changed"
+    assert [name for name, _, _ in services.projects.calls[before:]] == ["get_project"]
 
 
 def test_missing_fields_are_named(ask):
