@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 
 import pytest
 
@@ -185,18 +184,16 @@ def test_a_port_nobody_listens_on_is_unreachable(remote_git):
 
 
 def test_a_host_that_never_answers_costs_the_time_limit_and_no_process(tmp_path, silent_host):
-    patient = RemoteGit(tmp_path, allow_private=True, timeout_seconds=1.0)
-    started = time.monotonic()
+    patient = RemoteGit(tmp_path, allow_private=True, timeout_seconds=60)
 
     with pytest.raises(GitTimeout):
         patient.head(silent_host.address, "main")
 
-    assert time.monotonic() - started < 15
     assert silent_host.hung_up()
 
 
 def test_a_silent_ssh_host_costs_the_time_limit_too(tmp_path, silent_host):
-    patient = RemoteGit(tmp_path, allow_private=True, timeout_seconds=1.0)
+    patient = RemoteGit(tmp_path, allow_private=True, timeout_seconds=60)
     address = parse_repository_url(f"ssh://git@127.0.0.1:{silent_host.port}/a", allow_private=True)
 
     with pytest.raises(GitTimeout):
@@ -306,15 +303,23 @@ def test_failures_stay_with_their_own_key(origin, remote_git, tmp_path, monkeypa
     assert [type(answers[key]) for key in (2, 3, 4, 5)] == [BranchNotFound, RepositoryUnreachable, GitError, GitError]
 
 
-def test_hosts_that_hang_are_waited_for_side_by_side(origin, tmp_path, silent_host):
+def test_hosts_that_hang_are_waited_for_side_by_side(origin, tmp_path, silent_host, monkeypatch):
     sha = origin.commit()
-    patient = RemoteGit(tmp_path / "cache", allow_local=True, allow_private=True, timeout_seconds=1.5)
+    answered = threading.Event()
+
+    def head(remote, address, *rest, real=RemoteGit.head):
+        found = real(remote, address, *rest)
+        answered.set()
+        return found
+
+    monkeypatch.setattr(RemoteGit, "head", head)
+    silent_host.is_up = lambda: answered.is_set() and len(silent_host.connections) == 4
+    patient = RemoteGit(tmp_path / "cache", allow_local=True, allow_private=True, timeout_seconds=60)
     wanted = {n: HeadRequest(silent_host.address, f"branch-{n}") for n in range(4)}
-    started = time.monotonic()
 
     answers = patient.heads({**wanted, "good": HeadRequest(origin.address, "main")}, max_workers=5)
 
-    assert time.monotonic() - started < 5
+    assert len(silent_host.connections) == 4, "all at the same time, and the good one beside them"
     assert answers["good"] == sha
     assert {type(answers[n]) for n in wanted} == {GitTimeout}
 
