@@ -26,7 +26,7 @@ from dagctl_provider.runner.processes import Child, base_environment, run_child
 from dagctl_provider.runner.progress import Progress, Ticker
 from dagctl_provider.runner.stopping import Stop
 from dagctl_provider.runner.tools import TOOLS
-from dagctl_provider.runner.versions import resolve_version
+from dagctl_provider.runner.versions import check_python, resolve_version
 
 READY_MARKER = "dagctl-ready.json"
 INSTALL_TIMEOUT = 1800.0
@@ -158,6 +158,7 @@ def _is_ready(home: Path) -> bool:
 
 def _make(home: Path, spec: EnvironmentSpec, progress: Progress, stop: Stop) -> None:
     started = time.monotonic()
+    check_python(spec.tool, spec.version, spec.python.partition("-")[0])
     progress.line(f"installing {' '.join(spec.requirements)}" + (f" as of {spec.cutoff}" if spec.cutoff else ""))
     if home.exists():
         shutil.rmtree(home)

@@ -257,6 +257,34 @@ def _nearest(known: list[str], version: str) -> list[str]:
     return older[-1:] + newer[:1]
 
 
+_DBT_PYTHONS: Mapping[str, tuple[str, str]] = {
+    "1.5": ("3.9", "3.11"),
+    "1.6": ("3.9", "3.11"),
+    "1.11": ("3.10", "3.13"),
+    "1.12": ("3.10", "3.13"),
+}
+"""dbt's minor versions that do not run on all of Python 3.9 to 3.13: the first two import a module that Python 3.12 dropped, the
+last two say so themselves. All ends were tried with DuckDB, and 1.7 to 1.10 on 3.12 or 3.13."""
+
+
+def check_python(tool: str, version: str, python: str) -> None:
+    """Refuse an interpreter that a version of a tool does not run on.
+
+    :param tool: ``"sqlmesh"`` or ``"dbt"``.
+    :param version: Exact version.
+    :param python: For example ``"3.11"``.
+    :raises RunnerError: ``tool_version_unsupported``.
+    """
+    if tool != "dbt":
+        return
+    oldest, newest = _DBT_PYTHONS.get(version.rpartition(".")[0], ("3.9", "3.13"))
+    if not version_key(oldest) <= version_key(python)[:2] <= version_key(newest):
+        raise RunnerError(
+            "tool_version_unsupported",
+            f"dbt {version} runs on Python {oldest} to {newest}, not on {python}; set 'python_version'.",
+        )
+
+
 def is_downgrade(deployed: str | None, wanted: str) -> bool:
     """Whether the wanted version is too old for a state written by the deployed one.
 

@@ -97,6 +97,7 @@ def _draft(actor: Actor, values: dict[str, Any]) -> Project:
     settings.update({name: value for name, value in values.items() if name not in _COLUMNS and value is not None})
     version = f"{project_type}_version"
     settings[version] = versions.checked(project_type, settings.get(version))
+    versions.require_fitting_python(project_type, settings[version], settings.get("python_version"))
     if settings.get("use_managed_state_database") and not state_databases.is_configured():
         if values.get("use_managed_state_database"):
             raise DagctlError("state_database_not_configured", "No server for managed state databases is configured.")
@@ -223,6 +224,8 @@ def _require_fitting_fields(project: Project, values: dict[str, Any]) -> None:
 def _changed(project: Project, values: dict[str, Any]) -> Project:
     columns = {name: values[name] for name in _COLUMNS if name in values}
     settings = {**project.settings, **{name: value for name, value in values.items() if name not in _COLUMNS}}
+    if {"dbt_version", "python_version"} & values.keys() and settings.get("dbt_version"):
+        versions.require_fitting_python("dbt", settings["dbt_version"], settings.get("python_version"))
     return dataclasses.replace(project, settings={k: v for k, v in settings.items() if v is not None}, **columns)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.runner.errors import RunnerError
-from dagctl_provider.runner.versions import is_downgrade, resolve_version, supported_versions
+from dagctl_provider.runner.versions import check_python, is_downgrade, resolve_version, supported_versions
 
 _TOOLS_WITH_STATE = ("sqlmesh",)
 
@@ -24,6 +24,19 @@ def checked(tool: str, version: str | None) -> str:
     except RunnerError as error:
         message = str(error)
         raise DagctlError("unsupported_version", message, errors=[{"field": f"{tool}_version", "message": message}]) from None
+
+
+def require_fitting_python(tool: str, version: str, python: str | None) -> None:
+    """Refuse a Python that the tool's version does not run on.
+
+    :raises DagctlError: ``unsupported_version``.
+    """
+    try:
+        if python:
+            check_python(tool, version, python)
+    except RunnerError as error:
+        message = str(error)
+        raise DagctlError("unsupported_version", message, errors=[{"field": "python_version", "message": message}]) from None
 
 
 def require_no_downgrade(tool: str, deployed: str | None, wanted: str) -> None:

@@ -89,14 +89,18 @@ def test_dbt_comes_with_its_adapters_and_without_what_downloads_a_binary(pretend
 def test_another_interpreter_may_be_wanted(pretender: Pretender) -> None:
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
     assert make_spec("dbt", None, ["duckdb"], own) == make_spec("dbt", None, ["duckdb"])
-    wanted = make_spec("dbt", None, ["duckdb"], "3.99")
+    wanted = make_spec("dbt", None, ["duckdb"], "3.12.99")
     assert wanted.name != make_spec("dbt", None, ["duckdb"]).name
     tool_python(wanted, Progress(io.StringIO()), Stop())
-    assert "--python 3.99" in pretender.calls()[0]
+    assert "--python 3.12.99" in pretender.calls()[0]
     pretender.path.write_text("#!/bin/sh\nexit 2\n")
-    with pytest.raises(RunnerError, match=r"Python 3\.98 was not found where the step runs") as caught:
-        tool_python(make_spec("dbt", None, ["duckdb"], "3.98"), Progress(io.StringIO()), Stop())
+    with pytest.raises(RunnerError, match=r"Python 3\.12\.98 was not found where the step runs") as caught:
+        tool_python(make_spec("dbt", None, ["duckdb"], "3.12.98"), Progress(io.StringIO()), Stop())
     assert caught.value.code == "tool_install_failed"
+    calls = pretender.calls()
+    with pytest.raises(RunnerError, match=r"dbt 1\.6\.0 runs on Python 3\.9 to 3\.11, not on 3\.12"):
+        tool_python(make_spec("dbt", "1.6.0", ["duckdb"], "3.12"), Progress(io.StringIO()), Stop())
+    assert pretender.calls() == calls
 
 
 def test_parallel_callers_share_one_installation(pretender: Pretender) -> None:

@@ -7,6 +7,7 @@ import pytest
 from dagctl_provider.runner.errors import RunnerError
 from dagctl_provider.runner.versions import (
     TOOL_VERSIONS,
+    check_python,
     default_version,
     is_downgrade,
     resolve_version,
@@ -55,6 +56,29 @@ def test_an_unknown_version_is_refused_naming_near_ones(version: str, near: str)
         resolve_version("sqlmesh", version)
     assert caught.value.code == "tool_version_unsupported"
     assert near in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("version", "python", "fits"),
+    [
+        ("1.5.12", "3.9", True),
+        ("1.6.19", "3.11.7", True),
+        ("1.6.19", "3.12", False),
+        ("1.7.20", "3.13", True),
+        ("1.10.23", "3.9", True),
+        ("1.11.16", "3.9", False),
+        ("1.12.6", "3.13", True),
+        ("1.12.6", "3.14", False),
+    ],
+)
+def test_a_python_that_a_version_does_not_run_on_is_refused(version: str, python: str, fits: bool) -> None:
+    check_python("sqlmesh", "0.236.4", python)
+    if fits:
+        check_python("dbt", version, python)
+    else:
+        with pytest.raises(RunnerError, match=f"not on {python}") as caught:
+            check_python("dbt", version, python)
+        assert caught.value.code == "tool_version_unsupported"
 
 
 def test_an_unknown_tool_is_refused() -> None:

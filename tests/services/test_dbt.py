@@ -97,6 +97,8 @@ def test_dbt_may_go_back_to_an_older_version(world: World) -> None:
     executed(world, project)
     changed = projects.update_project(world.actor(), project.id, {"dbt_version": "1.8.0"})
     assert changed.settings["dbt_version"] == "1.8.0"
+    with refused("unsupported_version"):
+        projects.update_project(world.actor(), project.id, {"dbt_version": "1.6.0", "python_version": "3.12"})
     assert plans.create_plan(world.actor(), project.id).outcome == "created", "another version may change what is built"
 
 
