@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import Variable
 
 from dagctl_provider.domain.ids import job_name
-from dagctl_provider.domain.names import project_variable
+from dagctl_provider.domain.names import RESULT_KEY, project_variable
 from dagctl_provider.domain.runs import BY_ITSELF, run_step_id
 
 _JOB_NAME = re.compile(r"[a-z0-9-]{1,63}")
@@ -32,14 +32,21 @@ def run_request(context: Any) -> dict[str, Any]:
     """
     instance, run = context["ti"], context["dag_run"]
     published = Variable.get(project_variable(instance.dag_id), default=None, deserialize_json=True) or {}
+    step = run_step_id(instance.dag_id, run.run_id)
     if not published.get("run"):
-        raise RunRefused("Nothing is deployed yet: approve a first plan of the project before running it.")
+        raise _refused(instance, step, "plan_not_executed", "Nothing is deployed yet.", "Approve a first plan of the project.")
     # What had begun goes on, also with a worker that takes over from a lost one.
     if published.get("suspended") and instance.try_number == 1:
-        raise RunRefused("The project is suspended, so nothing is run. Resume it first.")
+        raise _refused(instance, step, "project_suspended", "The project is suspended, so nothing is run.", "Resume it first.")
     deployed = json.loads(published["run"])
-    step = run_step_id(instance.dag_id, run.run_id)
     return {**deployed, "step_id": step, "plan_group_id": step, "job_name": _job_name(run, str(deployed["project_name"]))}
+
+
+def _refused(instance: Any, step: str, code: str, message: str, hint: str) -> RunRefused:
+    """The refusal, left as the run's result as well, so that it is told wherever runs are."""
+    error = {"code": code, "message": message, "hint": hint}
+    instance.xcom_push(key=RESULT_KEY, value={"outcome": "failed", "step_id": step, "error": error})
+    return RunRefused(f"{message} {hint}")
 
 
 def _job_name(run: Any, project_name: str) -> str:

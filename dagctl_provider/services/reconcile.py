@@ -19,6 +19,7 @@ from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.orchestration import approvals, runs
 from dagctl_provider.services import artifacts, publishing, steps, transactions
+from dagctl_provider.services.runs import start_again
 from dagctl_provider.store import records
 from dagctl_provider.store.session import Session
 
@@ -223,6 +224,7 @@ def _applied(session: Session, project: Project, step: PlanStep, result: dict[st
         **({"commits_behind": 0} if project.latest_commit_sha == step.to_commit_sha else {}),
     )
     publishing.publish(session, project.id)
+    start_again(session, project)
     system = system_actor(project.organization_id, "deployed_state")
     for listed in records.steps_in(session, ["pending"], project.id):
         pending = records.get_step(session, listed.id)

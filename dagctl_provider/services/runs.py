@@ -153,6 +153,20 @@ def _adopted(session: Session, run: FoundRun) -> bool:
     return True
 
 
+def start_again(session: Session, project: Project) -> None:
+    """Let a run begin anew that read what was deployed before the plan that has just been applied.
+
+    It waited for the execution to give up the writer's place; that happens when the task ends, and only then is the plan settled.
+    dbt would build the former models over the new ones. The caller publishes in the same transaction.
+    """
+    for run_id in schedules.unfinished_of(session, project.run_dag_id):
+        key = (project.run_dag_id, run_id)
+        task = runs.task_states(session, [key]).get((*key, RUN))
+        if task is not None and task.state == "running":
+            log.info("Run %s of project %s starts again with what is deployed now", run_id, project.id)
+            runs.clear_tasks(session, *key, (RUN,))
+
+
 def clean_history(now: datetime | None = None) -> int:
     """Remove the finished runs beyond the history limits from Airflow and from our tables, whoever started them.
 

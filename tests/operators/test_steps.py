@@ -81,7 +81,9 @@ def run_context(
 
     monkeypatch.setattr(deployed.Variable, "get", get)
     run = SimpleNamespace(run_id=run_id, conf=conf, run_after=datetime(2026, 4, 28, 12, tzinfo=timezone.utc))
-    return {"ti": SimpleNamespace(try_number=tries, dag_id="dagctl__shop-eu__1__run"), "dag_run": run}
+    task = SimpleNamespace(try_number=tries, dag_id="dagctl__shop-eu__1__run", pushed={})
+    task.xcom_push = lambda key, value: task.pushed.__setitem__(key, value)
+    return {"ti": task, "dag_run": run}
 
 
 @pytest.mark.parametrize(
@@ -106,8 +108,10 @@ def test_a_requested_run_keeps_its_names(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("published", [None, {}, {"dag_id": "x"}])
 def test_nothing_deployed_is_nothing_to_run(monkeypatch: pytest.MonkeyPatch, published: Any) -> None:
-    with pytest.raises(RunRefused, match="approve a first plan"):
-        step_request(run_context(monkeypatch, published), "run")
+    context = run_context(monkeypatch, published)
+    with pytest.raises(RunRefused, match="Approve a first plan"):
+        step_request(context, "run")
+    assert context["ti"].pushed["result"]["error"]["code"] == "plan_not_executed"
 
 
 def test_a_suspended_project_is_not_run_but_what_had_begun_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

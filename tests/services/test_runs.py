@@ -359,3 +359,15 @@ def test_an_undeployed_project_is_not_due_and_no_run_is_left_behind(world: World
     end(run_id, "success")
     projects.undeploy(world.actor(), project.id)
     assert due(project) is None
+
+
+def test_a_run_that_took_the_place_of_an_execution_starts_again_with_what_is_deployed_now(world: World) -> None:
+    project = deployed(world)
+    world.head = "second"
+    approved = plans.approve(world.actor(), world.explained(project).id)
+    assert isinstance(approved, PlanApproved)
+    early, waiting = by_itself(project, 1), by_itself(project, 2)
+    begin(early)
+    world.finish_execute(approved.execute)
+    assert json.loads(variable(project.dag_id)["run"])["commit_sha"] == sha("second")
+    assert (state_of(early)[1], state_of(waiting)[1]) == ("restarting", None)
