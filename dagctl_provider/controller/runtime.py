@@ -18,7 +18,7 @@ from datetime import timedelta
 from typing import Any
 
 from dagctl_provider.config import setting
-from dagctl_provider.git import processes
+from dagctl_provider.git import environment, processes
 from dagctl_provider.orchestration import approvals
 from dagctl_provider.orchestration.pods import ClusterUnavailable
 from dagctl_provider.services import (
@@ -180,6 +180,7 @@ class Controller:
 async def controller_lifespan(_app: object) -> AsyncIterator[None]:
     """Runs the controller for as long as the API server lives (ASGI lifespan)."""
     approvals.keep_answers()
+    environment.sweep()
     processes.ending.clear()
     controller = Controller()
     controller.start()

@@ -2,8 +2,8 @@
 
 Git can be told to run programs by its configuration, by variables and by the files around it. So a process inherits no
 variable except those named here, reads no configuration except what is given here, and its home is an empty directory
-made for it. Credentials are files in there, readable by this user only and gone when the block ends. They are never
-arguments or variables, which other processes can read.
+made for it. Credentials are files in there, readable by this user only and gone when the block ends, or when the next server of
+this machine starts, should this one be killed. They are never arguments or variables, which other processes can read.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ import hashlib
 import os
 import shlex
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
+
+import psutil
 
 from dagctl_provider.domain.repository import RepositoryAddress
 
@@ -135,7 +138,7 @@ def git_environment(
     :param git_dir: the bare repository the processes work in; none for those that need no repository.
     """
     credentials = credentials or GitCredentials()
-    home = Path(tempfile.mkdtemp(prefix="dagctl-git-"))
+    home = Path(tempfile.mkdtemp(prefix=f"{_prefix()}{os.getpid()}-"))
     try:
         options = {**_SETTINGS, f"protocol.{address.scheme}.allow": "always"}
         helpers: list[str] = []
@@ -158,6 +161,31 @@ def git_environment(
         yield GitEnvironment(home, arguments, variables, credentials.secrets)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _prefix() -> str:
+    # Temporary folders may be on a disk that machines share, and a process id says nothing about another machine's.
+    return f"dagctl-git-{socket.gethostname()[:64]}-"
+
+
+def sweep() -> int:
+    """Remove the homes that processes left when they were killed. Called before this process makes its first one.
+
+    :return: How many there were.
+    """
+    removed = 0
+    for home in Path(tempfile.gettempdir()).glob(f"{_prefix()}*"):
+        owner = home.name.removeprefix(_prefix()).partition("-")[0]
+        with suppress(OSError):
+            if home.lstat().st_uid == os.geteuid() and not _is_another_process(owner):
+                shutil.rmtree(home)
+                removed += 1
+    return removed
+
+
+def _is_another_process(number: str) -> bool:
+    # In containers the same number comes back with each start.
+    return number.isdigit() and int(number) != os.getpid() and psutil.pid_exists(int(number))
 
 
 def _variables(address: RepositoryAddress, home: Path) -> dict[str, str]:

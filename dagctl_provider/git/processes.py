@@ -23,8 +23,9 @@ from dagctl_provider.git.errors import GitMissing, GitTimeout, RepositoryTooLarg
 MAX_OUTPUT_BYTES = 1_000_000
 MAX_STDERR_BYTES = 16_000
 
-# Sets the size limit for files and drops every inherited variable, which Popen by way of GitPython cannot do.
-_LAUNCHER = 'ulimit -f "$1" 2>/dev/null; ulimit -c 0 2>/dev/null; shift; exec env -i "$@"'
+# Sets the size limit for files and drops inherited variables, which Popen by way of GitPython cannot do. By name only: arguments
+# can be read by every user of the machine, and the address of a proxy may have a password in it.
+_LAUNCHER = 'ulimit -f "$1" 2>/dev/null; ulimit -c 0 2>/dev/null; shift; exec env "$@"'
 _ULIMIT_BLOCK = 512
 _LOOK_SECONDS = 0.25
 
@@ -118,14 +119,15 @@ def _start(
         # GitPython looks for the git program while it is imported.
         raise GitMissing(detail=str(error)) from None
     program = Git.GIT_PYTHON_GIT_EXECUTABLE or "git"
-    variables = [f"{name}={value}" for name, value in environment.variables.items()]
+    dropped = [part for name in os.environ if name not in environment.variables for part in ("-u", name)]
     blocks = str(max_file_bytes // _ULIMIT_BLOCK + 1)
-    command = ["/bin/sh", "-c", _LAUNCHER, "git", blocks, *variables, str(program), *environment.options, *arguments]
+    command = ["/bin/sh", "-c", _LAUNCHER, "git", blocks, *dropped, str(program), *environment.options, *arguments]
     try:
         handle: Any = Git(str(environment.home)).execute(
             command,
             istream=subprocess.PIPE if with_input else None,
             as_process=True,
+            env=environment.variables,
             shell=False,
             start_new_session=True,
         )

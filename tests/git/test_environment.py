@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from dagctl_provider.domain.repository import parse_repository_url
-from dagctl_provider.git.environment import PASSED_THROUGH, GitCredentials, git_environment
+from dagctl_provider.git.environment import PASSED_THROUGH, GitCredentials, git_environment, sweep
 
 HTTPS = parse_repository_url("https://git.example.com:8443/acme/analytics.git")
 SSH = parse_repository_url("ssh://git@git.example.com:2222/acme/analytics.git")
@@ -199,3 +199,17 @@ def test_ssh_is_pinned_to_a_judged_address_and_still_checks_the_names_host_key(u
 def test_ssh_without_a_key_offers_none():
     with git_environment(SSH, GitCredentials(known_hosts="x")) as environment:
         assert _ssh_settings(environment)["identityfile"] == "none"
+
+
+def test_what_a_killed_server_left_is_removed_and_what_others_use_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with git_environment(HTTPS, GitCredentials(token="secret")) as left:
+        gone, used = left.home.with_name(left.home.name.replace(str(os.getpid()), "4194305")), f"{os.getppid()}"
+        others = left.home.with_name(left.home.name.replace(str(os.getpid()), used))
+        elsewhere = tmp_path / "dagctl-git-another-machine-4194305-x"
+        for home in (gone, others, elsewhere):
+            home.mkdir()
+
+        assert sweep() == 2, "that of a process which is gone, and that of an earlier one with the number of this one"
+
+        assert set(tmp_path.iterdir()) == {others, elsewhere}

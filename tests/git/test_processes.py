@@ -173,3 +173,19 @@ def test_no_descriptor_is_left_behind(environment):
         _run(["version"], environment)
 
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_no_value_of_a_variable_is_an_argument(environment, monkeypatch):
+    """Arguments can be read by every user of the machine; the address of a proxy may have a password in it."""
+    import git.cmd
+
+    commands = []
+    monkeypatch.setitem(environment.variables, "https_proxy", "http://me:secret@proxy.example.com:3128")
+    monkeypatch.setattr(
+        git.cmd,
+        "safer_popen",
+        lambda command, *rest, real=git.cmd.safer_popen, **options: commands.append(command) or real(command, *rest, **options),
+    )
+
+    assert _run(_shell("echo $https_proxy"), environment).stdout == b"http://me:secret@proxy.example.com:3128\n"
+    assert "secret" not in " ".join(commands[0])
