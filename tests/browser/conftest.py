@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,34 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from tests.airflow import conftest as stacks
 from tests.airflow.conftest import pytest_runtest_makereport, shop
 from tests.airflow.site import Site
-from tests.browser.people import WAIT_MS, Person, at_a_browser
+from tests.browser.people import PRESENT, WAIT_MS, Person, at_a_browser
 
 __all__ = ["pytest_runtest_makereport", "shop"]
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+
+
+class Witness:
+    """When a test fails, its report tells what the tabs showed."""
+
+    def __init__(self, pictures: Path) -> None:
+        self.pictures = pictures
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if report.when == "call" and report.failed:
+            self.pictures.mkdir(parents=True, exist_ok=True)
+            name = re.sub(r"\W+", "-", item.name).strip("-")
+            seen = [person.seen(self.pictures, f"{name}-{number}") for number, person in enumerate(PRESENT)]
+            report.sections.append(("Pages", "\n\n".join(seen)))
+        elif report.when == "teardown":
+            PRESENT.clear()
+        return report
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Witness(config.rootpath / ".pytest_cache" / "browser"))
 
 
 def chromium() -> str:

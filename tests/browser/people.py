@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+from playwright.sync_api import Error as PlaywrightError
 
 from tests.airflow.site import Site
 
@@ -20,6 +22,10 @@ _HACKED = "window.hacked !== undefined"
 # What a browser reports about an answer that a test asked for: refused, expired, not there.
 _EXPECTED = ("Failed to load resource", "ERR_ABORTED")
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+PRESENT: list[Person] = []
+"""Who is at a browser."""
 
 
 @dataclass
@@ -66,6 +72,23 @@ class Person:
         page.goto(self.address(*parts) + query)
         return page
 
+    def seen(self, folder: Path, name: str) -> str:
+        """What the tabs show now, in words, with a picture of each.
+
+        :param folder: Where the pictures go.
+        :param name: Beginning of their names.
+        """
+        told = list(self.wrongs)
+        for number, page in enumerate(self.context.pages):
+            picture = folder / f"{name}-{number}.png"
+            try:
+                page.screenshot(path=picture, full_page=True, timeout=10_000)
+                text = page.locator("body").inner_text(timeout=10_000)
+            except PlaywrightError as error:
+                text = f"(cannot be looked at: {error})"
+            told.append(f"{page.url}\n{picture}\n{text[:3000]}")
+        return "\n\n".join(told)
+
     def address(self, *parts: str) -> str:
         """Where a page of dagctl is."""
         return f"{self.site.stack.base_url}{PAGES}/{'/'.join(parts)}"
@@ -79,15 +102,16 @@ def at_a_browser(browser: Browser, site: Site, name: str | None = "admin", **opt
     :param options: Of the browser context: ``color_scheme``, ``viewport``.
     """
     person = Person(site, browser.new_context(base_url=site.stack.base_url, **options))
+    PRESENT.append(person)
     if name is not None:
         person.sign_in(name)
-    try:
-        yield person
-        assert person.wrongs == []
-        for page in person.context.pages:
-            assert not page.evaluate(_HACKED), f"a text was executed on {page.url}"
-    finally:
-        person.context.close()
+    yield person
+    assert person.wrongs == []
+    for page in person.context.pages:
+        assert not page.evaluate(_HACKED), f"a text was executed on {page.url}"
+    # When a test fails the tabs stay as they are: they are looked at afterwards, and the browser closes them in the end.
+    PRESENT.remove(person)
+    person.context.close()
 
 
 def act(page: Page, label: str, comment: str | None = None) -> None:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.airflow.site import Shop, Site
-from tests.browser.people import Person, act, status
+from tests.browser.people import Person, act, require_accessible, status
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -39,6 +39,8 @@ def test_create_review_approve_and_watch(admin: Person, site: Site, shop: Shop) 
 
     act(page, "Approve", "Go ahead")
     expect(status(page)).to_have_text("Executed")
+    expect(page.locator(".progress")).to_contain_text("2 of 2 models")
+    expect(model.locator(".result")).to_contain_text("✓ done")
     timeline = page.locator(".timeline")
     expect(timeline).to_contain_text("Go ahead")
     expect(timeline).to_contain_text("admin")
@@ -73,16 +75,24 @@ def test_reject_with_a_reason_and_head_that_moved(admin: Person, site: Site, sho
     assert not shop.warehouse.exists() or site.rows(shop, "SELECT 1 FROM duckdb_tables() WHERE table_name = 'applied'") == []
 
 
-def test_stop_an_execution_and_retry_it(admin: Person, site: Site, shop: Shop) -> None:
+def test_follow_an_execution_stop_it_and_retry_it(admin: Person, site: Site, shop: Shop) -> None:
     shop.add_slow_model()
     shop.commit("Something slow")
     plan = site.explained(site.project("Stopped", shop))
     page = admin.open("plans", plan["plan_id"])
     act(page, "Approve")
     expect(status(page)).to_have_text("Executing")
+    page.evaluate("window.stayed = true")
+    progress, slow = page.locator(".progress"), page.locator(".model", has_text="shop.slow")
+    expect(progress).to_contain_text("of 3 models")
+    expect(progress.locator(".now")).to_contain_text("shop.slow")
+    expect(slow.locator(".result")).to_have_text("↻ running")
     expect(page.locator("#log")).to_contain_text("slow")
+    assert page.evaluate("window.stayed"), "the page was loaded anew"
+    require_accessible(page)
     act(page, "Stop")
     expect(status(page)).to_have_text("Cancelled")
+    expect(slow.locator(".result")).to_have_text("■ stopped")
     shop.open_gate()
     act(page, "Retry")
     expect(status(page)).to_have_text("Executed")

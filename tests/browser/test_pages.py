@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.airflow.site import Site
+from tests.airflow.site import Shop, Site
 from tests.browser.people import Person, at_a_browser, require_accessible, require_whole, status
 from tests.ui.plan_samples import HOSTILE, hostile_output
 
@@ -193,12 +193,13 @@ def test_the_pages_stand_inside_airflow(admin: Person, site: Site, scene: dict[s
         target.close()
 
 
-def test_last_of_all_a_decision_over_rest_appears(admin: Person, site: Site, scene: dict[str, str]) -> None:
-    page = admin.open("plans", scene["plan"])
+def test_a_decision_over_rest_appears(admin: Person, site: Site, shop: Shop) -> None:
+    plan = site.explained(site.project("Elsewhere", shop))
+    page = admin.open("plans", plan["plan_id"])
     others = admin.open("plans")
-    row = others.locator(f"#{scene['plan']}")
+    row = others.locator(f"#{plan['plan_id']}")
     expect(row).to_contain_text("Waiting for approval")
-    site.ask("POST", f"/plans/{scene['step']}/reject")
+    site.ask("POST", f"/plans/{plan['id']}/reject")
     expect(status(page)).to_have_text("Rejected")
     expect(row).to_contain_text("Rejected")
     expect(page.locator(".actions").get_by_role("link", name="Approve…")).to_have_count(0)
