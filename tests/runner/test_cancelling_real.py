@@ -31,13 +31,13 @@ AFTER = "MODEL (name shop.after, kind FULL);\nSELECT id FROM shop.slow"
 class SlowProject:
     """A project on a PostgreSQL warehouse whose model sleeps as long as a table says."""
 
-    def __init__(self, driver: Driver, postgres: PostgreSQL) -> None:
+    def __init__(self, driver: Driver, postgres: PostgreSQL, slow: str = SLOW) -> None:
         self.driver, self.postgres = driver, postgres
         self.database = postgres.new_database()
         postgres.query(self.database, "CREATE SCHEMA control; CREATE TABLE control.knob AS SELECT 600 AS seconds")
         (driver.secrets / "env.json").write_text(json.dumps({"WH_PASSWORD": "unused-password"}))
         connection = CONNECTION.format(host=postgres.host, database=self.database)
-        files = {**config(connection=connection, dialect="postgres"), "models/slow.sql": SLOW, "models/after.sql": AFTER}
+        files = {**config(connection=connection, dialect="postgres"), "models/slow.sql": slow, "models/after.sql": AFTER}
         driver.request["commit_sha"] = driver.repository.commit(files)
         self.explained: Outcome = driver.step("explain")
         assert self.explained.status == 0, self.explained.output
@@ -177,3 +177,30 @@ def test_two_executes_wait_for_each_other(project: SlowProject) -> None:
     assert (failed.status, failed.code) == (1, "model_failed"), failed.output
     assert failed.result["error"]["message"].startswith("shop.slow: ")
     assert second.wait().status == 0
+
+
+BACKFILL = """MODEL (name shop.slow, kind INCREMENTAL_BY_TIME_RANGE (time_column day, batch_size 1, batch_concurrency 1),
+  start '2024-01-01', end '2024-01-10');
+SELECT 1 AS id, CAST(@start_ds AS DATE) AS day,
+  CAST(pg_sleep(CASE WHEN @start_ds < '2024-01-05' THEN 0 ELSE seconds END) AS TEXT) AS slept FROM control.knob"""
+
+
+@pytest.mark.long
+def test_a_cancelled_backfill_goes_on_where_it_was(stateful: Driver, postgres: PostgreSQL) -> None:
+    project = SlowProject(stateful, postgres, BACKFILL)
+    running = project.start()
+    running.process.send_signal(signal.SIGTERM)
+    outcome = running.wait()
+    assert (outcome.status, outcome.code) == (130, "cancelled"), outcome.output
+    assert not project.sleeping()
+    rows = {row["name"]: (row["status"], row["batches"]) for row in outcome.result["models"]}
+    assert rows == {"shop.slow": ("cancelled", 4), "shop.after": ("skipped", 0)}
+
+    finished = project.finish()
+    assert finished.status == 0, finished.output
+    expected = [event for event in finished.events if event["event"] == "expected"]
+    assert (expected[-1]["models"], expected[-1]["batches"]) == (2, 7), "the six days that were left, and the model after"
+    ended = {event["model"]: event["status"] for event in finished.events if event["event"] == "model_finished"}
+    assert ended == {"shop.slow": "succeeded", "shop.after": "succeeded"}
+    days = project.postgres.query(project.database, "SELECT count(*), count(DISTINCT day) FROM shop.slow")
+    assert days == [(10, 10)]
