@@ -15,6 +15,7 @@ from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import system_actor
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.releases import RELEASE_FILE, InvalidRelease
+from dagctl_provider.git.processes import ServerEnds
 from dagctl_provider.services import plans, publishing, repositories, transactions
 from dagctl_provider.store import records
 from dagctl_provider.store.session import Session, utcnow
@@ -68,7 +69,19 @@ class Poller:
         if not due:
             return 0
         heads = repositories.heads_of({key: groups[key][0] for key in due}, setting("polling_workers"))
-        return sum(self._handle(key, groups[key], heads[key], now) for key in due)
+        answered = [project for key in due if isinstance(heads[key], str) for project in groups[key]]
+        _note(answered, sync_error=None, last_synced_at=utcnow())
+        return sum(self._handled(key, groups[key], heads[key], now) for key in due)
+
+    def _handled(self, key: tuple[str, str, str | None], projects: list[Project], head: str | DagctlError, now: float) -> int:
+        """:meth:`_handle`, where what is broken about one remote or project stops no other."""
+        try:
+            return self._handle(key, projects, head, now)
+        except ServerEnds:
+            raise
+        except Exception:
+            log.exception("What is new on branch %s of %d project(s) could not be planned", projects[0].branch, len(projects))
+            return 0
 
     def _handle(self, key: tuple[str, str, str | None], projects: list[Project], head: str | DagctlError, now: float) -> int:
         remote = self._remotes[key]
@@ -81,7 +94,6 @@ class Poller:
             log.warning("%s of %d project(s) cannot be read: %s", projects[0].branch, len(projects), head)
             return 0
         remote.failures, remote.due_at = 0, now + interval
-        _note(projects, sync_error=None, last_synced_at=utcnow())
         return sum(self._plan_if_new(project, head) for project in projects)
 
     def _plan_if_new(self, project: Project, head: str) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.ids import job_name, new_id, short_sha
-from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN, POD_KEY
+from dagctl_provider.domain.names import APPROVAL, EXECUTE, POD_KEY
 from dagctl_provider.domain.permissions import Actor, system_actor
 from dagctl_provider.domain.plans import (
     PlanStep,
@@ -126,16 +126,7 @@ def plan_commit(actor: Actor, project_id: str, facts: CommitFacts, triggered_by:
                 steps.stop(session, system_actor(project.organization_id, "planned_again"), group[0], "cancel", "system")
         explain = _insert_explain(session, project, facts, triggered_by)
         steps.supersede(session, project, system_actor(project.organization_id, "newer_commit"), explain.group_id, facts.sha)
-        records.update_project(
-            session,
-            project.id,
-            touch=False,
-            latest_commit_sha=facts.sha,
-            latest_commit_message=facts.message,
-            commits_behind=facts.commits_behind,
-            last_synced_at=utcnow(),
-            sync_error=None,
-        )
+        records.note_head(session, project.id, facts.sha, message=facts.message, behind=facts.commits_behind)
         return PlanCreated("created", facts.sha, explain)
 
     created = transactions.run(work)
@@ -226,22 +217,17 @@ def get_logs(actor: Actor, plan_id: str) -> StepLogs:
     return transactions.run(work)
 
 
-def _task_id(step: PlanStep) -> str:
-    return EXPLAIN if step.plan_type == "explain" else EXECUTE
-
-
 def _with_pod(session: Session, step: PlanStep) -> PlanStep:
     """The step with its pod's name, which the step's record has only once the step has reported."""
     if step.pod_name or step.dispatched_at is None:
         return step
-    told = runs.read_xcom(session, step.dag_id, step.run_id, _task_id(step), POD_KEY) or {}
+    told = runs.read_xcom(session, step.dag_id, step.run_id, steps.task_id(step), POD_KEY) or {}
     # An execute that is retried runs in the same task.
     return replace(step, pod_name=told.get("pod_name")) if told.get("step_id") == step.id else step
 
 
 def _log(session: Session, step: PlanStep) -> str:
-    task_id = _task_id(step)
-    try_number = step.try_number
+    task_id, try_number = steps.task_id(step), step.try_number
     if step.status == "running":
         state = runs.task_states(session, [(step.dag_id, step.run_id)]).get((step.dag_id, step.run_id, task_id))
         try_number = state.try_number if state is not None and state.state is not None else try_number

@@ -384,16 +384,7 @@ def sync_status(actor: Actor, project_id: str) -> SyncStatus:
         transactions.run(lambda session: records.update_project(session, project.id, touch=False, sync_error=detail))
     else:
         transactions.run(
-            lambda session: records.update_project(
-                session,
-                project.id,
-                touch=False,
-                latest_commit_sha=facts.sha,
-                latest_commit_message=facts.message,
-                commits_behind=facts.commits_behind,
-                last_synced_at=utcnow(),
-                sync_error=None,
-            )
+            lambda session: records.note_head(session, project.id, facts.sha, message=facts.message, behind=facts.commits_behind)
         )
     project = get_project(actor, project_id)
     return SyncStatus(

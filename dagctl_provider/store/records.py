@@ -89,8 +89,31 @@ def insert_project(session: Session, **values: Any) -> None:
 
 
 def note_projects(session: Session, project_ids: Sequence[str], **values: Any) -> None:
-    """Write columns of some projects that are no change of them, such as when they were last looked at."""
-    session.execute(update(tables.project).where(tables.project.c.id.in_(project_ids)).values(**values))
+    """Write columns of some projects that are no change of them, such as when they were last looked at.
+
+    Projects that somebody is changing are left out: this is not worth waiting for.
+    """
+    c = tables.project.c
+    free = select(c.id).where(c.id.in_(project_ids)).order_by(c.id).with_for_update(skip_locked=True)
+    ids = session.execute(free).scalars().all()
+    session.execute(update(tables.project).where(c.id.in_(ids)).values(**values))
+
+
+def note_head(session: Session, project_id: str, sha: str, *, message: str | None, behind: int | None) -> None:
+    """Write down that git was asked, and what is at the branch HEAD.
+
+    :param behind: How many commits lead there from the deployed one.
+    """
+    update_project(
+        session,
+        project_id,
+        touch=False,
+        latest_commit_sha=sha,
+        latest_commit_message=message,
+        commits_behind=behind,
+        last_synced_at=utcnow(),
+        sync_error=None,
+    )
 
 
 def update_project(session: Session, project_id: str, *, touch: bool = True, **values: Any) -> None:

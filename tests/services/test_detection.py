@@ -10,6 +10,8 @@ from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.services import plans, projects, repositories
 from dagctl_provider.services.detection import Poller
 from dagctl_provider.services.views import PlanApproved
+from dagctl_provider.store import records
+from dagctl_provider.store.session import transaction
 from tests.services.world import World, sha
 
 
@@ -118,3 +120,31 @@ def test_a_new_project_is_noticed_within_seconds(world: World, remotes: Remotes)
     remotes.poll()
     world.project("two", branch="develop")
     assert remotes.poll(after=6) == 1
+
+
+def test_what_is_broken_about_one_project_stops_no_other(
+    world: World, remotes: Remotes, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    broken = world.project("broken", branch="a")
+    fine = world.project("fine", branch="b")
+
+    def plan_commit(actor: Any, project_id: str, *rest: Any, real: Any = plans.plan_commit) -> Any:
+        if project_id == broken.id:
+            raise RuntimeError("out of order")
+        return real(actor, project_id, *rest)
+
+    monkeypatch.setattr(plans, "plan_commit", plan_commit)
+    assert remotes.poll() == 1
+    assert plans.list_plans(world.actor(), fine.id).total == 1
+    assert "could not be planned" in caplog.text
+
+
+def test_a_project_that_somebody_is_changing_is_not_waited_for(world: World, remotes: Remotes) -> None:
+    held = world.project("held", branch="a")
+    world.project("free", branch="b")
+    remotes.failing = True
+    with transaction() as session:
+        records.get_project(session, held.id, lock=True)
+        remotes.poll()
+    errors = {project.name: project.sync_error for project in projects.list_projects(world.actor())}
+    assert errors == {"held": None, "free": "The remote does not answer."}
