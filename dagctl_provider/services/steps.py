@@ -199,6 +199,11 @@ def discard(session: Session, actor: Actor, step: PlanStep, reason: str, current
     return moved
 
 
+def task_id(step: PlanStep) -> str:
+    """The task that does the work of a step."""
+    return EXPLAIN if step.plan_type == "explain" else EXECUTE
+
+
 def stop(session: Session, actor: Actor, step: PlanStep, event: str, door: str) -> PlanStep:
     """Cancel a step that runs: its record first, then its tasks in Airflow."""
     moved = move(session, step, event, decided_at=utcnow(), decided_by=actor.name)
