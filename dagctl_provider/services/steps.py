@@ -204,9 +204,19 @@ def task_id(step: PlanStep) -> str:
     return EXPLAIN if step.plan_type == "explain" else EXECUTE
 
 
+def _beginning(session: Session, step: PlanStep) -> dict[str, Any]:
+    """What only Airflow knows yet of a running step, and what its log is found by: its try and when that began."""
+    if step.status != "running":
+        return {}
+    task = runs.task_states(session, [(step.dag_id, step.run_id)]).get((step.dag_id, step.run_id, task_id(step)))
+    if task is None or task.state is None:
+        return {}
+    return {"try_number": task.try_number, "started_at": task.start_date}
+
+
 def stop(session: Session, actor: Actor, step: PlanStep, event: str, door: str) -> PlanStep:
-    """Cancel a step that runs: its record first, then its tasks in Airflow."""
-    moved = move(session, step, event, decided_at=utcnow(), decided_by=actor.name)
+    """Cancel a step that runs or is approved: its record first, then its tasks in Airflow."""
+    moved = move(session, step, event, decided_at=utcnow(), decided_by=actor.name, **_beginning(session, step))
     record_decision(session, actor, moved, "cancelled", door)
     runs.write_decision(session, step.dag_id, step.run_id, {"decision": "cancelled", "decided_by": actor.name})
     tasks = (EXPLAIN, APPROVAL, EXECUTE) if step.plan_type == "explain" else (APPROVAL, EXECUTE)

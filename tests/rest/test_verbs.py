@@ -105,3 +105,18 @@ def test_the_reason_of_a_decision_can_be_read(ask: Ask, world: World) -> None:
     again = world.explained(project)
     ask("POST", f"/plans/{again.id}/reject")
     assert "comment" not in ask("GET", f"/plans/{again.id}").get_json()
+
+
+def test_a_step_that_is_cancelled_right_after_its_start_keeps_its_log(ask: Ask, world: World) -> None:
+    """Which try to read is known to Airflow before the controller has looked."""
+    from dagctl_provider.services import transactions
+    from dagctl_provider.store import records
+
+    project = world.project()
+    made = ask("POST", f"/projects/{project.id}/plans").get_json()
+    step: Any = transactions.run(lambda session: records.get_step(session, made["plan_id"]))
+    world.end_task(step, "explain", "running", tries=2)
+    assert ask("POST", f"/plans/{step.id}/cancel").status_code == 200
+    cancelled: Any = transactions.run(lambda session: records.get_step(session, step.id))
+    assert (cancelled.status, cancelled.try_number) == ("cancelled", 2)
+    assert cancelled.started_at is not None
