@@ -260,23 +260,32 @@ def inputs(values: Mapping[str, Any], errors: Mapping[str, str], creating: bool)
 
 def _input(name: str, value: Any, error: str) -> Input:
     field = FIELDS[name]
-    hint = HINTS.get(name) or ("" if LABELS[name].lower() in field.description.lower() else field.description)
-    if name == "run_schedule" and value and not error:
-        hint = schedule_hint(value)
     suggestions = tuple(versions.supported(_TOOL_OF[name])) if name in _TOOL_OF else ()
     return Input(
-        name, _kind(name, field), LABELS[name], hint, value, error, _rules(name, field), _choices(name, field), suggestions
+        name,
+        _kind(name, field),
+        LABELS[name],
+        _hint(name, value, error),
+        value,
+        error,
+        _rules(name, field),
+        _choices(name, field),
+        suggestions,
     )
 
 
-def schedule_hint(schedule: str) -> str:
-    """When a schedule is due, said under its field.
+def _hint(name: str, value: Any, error: str) -> str:
+    if name == "run_schedule" and value and not error:
+        times = due_times(value)
+        said = ", ".join(f"{time:%a %d %b %Y %H:%M}" for time in times)
+        return f"Runs {describe(value)}; next on {said} ({times[0]:%Z})."
+    description = FIELDS[name].description
+    return HINTS.get(name) or ("" if LABELS[name].lower() in description.lower() else description)
 
-    :param schedule: One that has been accepted.
-    """
-    times = due_times(schedule)
-    said = ", ".join(f"{time:%a %d %b %Y %H:%M}" for time in times)
-    return f"Runs {describe(schedule)}; next on {said} ({times[0]:%Z})."
+
+def hints(values: Mapping[str, Any], errors: Mapping[str, str]) -> dict[str, str]:
+    """The hints that follow from what stands in the field, for a form that is judged while somebody types."""
+    return {name: _hint(name, values.get(name), errors.get(name, "")) for name in ("run_schedule",)}
 
 
 def _kind(name: str, field: Field) -> str:

@@ -177,9 +177,10 @@ def _take_form(actor: Actor, project: Project | None) -> Response:
     intent = request.form.get("intent", "save")
     sent = project_form.read_form(request.form, project)
     project_id = project.id if project is not None else None
-    if intent == "check":
-        return json_answer({"errors": _judged(actor, sent, project_id)})
     shown = {**(project_form.values_of(project) if project is not None else {**project_form.defaults(), **_blank()}), **sent}
+    if intent == "check":
+        errors = _judged(actor, sent, project_id)
+        return json_answer({"errors": errors, "hints": project_form.hints(shown, errors)})
     try:
         values = project_form.require_valid(sent, creating=project is None)
         if intent == "test":

@@ -21,6 +21,13 @@ function showErrors(form, errors, touched) {
   }
 }
 
+function showHints(hints) {
+  for (const [name, text] of Object.entries(hints)) {
+    const place = document.getElementById(`field-${name}-hint`);
+    if (place && place.textContent !== text) place.textContent = text;
+  }
+}
+
 async function send(form, intent) {
   const body = new URLSearchParams(new FormData(form));
   body.set("intent", intent);
@@ -37,7 +44,9 @@ function checkAsTyped(form) {
     const mine = ++turn;
     const answer = await send(form, "check");
     if (mine !== turn || !answer.ok) return;
-    showErrors(form, (await answer.json()).errors, touched);
+    const { errors, hints } = await answer.json();
+    showErrors(form, errors, touched);
+    showHints(hints);
   };
   form.addEventListener("input", (event) => {
     touched.add(event.target.name);

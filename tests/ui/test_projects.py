@@ -262,6 +262,14 @@ class TestForm:
         assert "Runs at 06:30, Monday through Friday; next on" in browser.get(f"/dagctl/projects/{project.id}/edit").text
         values = {name: str(value) for name, value in project_form.values_of(project).items() if value not in (None, False)}
         address = f"/dagctl/projects/{project.id}/edit"
+        for typed, hint in (
+            ("30 6 * * 1-5", "Runs at 06:30"),
+            ("@hourly", "Runs every hour; next on"),
+            ("@often", "@hourly, @daily or five"),
+            ("", "@hourly, @daily or"),
+        ):
+            judged = json.loads(browser.post(address, {**values, "run_schedule": typed, "intent": "check"}).data)
+            assert judged["hints"]["run_schedule"].startswith(hint)
         assert browser.post(address, {**values, "run_schedule": "", "intent": "save"}).status_code == 303
         assert "run_schedule" not in projects.get_project(world.actor(), project.id).settings
 
@@ -287,7 +295,7 @@ class TestForm:
         text = browser.post("/dagctl/projects/new", {**FORM, "intent": "test"}).get_data(as_text=True)
         assert "There is no branch &#39;main&#39;." in text
         judged = browser.post("/dagctl/projects/new", {**FORM, "intent": "check"})
-        assert json.loads(judged.data) == {"errors": {}}, "checking asks no remote"
+        assert json.loads(judged.data)["errors"] == {}, "checking asks no remote"
 
 
 def test_a_project_shows_its_plans_and_settings(browser: Browser, world: World) -> None:
