@@ -19,8 +19,9 @@ PROFILE = "dagctl"
 DEFAULT_TARGET = "dagctl"
 _VARIABLE = "DBT_ENV_SECRET_DAGCTL_{}"
 _THREADS = 4
-# Fields of the project's own that are in no table: of every adapter these are secrets.
-_SECRET_NAME = re.compile(r"pass|secret|token|private_key$|credential", re.IGNORECASE)
+# Of a key file, and of fields of the project's own, which are in no table. No others: what is hidden is also cut out of logs and
+# manifests, and the project of a key file stands in every relation's name.
+_SECRET_NAME = re.compile(r"(pass|password|passphrase|secret|secret_access_key|token|private_key|private_key_id)$", re.IGNORECASE)
 
 
 class ProfileError(ValueError):
@@ -109,9 +110,12 @@ def _key_file(value: Any) -> dict[str, Any]:
 
 
 def _hidden(name: str, value: Any, secrets: dict[str, str]) -> Any:
-    """A reference to a variable that holds the value; for a key file, one for each of its members."""
+    """A reference to a variable that holds the value; for a key file, one for each of its secrets."""
     if name == "keyfile_json":
-        return {key: _hidden(f"{name}_{key}", member, secrets) for key, member in _key_file(value).items()}
+        return {
+            key: _hidden(f"{name}_{key}", member, secrets) if _SECRET_NAME.search(key) else member
+            for key, member in _key_file(value).items()
+        }
     variable = _VARIABLE.format("".join(letter if letter.isalnum() else "_" for letter in name).upper())
     secrets[variable] = str(value)
     return "{{ env_var('" + variable + "') }}"

@@ -28,8 +28,8 @@ STEP_ERRORS: Mapping[str, StepError] = {
     ),
     "tool_version_unsupported": StepError(
         2,
-        "The tool or its version is not in the table of supported versions.",
-        "Set 'sqlmesh_version' or 'dbt_version' to a version that 'versions' prints.",
+        "The tool, its version or its Python is not among the supported ones.",
+        "Set 'sqlmesh_version' or 'dbt_version' to a version that 'versions' prints, 'python_version' to one it runs on.",
     ),
     "tool_install_failed": StepError(
         2,

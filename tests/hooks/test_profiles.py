@@ -165,6 +165,13 @@ def test_what_the_project_says_may_be_a_secret_or_another_way_to_log_in() -> Non
     assert SECRET not in text
 
 
+def test_of_a_key_file_only_the_secrets_are_hidden() -> None:
+    """A variable under a secret's name is cut out of logs and manifests, and the project stands in every relation's name."""
+    output, secrets, _ = made(CASES["bigquery"][0])
+    assert secrets == {"DBT_ENV_SECRET_DAGCTL_KEYFILE_JSON_PRIVATE_KEY": SECRET}
+    assert output["keyfile_json"]["project_id"] == "p"
+
+
 def test_a_key_may_stand_in_the_connection_as_it_is() -> None:
     connection = {**SNOWFLAKE, "extra": {**ACME, "private_key_content": PEM}}
     assert made(connection)[1] == {"DBT_ENV_SECRET_DAGCTL_PRIVATE_KEY": PEM}

@@ -7,6 +7,7 @@ program died, and ends the whole process group after the grace.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -84,7 +85,8 @@ class Canceller:
         while True:
             # Publishing is quick and better not torn; but it gets no more than half of the grace.
             if self.interruptible or time.monotonic() > self.cancelled_at + self._grace / 2:
-                self.interrupt_statements()
+                with contextlib.suppress(Exception):
+                    self.interrupt_statements()
             time.sleep(POLL_SECONDS)
 
     def interrupt_statements(self) -> None:

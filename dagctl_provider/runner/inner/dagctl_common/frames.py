@@ -66,7 +66,10 @@ def do(
             load(step)
         answer = {"outcome": "succeeded", **commands[step.job["command"]](step)}
     except (KeyboardInterrupt, Exception) as error:
+        step.canceller.interruptible = False
         answer = _failed(step, judge, error)
+    # What is done is told, also when somebody cancels now.
+    step.canceller.interruptible = False
     answer.setdefault("timings", step.channel.timings)
     write_answer(step.job["answer"], {**answer, **step.journal.answer()})
     return 0 if answer["outcome"] == "succeeded" else 1
