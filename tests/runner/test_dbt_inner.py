@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -173,6 +174,54 @@ def test_what_a_page_can_follow(tmp_path: Path) -> None:
         {"event": "model_start", **who},
         {"event": "model_finished", **who, "status": "succeeded", "duration": 0.25},
     ]
+
+
+def test_a_cancel_ends_what_runs_in_the_warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from contextlib import nullcontext
+
+    cancelled: list[str] = []
+
+    class Adapter:
+        def __init__(self, handle: Any, cancelable: bool) -> None:
+            connections = [SimpleNamespace(state="open", handle=handle), SimpleNamespace(state="init")]
+            self.connections = SimpleNamespace(thread_connections=dict(enumerate(connections)))
+            self.is_cancelable = lambda: cancelable
+            self.connection_named = nullcontext
+
+        def cancel_open_connections(self) -> None:
+            cancelled.append("by the adapter")
+
+    def broken() -> None:
+        raise RuntimeError("gone already")
+
+    adapters = {
+        "a": Adapter(SimpleNamespace(cancel=broken), False),
+        "b": Adapter(SimpleNamespace(cancel=lambda: cancelled.append("by the driver")), False),
+        "c": Adapter(object(), True),
+    }
+    monkeypatch.setitem(sys.modules, "dbt.adapters.factory", SimpleNamespace(FACTORY=SimpleNamespace(adapters=adapters)))  # type: ignore[arg-type]
+    step = make_step(tmp_path)
+    step.canceller.cancelled_at = time.monotonic()
+    step.canceller.interrupt_statements()
+    assert cancelled == [], "dbt gets a moment to do it by itself"
+    step.canceller.cancelled_at -= 60
+    step.canceller.interrupt_statements()
+    assert cancelled == ["by the driver", "by the adapter"]
+
+    step.canceller.flag.set()
+    step.journal.on_event(finished("model.shop.a", "error", "canceling statement due to user request"))
+    assert [row["status"] for row in step.journal.results()] == ["cancelled"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after"), [("postgres", "dbt", "dagctl:x"), ("postgres", "mine", "mine"), ("redshift", None, None)]
+)
+def test_sessions_are_named_where_that_helps(tmp_path: Path, kind: str, before: str | None, after: str | None) -> None:
+    from dagctl_dbt.warehouses import name_sessions
+
+    credentials = SimpleNamespace(type=kind, application_name=before)
+    name_sessions(make_step(tmp_path, application_name="dagctl:x"), credentials)
+    assert credentials.application_name == after
 
 
 def test_progress_is_kept_on_disk_for_the_same_plan_only(tmp_path: Path) -> None:

@@ -311,3 +311,27 @@ def test_intervals_are_dates_or_moments() -> None:
     day = 86_400_000
     assert _intervals([(0, 2 * day)]) == [{"start": "1970-01-01", "end": "1970-01-02"}]
     assert _intervals([(0, day // 24)]) == [{"start": "1970-01-01T00:00:00+00:00", "end": "1970-01-01T01:00:00+00:00"}]
+
+
+def test_the_frame_leaves_an_answer_however_the_job_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dagctl_common import frames
+    from dagctl_common.channel import StepFailed
+    from dagctl_sqlmesh.failures import failure_of
+
+    def end(error: BaseException | None) -> Any:
+        def command(step: Any) -> dict[str, Any]:
+            if error:
+                raise error
+            return {"digest": "d"}
+
+        step = make_step(command="run", answer=str(tmp_path / "answer.json"))
+        monkeypatch.setattr(step.canceller, "start", lambda: None)
+        code = frames.do(step, lambda step: None, {"run": command}, failure_of)
+        assert step.canceller.interruptible is False, "a cancel that comes now must not keep the answer from being written"
+        answer = json.loads((tmp_path / "answer.json").read_text())
+        return code, answer["outcome"], answer.get("digest"), answer.get("error", {}).get("code"), answer.get("seen")
+
+    assert end(None) == (0, "succeeded", "d", None, None)
+    assert end(KeyboardInterrupt()) == (1, "cancelled", None, "cancelled", None)
+    assert end(StepFailed("plan_failed", "no", seen=1)) == (1, "failed", None, "plan_failed", 1)
+    assert end(RuntimeError("ours")) == (1, "failed", None, "internal", None)
