@@ -354,6 +354,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _ok(schemas.PlanMessage, examples.CANCELLED, "The job is stopped; partial logs are kept"),
         errors=("wrong_state",),
         body=schemas.NoBody,
+        description="Cancelling an approved explain step withdraws the approval, which is possible until the plan is applied.",
     ),
     Operation(
         "POST",
