@@ -113,7 +113,9 @@ def follow() -> int:
 
 def _make_way(run_dag_id: str, session: Session) -> bool:
     """End the oldest run of a project with ``Replace``; one in a transaction, so that none holds the tasks of two runs."""
-    project = records.project_of_dag(session, project_variable(run_dag_id), lock=True)
+    found = records.project_of_dag(session, project_variable(run_dag_id))
+    # A project that somebody is changing is looked at again in the next turn.
+    project = records.get_project(session, found.id, lock=True, wait=False) if found is not None else None
     if project is None or project.settings.get("concurrency_policy") != "Replace":
         return False
     older = schedules.unfinished_of(session, run_dag_id)[:-1]

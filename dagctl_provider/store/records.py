@@ -65,13 +65,9 @@ def get_project(session: Session, project_id: str, *, lock: bool = False, wait: 
     return _project(row) if row else None
 
 
-def project_of_dag(session: Session, dag_id: str, *, lock: bool = False) -> Project | None:
-    """The project of a plan Dag, or ``None``.
-
-    :param lock: As for :func:`get_project`.
-    """
-    query = select(*_PROJECT_COLUMNS).where(tables.project.c.dag_id == dag_id)
-    row = session.execute(query.with_for_update() if lock else query).first()
+def project_of_dag(session: Session, dag_id: str) -> Project | None:
+    """The project of a plan Dag, or ``None``."""
+    row = session.execute(select(*_PROJECT_COLUMNS).where(tables.project.c.dag_id == dag_id)).first()
     return _project(row) if row else None
 
 

@@ -163,6 +163,7 @@ def test_run_uses_what_is_deployed(world: World) -> None:
     assert (request["commit_sha"], request["environment"]) == (sha("first"), "prod")
 
 
+@pytest.mark.slow
 def test_what_workers_read_is_put_right(world: World) -> None:
     from airflow.models.variable import Variable
 

@@ -18,6 +18,7 @@ from dagctl_provider.store import records
 from dagctl_provider.store.session import utcnow
 from tests.services.test_plans import refused
 from tests.services.test_projects import variable
+from tests.services.test_races import together
 from tests.services.world import World, sha
 
 
@@ -275,6 +276,7 @@ def test_history_does_not_touch_plans(world: World, monkeypatch: pytest.MonkeyPa
     assert state_of(step.run_id)[0] == "success"
 
 
+@pytest.mark.slow
 def test_runs_that_airflow_started_are_adopted_once_and_cleaned(world: World) -> None:
     project, other = deployed(world), deployed(world, "other")
     own = start(world, project)
@@ -297,6 +299,19 @@ def test_runs_that_airflow_started_are_adopted_once_and_cleaned(world: World) ->
     assert set(on_record(project)) == {own, pressed, ended}
 
 
+@pytest.mark.slow
+def test_two_that_look_at_once_add_a_run_once_and_end_one_once(world: World) -> None:
+    project = deployed(world, concurrency_policy="Replace")
+    first = by_itself(project, 1)
+    for hour in range(2, 5):
+        newer = by_itself(project, hour)
+        assert sorted(together(*[runs.follow] * 3)) == [0, 0, 1]
+        assert [state_of(run_id)[0] for run_id in (first, newer)] == ["failed", "queued"]
+        first = newer
+    assert len(on_record(project)) == 4
+
+
+@pytest.mark.slow
 def test_the_newest_run_of_a_schedule_is_never_cleaned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Airflow counts on from it: without it, what was due last is started again, and again when that has been cleaned."""
     for limit in ("SUCCESSFUL", "FAILED"):
@@ -321,6 +336,7 @@ def test_a_run_that_bears_the_id_of_another_stays_airflows(world: World) -> None
     assert (on_record(project), on_record(other)) == ([own], [])
 
 
+@pytest.mark.slow
 def test_a_schedule_is_airflows_from_the_first_deployment_on(world: World) -> None:
     project = world.project(run_schedule="@hourly")
     assert next_run(world, project) is None
@@ -336,6 +352,7 @@ def test_a_schedule_is_airflows_from_the_first_deployment_on(world: World) -> No
     assert next_run(world, project) is None
 
 
+@pytest.mark.slow
 def test_while_suspended_nothing_is_due(world: World) -> None:
     project = deployed(world, run_schedule="@hourly")
     assert next_run(world, project) is not None
@@ -348,6 +365,7 @@ def test_while_suspended_nothing_is_due(world: World) -> None:
     assert next_run(world, project) is not None
 
 
+@pytest.mark.slow
 def test_an_undeployed_project_is_not_due_and_no_run_is_left_behind(world: World) -> None:
     project = deployed(world, run_schedule="@hourly")
     assert next_run(world, project) is not None
@@ -361,6 +379,7 @@ def test_an_undeployed_project_is_not_due_and_no_run_is_left_behind(world: World
     assert due(project) is None
 
 
+@pytest.mark.slow
 def test_a_run_that_took_the_place_of_an_execution_starts_again_with_what_is_deployed_now(world: World) -> None:
     project = deployed(world)
     world.head = "second"
