@@ -263,8 +263,8 @@ _DBT_PYTHONS: Mapping[str, tuple[str, str]] = {
     "1.11": ("3.10", "3.13"),
     "1.12": ("3.10", "3.13"),
 }
-"""dbt's minor versions that do not run on all of Python 3.9 to 3.13: the first two import a module that Python 3.12 dropped, the
-last two say so themselves. All ends were tried with DuckDB, and 1.7 to 1.10 on 3.12 or 3.13."""
+"""dbt's minor versions that do not run on all of Python 3.9 to 3.13: the first two import distutils, which Python 3.12 dropped, the
+last two say so themselves. Built with DuckDB: 1.5 and 1.10 on 3.9, 1.7 on 3.12 and 3.13, 1.8 on 3.13, 1.12 on 3.10 and 3.13."""
 
 
 def check_python(tool: str, version: str, python: str) -> None:
