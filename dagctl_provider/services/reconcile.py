@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 BASE_CHANGED = "The deployed state changed after this plan was explained."
 _MAX_APPROVAL_TRIES = 20
 # Members of an execute's result that stand in its plan_output.
-_RESULTS = ("models", "already_applied", "timings")
+_RESULTS = ("models", "tests", "already_applied", "timings")
 
 _FAILURES: dict[str, tuple[str, str]] = {
     "run_lost": ("The Dag run was deleted or ended in Airflow before this step finished.", "Create a new plan."),

@@ -48,7 +48,7 @@ class TestWhatIsKnown:
         found = progress()
         assert found is not None
         assert found.models == Tally(total=5, succeeded=1, failed=1, running=1, skipped=1)
-        assert (found.models.done, found.stage, found.seconds) == (3, "Computing models", 297.0)
+        assert (found.models.done, found.stage, found.seconds) == (3, None, 297.0)
         (now,) = found.now
         assert (now.name, now.seconds, now.batch) == ("shop.daily", 6.0, (4, 30))
         assert progress_texts(found) == ("1 of 5 models, 1 failed, 1 skipped",)
@@ -58,6 +58,11 @@ class TestWhatIsKnown:
             {"kind": "skipped", "start": 2, "length": 1},
             {"kind": "running", "start": 3, "length": 1},
         ]
+
+    def test_publishing_is_said_after_all_models(self) -> None:
+        found = progress(told={**TOLD, "stage": "publish"})
+        assert found is not None
+        assert found.stage == "Publishing"
 
     def test_tests_of_dbt_are_counted_apart(self) -> None:
         rows = [{"name": "fct", "kind": "model", "status": "succeeded"}, {"name": "not_null", "kind": "test", "status": "failed"}]
@@ -200,12 +205,13 @@ def test_open_pages_hear_of_each_telling(world: World, executing: PlanStep) -> N
 
 def test_the_end_shows_the_result(browser: Browser, world: World, executing: PlanStep) -> None:
     tell(world, executing)
-    world.finish_execute(executing, models=[{"name": row["name"], "status": "succeeded", "duration": 2.0} for row in MODELS])
+    ran = [{"name": row["name"], "status": "succeeded", "duration": 2.0} for row in MODELS]
+    world.finish_execute(executing, models=ran, tests={"run": 3, "passed": 3, "failed": 0, "skipped": 0})
     _, found, results = plan_view.get_progress(world.actor(), executing.group_id)
     assert found is not None
     assert not found.running
     assert set(results) == {"shop.orders", "shop.daily"}
-    assert "2 of 2 models" in browser.get(f"/dagctl/plans/{executing.group_id}").text
+    assert "2 of 2 models · 3 of 3 tests" in browser.get(f"/dagctl/plans/{executing.group_id}").text
 
 
 def test_the_clock_of_a_worker_may_be_ahead() -> None:

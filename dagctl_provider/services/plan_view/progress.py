@@ -23,7 +23,7 @@ STAGES: Mapping[str, str] = {
     "parse": "Parsing the project",
     "lock": "Waiting until nobody else writes",
     "tests": "Running the unit tests",
-    "plan": "Working out what changes",
+    "plan": "Working out the plan",
     "migrate": "Migrating SQLMesh's state",
     "compile": "Compiling what changed",
     "columns": "Comparing columns",
@@ -34,6 +34,8 @@ STAGES: Mapping[str, str] = {
 }
 """What people read for the stages that runners report."""
 
+_LAST = "publish"
+"""The one stage that is worth saying when models have been counted; numbers say more than the others."""
 _TESTS = ("test", "unit_test")
 
 
@@ -50,10 +52,12 @@ def progress_of(step: PlanStep, told: Mapping[str, Any], rows: Sequence[Mapping[
     expected = reading.mapping(told.get("expected"))
     models = [row for row in rows if row.get("kind") not in _TESTS]
     tests = _tally([row for row in rows if row.get("kind") in _TESTS], reading.number(expected.get("tests")))
+    tally = _tally(models, reading.number(expected.get("models")))
+    counted = tally.total and told.get("stage") != _LAST
     return Progress(
         running=running,
-        stage=_stage(step, told) if running else None,
-        models=_tally(models, reading.number(expected.get("models"))),
+        stage=_stage(step, told) if running and not counted else None,
+        models=tally,
         tests=_reported_tests(step) or tests,
         now=tuple(_running(row, now) for row in rows if row["status"] == "running"),
         seconds=_span(step, now),
