@@ -263,7 +263,7 @@ _DBT_PYTHONS: Mapping[str, tuple[str, str]] = {
     "1.11": ("3.10", "3.13"),
     "1.12": ("3.10", "3.13"),
 }
-"""dbt's minor versions that do not run on all of Python 3.9 to 3.13: the first two import distutils, which Python 3.12 dropped, the
+"""dbt's minor versions that do not run on all of Python 3.9 to 3.13: the first two import distutils, which 3.12 dropped, the
 last two say so themselves. Built with DuckDB: 1.5 and 1.10 on 3.9, 1.7 on 3.12 and 3.13, 1.8 on 3.13, 1.12 on 3.10 and 3.13."""
 
 
