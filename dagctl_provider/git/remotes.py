@@ -6,8 +6,8 @@ This is the package's front: services and the controller know `RemoteGit`, the e
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -81,18 +81,25 @@ class RemoteGit:
                 raise BranchNotFound
         raise RepositoryEmpty
 
-    def heads(self, wanted: Mapping[K, HeadRequest], max_workers: int = 8) -> dict[K, str | GitError]:
-        """Return the newest commit of many branches, or what went wrong, by the caller's own keys.
+    def heads(self, wanted: Mapping[K, HeadRequest], max_workers: int = 8) -> Iterator[tuple[K, str | GitError]]:
+        """Yield the newest commit of many branches, or what went wrong, with the caller's own keys, as the answers come.
 
-        Each distinct branch is asked for once, however many keys want it; several are asked for at a time. One that
-        hangs or fails costs the others nothing.
+        Each distinct branch is asked for once, however many keys want it; several are asked for at a time. Nobody waits
+        for one that hangs.
         """
-        distinct = list(dict.fromkeys(wanted.values()))
-        if not distinct:
-            return {}
-        with ThreadPoolExecutor(min(max_workers, len(distinct)), thread_name_prefix="dagctl-heads") as pool:
-            answers = dict(zip(distinct, pool.map(self._head_or_error, distinct), strict=True))
-        return {key: answers[request] for key, request in wanted.items()}
+        keys: dict[HeadRequest, list[K]] = {}
+        for key, request in wanted.items():
+            keys.setdefault(request, []).append(key)
+        if not keys:
+            return
+        pool = ThreadPoolExecutor(min(max_workers, len(keys)), thread_name_prefix="dagctl-heads")
+        try:
+            asked = {pool.submit(self._head_or_error, request): request for request in keys}
+            for answer in as_completed(asked):
+                for key in keys[asked[answer]]:
+                    yield key, answer.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def facts(
         self,

@@ -68,10 +68,12 @@ class Poller:
         due = [key for key in groups if self._remotes[key].due_at <= now]
         if not due:
             return 0
-        heads = repositories.heads_of({key: groups[key][0] for key in due}, setting("polling_workers"))
-        answered = [project for key in due if isinstance(heads[key], str) for project in groups[key]]
-        _note(answered, sync_error=None, last_synced_at=utcnow())
-        return sum(self._handled(key, groups[key], heads[key], now) for key in due)
+        made, answered = 0, []
+        for key, head in repositories.heads_of({key: groups[key][0] for key in due}, setting("polling_workers")):
+            made += self._handled(key, groups[key], head, now)
+            answered += groups[key] if isinstance(head, str) else []
+        _note(answered, last_synced_at=utcnow())
+        return made
 
     def _handled(self, key: tuple[str, str, str | None], projects: list[Project], head: str | DagctlError, now: float) -> int:
         """:meth:`_handle`, where what is broken about one remote or project stops no other."""
@@ -94,6 +96,8 @@ class Poller:
             log.warning("%s of %d project(s) cannot be read: %s", projects[0].branch, len(projects), head)
             return 0
         remote.failures, remote.due_at = 0, now + interval
+        if any(project.sync_error for project in projects):
+            _note(projects, sync_error=None)
         return sum(self._plan_if_new(project, head) for project in projects)
 
     def _plan_if_new(self, project: Project, head: str) -> int:

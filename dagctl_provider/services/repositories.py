@@ -122,22 +122,20 @@ def head_of(project: Project) -> str:
         return remote().head(address, branch, credentials_for(project.settings))
 
 
-def heads_of(projects: Mapping[K, Project], max_workers: int) -> dict[K, str | DagctlError]:
-    """Branch HEADs of many projects, or why there is none; each distinct remote and branch is asked once.
+def heads_of(projects: Mapping[K, Project], max_workers: int) -> Iterator[tuple[K, str | DagctlError]]:
+    """Branch HEADs of many projects, or why there is none, as the answers come; each distinct remote and branch is asked once.
 
     :param projects: By a key of the caller's.
     """
     requests: dict[K, HeadRequest] = {}
-    answers: dict[K, str | DagctlError] = {}
     for key, project in projects.items():
         try:
             address, branch, _ = check_location(project.repository_url, project.branch, project.settings.get("git_path"))
             requests[key] = HeadRequest(address, branch, credentials_for(project.settings))
         except DagctlError as error:
-            answers[key] = error
-    for key, answer in remote().heads(requests, max_workers=max_workers).items():
-        answers[key] = answer if isinstance(answer, str) else as_answer(answer)
-    return answers
+            yield key, error
+    for key, answer in remote().heads(requests, max_workers=max_workers):
+        yield key, answer if isinstance(answer, str) else as_answer(answer)
 
 
 def facts_of(project: Project, sha: str, base_sha: str | None) -> CommitFacts:

@@ -24,10 +24,10 @@ class Remotes:
         monkeypatch.setattr(repositories, "heads_of", self.heads_of)
         self.poller = Poller(clock=lambda: self.now)
 
-    def heads_of(self, wanted: dict[Any, Any], max_workers: int) -> dict[Any, Any]:
+    def heads_of(self, wanted: dict[Any, Any], max_workers: int) -> list[tuple[Any, Any]]:
         self.asked += len(wanted)
         error = DagctlError("repository_unreachable", "The remote does not answer.")
-        return {key: error if self.failing else sha(self.world.head) for key in wanted}
+        return [(key, error if self.failing else sha(self.world.head)) for key in wanted]
 
     def poll(self, after: float = 61.0) -> int:
         self.now += after

@@ -53,7 +53,7 @@ def test_steps_that_run(world: World) -> None:
 
 
 def test_projects_of_one_remote(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repositories, "heads_of", lambda wanted, workers: {key: sha(world.head) for key in wanted})
+    monkeypatch.setattr(repositories, "heads_of", lambda wanted, workers: [(key, sha(world.head)) for key in wanted])
 
     found = []
     for name in ("one", "two", "three"):
