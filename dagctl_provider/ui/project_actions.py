@@ -81,7 +81,11 @@ def _of_undeploy(row: ProjectRow) -> list[str]:
     found = ["Its Dags are paused and withdrawn: no commit is planned and nothing runs. The project and its history stay."]
     if row.pending:
         found.append(f"{_waiting(row)} for approval {'is' if row.pending == 1 else 'are'} discarded.")
-    return [*found, "Tables and data in the warehouse stay as they are.", "It is refused while a step of the project runs."]
+    return [
+        *found,
+        "Tables and data in the warehouse stay as they are.",
+        "It is refused while a step or run of the project is under way.",
+    ]
 
 
 def _of_delete(row: ProjectRow) -> list[str]:
@@ -171,7 +175,7 @@ ACTIONS: tuple[Action, ...] = (
         "manage_projects",
         lambda row: not row.project.suspended,
         lambda row: [
-            "New commits are no longer detected and new runs are refused, until the project is resumed.",
+            "New commits are no longer detected and nothing runs, by schedule or on request, until the project is resumed.",
             "What runs now goes on, and plans that wait can still be decided.",
         ],
         _suspend,
