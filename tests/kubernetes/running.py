@@ -19,7 +19,7 @@ from kubernetes import client, config
 
 from demo.options import REPOSITORY_ROOT
 
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 
 
 class RunningCluster:
@@ -33,7 +33,7 @@ class RunningCluster:
         self.kubeconfig = kubeconfig
         self.server = str(yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]["server"])
         self.core = client.CoreV1Api(config.new_client_from_config(str(kubeconfig)))
-        self._control = httpx.Client(base_url=control_url, timeout=30)
+        self._control = httpx.Client(base_url=control_url, timeout=120)
 
     def order(self, method: str, path: str, body: Any = None) -> Any:
         """Order a fault; see ``Cluster.control``."""
@@ -78,7 +78,7 @@ def running_cluster(folder: Path, *arguments: str) -> Iterator[RunningCluster]:
         yield RunningCluster(kubeconfig, Path(f"{kubeconfig}.control").read_text())
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
 
 
 def can_run_pods() -> str | None:

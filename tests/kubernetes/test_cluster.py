@@ -13,8 +13,8 @@ from kubernetes.stream import stream
 
 from tests.kubernetes.running import RunningCluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
-SECONDS = 30.0
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+SECONDS = 90.0
 
 
 def pod(name: str, script: str = "exit 0", *, container: Any = None, **spec: Any) -> dict[str, Any]:

@@ -25,7 +25,7 @@ import psutil
 
 from demo.options import REPOSITORY_ROOT
 
-_WAIT_SECONDS = 90.0
+_WAIT_SECONDS = 240.0
 
 
 class _TaskInstance:
@@ -290,7 +290,7 @@ def workers(folder: Path, environment: Mapping[str, str]) -> Iterator[Workers]:
         process.stdin.close()  # type: ignore[union-attr]
         for work in made.started:
             work.send(signal.SIGKILL)
-        process.wait(30)
+        process.wait(120)
 
 
 if __name__ == "__main__":

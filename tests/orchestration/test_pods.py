@@ -15,7 +15,7 @@ from dagctl_provider.orchestration import pods
 from tests.airflow.site import wait_for
 from tests.kubernetes.running import RunningCluster, can_run_pods, running_cluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
 LABELS = {"app.kubernetes.io/managed-by": "airflow-provider-dagctl", "dagctl/step": "plan_1", "dagctl/plan-group": "plangroup_1"}
