@@ -74,6 +74,7 @@ def resolve(airflow: str, day: date, wheel: Path, target: Path) -> None:
         # Has pre-releases only; those of all others are not wanted.
         "opentelemetry-semantic-conventions>=0.0b0",
         *_CONSTRAINED.get((version.major, version.minor), ()),
+        *([f"apache-airflow-core=={airflow}", "apache-airflow-task-sdk>=0.0b0"] if version.is_prerelease else ()),
     ]
     options = ["--quiet", "--no-annotate", "--prerelease", "explicit", "--exclude-newer", str(day + timedelta(days=1))]
     _uv("pip", "compile", *options, "--python", sys.executable, "-", "-o", str(target), given="\n".join(wanted))
