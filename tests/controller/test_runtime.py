@@ -139,12 +139,15 @@ def test_a_part_that_hangs_does_not_keep_the_server_from_stopping(database: None
 def test_a_server_that_stops_leaves_no_git_and_no_credentials_behind(
     world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    # GitPython asks git for its version while it is imported; that must be the real one.
+    import git.cmd  # noqa: F401
+
     began = tmp_path / "pid"
-    git = tmp_path / "bin" / "git"
-    git.parent.mkdir()
-    git.write_text(f"#!/bin/sh\necho $$ > {began}.new; mv {began}.new {began}; exec sleep 600\n")
-    git.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{git.parent}:{os.environ['PATH']}")
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho $$ > {began}.new; mv {began}.new {began}; exec sleep 600\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("AIRFLOW__DAGCTL__TICK_SECONDS", "0.05")
     temporary = tmp_path / "temporary"
     temporary.mkdir()
