@@ -7,12 +7,14 @@ from typing import Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from dagctl_provider.domain.ids import fingerprint
 from dagctl_provider.domain.names import (
     ARTIFACTS_KEY,
     DECISION_KEY,
     EXPLAIN,
     INPUTS_KEY,
     INPUTS_TASK,
+    ORIGIN_KEY,
     PROGRESS_KEY,
     RESULT_KEY,
 )
@@ -47,7 +49,7 @@ def step_request(context: Any, kind: StepKind) -> dict[str, Any]:
     if kind == "run":
         return {**run_request(context), "attempt": context["ti"].try_number}
     conf = (context["dag_run"].conf or {}).get("dagctl")
-    if not isinstance(conf, dict):
+    if not isinstance(conf, dict) or (kind == "explain" and not _asked_for(context, conf)):
         raise StepRefused("This run was not started by dagctl. Create a plan: POST /api/v1/projects/{id}/plans.")
     request = {**conf, "attempt": context["ti"].try_number}
     inputs = context["ti"].xcom_pull(task_ids=INPUTS_TASK[kind], key=INPUTS_KEY) if kind in INPUTS_TASK else None
@@ -69,6 +71,15 @@ def step_request(context: Any, kind: StepKind) -> dict[str, Any]:
         "expected_digest_parts": (explained.get("plan_output") or {}).get("digest_parts"),
         "explained_plan_id": explained.get("tool_plan_id"),
     }
+
+
+def _asked_for(context: Any, conf: dict[str, Any]) -> bool:
+    """Whether the conf is the one dagctl made, rather than that of somebody who triggered the Dag.
+
+    An explain runs a project's code with its credentials. An execute is bound to what was explained by the decision's digest.
+    """
+    origin = context["ti"].xcom_pull(task_ids=INPUTS_TASK["explain"], key=ORIGIN_KEY)
+    return isinstance(origin, dict) and origin.get("fingerprint") == fingerprint(conf)
 
 
 def runner_request(request: dict[str, Any]) -> dict[str, Any]:

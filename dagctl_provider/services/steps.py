@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from dagctl_provider.domain.errors import DagctlError, not_found
-from dagctl_provider.domain.ids import job_name, new_id
-from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN
+from dagctl_provider.domain.ids import fingerprint, job_name, new_id
+from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN, INPUTS_TASK, ORIGIN_KEY
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import PlanStep, Status, require_transition, stands_for_commit
 from dagctl_provider.domain.projects import Project
@@ -254,6 +254,9 @@ def dispatch(session: Session, step: PlanStep, *, wait: bool = True) -> bool:
     if project is None or current is None or current.status != "running" or current.dispatched_at is not None:
         return True
     runs.trigger_run(session, step.dag_id, step.run_id, {"dagctl": step.settings}, step.triggered_by)
+    # Anybody who may trigger the Dag can give it a conf; only what was asked for here gets the project's credentials.
+    origin = {"fingerprint": fingerprint(step.settings)}
+    runs.write_xcom(session, step.dag_id, step.run_id, INPUTS_TASK[step.plan_type], ORIGIN_KEY, origin)
     artifacts.hand_out(session, project, step)
     records.note_step(session, step.id, dispatched_at=utcnow())
     return True

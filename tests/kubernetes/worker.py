@@ -23,6 +23,8 @@ from typing import Any
 
 import psutil
 
+from dagctl_provider.domain.ids import fingerprint
+from dagctl_provider.domain.names import INPUTS_TASK, ORIGIN_KEY
 from demo.options import REPOSITORY_ROOT
 
 _WAIT_SECONDS = 240.0
@@ -41,9 +43,16 @@ class _TaskInstance:
     def _all(self) -> dict[str, Any]:
         return dict(json.loads(self._file.read_text())) if self._file.exists() else {}
 
+    def was_asked_for(self, conf: Mapping[str, Any]) -> None:
+        """Leave what the API server leaves when it starts a run."""
+        self._write(f"{INPUTS_TASK['explain']}/{ORIGIN_KEY}", {"fingerprint": fingerprint(conf)})
+
     def xcom_push(self, key: str, value: Any, **_: Any) -> None:
+        self._write(f"{self.task_id}/{key}", value)
+
+    def _write(self, place: str, value: Any) -> None:
         part = self._file.with_name(f"{self._file.name}.{os.getpid()}")
-        part.write_text(json.dumps({**self._all(), f"{self.task_id}/{key}": value}))
+        part.write_text(json.dumps({**self._all(), place: value}))
         part.replace(self._file)
 
     def xcom_pull(self, task_ids: Any = None, key: str = "return_value", **_: Any) -> Any:
@@ -94,6 +103,7 @@ def _work(job: Mapping[str, Any]) -> int:
     operator = _bare_operator(job) if job["bare"] else _operator(job)
     signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
     instance = _TaskInstance(job)
+    instance.was_asked_for(job["conf"])
     context = {
         "ti": instance,
         "task_instance": instance,

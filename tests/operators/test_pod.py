@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import dagctl_provider.operators.pod as operators
+from dagctl_provider.domain.ids import fingerprint
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.hooks.project import ProjectSecrets
 from dagctl_provider.operators.pod import PodStepOperator
@@ -112,6 +113,7 @@ def context() -> Any:
     answers = {
         "decision": {"decision": "approved", "execution_plan_id": "plan_2", "digest": "d", "job_name": "shop-plan-execute"},
         "result": {"digest": "d"},
+        "origin": {"fingerprint": fingerprint(REQUEST)},
     }
     task = SimpleNamespace(
         try_number=1,

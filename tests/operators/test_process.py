@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from dagctl_provider.domain.ids import fingerprint
 from dagctl_provider.operators import process, progress, scratch
 from dagctl_provider.operators.process import ProcessStepOperator
 from dagctl_provider.operators.steps import StepFailed
@@ -173,13 +174,14 @@ pathlib.Path(options["--result"]).write_text(json.dumps(result))
 
 def context(**xcoms: Any) -> Any:
     pushed: dict[str, Any] = {}
+    conf = {"tool": "dbt", "step_id": "plan_explain", "project_name": "shop", "environment": "prod"}
+    xcoms = {"origin": {"fingerprint": fingerprint(conf)}, **xcoms}
     task = SimpleNamespace(
         try_number=1,
         xcom_pull=lambda task_ids, key: xcoms.get(key),
         xcom_push=lambda key, value: pushed.__setitem__(key, value),
         pushed=pushed,
     )
-    conf = {"tool": "dbt", "step_id": "plan_explain", "project_name": "shop", "environment": "prod"}
     return {"ti": task, "dag_run": SimpleNamespace(conf={"dagctl": conf})}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from dagctl_provider.domain.ids import new_id
+from dagctl_provider.domain.ids import fingerprint, new_id
 from dagctl_provider.operators import deployed
 from dagctl_provider.operators.deployed import RunRefused
 from dagctl_provider.operators.steps import StepFailed, StepInterrupted, StepRefused, report, runner_request, step_request
@@ -58,9 +58,29 @@ def test_nothing_else_is(decision: Any, explained: Any) -> None:
         step_request(context(decision=decision, result=explained), "execute")
 
 
-def test_a_run_made_by_hand_is_refused_with_a_way_out() -> None:
+ASKED_FOR = {"fingerprint": fingerprint(CONF)}
+
+
+def test_what_dagctl_asked_for_is_explained() -> None:
+    reordered = dict(reversed(CONF.items()))
+    assert step_request(context(reordered, origin=ASKED_FOR), "explain") == {**CONF, "attempt": 1}
+
+
+@pytest.mark.parametrize(
+    ("conf", "origin"),
+    [
+        (None, None),
+        (CONF, None),
+        ({**CONF, "repository_url": "https://example.com/mallory/shop"}, ASKED_FOR),
+        ({**CONF, "state_connection_id": "another"}, ASKED_FOR),
+        (CONF, {"fingerprint": None}),
+    ],
+    ids=["no conf", "triggered by hand", "made first, with another repository", "with another project's credentials", "empty"],
+)
+def test_a_run_made_by_hand_is_refused_with_a_way_out(conf: Any, origin: Any) -> None:
+    """Whoever may trigger a Dag must not choose which code gets a project's credentials."""
     with pytest.raises(StepRefused, match="POST /api/v1"):
-        step_request(context(conf=None), "explain")
+        step_request(context(conf, origin=origin), "explain")
 
 
 REQUEST = {"commit_sha": "a" * 40, "repository_url": "https://example.com/acme/shop", "project_name": "Shop EU"}
@@ -144,7 +164,7 @@ def test_an_interruption_may_be_tried_again(result: Any) -> None:
 
 
 def test_inputs_reach_the_runner_and_artifacts_travel_apart_from_the_result() -> None:
-    one = context(inputs={"deployed": "aGVsbG8="})
+    one = context(origin=ASKED_FOR, inputs={"deployed": "aGVsbG8="})
     request = step_request(one, "explain")
     assert runner_request(request)["inputs"] == {"deployed": "aGVsbG8="}
     report(one, request, {"outcome": "succeeded", "artifacts": {"deployed": "d29ybGQ="}})
