@@ -257,6 +257,9 @@ class TestTimeline:
         assert title in self.titles(view(replace(EXPLAIN, status="running", plan_output=None, started_at=started)))
 
 
+DRIFTED = replace(EXECUTE, status="failed", error_code="plan_drifted")
+
+
 class TestActions:
     @pytest.mark.parametrize(
         ("steps", "verbs"),
@@ -264,8 +267,9 @@ class TestActions:
             ((replace(EXPLAIN, status="running"),), ["cancel"]),
             ((explained(output()),), ["approve", "reject", "delete"]),
             ((explained(output(), status="approved"), EXECUTE), ["cancel", "withdraw"]),
-            ((explained(output(), status="approved"), replace(EXECUTE, status="failed")), ["retry"]),
-            ((explained(output(), status="approved"), replace(EXECUTE, status="cancelled")), ["retry"]),
+            ((explained(output(), status="approved"), replace(EXECUTE, status="failed")), ["retry", "withdraw"]),
+            ((explained(output(), status="approved"), DRIFTED), ["plan", "withdraw", "retry"]),
+            ((explained(output(), status="approved"), replace(EXECUTE, status="cancelled")), ["retry", "withdraw"]),
             ((explained(output(), status="approved"), replace(EXECUTE, status="completed")), []),
             ((explained(output(), status="cancelled"), replace(EXECUTE, status="cancelled")), ["plan"]),
             ((explained(output(), status="rejected"),), ["plan"]),
@@ -278,6 +282,13 @@ class TestActions:
     def test_without_retries_left_the_commit_is_planned_again(self) -> None:
         attempts = [replace(EXECUTE, id=f"plan_{n}", attempt=n, status="failed") for n in (1, 2, 3, 4)]
         assert [action.verb for action in view(explained(output(), status="approved"), *attempts).actions] == ["plan"]
+
+    def test_what_is_said_of_an_approval_follows_from_what_runs(self) -> None:
+        approved = explained(output(), status="approved")
+        said = {step.status: view(approved, step).actions[-1] for step in (EXECUTE, replace(EXECUTE, status="failed"))}
+        assert said["running"].consequence[0].startswith("The running execution is stopped")
+        assert said["failed"].consequence[0].startswith("Nothing runs")
+        assert "withdrawn" in view(approved, DRIFTED).actions[0].consequence[0]
 
     def test_readers_see_what_they_may_not_do(self) -> None:
         found = view(explained(output()), actor=READER).actions

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from dagctl_provider.domain.ids import short_sha
 from dagctl_provider.domain.permissions import Actor
-from dagctl_provider.domain.plans import MAX_RETRIES, PlanStep, allowed_verbs, newest, retries_left, stands_for_commit
+from dagctl_provider.domain.plans import MAX_RETRIES, PlanStep, has_drifted, newest, retries_left, stands_for_commit, verbs_now
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.services.plan_view.parts import Action
 from dagctl_provider.services.plan_view.reading import counted
@@ -25,15 +25,15 @@ def actions_of(actor: Actor, project: Project, steps: Sequence[PlanStep], summar
     """
     explain, last = steps[0], newest(steps)
     found = [
-        *_on_explain(actor, project, explain, last, summary),
+        *_on_explain(actor, project, explain, verbs_now(explain, steps), summary),
+        *_on_approval(actor, steps, last),
         *_on_execute(actor, steps, last),
         *_plan_again(actor, project, steps),
     ]
     return tuple(sorted(found, key=lambda action: _WEIGHTS.index(action.weight)))
 
 
-def _on_explain(actor: Actor, project: Project, explain: PlanStep, last: PlanStep, summary: str) -> Iterator[Action]:
-    verbs = allowed_verbs("explain", explain.status)
+def _on_explain(actor: Actor, project: Project, explain: PlanStep, verbs: Sequence[str], summary: str) -> Iterator[Action]:
     sha, place = short_sha(explain.to_commit_sha), project.environment or "the profile's default target"
     if "approve" in verbs:
         yield Action(
@@ -90,25 +90,34 @@ def _on_explain(actor: Actor, project: Project, explain: PlanStep, last: PlanSte
             "cancel_plan" in actor.permissions,
             "danger",
         )
-    elif "cancel" in verbs and last.plan_type == "execute" and last.status == "running":
-        yield Action(
-            "withdraw",
-            explain.id,
-            "Withdraw approval",
-            "Stop and withdraw the approval",
-            (
-                "The running execution is stopped. Models that are finished stay as they are.",
-                "The plan is over: it cannot be retried, the commit has to be planned and approved again.",
-            ),
-            "cancel_plan",
-            "cancel_plan" in actor.permissions,
-        )
+
+
+def _on_approval(actor: Actor, steps: Sequence[PlanStep], last: PlanStep) -> Iterator[Action]:
+    explain = steps[0]
+    # Where no retries are left, the approval stands in nobody's way.
+    if explain.status != "approved" or "cancel" not in verbs_now(explain, steps) or not stands_for_commit(steps):
+        return
+    runs = last.status == "running"
+    yield Action(
+        "withdraw",
+        explain.id,
+        "Withdraw approval",
+        "Stop and withdraw the approval" if runs else "Withdraw the approval",
+        (
+            "The running execution is stopped. Models that are finished stay as they are."
+            if runs
+            else "Nothing runs. Models that are finished stay as they are.",
+            "The plan is over: it cannot be retried, the commit has to be planned and approved again.",
+        ),
+        "cancel_plan",
+        "cancel_plan" in actor.permissions,
+    )
 
 
 def _on_execute(actor: Actor, steps: Sequence[PlanStep], last: PlanStep) -> Iterator[Action]:
     if last.plan_type != "execute":
         return
-    verbs, left = allowed_verbs("execute", last.status), retries_left(steps)
+    verbs, left = verbs_now(last, steps), retries_left(steps)
     if "cancel" in verbs:
         yield Action(
             "cancel",
@@ -125,7 +134,7 @@ def _on_execute(actor: Actor, steps: Sequence[PlanStep], last: PlanStep) -> Iter
             "cancel_plan" in actor.permissions,
             "danger",
         )
-    if "retry" in verbs and left and steps[0].status == "approved":
+    if "retry" in verbs:
         yield Action(
             "retry",
             last.id,
@@ -137,19 +146,23 @@ def _on_execute(actor: Actor, steps: Sequence[PlanStep], last: PlanStep) -> Iter
             ),
             "approve_plan",
             "approve_plan" in actor.permissions,
-            "main",
+            "plain" if has_drifted(steps) else "main",
         )
 
 
 def _plan_again(actor: Actor, project: Project, steps: Sequence[PlanStep]) -> Iterator[Action]:
-    if stands_for_commit(steps) or newest(steps).status == "completed" or not project.deployed:
+    drifted = has_drifted(steps) and stands_for_commit(steps)
+    if (stands_for_commit(steps) and not drifted) or newest(steps).status == "completed" or not project.deployed:
         return
+    before = (
+        "The approval of this one, which cannot be carried out any more, is withdrawn." if drifted else "This one stays as it is."
+    )
     yield Action(
         "plan",
         project.id,
         "Plan again",
         f"Plan the newest commit of {project.branch}",
-        ("A new plan is worked out and waits for a decision. This one stays as it is.",),
+        (f"A new plan is worked out and waits for a decision. {before}",),
         "create_plan",
         "create_plan" in actor.permissions,
         "main",
