@@ -21,10 +21,8 @@ CONNECTION = (
     "      password: \"{{{{ env_var('WH_PASSWORD') }}}}\"\n      database: {database}"
 )
 SLOW = "MODEL (name shop.slow, kind FULL);\nSELECT 1 AS id, CAST(pg_sleep(seconds) AS TEXT) AS slept FROM control.knob"
-SLEEPING = (
-    "FROM pg_stat_activity WHERE state = 'active' AND datname = current_database()"
-    " AND pid <> pg_backend_pid() AND query ILIKE '%pg_sleep%'"
-)
+# Asleep, rather than a statement that speaks of sleeping: days of a backfill that do not sleep have the same text.
+SLEEPING = "FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
 AFTER = "MODEL (name shop.after, kind FULL);\nSELECT id FROM shop.slow"
 
 
