@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,15 @@ os.environ.update(
         "AIRFLOW__DAGCTL__ALLOW_LOCAL_REPOSITORIES": "True",
     }
 )
+
+
+@pytest.fixture(autouse=True)
+def _server_that_goes_on() -> Iterator[None]:
+    """A server that a test has stopped was the last one of its process; the next test has another."""
+    yield
+    git = sys.modules.get("dagctl_provider.git.processes")
+    if git is not None:
+        git.ending.clear()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -22,13 +22,18 @@ def age(moment: datetime, now: datetime | None = None) -> str:
     return "just now" if seconds > -1 else "in less than a minute"
 
 
-def when(moment: datetime | None, missing: str = "-") -> Markup | str:
-    """A moment as ``<time>``: its age to read, the moment itself for scripts and as a tooltip."""
+def when(moment: datetime | None, missing: str = "-", passed: str | None = None) -> Markup | str:
+    """A moment as ``<time>``: its age to read, the moment itself for scripts and as a tooltip.
+
+    :param passed: What is said instead of an age once the moment has come.
+    """
     if moment is None:
         return missing
     iso = moment.astimezone(timezone.utc).isoformat(timespec="seconds")
     full = moment.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return Markup('<time datetime="{}" title="{}" data-age>{}</time>').format(iso, full, age(moment))
+    text = passed if passed and moment <= datetime.now(timezone.utc) else age(moment)
+    instead = Markup(' data-passed="{}"').format(passed) if passed else ""
+    return Markup('<time datetime="{}" title="{}" data-age{}>{}</time>').format(iso, full, instead, text)
 
 
 def duration(span: timedelta | float | None) -> str:

@@ -19,7 +19,8 @@ export function ageOf(moment, now = Date.now()) {
 export function refreshAges(root = document) {
   for (const element of root.querySelectorAll("time[data-age]")) {
     const moment = new Date(element.dateTime);
-    const text = ageOf(moment.getTime());
+    const { passed } = element.dataset;
+    const text = passed && moment <= Date.now() ? passed : ageOf(moment.getTime());
     if (element.textContent !== text) element.textContent = text;
     element.title = moment.toLocaleString();
   }

@@ -58,8 +58,8 @@ def test_airflow_runs_what_is_deployed(site: Site, shop: Shop) -> None:
     ((scheduled,), *_) = wait_for("the scheduler to start a run", lambda: site.sql(query, dag_id))
     run = ended(site, project, scheduled)
     assert (run["status"], run["triggered_by"], run["cronjob_name"]) == ("success", "scheduled", dag_id), run
-    assert next_run(site, project) is not None
+    wait_for("the next run to be due", lambda: next_run(site, project))
     site.ask("PUT", address, {"suspended": True})
-    assert next_run(site, project) is None
+    wait_for("no run to be due", lambda: next_run(site, project) is None)
     refused = ended(site, project, pressed(site, project))
     assert (refused["status"], refused["error_message"]) == ("failed", "The project is suspended, so nothing is run.")

@@ -346,7 +346,8 @@ def test_a_schedule_is_airflows_from_the_first_deployment_on(world: World) -> No
     world.finish_execute(approved.execute)
     hourly = next_run(world, project)
     assert hourly is not None
-    assert timedelta(0) < hourly - utcnow() <= timedelta(hours=1)
+    # Airflow makes up for what was due less than a tenth of the interval ago.
+    assert timedelta(minutes=-6) < hourly - utcnow() <= timedelta(hours=1)
     assert json.loads(variable(project.dag_id)["run"])["commit_sha"] == sha("first")
     projects.update_project(world.actor(), project.id, {"run_schedule": None})
     assert next_run(world, project) is None

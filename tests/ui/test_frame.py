@@ -43,6 +43,16 @@ def test_files_are_kept_for_good_under_the_address_with_their_hash(nobody: Brows
     assert nobody._send("GET", "/dagctl/static/../views.py", None, {}).status_code == 404
 
 
+def test_what_was_to_come_is_said_otherwise_once_it_has() -> None:
+    from datetime import datetime, timedelta, timezone
+
+    now = datetime.now(timezone.utc)
+    said = {minutes: str(filters.when(now + timedelta(minutes=minutes), passed="due now")) for minutes in (-5, 5)}
+    assert ">due now<" in said[-5]
+    assert ">in 4 minutes<" in said[5]
+    assert all('data-passed="due now"' in text for text in said.values()), "the page goes on saying it"
+
+
 def test_ages_and_durations() -> None:
     from datetime import datetime, timedelta, timezone
 
