@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 from datetime import date, timedelta
 from pathlib import Path
 
+import certifi
 import httpx
 from packaging.version import Version
 
@@ -26,6 +28,8 @@ ROOT = Path(__file__).parents[2]
 UV = ROOT / ".tools" / "bin" / "uv"
 INDEX = os.environ.get("UV_DEFAULT_INDEX") or "https://pypi.org/simple"
 PACKAGE = "dagctl_provider"
+# Where companies put their own certificate authority; the Makefile has uv look there as well.
+SYSTEM_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 
 # What the constraints files of a minor say where the newest of that day says otherwise.
 _CONSTRAINED = {(3, 1): ("sqlalchemy<2",)}
@@ -42,17 +46,22 @@ def find_release(wanted: str) -> tuple[str, date]:
     :raises Unknown: when there is none.
     """
     headers = {"Accept": "application/vnd.pypi.simple.v1+json"}
-    answer = httpx.get(f"{INDEX.rstrip('/')}/apache-airflow/", headers=headers, timeout=60, follow_redirects=True)
+    context = ssl.create_default_context(cafile=certifi.where())
+    for bundle in filter(os.path.exists, SYSTEM_BUNDLES):
+        context.load_verify_locations(bundle)
+    address = f"{INDEX.rstrip('/')}/apache-airflow/"
+    answer = httpx.get(address, headers=headers, timeout=60, follow_redirects=True, verify=context)
     answer.raise_for_status()
     days = {
         Version(file["filename"].split("-")[1]): date.fromisoformat(file["upload-time"][:10])
         for file in answer.json()["files"]
         if file["filename"].endswith(".whl") and not file.get("yanked")
     }
+    days = {version: day for version, day in days.items() if version >= Version("3.1")}
     exact = [version for version in days if str(version) == wanted]
     patches = [version for version in days if f"{version.major}.{version.minor}" == wanted and not version.is_prerelease]
     if not exact and not patches:
-        raise Unknown(f"{INDEX} has no Airflow {wanted}")
+        raise Unknown(f"There is no Airflow {wanted}, or it is older than 3.1, which this package needs. Try: AIRFLOW=3.1")
     found = max(exact or patches)
     return str(found), days[found]
 
