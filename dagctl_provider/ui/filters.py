@@ -31,7 +31,8 @@ def when(moment: datetime | None, missing: str = "-", passed: str | None = None)
         return missing
     iso = moment.astimezone(timezone.utc).isoformat(timespec="seconds")
     full = moment.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
-    text = passed if passed and moment <= datetime.now(timezone.utc) else age(moment)
+    # The second before counts: an age calls it "just now", as if it had been.
+    text = passed if passed and moment - timedelta(seconds=1) <= datetime.now(timezone.utc) else age(moment)
     instead = Markup(' data-passed="{}"').format(passed) if passed else ""
     return Markup('<time datetime="{}" title="{}" data-age{}>{}</time>').format(iso, full, instead, text)
 

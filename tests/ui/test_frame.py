@@ -49,6 +49,7 @@ def test_what_was_to_come_is_said_otherwise_once_it_has() -> None:
     now = datetime.now(timezone.utc)
     said = {minutes: str(filters.when(now + timedelta(minutes=minutes), passed="due now")) for minutes in (-5, 5)}
     assert ">due now<" in said[-5]
+    assert ">due now<" in filters.when(now + timedelta(seconds=0.9), passed="due now"), "rather than just now"
     assert ">in 4 minutes<" in said[5]
     assert all('data-passed="due now"' in text for text in said.values()), "the page goes on saying it"
 
