@@ -225,14 +225,17 @@ class Site:
         return int(self.rows(shop, "SELECT COUNT(*) FROM main.applied")[0][0])
 
     def runner_processes(self) -> list[psutil.Process]:
-        """The supervisors of running steps."""
+        """The supervisors of this Airflow's running steps; tests in other processes have runners too."""
         found = []
         for process in psutil.process_iter():
             try:
                 command = process.cmdline()
+                if "dagctl_provider.runner" not in command or "--watch-stdin" not in command:
+                    continue
+                cache = process.environ().get("DAGCTL_CACHE_DIR", "")
             except psutil.Error:
                 continue
-            if "dagctl_provider.runner" in command and "--watch-stdin" in command:
+            if self.stack.home in Path(cache).parents:
                 found.append(process)
         return found
 

@@ -106,7 +106,9 @@ def _everything_said(site: Site, place: Place, plans: list[str]) -> dict[str, st
 
 def _kill_worker(site: Site, run_id: str) -> None:
     """``kill -9`` of the task process and of its supervisor."""
-    for process in psutil.process_iter():
+    scheduler = site.stack.processes.get("scheduler")
+    assert scheduler is not None
+    for process in scheduler.children(recursive=True):
         try:
             files = [file.path for file in process.open_files()]
         except psutil.Error:
