@@ -101,7 +101,8 @@ class Place:
         :param container: More members of the runner's container.
         """
         base: dict[str, Any] = {"name": "base", "volumeMounts": [], "env": [], **(container or {})}
-        made: dict[str, Any] = {"containers": [base], "volumes": [], **(spec or {})}
+        made: dict[str, Any] = {**(spec or {}), "containers": [base]}
+        made["volumes"] = [*made.get("volumes", [])]
         if self.shared:
             made["volumes"].append({"name": "test-data", "hostPath": {"path": str(self.data), "type": "Directory"}})
             base["volumeMounts"].append({"name": "test-data", "mountPath": str(self.data)})

@@ -87,22 +87,32 @@ def delete_by_hand(place: Place, pod: Any) -> None:
     place.core.delete_namespaced_pod(pod.metadata.name, place.namespace)
 
 
-def evict(place: Place, pod: Any) -> None:
-    """As the node does in need of memory; elsewhere as ``kubectl drain`` does."""
-    if place.cluster is not None:
-        place.cluster.evict(place.namespace, pod.metadata.name)
-    else:
-        body = {"metadata": {"name": pod.metadata.name, "namespace": place.namespace}}
-        place.core.create_namespaced_pod_eviction(pod.metadata.name, place.namespace, body)
+def drain(place: Place, pod: Any) -> None:
+    """As ``kubectl drain`` does."""
+    body = {"metadata": {"name": pod.metadata.name, "namespace": place.namespace}}
+    place.core.create_namespaced_pod_eviction(pod.metadata.name, place.namespace, body)
 
 
+def prepares(script: str) -> dict[str, Any]:
+    """More of a pod's spec: an init container that runs this, and a small volume for it."""
+    first = {
+        "name": "prepare",
+        "command": ["sh", "-c", script],
+        "securityContext": _RESTRICTED,
+        "volumeMounts": [{"name": "small", "mountPath": "/small"}],
+    }
+    return {"initContainers": [first], "volumes": [{"name": "small", "emptyDir": {"sizeLimit": "1Mi"}}]}
+
+
+_RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True}
 # An image that is there, with a program that ends by itself.
 _ENDS = {"name": "PYTHONHOME", "value": "/nonexistent"}
 _WAITS = {"kubernetes_schedule_timeout": "2", "kubernetes_startup_timeout": "60"}
 
 TROUBLES = {
     "oom": Trouble("pod_out_of_memory", "100Mi", resources={"memory_request": "64Mi", "memory_limit": "100Mi"}),
-    "eviction": Trouble("pod_evicted", "evicted", meddle=evict),
+    "eviction": Trouble("pod_evicted", "exceeds the limit", spec=prepares("head -c 4000000 /dev/zero > /small/ballast")),
+    "drained": Trouble("pod_evicted", "evict", meddle=drain),
     "unschedulable": Trouble("pod_unschedulable", "0/", _WAITS, {"nodeSelector": {"dagctl.test/pool": "none"}}),
     "image-missing": Trouble("image_not_found", "not found", {"runner_image": "example.org/missing/dagctl-runner:1"}),
     "pull-secret-wrong": Trouble(
@@ -110,7 +120,7 @@ TROUBLES = {
         "401",
         {"runner_image": "private.example.org/dagctl-runner:1", "kubernetes_image_pull_secrets": "wrong"},
     ),
-    "init-failure": Trouble("init_container_failed", "prepare: exit code 4", spec={"initContainers": []}),
+    "init-failure": Trouble("init_container_failed", "prepare: exit code 4", spec=prepares("exit 4")),
     "exit-1": Trouble("pod_failed", "exit code 1", container={"env": [_ENDS]}),
     "deadline": Trouble("pod_deadline_exceeded", "longer than", spec={"activeDeadlineSeconds": 3}),
     "deleted-by-hand": Trouble("pod_deleted", "deleted", meddle=delete_by_hand),
@@ -144,10 +154,8 @@ def troubled(place: Place, crew: Workers, blocked: PodShop) -> dict[str, Work]:
 
 
 def _start(place: Place, crew: Workers, blocked: PodShop, name: str, trouble: Trouble) -> Work:
-    spec = dict(trouble.spec)
-    if "initContainers" in spec:
-        first = {"name": "prepare", "image": place.image, "command": ["sh", "-c", "exit 4"], "securityContext": _RESTRICTED}
-        spec["initContainers"] = [first]
+    first = [{**container, "image": place.image} for container in trouble.spec.get("initContainers", [])]
+    spec = {**trouble.spec, "initContainers": first}
     conf = blocked.conf(project_id=f"proj_{name}", project_name=name, step_id=f"plan_{name}")
     conf["resources"] = {**conf["resources"], **trouble.resources}
     template = place.template(spec, trouble.container)
@@ -171,9 +179,6 @@ def test_the_plans_error_names_the_cause(
     assert trouble.words in error["message"]
     assert error["hint"]
     assert "planted-wrong-password" not in work.log + json.dumps(work.xcom)
-
-
-_RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True}
 
 
 def test_a_namespace_that_enforces_restricted_takes_the_pod(place: Place, crew: Workers, blocked: PodShop) -> None:
