@@ -16,7 +16,7 @@ from dagctl_provider.domain.names import EXECUTE, EXPLAIN
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.services import live, plan_view
 from dagctl_provider.services.plan_view.logs import LogPart, get_log
-from dagctl_provider.services.plan_view.parts import MARKS, Graph, Mark, ModelChange, PlanView
+from dagctl_provider.services.plan_view.parts import MARK_TITLES, MARKS, Graph, ModelChange, PlanView
 from dagctl_provider.services.plan_view.reading import spoken
 from dagctl_provider.ui.pages import Pages, back_to, check_id, json_answer, page, render, signed_in
 from dagctl_provider.ui.plan_actions import take
@@ -34,16 +34,6 @@ OPEN_AT_ONCE = 5
 """Plans with no more diffs than this show them at once."""
 _LONGEST_NAME = 1000
 
-GROUP_TITLES: dict[Mark, str] = {
-    "removed": "Removed",
-    "breaking": "Breaking",
-    "added": "Added",
-    "changed": "Changed",
-    "metadata": "Only metadata",
-    "downstream": "Downstream",
-    "load": "Only loaded",
-    "unchanged": "Unchanged",
-}
 FINDING_LABELS = {
     "head_moved": "Outdated",
     "tests_failed": "Tests failed",
@@ -203,7 +193,7 @@ def _grouped(shown: tuple[ModelChange, ...], everything: tuple[ModelChange, ...]
         if models:
             total = sum(model.mark == mark for model in everything)
             folded = total >= FOLDED_FROM.get(mark, FOLDED_FROM_OTHERWISE)
-            groups.append({"mark": mark, "title": GROUP_TITLES[mark], "models": models, "total": total, "open": not folded})
+            groups.append({"mark": mark, "title": MARK_TITLES[mark], "models": models, "total": total, "open": not folded})
     return groups
 
 
@@ -227,7 +217,7 @@ def _listed(graph: Graph) -> list[dict[str, Any]]:
         {
             "name": name,
             "mark": graph.marks[at],
-            "title": GROUP_TITLES[graph.marks[at]],
+            "title": MARK_TITLES[graph.marks[at]],
             "reads": reads[at],
             "read_by": read_by[at],
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -12,8 +13,19 @@ from dagctl_provider.domain.projects import Project
 Severity = Literal["danger", "warning", "info"]
 Mark = Literal["removed", "breaking", "added", "changed", "metadata", "downstream", "load", "unchanged"]
 
-MARKS: tuple[Mark, ...] = ("removed", "breaking", "added", "changed", "metadata", "downstream", "load", "unchanged")
-"""How a model is marked, what matters most first; the order of the list of models and the codes of the graph."""
+MARK_TITLES: Mapping[Mark, str] = {
+    "removed": "Removed",
+    "breaking": "Breaking",
+    "added": "Added",
+    "changed": "Changed",
+    "metadata": "Only metadata",
+    "downstream": "Downstream",
+    "load": "Only loaded",
+    "unchanged": "Unchanged",
+}
+"""How a model is marked and what such models are called, what matters most first."""
+MARKS: tuple[Mark, ...] = tuple(MARK_TITLES)
+"""The order of the list of models and the codes of the graph."""
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,10 @@ from typing import Any
 
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.services.plan_view import reading
-from dagctl_provider.services.plan_view.parts import Count, Mark, ModelChange
+from dagctl_provider.services.plan_view.parts import MARK_TITLES, MARKS, Count, Mark, ModelChange
 from dagctl_provider.services.plan_view.reading import counted, spoken
 
-_LABELS: Mapping[Mark, str] = {
-    "removed": "Removed",
-    "breaking": "Breaking",
-    "added": "Added",
-    "changed": "Changed",
-    "metadata": "Only metadata",
-    "downstream": "Downstream",
-}
-
+_CHANGES: tuple[Mark, ...] = tuple(mark for mark in MARKS if mark not in ("load", "unchanged"))
 _COME_AND_GO: tuple[Mark, ...] = ("added", "removed")
 
 
@@ -117,7 +109,7 @@ def _of_selection(output: Mapping[str, Any]) -> Iterable[str]:
 
 def counts(output: Mapping[str, Any], models: Sequence[ModelChange]) -> tuple[Count, ...]:
     """What there is, in numbers: the models by mark, as they are listed, then what is done with them."""
-    found = [Count(label, len(_of(models, mark)), mark) for mark, label in _LABELS.items()]
+    found = [Count(MARK_TITLES[mark], len(_of(models, mark)), mark) for mark in _CHANGES]
     selection = reading.mapping(output.get("selection"))
     found.append(Count("To rebuild" if selection else "To load", reading.number(output.get("modelsNeedingBackfill"))))
     found.append(Count("Tests to run", reading.number(selection.get("tests"))))
