@@ -36,7 +36,7 @@ from dagctl_provider.runner.tools import TOOLS, Finding, Scene
 from dagctl_provider.runner.versions import is_downgrade
 
 INNER = Path(__file__).parent / "inner"
-SWEEP_TIMEOUT = 20.0
+SWEEP_TIMEOUT = 60.0
 INPUT_LIMIT = 512 * 1024 * 1024
 _PROTECTED = re.compile(r"PATH|HOME|TMPDIR|PYTHON\w*|LD_\w+|DYLD_\w+|DAGCTL_\w+")
 
@@ -274,8 +274,10 @@ def _sweep(job: dict[str, Any], prepared: _Prepared, progress: Progress) -> None
         progress.line,
         timeout=SWEEP_TIMEOUT,
     )
-    with contextlib.suppress(RunnerError):
+    try:
         run_child(child, Stop())
+    except RunnerError as error:
+        progress.line(f"could not look for statements of killed steps: {error}")
 
 
 def _read_answer(path: Path) -> dict[str, Any]:

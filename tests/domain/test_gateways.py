@@ -170,10 +170,10 @@ MERGE_BOMB = "\n".join(
     ids=range(15),
 )
 def test_bombs_cost_little_time(name, text, names):
-    started = time.perf_counter()
+    started = time.process_time()
 
     assert detect_gateways({name: text}).names == names
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 @settings(max_examples=200, deadline=None)

@@ -408,7 +408,7 @@ def test_servers_that_talk_nonsense_are_unreachable_and_leave_no_cache(origin, g
         remote_git.facts(git_server.address("200/origin"), "main", sha)
 
     # Git takes this for the dumb protocol, and with lazy fetching on it starts processes until the machine gives up.
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
     assert not list((tmp_path / "cache").glob("*.git"))
 
 

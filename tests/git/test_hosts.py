@@ -84,7 +84,7 @@ def test_a_name_server_that_does_not_answer_costs_no_more_than_the_time_limit(mo
     release = threading.Event()
 
     def getaddrinfo(*args, **kwargs):
-        release.wait(10)
+        release.wait(120)
         return []
 
     monkeypatch.setattr(hosts.socket, "getaddrinfo", getaddrinfo)
@@ -93,7 +93,7 @@ def test_a_name_server_that_does_not_answer_costs_no_more_than_the_time_limit(mo
     with pytest.raises(GitTimeout):
         _check(HTTPS, timeout=0.1)
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
     release.set()
 
 

@@ -23,6 +23,8 @@ CONNECTION = (
 SLOW = "MODEL (name shop.slow, kind FULL);\nSELECT 1 AS id, CAST(pg_sleep(seconds) AS TEXT) AS slept FROM control.knob"
 # Asleep, rather than a statement that speaks of sleeping: days of a backfill that do not sleep have the same text.
 SLEEPING = "FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+PATIENT = ("--grace", "240")
+"""So patient that what ends within a wait was interrupted, and not killed."""
 AFTER = "MODEL (name shop.after, kind FULL);\nSELECT id FROM shop.slow"
 
 
@@ -60,7 +62,7 @@ class SlowProject:
         return self.driver.execute(self.explained)
 
 
-def wait_for(condition: Callable[[], bool], explain: Callable[[], str] = str, timeout: float = 30) -> None:
+def wait_for(condition: Callable[[], bool], explain: Callable[[], str] = str, timeout: float = 120) -> None:
     """Poll until something is so."""
     deadline = time.monotonic() + timeout
     while not condition():
@@ -87,20 +89,18 @@ def project(stateful: Driver, postgres: PostgreSQL) -> SlowProject:
 
 
 def test_a_cancel_ends_the_running_statement_and_a_retry_finishes(project: SlowProject) -> None:
-    running = project.start()
-    started = time.monotonic()
+    running = project.start(*PATIENT)
     running.process.send_signal(signal.SIGTERM)
     outcome = running.wait()
     assert (outcome.status, outcome.result["outcome"], outcome.code) == (130, "cancelled", "cancelled"), outcome.output
-    assert time.monotonic() - started < 10
     assert not project.sleeping()
     assert {row["name"]: row["status"] for row in outcome.result["models"]} == {"shop.slow": "cancelled", "shop.after": "skipped"}
     assert project.postgres.query(project.database, "SELECT 1 FROM pg_namespace WHERE nspname = 'shop'") == []
 
-    running = project.start("--watch-stdin")
+    running = project.start("--watch-stdin", *PATIENT)
     assert running.process.stdin is not None
     running.process.stdin.close()
-    assert running.process.wait(15) == 130
+    assert running.process.wait(120) == 130
     assert not project.sleeping()
 
     finished = project.finish()
@@ -114,10 +114,10 @@ def test_a_run_is_cancelled_fails_and_succeeds_like_an_execute(project: SlowProj
     # All intervals are due again.
     project.postgres.query(project.driver.state_database, "DELETE FROM state_of_shop._intervals")
     project.postgres.query(project.database, "UPDATE control.knob SET seconds = 600")
-    running = project.driver.start("run")
+    running = project.driver.start("run", *PATIENT)
     wait_for(project.sleeping, running.output)
     running.process.send_signal(signal.SIGTERM)
-    outcome = running.wait(15)
+    outcome = running.wait()
     assert (outcome.status, outcome.code) == (130, "cancelled"), outcome.output
     assert not project.sleeping()
 
@@ -137,7 +137,7 @@ def test_a_run_is_cancelled_fails_and_succeeds_like_an_execute(project: SlowProj
 
 
 def test_nothing_outlives_a_killed_runner(project: SlowProject) -> None:
-    running = project.start()
+    running = project.start(*PATIENT)
     inner = inner_pid(running.process.pid)
     running.process.kill()
     wait_for(lambda: not project.sleeping() and not is_alive(inner))
@@ -146,7 +146,7 @@ def test_nothing_outlives_a_killed_runner(project: SlowProject) -> None:
     # A tool that hangs is killed, and cannot interrupt its statement any more.
     os.kill(inner_pid(running.process.pid), signal.SIGSTOP)
     running.process.send_signal(signal.SIGTERM)
-    outcome = running.wait(15)
+    outcome = running.wait()
     assert (outcome.status, outcome.code) == (130, "cancelled"), outcome.output
     assert not project.sleeping()
 
@@ -186,7 +186,7 @@ SELECT 1 AS id, CAST(@start_ds AS DATE) AS day,
 @pytest.mark.long
 def test_a_cancelled_backfill_goes_on_where_it_was(stateful: Driver, postgres: PostgreSQL) -> None:
     project = SlowProject(stateful, postgres, BACKFILL)
-    running = project.start()
+    running = project.start(*PATIENT)
     running.process.send_signal(signal.SIGTERM)
     outcome = running.wait()
     assert (outcome.status, outcome.code) == (130, "cancelled"), outcome.output

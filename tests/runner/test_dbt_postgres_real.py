@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from dagctl_provider.hooks.profiles import make_profile
 from tests.runner.conftest import Driver, Outcome, PostgreSQL, Running, approved
 from tests.runner.dbt_shop import NEWEST
-from tests.runner.test_cancelling_real import SLEEPING, inner_pid, is_alive, wait_for
+from tests.runner.test_cancelling_real import PATIENT, SLEEPING, inner_pid, is_alive, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -75,12 +74,10 @@ def statuses(outcome: Outcome) -> dict[str, str]:
 
 def test_a_cancel_ends_the_running_statement_and_a_retry_finishes(driver: Driver, postgres: PostgreSQL) -> None:
     project = SlowProject(driver, postgres)
-    running = project.start()
-    started = time.monotonic()
+    running = project.start(*PATIENT)
     running.process.send_signal(signal.SIGTERM)
     outcome = running.wait()
     assert (outcome.status, outcome.code) == (130, "cancelled"), outcome.output
-    assert time.monotonic() - started < 10
     assert not project.sleeping()
     assert statuses(outcome) == {"stg": "succeeded", "slow": "cancelled"}
 
@@ -103,20 +100,18 @@ def test_what_dbt_itself_cannot_interrupt_ends_too(driver: Driver, postgres: Pos
     # Of a hook the main thread waits for the server, and a signal reaches it only afterwards.
     hook = "on-run-start: select pg_sleep((select seconds from control.knob))::text\n"
     project = SlowProject(driver, postgres, **{"dbt_project.yml": FILES["dbt_project.yml"] + hook})
-    running = project.start()
-    started = time.monotonic()
+    running = project.start(*PATIENT)
     running.process.send_signal(signal.SIGTERM)
     outcome = running.wait()
     assert (outcome.status, outcome.code) == (130, "cancelled"), outcome.output
-    assert time.monotonic() - started < 15
     assert not project.sleeping()
 
     # The parent dies, and then the runner itself.
-    running = project.start("--watch-stdin")
+    running = project.start("--watch-stdin", *PATIENT)
     assert running.process.stdin is not None
     running.process.stdin.close()
-    assert running.process.wait(15) == 130
-    running = project.start()
+    assert running.process.wait(120) == 130
+    running = project.start(*PATIENT)
     inner = inner_pid(running.process.pid)
     running.process.kill()
     wait_for(lambda: not project.sleeping() and not is_alive(inner))

@@ -335,3 +335,27 @@ def test_the_frame_leaves_an_answer_however_the_job_ends(tmp_path: Path, monkeyp
     assert end(KeyboardInterrupt()) == (1, "cancelled", None, "cancelled", None)
     assert end(StepFailed("plan_failed", "no", seen=1)) == (1, "failed", None, "plan_failed", 1)
     assert end(RuntimeError("ours")) == (1, "failed", None, "internal", None)
+
+
+def test_a_statement_has_ended_when_it_is_gone_rather_than_when_it_was_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dagctl_common import sweeping
+
+    monkeypatch.setattr(sweeping, "POLL_SECONDS", 0)
+    told: list[str] = []
+    answers = iter([2, 2, 1, 0])
+
+    def ask(query: str) -> int:
+        told.append(query)
+        return next(answers)
+
+    step = make_step(command="execute", application_prefix="dagctl:x:", application_name="dagctl:x:execute:1")
+    sweeping.end_leftovers(step, ask)
+    assert next(answers, None) is None
+    assert ["pg_cancel_backend" in query for query in told] == [True, False, False, False]
+    assert capsys.readouterr().out == "ended 2 statement(s) that a killed step had left running\n"
+
+    monkeypatch.setattr(sweeping, "GONE_SECONDS", 0)
+    sweeping.end_leftovers(step, lambda query: 1)
+    assert "1 statement(s) of a killed step were told to end and still run" in capsys.readouterr().out

@@ -105,6 +105,16 @@ def test_a_tool_that_dies_without_an_answer_is_told(step: Step, body: str, code:
         assert "out of luck" in result["error"]["message"]
 
 
+def test_a_search_for_leftovers_that_takes_too_long_is_told(
+    step: Step, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("dagctl_provider.runner.steps.SWEEP_TIMEOUT", 0.2)
+    body = "import signal, time; time.sleep(300) if job['command'] == 'sweep' else os.kill(os.getpid(), signal.SIGKILL)"
+    result = step.run(body, command="execute", expected_digest=f"sha256:{0:064}", explained_plan_id="plan_0")
+    assert result["error"]["code"] == "tool_killed"
+    assert "could not look for statements of killed steps: " in capfd.readouterr().out
+
+
 def test_events_and_output_are_passed_on_masked(step: Step, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     secrets = tmp_path / "secrets"
     secrets.mkdir()
