@@ -26,6 +26,8 @@ unexport PYTHONPATH
 # Companies put their own certificate authority where the system looks for it; uv looks there only when told to.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt),)
 export UV_SYSTEM_CERTS ?= true
+# The same for uv before 0.11, which comes with the Airflow 3.1 of `make test-airflow`.
+export UV_NATIVE_TLS ?= $(UV_SYSTEM_CERTS)
 endif
 
 # What `make demo`, `make serve`, `make stop` and `make commit` can be told: PORT=8081, ONCE=1, KIND=dbt, DAGCTL_HOME=/some/folder.

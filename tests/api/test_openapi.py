@@ -38,7 +38,7 @@ def test_valid():
     validate(DOCUMENT)
 
 
-@pytest.mark.parametrize(("schema", "example"), contents())
+@pytest.mark.parametrize(("schema", "example"), list(contents()))
 def test_examples_fit_their_schemas(schema, example):
     validator(schema).validate(example)
 

@@ -9,13 +9,13 @@ import sys
 PROGRAM = """
 import json, sys, time
 import airflow.plugins_manager
-before, began = set(sys.modules), time.perf_counter()
+before, began = set(sys.modules), time.process_time()
 from dagctl_provider.plugin import DagctlPlugin
 plugin = DagctlPlugin()
 plugin.on_load()
 plugin.validate()
 others = [plugin.macros, plugin.listeners, plugin.timetables, plugin.external_views, plugin.operator_extra_links]
-print(json.dumps({"new": sorted(set(sys.modules) - before), "seconds": time.perf_counter() - began}))
+print(json.dumps({"new": sorted(set(sys.modules) - before), "seconds": time.process_time() - began}))
 """
 
 
