@@ -23,7 +23,8 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +40,8 @@ from tests.kubernetes.running import RunningCluster
 
 T = TypeVar("T")
 IMAGE_USER = 10001
+_LAUNCHER = "launcher"
+_TOKEN_SECONDS = 7200
 _GONE_SECONDS = 120.0
 
 
@@ -52,6 +55,27 @@ def wait_for(what: str, look: Callable[[], T | None], seconds: float = 120.0, ev
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
         time.sleep(every)
     return found
+
+
+def one_cluster(kubeconfig: Path) -> dict[str, Any]:
+    """A kubeconfig's current context and nothing else, valid in any folder."""
+    document: dict[str, Any] = yaml.safe_load(kubeconfig.read_text())
+    context = next(item for item in document["contexts"] if item["name"] == document["current-context"])
+    found = {**document, "contexts": [context]}
+    for kind in ("cluster", "user"):
+        entry = next(item for item in document[f"{kind}s"] if item["name"] == context["context"][kind])
+        for name in ("certificate-authority", "client-certificate", "client-key", "tokenFile"):
+            if name in entry[kind]:
+                entry[kind][name] = str(kubeconfig.parent / entry[kind][name])
+        found[f"{kind}s"] = [entry]
+    return found
+
+
+def _launcher_rules() -> list[dict[str, Any]]:
+    """What ``docs/kubernetes/rbac.yaml`` lets workers do."""
+    documents = yaml.safe_load_all((REPOSITORY_ROOT / "docs" / "kubernetes" / "rbac.yaml").read_text())
+    roles = {document["metadata"]["name"]: document for document in documents if document["kind"] == "Role"}
+    return list(roles["dagctl-launcher"]["rules"])
 
 
 @dataclass
@@ -70,7 +94,6 @@ class Place:
     shared: bool
     https: HttpsRepositories | None = None
     cluster: RunningCluster | None = None
-    notes: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.core = client.CoreV1Api(config.new_client_from_config(str(self.kubeconfig)))
@@ -79,7 +102,7 @@ class Place:
     def environment(self) -> dict[str, str]:
         """Settings of workers."""
         return {
-            "KUBECONFIG": str(self.kubeconfig if self.cluster is None else self._launcher()),
+            "KUBECONFIG": str(self.launcher),
             "AIRFLOW__DAGCTL__KUBERNETES_NAMESPACE": self.namespace,
             "AIRFLOW__DAGCTL__RUNNER_IMAGE": self.image,
             "AIRFLOW__DAGCTL__KUBERNETES_POD_TEMPLATE": str(self.template()),
@@ -87,12 +110,35 @@ class Place:
             "AIRFLOW__DAGCTL__LAUNCHER": "kubernetes",
         }
 
-    def _launcher(self) -> Path:
-        """A kubeconfig with the rights that the documents give to who starts pods; the test cluster enforces them."""
-        assert self.cluster is not None
-        documents = yaml.safe_load_all((REPOSITORY_ROOT / "docs" / "kubernetes" / "rbac.yaml").read_text())
-        rules = [rule for document in documents if document["kind"] == "Role" for rule in document["rules"]]
-        return self.cluster.kubeconfig_of(self.data / "launcher.kubeconfig", "launcher", rules)
+    @cached_property
+    def launcher(self) -> Path:
+        """A kubeconfig of workers: of an account that may do what the documents give to who starts pods, and nothing else."""
+        file = self.data / "launcher.kubeconfig"
+        if self.cluster is not None:
+            return self.cluster.kubeconfig_of(file, _LAUNCHER, _launcher_rules())
+        self.core.create_namespaced_service_account(self.namespace, {"metadata": {"name": _LAUNCHER}})
+        self.let_launch(self.namespace)
+        wanted = {"spec": {"expirationSeconds": _TOKEN_SECONDS}}
+        made = self.core.create_namespaced_service_account_token(_LAUNCHER, self.namespace, wanted)
+        document = one_cluster(self.kubeconfig)
+        document["users"][0]["user"] = {"token": made.status.token}
+        file.touch(0o600)
+        file.write_text(yaml.safe_dump(document))
+        return file
+
+    def let_launch(self, namespace: str) -> None:
+        """Let workers start pods in a namespace; those of the test cluster may in all."""
+        if self.cluster is not None:
+            return
+        rights = client.RbacAuthorizationV1Api(self.core.api_client)
+        rights.create_namespaced_role(namespace, {"metadata": {"name": _LAUNCHER}, "rules": _launcher_rules()})
+        group = {"apiGroup": "rbac.authorization.k8s.io"}
+        binding = {
+            "metadata": {"name": _LAUNCHER},
+            "roleRef": {**group, "kind": "Role", "name": _LAUNCHER},
+            "subjects": [{"kind": "ServiceAccount", "name": _LAUNCHER, "namespace": self.namespace}],
+        }
+        rights.create_namespaced_role_binding(namespace, binding)
 
     def template(self, spec: Mapping[str, Any] | None = None, container: Mapping[str, Any] | None = None) -> Path:
         """A pod template file with what pods need to see the repository, and more.

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.kubernetes.places import Place, PodShop, wait_for
+from tests.kubernetes.places import Place, PodShop, one_cluster, wait_for
 from tests.kubernetes.worker import Work, Workers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -187,6 +187,7 @@ def test_a_namespace_that_enforces_restricted_takes_the_pod(place: Place, crew: 
     place.core.create_namespace({"metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}})
     try:
         wait_for("the default service account", lambda: place.core.list_namespaced_service_account(name).items)
+        place.let_launch(name)
         settings = {
             "kubernetes_namespace": name,
             "kubernetes_pod_template": "",
@@ -259,9 +260,8 @@ class Door:
 @contextmanager
 def door(place: Place, folder: Path) -> Iterator[tuple[Door, Path]]:
     """A door, and a kubeconfig that leads through it."""
-    document = yaml.safe_load(place.kubeconfig.read_text())
-    context = next(c["context"] for c in document["contexts"] if c["name"] == document["current-context"])
-    cluster = next(c["cluster"] for c in document["clusters"] if c["name"] == context["cluster"])
+    document = one_cluster(place.launcher)
+    cluster = document["clusters"][0]["cluster"]
     scheme, _, address = cluster["server"].partition("://")
     host, _, port = address.rstrip("/").partition(":")
     made = Door(host, int(port or 443))
@@ -269,6 +269,7 @@ def door(place: Place, folder: Path) -> Iterator[tuple[Door, Path]]:
     if scheme == "https":
         cluster.setdefault("tls-server-name", host)
     file = folder / "kubeconfig"
+    file.touch(0o600)
     file.write_text(yaml.safe_dump(document))
     try:
         yield made, file
