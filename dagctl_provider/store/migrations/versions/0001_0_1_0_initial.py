@@ -206,24 +206,15 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove all tables."""
+    """Remove all tables. Their indexes go with them; MySQL would not drop those that foreign keys need."""
 
-    op.drop_index(op.f("idx_dagctl_project_run_project_id"), table_name="dagctl_project_run")
     op.drop_table("dagctl_project_run")
-    op.drop_index("idx_dagctl_plan_step_status", table_name="dagctl_plan_step")
-    op.drop_index("idx_dagctl_plan_step_project_status", table_name="dagctl_plan_step")
-    op.drop_index("idx_dagctl_plan_step_project", table_name="dagctl_plan_step")
-    op.drop_index(op.f("idx_dagctl_plan_step_group_id"), table_name="dagctl_plan_step")
     op.drop_table("dagctl_plan_step")
     op.drop_table("dagctl_project")
-    op.drop_index(op.f("idx_dagctl_api_token_organization_id"), table_name="dagctl_api_token")
     op.drop_table("dagctl_api_token")
     op.drop_table("dagctl_organization")
-    op.drop_index("idx_dagctl_notification_due", table_name="dagctl_notification")
     op.drop_table("dagctl_notification")
     op.drop_table("dagctl_lease")
-    op.drop_index(op.f("idx_dagctl_decision_project_id"), table_name="dagctl_decision")
-    op.drop_index(op.f("idx_dagctl_decision_group_id"), table_name="dagctl_decision")
     op.drop_table("dagctl_decision")
     op.drop_table("dagctl_answer")
     op.drop_table("dagctl_artifact")
