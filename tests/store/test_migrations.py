@@ -70,7 +70,7 @@ def test_migrations_and_tables_agree(kind: str, tmp_path: Path, request: pytest.
 
 @pytest.mark.parametrize("dialect", ["mysql", "postgresql", "sqlite"])
 def test_tables_go_with_their_indexes(dialect: str) -> None:
-    """MySQL refuses to drop an index that a foreign key needs, and has then dropped half of the rest: it cannot take that back."""
+    """MySQL refuses to drop an index that a foreign key needs, after it has dropped others for good."""
     migration = import_module("dagctl_provider.store.migrations.versions.0001_0_1_0_initial")
     statements: dict[str, list[str]] = {}
     for direction in ("upgrade", "downgrade"):
