@@ -68,6 +68,10 @@ CAUSES: Mapping[str, Cause] = {
     "pod_volume_failed": Cause(
         "A volume of the pod could not be mounted.", "Check the volumes of [dagctl] kubernetes_pod_template."
     ),
+    "pod_sandbox_failed": Cause(
+        "The node could not make the pod's sandbox.",
+        "Show the message to whoever runs the cluster: the node's network plugin or container runtime fails; then retry.",
+    ),
     "container_not_started": Cause(
         "The node could not start the container.",
         "Check that the image is a runner image that runs as non-root, and the security context of the pod template.",
@@ -183,7 +187,10 @@ EVENTS_BEFORE_START: Sequence[tuple[str, str, str, float]] = (
     ("FailedMount", r"(?:secret|configmap) .*not found|references non-existent (?:secret|config) key", "secret_missing", 15),
     ("FailedMount", r"", "pod_volume_failed", 120),
     ("FailedAttachVolume", r"", "pod_volume_failed", 120),
+    ("FailedCreatePodSandBox", r"", "pod_sandbox_failed", 120),
 )
+# What the node does when it has the volumes and the sandbox: what failed before has mended itself.
+_PAST_PREPARATION = frozenset({"Pulling", "Pulled", "Created", "Started"})
 EVENTS_AT_THE_END: Mapping[str, str] = {
     "Evicted": "pod_evicted",
     "TaintManagerEviction": "pod_evicted",
@@ -267,6 +274,8 @@ def keeps_from_starting(pod: Any, events: Events) -> tuple[Finding, float | None
 def event_before_start(events: Events) -> tuple[Finding, float] | None:
     """What the events say of a pod whose containers are still being created: mostly a Secret or volume that is missing."""
     for event in reversed(events()):
+        if event.reason in _PAST_PREPARATION:
+            return None
         for reason, words, code, patience in EVENTS_BEFORE_START:
             if event.reason == reason and re.search(words, event.message or "", re.IGNORECASE):
                 return Finding(code, one_line(event.message or "")), patience

@@ -99,6 +99,12 @@ class Place:
         self.core = client.CoreV1Api(config.new_client_from_config(str(self.kubeconfig)))
 
     @property
+    def version(self) -> tuple[int, int]:
+        """Major and minor version of the cluster; managed ones write ``31+``."""
+        told = client.VersionApi(self.core.api_client).get_code()
+        return int(told.major), int(told.minor.rstrip("+"))
+
+    @property
     def environment(self) -> dict[str, str]:
         """Settings of workers."""
         return {

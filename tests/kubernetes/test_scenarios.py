@@ -147,6 +147,9 @@ def troubled(place: Place, crew: Workers, blocked: PodShop) -> dict[str, Work]:
         missing.settings["runner_image"] = "registry.invalid/dagctl-runner:1"
         missing.code, missing.words = "image_pull_failed", "pull"
         del TROUBLES["pull-secret-wrong"]
+        if place.version < (1, 26):
+            # Such a pod does not say yet that the Eviction API deleted it (condition DisruptionTarget).
+            TROUBLES["drained"].code, TROUBLES["drained"].words = "pod_deleted", "deleted"
     auths = {"auths": {"private.example.org": {"username": "robot", "password": "planted-wrong-password"}}}
     body = {"metadata": {"name": "wrong"}, "type": "kubernetes.io/dockerconfigjson"}
     place.core.create_namespaced_secret(place.namespace, {**body, "stringData": {".dockerconfigjson": json.dumps(auths)}})

@@ -142,6 +142,22 @@ def test_events_tell_of_missing_secrets() -> None:
     assert event_before_start(lambda: [event("Scheduled", "ok")]) is None
 
 
+@pytest.mark.parametrize("since", ["Pulling", "Pulled", "Created", "Started"])
+def test_a_mount_that_failed_before_the_image_was_pulled_keeps_nothing_from_starting(since: str) -> None:
+    """A node may look for the step's Secret before it is there, and then need minutes for the image."""
+    missing = event("FailedMount", 'MountVolume.SetUp failed for volume "dagctl-request" : secret "request" not found')
+    assert event_before_start(lambda: [missing, event(since, "image")]) is None
+    assert event_before_start(lambda: [event(since, "image"), missing]) is not None
+
+
+def test_a_node_without_a_working_network_is_named() -> None:
+    said = 'Failed to create pod sandbox: plugin type="calico" failed (add): connection is unauthorized'
+    found = event_before_start(lambda: [event("Scheduled", "ok"), event("FailedCreatePodSandBox", said)])
+    assert found is not None
+    assert found[0] == Finding("pod_sandbox_failed", said)
+    assert found[1] >= 60, "plugins are often away for a moment"
+
+
 def test_kubernetes_knows_some_ends_better_than_the_runner() -> None:
     cancelled = {"outcome": "cancelled", "error": {"code": "cancelled"}}
     assert explains_more(pod(terminated(130), deleted=True), cancelled, {}) == Finding("pod_deleted")
