@@ -287,7 +287,7 @@ class PodStepOperator(KubernetesPodOperator):
         """
         mark = labels_for(request, self.kind).get(WRITER_LABEL)
         for pod in cluster.list_pods(f"{WRITER_LABEL}={mark}") if mark else []:
-            if not causes.over(pod) and causes.ended(pod) is None:
+            if causes.may_run(pod):
                 self.log.warning("Pod %s of an earlier step still runs and is stopped first", pod.metadata.name)
                 self._remove(cluster, pod.metadata.name, POD_GRACE_SECONDS, pod)
 
@@ -300,7 +300,7 @@ class PodStepOperator(KubernetesPodOperator):
         if pod is None:
             return
         if pod.metadata.deletion_timestamp is None:
-            cluster.delete_pod(name, _QUICK if causes.over(pod) or causes.ended(pod) else grace)
+            cluster.delete_pod(name, grace if causes.may_run(pod) else _QUICK)
         if not cluster.await_gone(name, pod.metadata.uid, _GONE_SECONDS):
             raise PodTrouble("earlier_pod_remains", f"Pod {name} on node {pod.spec.node_name}.")
 
@@ -336,7 +336,7 @@ class PodStepOperator(KubernetesPodOperator):
         def running() -> bool:
             self._check()
             pod = self._read(cluster)
-            return pod is not None and causes.runs(pod)
+            return pod is not None and causes.runs(pod) and not causes.over(pod)
 
         if self._seen is not None and _began(self._seen):
             LogFollower(cluster, str(self._name), BASE, line).follow(running)
@@ -393,9 +393,7 @@ class PodStepOperator(KubernetesPodOperator):
         limits = (int(setting("kubernetes_successful_pods_kept")), int(setting("kubernetes_failed_pods_kept")))
         wanted = limits[0] if succeeded else limits[1]
         try:
-            over = causes.over(pod) or causes.ended(pod) is not None
-            if not over:
-                # It may yet start.
+            if causes.may_run(pod):
                 self._remove(cluster, self._name, POD_GRACE_SECONDS)
             elif wanted <= 0 or not self._release(cluster, pod):
                 cluster.delete_pod(self._name, _QUICK)

@@ -249,8 +249,13 @@ def runs(pod: Any, name: str = BASE) -> bool:
 
 
 def over(pod: Any) -> bool:
-    """Whether nothing of the pod will run any more."""
+    """Whether nothing of the pod will start any more."""
     return pod.status.phase in ("Succeeded", "Failed")
+
+
+def may_run(pod: Any) -> bool:
+    """Whether the step may still run, or start: one in a pod that failed has its grace first."""
+    return ended(pod) is None and (runs(pod) or not over(pod))
 
 
 def keeps_from_starting(pod: Any, events: Events) -> tuple[Finding, float | None] | None:

@@ -239,10 +239,12 @@ def test_a_pod_with_nothing_left_to_say_is_replaced(cluster: FakeCluster, contex
 def test_another_writer_is_ended_first(cluster: FakeCluster, context: Any) -> None:
     mark = operators.labels_for(REQUEST, "execute")["dagctl/writer"]
     left(cluster, "orphan", pod(RUNS, RUNS), step="plan_0", writer=mark)
+    left(cluster, "in-its-grace", pod(RUNS, RUNS, phase="Failed", reason="DeadlineExceeded"), step="plan_0", writer=mark)
     left(cluster, "result-not-read-yet", pod(DONE, RUNS), step="plan_1", writer=mark)
+    left(cluster, "kept", pod(DONE, DONE, phase="Failed"), step="plan_1", writer=mark)
     operator().execute(context)
-    assert cluster.asked[:2] == ["delete orphan 60", "create"]
-    assert list(cluster.pods) == ["result-not-read-yet"]
+    assert cluster.asked[:3] == ["delete orphan 60", "delete in-its-grace 60", "create"]
+    assert list(cluster.pods) == ["result-not-read-yet", "kept"]
 
 
 def test_nothing_starts_beside_a_writer_that_does_not_go(cluster: FakeCluster, context: Any) -> None:
@@ -263,6 +265,8 @@ def test_nothing_starts_beside_a_writer_that_does_not_go(cluster: FakeCluster, c
     [
         ([pod(RUNS, RUNS), None], "pod_deleted"),
         ([pod(RUNS, RUNS), pod(phase="Failed", reason="Evicted")], "pod_evicted"),
+        # Kubernetes 1.20 never says how the containers of such a pod ended.
+        ([pod(RUNS, RUNS), pod(RUNS, RUNS, phase="Failed", reason="DeadlineExceeded")], "pod_deadline_exceeded"),
         ([pod(RUNS, RUNS), pod(terminated(137, "OOMKilled"), RUNS)], "pod_out_of_memory"),
         ([pod(RUNS, RUNS), pod(terminated(1), RUNS)], "pod_failed"),
         ([pod(waiting("InvalidImageName"), phase="Pending")] * 3, "image_name_invalid"),
