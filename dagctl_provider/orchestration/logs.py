@@ -6,10 +6,17 @@ from collections.abc import Iterable
 from typing import Any
 
 from airflow.models.taskinstance import TaskInstance
-from airflow.models.taskinstancehistory import TaskInstanceHistory
 from airflow.utils.log.log_reader import TaskLogReader
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
+
+from dagctl_provider.version_compat import AIRFLOW_V_3_4_PLUS
+
+_TRIES: list[Any] = [TaskInstance]
+if not AIRFLOW_V_3_4_PLUS:
+    from airflow.models.taskinstancehistory import TaskInstanceHistory
+
+    _TRIES.append(TaskInstanceHistory)
 
 MAX_LOG_CHARACTERS = 2_000_000
 _SOURCES = "::group::Log message source details"
@@ -23,11 +30,13 @@ def read_log(session: Session, dag_id: str, run_id: str, task_id: str, try_numbe
     """
     if try_number < 1:
         return ""
-    for model in (TaskInstance, TaskInstanceHistory):
+    for model in _TRIES:
         query = (
             select(model)
             .where(model.dag_id == dag_id, model.run_id == run_id, model.task_id == task_id, model.try_number == try_number)
             .options(joinedload(model.dag_run))
+            # Without it, Airflow 3.4 shows the newest try only.
+            .execution_options(include_all_attempts=True)
         )
         if model is TaskInstance:
             query = query.options(joinedload(TaskInstance.trigger), joinedload(TaskInstance.dag_model))

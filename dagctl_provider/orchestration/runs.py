@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from dagctl_provider.domain.names import DECISION_KEY, EXPLAIN, RESULT_KEY
 from dagctl_provider.store.session import utcnow
+from dagctl_provider.version_compat import AIRFLOW_V_3_4_PLUS
 
 FINISHED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 _LIVE = ("running", "queued", "scheduled", "deferred", "awaiting_input", "up_for_retry", "up_for_reschedule", "restarting")
@@ -165,12 +166,18 @@ def write_xcom(session: Session, dag_id: str, run_id: str, task_id: str, key: st
     :param task_id: Of the task it is filed under. Airflow clears what is filed under a task when that task starts.
     :return: False when the Dag run does not exist.
     """
+    # As an object: XComModel.set would encode it once more, and the task, which decodes what tasks pushed, would see text.
+    if AIRFLOW_V_3_4_PLUS:
+        task_instance_id = session.execute(_newest_try(dag_id, run_id, task_id)).scalar()
+        if task_instance_id is None:
+            return False
+        XComModel.set_for_attempt(task_instance_id=task_instance_id, key=key, value=value, serialize=False, session=session)
+        return True
     dag_run_id = session.execute(select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)).scalar()
     if dag_run_id is None:
         return False
     delete_xcom(session, dag_id, run_id, task_id, key)
     place = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": -1, "key": key}
-    # As an object: XComModel.set would encode it once more, and the task, which decodes what tasks pushed, would see text.
     session.add(XComModel(dag_run_id=dag_run_id, value=value, **place))
     session.flush()
     return True
@@ -178,7 +185,17 @@ def write_xcom(session: Session, dag_id: str, run_id: str, task_id: str, key: st
 
 def delete_xcom(session: Session, dag_id: str, run_id: str, task_id: str, key: str) -> None:
     """Take away what stands under ``key`` of a task, if anything does."""
+    if AIRFLOW_V_3_4_PLUS:
+        XComModel.delete_for_attempts(producer_ids=_newest_try(dag_id, run_id, task_id), key=key, session=session)
+        return
     session.execute(delete(XComModel).where(*_at(dag_id, run_id, task_id, key)).execution_options(synchronize_session=False))
+
+
+def _newest_try(dag_id: str, run_id: str, task_id: str) -> Any:
+    """Airflow 3.4 leaves earlier tries out by itself."""
+    return select(TaskInstance.id).where(
+        TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id, TaskInstance.task_id == task_id
+    )
 
 
 def _at(dag_id: str, run_id: str, task_id: str, key: str) -> tuple[Any, ...]:

@@ -104,16 +104,18 @@ class World:
         """
         from airflow.models.taskinstance import TaskInstance
         from airflow.models.xcom import XComModel
-        from sqlalchemy import update
+        from sqlalchemy import case, update
 
         def work(session: Any) -> None:
             left = {**(xcoms or {}), **({"result": result} if result is not None else {})}
             for key, value in left.items():
                 XComModel.set(key=key, value=value, dag_id=step.dag_id, run_id=step.run_id, task_id=task_id, session=session)
+            # Since Airflow 3.4 the next try is there, with its number, as soon as its task is cleared.
+            number = case((TaskInstance.try_number > tries, TaskInstance.try_number), else_=tries)
             session.execute(
                 update(TaskInstance)
                 .where(TaskInstance.dag_id == step.dag_id, TaskInstance.run_id == step.run_id, TaskInstance.task_id == task_id)
-                .values(state=state, try_number=tries, start_date=utcnow(), end_date=utcnow())
+                .values(state=state, try_number=number, start_date=utcnow(), end_date=utcnow())
             )
 
         transactions.run(work)
