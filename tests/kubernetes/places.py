@@ -6,6 +6,7 @@
 ``TEST_REPOSITORY_HOSTPATH``   folder that is on this machine and, at the same path, on the nodes: repositories and
                                warehouses are made there and reach the pods as a hostPath volume and ``file://``
 ``TEST_HOST_ADDRESS``          instead: an address of this machine that pods reach; the repository is served there by https
+``TEST_PRIVATE_IMAGE``         an image in a registry that asks for a login, for the cause "pull secret wrong"; may be absent
 =============================  ==========================================================================================
 
 Nothing else of a cluster is assumed: no DNS inside, no storage class, no internet. Everything is made in one namespace with a
@@ -177,6 +178,11 @@ class Place:
         """Pods with these labels (without their prefix ``dagctl/``)."""
         selector = ",".join(f"dagctl/{key}={value}" for key, value in labels.items())
         return list(self.core.list_namespaced_pod(self.namespace, label_selector=selector).items)
+
+    def secrets(self, part: str) -> list[str]:
+        """Names of the Secrets whose names hold this."""
+        found = self.core.list_namespaced_secret(self.namespace).items
+        return [secret.metadata.name for secret in found if part in secret.metadata.name]
 
     def running_pod(self, text: str = "commit", **labels: str) -> Any:
         """The one pod with these labels, once its runner runs.

@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-_REFERENCE = re.compile(r"[a-z0-9]+([._:/-]+[a-zA-Z0-9_]+)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?")
+_REFERENCE = re.compile(r"([a-zA-Z0-9.-]+(:\d+)?/)?[a-z0-9]+((\.|__?|-+|/)[a-z0-9]+)*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?")
 _PRIVATE = "private."
 _PASSWORD = "right"
 
