@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds a runner image with the engine that is here; `make image` calls it from the top of the checkout.
-#   TOOL (sqlmesh), VERSION (newest supported), EXTRAS, PYTHON_VERSION (3.11), IMAGE (dagctl-runner:<tool>-<version>),
+#   TOOL (sqlmesh), VERSION (newest supported), EXTRAS (dbt: one at least), PYTHON_VERSION (3.11), IMAGE (dagctl-runner:<tool>-<version>),
 #   PYTHON_IMAGE, PIP_INDEX_URL, UV_DEFAULT_INDEX, DAGCTL_EXCLUDE_NEWER, PUSH (1), PYTHON (python3), ENGINE (docker or podman)
 set -eu
 
@@ -14,6 +14,7 @@ tool=${TOOL:-sqlmesh}
 known=$($runner versions --tool "$tool") || exit 2
 version=${VERSION:-$(printf '%s\n' "$known" | tail -n 1 | cut -d ' ' -f 2)}
 printf '%s\n' "$known" | cut -d ' ' -f 2 | grep -Fqx -- "$version" || fail "$tool $version is not supported. See: $runner versions --tool $tool"
+[ "$tool" != dbt ] || [ -n "${EXTRAS:-}" ] || fail "dbt does nothing without an adapter for its database: EXTRAS=postgres, snowflake, duckdb ..."
 image=${IMAGE:-dagctl-runner:$tool-$version}
 
 engine=${ENGINE:-}

@@ -184,7 +184,12 @@ def test_make_image_pushes_when_asked(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("info", "variables", "message"),
-    [(1, {}, "No container engine answers"), (0, {"VERSION": "9.9.9"}, "not supported"), (0, {"TOOL": "nope"}, "invalid choice")],
+    [
+        (1, {}, "No container engine answers"),
+        (0, {"VERSION": "9.9.9"}, "not supported"),
+        (0, {"TOOL": "nope"}, "invalid choice"),
+        (0, {"TOOL": "dbt"}, "EXTRAS=postgres"),
+    ],
 )
 def test_make_image_says_why_not(tmp_path: Path, info: int, variables: dict[str, str], message: str) -> None:
     done, asked = make_image(tmp_path, info, **variables)
