@@ -94,6 +94,9 @@ def is_public_address(address: str) -> bool:
     return parsed in _GLOBAL_UNICAST_V6 and not any(parsed in network for network in _NOT_PUBLIC_V6)
 
 
+_ALLOWED = "[dagctl] allow_private_hosts allows such hosts."
+
+
 def check_host(host: str, *, allow_private: bool = False) -> str:
     """Return a host in its one canonical spelling, or refuse it.
 
@@ -118,7 +121,7 @@ def _check_name(host: str, allow_private: bool) -> str:
         raise HostRefused("invalid_host", "The host is not a valid host name.")
     private = len(labels) == 1 or any(host == suffix or host.endswith("." + suffix) for suffix in _PRIVATE_SUFFIXES)
     if private and not allow_private:
-        raise HostRefused("private_host", "The host is a private name; only public hosts are allowed.")
+        raise HostRefused("private_host", f"The host is a private name; {_ALLOWED}")
     return host
 
 
@@ -127,7 +130,7 @@ def _check_ipv4(host: str, allow_private: bool) -> str:
     if address is None:
         raise HostRefused("invalid_host", "The host is not a valid IPv4 address.")
     if not allow_private and not is_public_address(str(address)):
-        raise HostRefused("private_host", "The host is not a public IP address.")
+        raise HostRefused("private_host", f"The host is not a public IP address; {_ALLOWED}")
     if str(address) != host:
         raise HostRefused("invalid_host", "An IPv4 address must be written as four decimal numbers.")
     return host
@@ -141,7 +144,7 @@ def _check_ipv6(host: str, allow_private: bool) -> str:
     if address.scope_id is not None:
         raise HostRefused("invalid_host", "An IPv6 address must not name a network interface.")
     if not allow_private and not is_public_address(str(address)):
-        raise HostRefused("private_host", "The host is not a public IP address.")
+        raise HostRefused("private_host", f"The host is not a public IP address; {_ALLOWED}")
     return f"[{address}]"
 
 

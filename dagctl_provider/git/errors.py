@@ -56,7 +56,7 @@ class HostNotAllowed(GitError):
 
     code = "private_host"
     message = "The repository's host is not on the public internet."
-    hint = "Use a public host, or allow private repository hosts in the [dagctl] configuration."
+    hint = "Use a public host, or set [dagctl] allow_private_hosts."
 
 
 class RepositoryEmpty(GitError):
@@ -112,7 +112,7 @@ class RepositoryTooLarge(GitError):
 
     code = "repository_too_large"
     message = "The repository's answer is larger than allowed."
-    hint = "Raise the size limit in the [dagctl] configuration, or use a smaller repository."
+    hint = "Keep the project in a repository with fewer branches and commits; the limit is fixed."
 
 
 class FileTooLarge(GitError):
