@@ -174,8 +174,16 @@ def _weight(request: Any) -> tuple[int, int]:
     return size, request.sizes()["responseBodySize"]
 
 
+def _look_at(page: Page) -> None:
+    """Have frames shown as they are made: nobody looks at a headless browser, and it may wait for the caret's next blink."""
+    screen = page.context.new_cdp_session(page)
+    screen.on("Page.screencastFrame", lambda frame: screen.send("Page.screencastFrameAck", {"sessionId": frame["sessionId"]}))
+    screen.send("Page.startScreencast", {"format": "jpeg", "quality": 1, "everyNthFrame": 1})
+
+
 def measure_interactions(page: Page, figures: Figures) -> None:
     """What a person does on the page, one after the other; each until the next frame is on the screen."""
+    _look_at(page)
 
     def act(name: str, doing: Callable[[], Any]) -> None:
         page.wait_for_timeout(300)
