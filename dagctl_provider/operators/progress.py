@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -18,9 +19,12 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-_PAUSE_SECONDS = 1.0
-# Each telling is the whole state: of thousands of models it is not told each second.
-_ROWS_PER_SECOND = 1000
+_LOOK_SECONDS = 0.1
+# What has not been told when a worker dies is done again on the next one, so it is told at once. But each telling is the whole
+# state, and no step may keep the API server busy: it is followed by a rest of so many times its duration, and of this at least.
+_REST_TIMES = 20
+_REST_SECONDS = 0.2
+_REST_AFTER_FAILURE = 2.0
 _ENDS = ("model_finished", "model_failed", "model_skipped")
 _COUNTS = ("models", "batches", "tests")
 _TOLD = ("unique_id", "kind", "status", "duration", "batch", "batches", "rows")
@@ -34,9 +38,6 @@ class HowFar:
         self._stage: str | None = None
         self._expected: dict[str, int] = {}
         self._models: dict[str, dict[str, Any]] = {}
-
-    def __len__(self) -> int:
-        return len(self._models)
 
     def take(self, event: Any) -> None:
         """Take in one event; what is none, or none that is known, changes nothing.
@@ -69,7 +70,7 @@ class HowFar:
 
 
 class ProgressTeller:
-    """Follows a runner's event file in a thread and tells each time that something happened; the newest state wins.
+    """Follows a runner's event file in a thread and tells as soon as something happened; the newest state wins.
 
     :param events: The event file, which need not exist yet.
     :param tell: Gets the state so far, see :meth:`HowFar.as_json`.
@@ -83,6 +84,7 @@ class ProgressTeller:
         self._offset = 0
         self._state = HowFar()
         self._told = 0
+        self._rest = 0.0
 
     def __enter__(self) -> ProgressTeller:
         self._thread.start()
@@ -93,17 +95,21 @@ class ProgressTeller:
         self._thread.join(timeout=30)
 
     def _follow(self) -> None:
-        while not self._ended.wait(_PAUSE_SECONDS + len(self._state) / _ROWS_PER_SECOND):
+        while not self._ended.wait(max(_LOOK_SECONDS, self._rest)):
             self._look()
         self._look()
 
     def _look(self) -> None:
+        self._rest = 0.0
+        started = time.monotonic()
         try:
             self._read()
             if self._state.version > self._told:
                 self._tell(self._state.as_json())
                 self._told = self._state.version
+                self._rest = max(_REST_SECONDS, _REST_TIMES * (time.monotonic() - started))
         except Exception:
+            self._rest = _REST_AFTER_FAILURE
             # A step is not worth less because nobody can be told how far it is; the next look tells all again.
             log.warning("The progress of the step could not be told", exc_info=True)
 

@@ -105,7 +105,7 @@ def test_what_events_add_up_to() -> None:
     version = state.version
     state.take({"event": "tests", "run": 1})
     state.take(["stage"])
-    assert (state.version, len(state)) == (version, 3)
+    assert state.version == version
     assert state.as_json() == {
         "stage": "apply",
         "expected": {"models": 2, "batches": 4},
@@ -157,6 +157,28 @@ def test_what_could_not_be_told_is_told_with_the_next(temporary: Path) -> None:
     with progress.ProgressTeller(events, tell) as teller:
         teller._look()
     assert told == [["model.shop.a"]], "the last look is at the end of the step"
+
+
+def test_a_step_keeps_the_api_server_busy_for_a_twentieth_of_the_time_at_most(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+
+    def tell(state: dict[str, Any]) -> None:
+        clock[0] += 0.5 * len(state["models"])
+        if len(state["models"]) > 2:
+            raise OSError("the API server does not answer")
+
+    events = temporary / "events.jsonl"
+    teller = progress.ProgressTeller(events, tell)
+    rests = []
+    for lines in ("", json.dumps({"event": "stage"}) + "\n", finished("a"), finished("b"), "", finished("c")):
+        with events.open("a") as file:
+            file.write(lines)
+        teller._look()
+        rests.append(teller._rest)
+    assert rests == [0, 0.2, 10, 20, 0, 2]
 
 
 # The operator

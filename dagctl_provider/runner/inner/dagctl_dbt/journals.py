@@ -105,14 +105,15 @@ class Journal:
             node.duration = float(result.execution_time or 0.0)
             node.message = plain(result.message)[:4000] or None
             node.rows = _rows(result)
+            # First: whatever hears of it may be the last thing that happens.
+            if node.status == "succeeded" and self.on_success:
+                self.on_success(self.succeeded())
             event = _EVENT.get(node.status, "model_failed")
             reason = " ".join((node.message or "").split())[:500] if event == "model_failed" else None
             self.channel.event(
                 event, **node.identity(), status=node.status, rows=node.rows,
                 duration=round(node.duration, 3), message=reason,
             )  # fmt: skip
-            if node.status == "succeeded" and self.on_success:
-                self.on_success(self.succeeded())
 
     def succeeded(self) -> list[str]:
         """Unique ids of what is done, in order of completion or thereabouts."""
