@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from pathlib import Path
 REPOSITORY_ROOT = Path(__file__).resolve().parents[1]
 _YES = ("1", "true", "yes")
 _NO = ("", "0", "false", "no")
+_PORTS = range(10_000, 30_000)
 _KINDS = ("sqlmesh", "dbt")
 
 
@@ -77,7 +80,12 @@ def require_free_port(port: int) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on right now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on right now.
+
+    From below those that the system itself hands out, to connections for example: it is used only seconds later.
+    """
+    while True:
+        port = secrets.choice(_PORTS)
+        with contextlib.suppress(DemoError):
+            require_free_port(port)
+            return port

@@ -65,7 +65,7 @@ class ProcessTable:
             )
         self._popens[name] = popen
         process = psutil.Process(popen.pid)
-        self._write({**self._read(), name: {"pid": popen.pid, "started": process.create_time()}})
+        self._write({**self._read(), name: {"pid": popen.pid, "started": _start_of(process)}})
         return process
 
     def log_of(self, name: str) -> Path:
@@ -91,7 +91,7 @@ class ProcessTable:
             return None
         try:
             process = psutil.Process(int(row["pid"]))
-            same = abs(process.create_time() - float(row["started"])) < 0.05
+            same = abs(_start_of(process) - float(row["started"])) < 0.05
             return process if same and process.status() != psutil.STATUS_ZOMBIE else None
         except (psutil.Error, KeyError, TypeError, ValueError):
             return None
@@ -139,6 +139,12 @@ class ProcessTable:
                     popen.wait(timeout=5)
         if wanted:
             self._write({name: row for name, row in self._read().items() if name not in wanted})
+
+
+def _start_of(process: psutil.Process) -> float:
+    """When a process was started. Linux counts from boot, and only that number stays the same when the clock is set."""
+    started = process.create_time()
+    return started - psutil.boot_time() if psutil.LINUX else started
 
 
 def _with_descendants(roots: Iterable[psutil.Process]) -> list[psutil.Process]:

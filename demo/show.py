@@ -20,7 +20,7 @@ from demo.warehouse import Warehouse, require_revenue, revenue_by_city
 
 PROJECT = "analytics"
 _STEP_SECONDS = 300.0
-_DETECTION_SECONDS = 90.0
+_DETECTION_SECONDS = 180.0
 
 
 class Show:
@@ -94,7 +94,7 @@ class Show:
         extra = json.dumps({"env": {"WAREHOUSE_PATH": str(self.warehouse_path)}})
         body = {"connection_id": f"dagctl_{PROJECT}", "conn_type": "dagctl", "extra": extra}
         answer = httpx.post(
-            f"{self.stack.base_url}/api/v2/connections", json=body, headers=self.stack.airflow_login(), timeout=30
+            f"{self.stack.base_url}/api/v2/connections", json=body, headers=self.stack.airflow_login(), timeout=60
         )
         if answer.is_error:
             raise DemoError(f"Airflow refused the connection: {answer.text[:300]}", "This is a bug.")

@@ -315,7 +315,7 @@ class Stack:
         """
         deadline = time.monotonic() + seconds
         missing = list(COMPONENTS)
-        with self.terminal.waiting("API server, scheduler, Dag processor") as waiting, httpx.Client(timeout=5) as client:
+        with self.terminal.waiting("API server, scheduler, Dag processor") as waiting, httpx.Client(timeout=20) as client:
             while missing:
                 for name in COMPONENTS:
                     if self.processes.get(name) is None:
@@ -330,10 +330,13 @@ class Stack:
     def _unhealthy(self, client: httpx.Client) -> list[str]:
         try:
             health = client.get(f"{self.base_url}/api/v2/monitor/health").json()
+            plugin = client.get(f"{self.base_url}/api/v1/openapi.json").status_code
         except (httpx.HTTPError, ValueError):
             return ["API server"]
+        if plugin >= 500:
+            return ["API server"]
         # Airflow goes on without a plugin that cannot be imported.
-        if client.get(f"{self.base_url}/api/v1/openapi.json").status_code != 200:
+        if plugin != 200:
             raise DemoError("Airflow runs, but without the dagctl plugin.", f"See {self.processes.log_of('api-server')}")
         beating = (name for name in COMPONENTS if name != "api-server")
         return [name for name in beating if (health.get(name.replace("-", "_")) or {}).get("status") != "healthy"]
@@ -369,7 +372,7 @@ class Stack:
     def airflow_login(self) -> dict[str, str]:
         """Headers that let the demo's admin user in at Airflow's own API."""
         body = {"username": USERNAME, "password": self.secrets()["admin_password"]}
-        answer = httpx.post(f"{self.base_url}/auth/token", json=body, timeout=30)
+        answer = httpx.post(f"{self.base_url}/auth/token", json=body, timeout=60)
         answer.raise_for_status()
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 

@@ -67,6 +67,12 @@ def test_a_taken_port_is_named() -> None:
     require_free_port(free_port())
 
 
+def test_a_free_port_is_none_that_the_system_hands_out_meanwhile() -> None:
+    ranges = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    lowest = int(ranges.read_text().split()[0]) if ranges.exists() else 32768
+    assert all(1024 < free_port() < lowest for _ in range(100))
+
+
 def test_a_folder_that_is_not_the_demos_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     stack = Stack(tmp_path, 8080, Terminal())

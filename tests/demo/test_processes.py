@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -53,11 +54,31 @@ def test_a_program_is_found_again_by_another_table_and_ended(table: ProcessTable
     assert not process.is_running()
 
 
+def has_ended(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def test_children_that_left_the_group_end_too(table: ProcessTable) -> None:
     table.start("parent", PARENT, os.environ)
     child = psutil.Process(int(wait_for_output(table, "parent")))
     table.stop(grace=0.5)
-    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    assert has_ended(child)
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="elsewhere the system itself remembers when a process was started")
+def test_a_clock_that_is_set_loses_no_program(table: ProcessTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux counts a process's start from boot; when that was is told by the clock, which may be set meanwhile."""
+    system: Any = psutil._psplatform  # type: ignore[attr-defined]
+    table.start("one", SLEEPER, os.environ)
+    monkeypatch.setattr(system, "boot_time", lambda told=system.boot_time: told() + 3600)
+    try:
+        assert table.running() == ["one"]
+    finally:
+        monkeypatch.undo()
+        table.stop(kill=True)
 
 
 def test_a_program_that_ignores_the_polite_signal_ends_as_well(table: ProcessTable) -> None:
