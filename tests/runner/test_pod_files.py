@@ -41,7 +41,10 @@ def test_a_folder_of_pieces_is_one_request(tmp_path: Path, packed: bool) -> None
     assert "repository_url" in error_of(tmp_path, folder)["message"]
 
 
-@pytest.mark.parametrize("content", [b"\x1f\x8bbroken", gzip.compress(b"{}" * 9)[:-9], b"\xff"])
+# Named, since packed bytes hold the second they were packed in: two processes that collect the tests would not agree.
+@pytest.mark.parametrize(
+    "content", [b"\x1f\x8bbroken", gzip.compress(b"{}" * 9)[:-9], b"\xff"], ids=["not gzip", "cut off", "not text"]
+)
 def test_a_broken_request_is_a_result(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "request").mkdir()
     (tmp_path / "request" / "request-000").write_bytes(content)

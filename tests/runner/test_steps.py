@@ -222,8 +222,11 @@ def test_a_dbt_step_gets_its_profile_inputs_and_a_world_where_nothing_else_is_ch
     assert result["artifacts"] == {"deployed": artifact}, "cutting pieces out of a packed file would break it"
 
 
+# Named, since packed bytes hold the second they were packed in: two processes that collect the tests would not agree.
 @pytest.mark.parametrize(
-    "text", ["no base64!", base64.b64encode(b"no gzip").decode(), base64.b64encode(gzip.compress(b"x" * 9)[:-9]).decode()]
+    "text",
+    ["no base64!", base64.b64encode(b"no gzip").decode(), base64.b64encode(gzip.compress(b"x" * 9)[:-9]).decode()],
+    ids=["no base64", "no gzip", "cut off"],
 )
 def test_an_input_that_is_no_packed_file_is_refused(step: Step, text: str) -> None:
     result = step.run("raise SystemExit('must not start')", **dbt(step), inputs={"deployed": text})
