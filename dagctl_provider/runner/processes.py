@@ -17,6 +17,8 @@ from dagctl_provider.runner.errors import RunnerError
 from dagctl_provider.runner.stopping import Stop
 
 OnLine = Callable[[str], None]
+DRAIN_READS = 20
+"""Of each pipe, each as large as a pipe."""
 LINE_LIMIT = 64 * 1024
 """Characters after which a line without an end is taken for one; events are far shorter."""
 PASSED_ON = (
@@ -159,10 +161,13 @@ def _read_once(selector: selectors.BaseSelector, timeout: float) -> bool:
 
 
 def _drain(selector: selectors.BaseSelector) -> None:
-    """Read what is left; a grandchild that keeps the pipe open must not keep us."""
-    deadline = time.monotonic() + 1.0
-    while selector.get_map() and time.monotonic() < deadline and _read_once(selector, 0.1):
-        pass
+    """Read what is left; a grandchild that keeps the pipe open must not keep us.
+
+    Counted in reads rather than seconds: what the child wrote is there, however long this process is kept from reading it.
+    """
+    for _ in range(DRAIN_READS):
+        if not selector.get_map() or not _read_once(selector, 0.1):
+            break
     for key in list(selector.get_map().values()):
         key.data.feed(b"", final=True)
 

@@ -204,8 +204,10 @@ def test_ssh_without_a_key_offers_none():
 def test_what_a_killed_server_left_is_removed_and_what_others_use_is_not(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with git_environment(HTTPS, GitCredentials(token="secret")) as left:
-        gone, used = left.home.with_name(left.home.name.replace(str(os.getpid()), "4194305")), f"{os.getppid()}"
-        others = left.home.with_name(left.home.name.replace(str(os.getpid()), used))
+        # The host's name may have the digits of the process id in it as well.
+        machine, own, _ = left.home.name.rsplit("-", 2)
+        assert own == str(os.getpid())
+        gone, others = (tmp_path / f"{machine}-{pid}-x" for pid in (4194305, os.getppid()))
         elsewhere = tmp_path / "dagctl-git-another-machine-4194305-x"
         for home in (gone, others, elsewhere):
             home.mkdir()

@@ -40,7 +40,7 @@ def names(monkeypatch):
     return SimpleNamespace(answers=answers, asked=asked)
 
 
-def _check(address, *, allow_private=False, timeout=5.0):
+def _check(address, *, allow_private=False, timeout=60.0):
     return resolve_and_check_host(address, allow_private=allow_private, timeout=timeout)
 
 

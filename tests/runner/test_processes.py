@@ -10,15 +10,18 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dagctl_provider.runner import processes as processes_module
 from dagctl_provider.runner import progress as progress_module
 from dagctl_provider.runner.errors import RunnerError
 from dagctl_provider.runner.masking import Masker
 from dagctl_provider.runner.processes import Child, base_environment, run_child
 from dagctl_provider.runner.progress import LINE_LIMIT, OUTPUT_LIMIT, Progress, Ticker
 from dagctl_provider.runner.stopping import Stop
+from tests.processes import is_alive
 
 
 def child(code: str, lines: list[str], **more: object) -> Child:
@@ -65,8 +68,7 @@ def test_a_child_that_ignores_the_end_is_killed_with_its_own_children() -> None:
     with pytest.raises(RunnerError, match="cancelled"):
         stop.check()
     deadline = time.monotonic() + 60
-    stat = Path(f"/proc/{lines[0]}/stat")
-    while stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] != "Z":
+    while is_alive(int(lines[0])):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -78,6 +80,23 @@ def test_a_child_may_leave_an_orphan_that_keeps_its_output_open() -> None:
     assert run_child(child(code, lines), Stop()) == 0
     assert time.monotonic() - started < 120, "it did not wait for the orphan"
     assert lines == ["done"]
+
+
+def test_what_a_child_wrote_last_is_read_however_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    code = "import os,time; os.write(1, b'first\\n'); time.sleep(0.3); os.write(1, b'last\\n' * 10_000)"
+    clock = itertools.count(step=2)
+    read_once = processes_module._read_once
+
+    def read_and_be_kept_from_running(*them: Any) -> bool:
+        found = read_once(*them)
+        time.sleep(0.5)
+        return found
+
+    monkeypatch.setattr(processes_module.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(processes_module, "_read_once", read_and_be_kept_from_running)
+    assert run_child(child(code, lines), Stop()) == 0
+    assert lines == ["first"] + ["last"] * 10_000
 
 
 def test_a_child_has_its_own_time_limit() -> None:
