@@ -54,6 +54,8 @@ def test_a_part_that_fails_does_not_stop_the_others(database: None, turns: list[
 
 
 def test_an_idle_leader_writes_nothing(database: None, turns: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(runtime.time, "monotonic", lambda: now)
     controller = Controller("only")
     controller.tick()
     monkeypatch.setattr(runtime.transactions, "run", lambda work: pytest.fail("an idle turn went to the database"))
@@ -63,11 +65,14 @@ def test_an_idle_leader_writes_nothing(database: None, turns: list[str], monkeyp
 
 def test_it_runs_for_as_long_as_the_api_server_lives(database: None, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, threading.Event] = {name: threading.Event() for name in ("tick", "answers", "poll")}
+    # Other tests of this process may have left threads that still wait for a name server, say.
+    others = set(threading.enumerate())
 
     def note(name: str) -> Callable[..., Any]:
         return lambda *_: asked[name].set()
 
     monkeypatch.setenv("AIRFLOW__DAGCTL__TICK_SECONDS", "0.01")
+    monkeypatch.setattr(runtime, "_STOP_SECONDS", 60)
     monkeypatch.setattr(runtime.answers, "handle_answers", note("answers"))
     monkeypatch.setattr(runtime.detection.Poller, "poll", note("poll"))
     monkeypatch.setattr(runtime.reconcile, "reconcile_all", note("tick"))
@@ -75,10 +80,10 @@ def test_it_runs_for_as_long_as_the_api_server_lives(database: None, monkeypatch
     async def live() -> None:
         async with controller_lifespan(None):
             for event in asked.values():
-                assert await asyncio.to_thread(event.wait, 30)
+                assert await asyncio.to_thread(event.wait, 120)
 
     asyncio.run(live())
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("dagctl-")]
+    assert not [thread for thread in set(threading.enumerate()) - others if thread.name.startswith("dagctl-")]
 
 
 def test_a_paused_leader_leads_no_more_when_it_wakes(database: None, turns: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,6 +136,9 @@ def test_a_part_that_hangs_does_not_keep_the_server_from_stopping(database: None
         assert second._leads, "the lease was given back all the same"
     finally:
         free.set()
+        # The next test has the database for itself.
+        for thread in controller._threads:
+            thread.join(60)
 
 
 def test_a_server_that_stops_leaves_no_git_and_no_credentials_behind(
@@ -146,6 +154,7 @@ def test_a_server_that_stops_leaves_no_git_and_no_credentials_behind(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("AIRFLOW__DAGCTL__TICK_SECONDS", "0.05")
+    monkeypatch.setattr(runtime, "_STOP_SECONDS", 60)
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))

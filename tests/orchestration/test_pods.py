@@ -77,20 +77,20 @@ def test_the_rights_of_the_api_server_are_enough(cluster: RunningCluster, as_use
     # The first process of a container ignores a signal that it has no trap for yet.
     wait_for("the trap", lambda: "trapped" in log_of(cluster, "running"))
     as_user("dagctl-sweeper")
-    (found,) = pods.live_pods(pods.MANAGED, 5)
+    (found,) = pods.live_pods(pods.MANAGED, 30)
     assert (found.name, found.step_id, found.going) == ("running", "plan_1", False)
-    assert pods.live_pods("dagctl/plan-group=plangroup_1,dagctl/step=plan_2", 5) == []
-    pods.stop_pod(found, 5)
+    assert pods.live_pods("dagctl/plan-group=plangroup_1,dagctl/step=plan_2", 30) == []
+    pods.stop_pod(found, 30)
     assert pods.await_gone(found, 30)
-    assert pods.live_pods(pods.MANAGED, 5) == []
-    pods.stop_pod(found, 5)
-    assert pods.await_gone(found, 5), "what is gone is as good"
+    assert pods.live_pods(pods.MANAGED, 30) == []
+    pods.stop_pod(found, 30)
+    assert pods.await_gone(found, 30), "what is gone is as good"
 
 
 def test_without_rights_it_is_told_why(as_user: Any) -> None:
     as_user(None)
     with pytest.raises(pods.ClusterUnavailable, match="cannot list resource"):
-        pods.live_pods(pods.MANAGED, 5)
+        pods.live_pods(pods.MANAGED, 30)
 
 
 def test_a_cluster_that_is_away_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
