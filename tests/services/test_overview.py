@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,14 +19,16 @@ pytestmark = pytest.mark.slow
 
 @contextmanager
 def counted_queries() -> Iterator[list[str]]:
-    """Statements sent to the database."""
+    """Statements that this thread sent to the database; another one may still be at what a test before this one began."""
     from airflow import settings
     from sqlalchemy import event
 
     sent: list[str] = []
+    asking = threading.get_ident()
 
     def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        sent.append(statement)
+        if threading.get_ident() == asking:
+            sent.append(statement)
 
     event.listen(settings.engine, "before_cursor_execute", note)
     try:
