@@ -127,7 +127,9 @@ class PodStepOperator(KubernetesPodOperator):
         try:
             report(context, request, result, pod_name=self._name)
         except (StepFailed, StepInterrupted):
-            self._tidy(request, succeeded=False)
+            # A pod that nobody could ask about may be all right. It goes on, also when the cluster is back by now.
+            if (result.get("error") or {}).get("code") != "cluster_unreachable":
+                self._tidy(request, succeeded=False)
             raise
         # Only now: a worker that dies before the result is reported is followed by one that finds it in the pod.
         self._tidy(request, succeeded=True)
@@ -408,10 +410,9 @@ class PodStepOperator(KubernetesPodOperator):
         """Let the sidecar end, so that a pod that is kept uses nothing."""
         if not causes.runs(pod, SIDECAR):
             return causes.over(pod)
-        try:
+        # The end of the sidecar may cut the command off before it has told how it ended, so that counts which comes of it.
+        with contextlib.suppress(ExecFailed):
             cluster.exec(str(self._name), SIDECAR, f": > {RELEASE}")
-        except ExecFailed:
-            return False
         until = time.monotonic() + _RELEASE_SECONDS
         while (now := self._read(cluster)) is not None and not causes.over(now):
             if time.monotonic() > until:

@@ -43,10 +43,10 @@ T = TypeVar("T")
 IMAGE_USER = 10001
 _LAUNCHER = "launcher"
 _TOKEN_SECONDS = 7200
-_GONE_SECONDS = 120.0
+_GONE_SECONDS = 300.0
 
 
-def wait_for(what: str, look: Callable[[], T | None], seconds: float = 120.0, every: float = 0.1) -> T:
+def wait_for(what: str, look: Callable[[], T | None], seconds: float = 300.0, every: float = 0.1) -> T:
     """Look until something is there.
 
     :raises AssertionError: when it does not come in time.

@@ -33,7 +33,7 @@ class RunningCluster:
         self.kubeconfig = kubeconfig
         self.server = str(yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]["server"])
         self.core = client.CoreV1Api(config.new_client_from_config(str(kubeconfig)))
-        self._control = httpx.Client(base_url=control_url, timeout=120)
+        self._control = httpx.Client(base_url=control_url, timeout=300)
 
     def order(self, method: str, path: str, body: Any = None) -> Any:
         """Order a fault; see ``Cluster.control``."""
@@ -46,7 +46,7 @@ class RunningCluster:
         self.order("POST", f"/pods/{namespace}/{pod}/evict")
 
     def unavailable(self, seconds: float) -> None:
-        """Answer every request with 503 for a while."""
+        """Answer every request with 503 for a while; 0 ends that."""
         self.order("POST", f"/unavailable/{seconds}")
 
     def kubeconfig_of(self, file: Path, token: str, rules: Sequence[Mapping[str, Any]]) -> Path:

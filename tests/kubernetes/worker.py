@@ -27,7 +27,7 @@ from dagctl_provider.domain.ids import fingerprint
 from dagctl_provider.domain.names import INPUTS_TASK, ORIGIN_KEY
 from demo.options import REPOSITORY_ROOT
 
-_WAIT_SECONDS = 240.0
+_WAIT_SECONDS = 600.0
 
 
 class _TaskInstance:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
 
@@ -104,6 +105,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
     monkeypatch.setattr(operators, "Cluster", lambda *arguments: found)
     monkeypatch.setattr(operators, "project_secrets", lambda request: ProjectSecrets({"env.json": "{}"}))
     monkeypatch.setattr(PodStepOperator, "hook", SilentHook())
+    # What the fake API server says is there at once, but for a machine that is busy with everything else.
+    monkeypatch.setattr(operators, "_ANSWER_SECONDS", 120)
     return found
 
 
@@ -183,7 +186,7 @@ def test_failed_pods_are_kept_up_to_the_limit(cluster: FakeCluster, context: Any
     cluster.result = {"outcome": "failed", "error": {"code": "x", "message": "no"}}
     old = pod(terminated(1), DONE, phase="Failed")
     left(cluster, "old", old, **{"project-id": "proj_1"})
-    cluster.pods["old"].metadata.creation_timestamp = old.metadata.creation_timestamp
+    cluster.pods["old"].metadata.creation_timestamp = datetime(2020, 1, 1, tzinfo=timezone.utc)
     with pytest.raises(StepFailed):
         operator().execute(context)
     assert "delete old 1" in cluster.asked
@@ -193,6 +196,25 @@ def test_failed_pods_are_kept_up_to_the_limit(cluster: FakeCluster, context: Any
     with pytest.raises(StepFailed):
         operator().execute(context)
     assert cluster.pods == {}
+
+
+@pytest.mark.parametrize("released", [True, False])
+def test_a_failed_pod_is_kept_when_its_sidecar_ends_before_the_command_that_released_it(
+    cluster: FakeCluster, context: Any, monkeypatch: pytest.MonkeyPatch, released: bool
+) -> None:
+    monkeypatch.setattr(operators, "_RELEASE_SECONDS", 0)
+    cluster.result = {"outcome": "failed", "error": {"code": "x", "message": "no"}}
+    release = cluster.exec
+
+    def cut_off(*arguments: Any) -> str:
+        if released:
+            release(*arguments)
+        raise ExecFailed("exit code 137")
+
+    monkeypatch.setattr(cluster, "exec", cut_off)
+    with pytest.raises(StepFailed):
+        operator().execute(context)
+    assert len(cluster.pods) == int(released)
 
 
 def test_the_next_try_attaches_to_the_running_pod(cluster: FakeCluster, context: Any) -> None:
@@ -299,6 +321,23 @@ def test_a_cluster_that_stays_away_is_told(cluster: FakeCluster, context: Any, m
     with pytest.raises(StepFailed):
         operator().execute(context)
     assert error(context) == "cluster_unreachable"
+
+
+def test_a_pod_that_nobody_could_ask_about_goes_on_even_when_the_cluster_is_back_by_then(
+    cluster: FakeCluster, context: Any
+) -> None:
+    reads = cluster.read_pod
+
+    def away(name: str) -> Any:
+        cluster.read_pod = reads  # type: ignore[method-assign]
+        raise PodTrouble("cluster_unreachable", "503 Service Unavailable")
+
+    cluster.read_pod = away  # type: ignore[method-assign]
+    with pytest.raises(StepFailed):
+        operator().execute(context)
+    assert error(context) == "cluster_unreachable"
+    assert cluster.asked == ["create"]
+    assert len(cluster.pods) == 1
 
 
 def test_wrong_settings_are_told(cluster: FakeCluster, context: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -175,7 +175,10 @@ class Cluster:
     # Verbs
 
     def _get(self, request: web.Request, where: Target, body: Object) -> Object:
-        return self.store.get(where.resource, where.namespace, where.name)
+        found = self.store.get(where.resource, where.namespace, where.name)
+        if where.resource == PODS:
+            self.pods[found["metadata"]["uid"]].looked_at.set()
+        return found
 
     def _list(self, request: web.Request, where: Target, body: Object) -> Object:
         labels, fields = request.query.get("labelSelector", ""), request.query.get("fieldSelector", "")
@@ -371,6 +374,7 @@ class Cluster:
             return await streams.log(request, pod)
         if where.sub == "exec":
             return await streams.execute(request, pod)
+        pod.is_drained = True
         pod.condition("DisruptionTarget", True, "EvictionByEvictionAPI", "Eviction API: evicting")
         self.remove(PODS, pod.obj, ((await request.json()).get("deleteOptions") or {}).get("gracePeriodSeconds"))
         return web.json_response({**_STATUS, "status": "Success", "code": 201}, status=201)

@@ -10,7 +10,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,6 +22,29 @@ _INSIDE = Path(__file__).with_name("inside.py")
 _MESSAGE_BYTES = 4096
 _FALLBACK_BYTES, _FALLBACK_LINES = 2048, 80
 _MEMORY_EVERY = 0.2
+
+
+class _Machine:
+    """Which process of this machine has which children: one look for all containers, since each reads every process there is."""
+
+    def __init__(self) -> None:
+        self._children: dict[int, list[int]] = {}
+        self._looked: float | None = None
+
+    def family(self, pid: int | None) -> Iterator[int]:
+        """A process and all that descend from it."""
+        if self._looked is None or time.monotonic() - self._looked > _MEMORY_EVERY / 2:
+            self._children.clear()
+            for process in psutil.process_iter(["ppid"]):
+                self._children.setdefault(process.info["ppid"], []).append(process.pid)
+            self._looked = time.monotonic()
+        left = [] if pid is None else [pid]
+        while left:
+            yield (first := left.pop())
+            left += self._children.get(first, ())
+
+
+_MACHINE = _Machine()
 
 
 class StartError(Exception):
@@ -83,6 +106,7 @@ class Container:
     started_at: str | None = None
     killed_for: str | None = None
     _process: asyncio.subprocess.Process | None = None
+    _failed: bool = False
 
     @property
     def name(self) -> str:
@@ -100,6 +124,11 @@ class Container:
     def is_running(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it runs, or will: one that is just being started is not over."""
+        return self._failed or (self._process is not None and self._process.returncode is not None)
+
     async def start(self, inside: dict[str, Any]) -> None:
         """Start the command.
 
@@ -109,7 +138,11 @@ class Container:
         (self.folder / "fs").mkdir(parents=True, exist_ok=True)
         self.spec_file.write_text(json.dumps({**inside, "folder": str(self.folder / "fs")}))
         self.spec_file.chmod(0o600)
-        self._process, status = await launch(["run", str(self.spec_file)], stdin=asyncio.subprocess.DEVNULL)
+        try:
+            self._process, status = await launch(["run", str(self.spec_file)], stdin=asyncio.subprocess.DEVNULL)
+        except BaseException:
+            self._failed = True
+            raise
         lines = await status_lines(status)
         self.pid = next((int(value) for kind, value in lines if kind == "pid"), None)
         error = next((value for kind, value in lines if kind == "error"), None)
@@ -150,12 +183,9 @@ class Container:
 
     def _memory(self) -> int:
         total = 0
-        try:
-            first = psutil.Process(self.pid)
-            for process in (first, *first.children(recursive=True)):
-                total += process.memory_info().rss
-        except psutil.Error:
-            pass
+        for pid in _MACHINE.family(self.pid):
+            with contextlib.suppress(psutil.Error):
+                total += psutil.Process(pid).memory_info().rss
         return total
 
     def kill(self, reason: str | None = None) -> None:
@@ -165,9 +195,14 @@ class Container:
 
     def signal(self, number: int) -> None:
         """Send a signal to the container's first process, whose end ends all of them."""
-        if self.is_running and self.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
+        if not self.is_running:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            if self.pid is not None:
                 os.kill(self.pid, number)
+            elif number == signal.SIGKILL and self._process is not None:
+                # Nobody knows the first process yet; it ends with the one that makes it.
+                self._process.kill()
 
     def message(self, code: int) -> str | None:
         """The termination message: the file, or the end of the log where the policy says so."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import os
 import shutil
 import signal
 import time
-import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,9 @@ _RETRY_SECONDS = 0.5
 _BACKOFF_SECONDS = 2.0
 _VOLUMES_EVERY = 1.0
 _DEADLINE_EVERY = 0.5
+# A node needs a second or more after the end of a pod's containers before the pod is removed: volumes, cgroups. Only in that time
+# can be seen how they ended and who evicted them; on a machine that is busy with everything, looks may come later than that.
+_LOOKED_AT_WITHIN = 30.0
 # Hard eviction: immediateEvictionGracePeriodSeconds in pkg/kubelet/eviction/eviction_manager.go.
 _EVICTION_GRACE = 1.0
 CONTAINER_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -78,6 +81,8 @@ class Pod:
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
     volumes: dict[str, Path] = field(default_factory=dict)
     ending: tuple[str, str] | None = None
+    is_drained: bool = False
+    looked_at: asyncio.Event = field(default_factory=asyncio.Event)
     _life: asyncio.Task[None] | None = None
     _end: asyncio.Task[None] | None = None
 
@@ -112,7 +117,8 @@ class Pod:
         """Record an event of this pod."""
         fields = {"fieldPath": f"spec.containers{{{container}}}"} if container else {}
         moment = now()
-        name = f"{self.name}.{uuid.uuid4().hex[:16]}"
+        # In the order of time, as Kubernetes names them: lists are sorted by name, and times are whole seconds.
+        name = f"{self.name}.{self.store.version:016x}"
         event: Object = {
             "metadata": {"name": name},
             "involvedObject": {
@@ -256,7 +262,7 @@ class Pod:
             self._sizes = asyncio.create_task(self._watch_sizes(limited))
 
     async def _watch_sizes(self, limited: list[Object]) -> None:
-        while not self.is_over:
+        while not self.is_over and self.ending is None:
             for volume in limited:
                 limit = volume["emptyDir"]["sizeLimit"]
                 if _size(self.volumes[volume["name"]]) > quantity(limit):
@@ -320,6 +326,8 @@ class Pod:
         name = spec["name"]
         await self._pull(spec)
         inside = await self._configured(spec)
+        if self.ending is not None:
+            return 137
         folder = self.folder / "containers" / name
         folder.mkdir(parents=True)
         container = self.containers[name] = Container(spec, folder)
@@ -480,7 +488,7 @@ class Pod:
     async def _watch_deadline(self) -> None:
         """The deadline of a running pod may be changed, so it is looked at again and again."""
         begun = time.monotonic()
-        while not self.is_over:
+        while not self.is_over and self.ending is None:
             deadline = self.spec.get("activeDeadlineSeconds")
             if deadline and time.monotonic() - begun >= deadline:
                 self.event("Normal", "DeadlineExceeded", _DEADLINE_MESSAGE)
@@ -514,28 +522,31 @@ class Pod:
 
     async def _delete(self, grace: float, gone: Callable[[], None]) -> None:
         await self._stop(grace)
+        if self.is_drained:
+            self.looked_at.clear()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self.looked_at.wait(), _LOOKED_AT_WITHIN)
         gone()
         await asyncio.to_thread(shutil.rmtree, self.folder, True)
 
     async def _stop(self, grace: float) -> None:
-        running = [container for container in self.containers.values() if container.is_running]
-        for container in running:
-            if grace:
-                self.event("Normal", "Killing", f"Stopping container {container.name}", container.name)
-            container.signal(signal.SIGTERM if grace else signal.SIGKILL)
+        told: set[str] = set()
         deadline = time.monotonic() + grace
-        while any(container.is_running for container in running):
-            if time.monotonic() >= deadline:
-                for container in running:
+        while left := [container for container in self.containers.values() if not container.is_over]:
+            for container in left:
+                if not grace or time.monotonic() >= deadline:
                     container.signal(signal.SIGKILL)
+                elif container.pid is not None and container.name not in told:
+                    told.add(container.name)
+                    self.event("Normal", "Killing", f"Stopping container {container.name}", container.name)
+                    container.signal(signal.SIGTERM)
             await asyncio.sleep(0.05)
-        if self._life is not None and not self.containers:
-            self._life.cancel()
-        if self._life is not None:
-            # What runs has ended: its states are published, and nothing further starts.
-            _, late = await asyncio.wait([self._life], timeout=1)
-            for task in late:
-                task.cancel()
+        life = self._life
+        while life is not None and not life.done():
+            if all("terminated" in self.states.get(name, {}) for name in self.containers):
+                # What ran has ended and its states are published; nothing further starts.
+                life.cancel()
+            await asyncio.sleep(0.02)
 
     async def end(self) -> None:
         """Kill everything at once; the cluster stops."""
@@ -560,4 +571,10 @@ def _sources(volume: Object) -> list[tuple[str, str, bool, list[Object] | None, 
 
 
 def _size(folder: Path) -> int:
-    return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file())
+    """What the files take; a container may remove some of them meanwhile."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(place, name)).st_size
+    return total
