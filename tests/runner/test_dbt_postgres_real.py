@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 from dagctl_provider.hooks.profiles import make_profile
-from tests.runner.conftest import Driver, Outcome, PostgreSQL, Running, approved
+from tests.processes import is_alive
+from tests.runner.conftest import PATIENCE, PATIENT, SLEEPING, Driver, Outcome, PostgreSQL, Running, approved, wait_for
 from tests.runner.dbt_shop import NEWEST
-from tests.runner.test_cancelling_real import PATIENT, SLEEPING, inner_pid, is_alive, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -83,11 +83,7 @@ def test_a_cancel_ends_the_running_statement_and_a_retry_finishes(driver: Driver
 
     # The machine goes away: nobody is left to end the statement but the next writer.
     running = project.start()
-    inner = inner_pid(running.process.pid)
-    os.kill(running.process.pid, signal.SIGKILL)
-    os.killpg(inner, signal.SIGKILL)
-    running.process.wait()
-    wait_for(lambda: not is_alive(inner))
+    running.vanish()
     assert project.sleeping(), "a database does not notice that its client was killed"
     project.set(0)
     finished = project.execute()
@@ -110,15 +106,15 @@ def test_what_dbt_itself_cannot_interrupt_ends_too(driver: Driver, postgres: Pos
     running = project.start("--watch-stdin", *PATIENT)
     assert running.process.stdin is not None
     running.process.stdin.close()
-    assert running.process.wait(120) == 130
+    assert running.process.wait(PATIENCE) == 130
     running = project.start(*PATIENT)
-    inner = inner_pid(running.process.pid)
+    inner = running.inner_pid()
     running.process.kill()
     wait_for(lambda: not project.sleeping() and not is_alive(inner))
 
     # A tool that hangs is killed, and a new process ends what it was doing.
     running = project.start("--grace", "1")
-    os.kill(inner_pid(running.process.pid), signal.SIGSTOP)
+    os.kill(running.inner_pid(), signal.SIGSTOP)
     running.process.send_signal(signal.SIGTERM)
     outcome = running.wait()
     assert (outcome.status, outcome.code) == (130, "cancelled"), outcome.output
@@ -127,7 +123,7 @@ def test_what_dbt_itself_cannot_interrupt_ends_too(driver: Driver, postgres: Pos
 
     # As the kernel does it that has no memory left.
     running = project.start()
-    os.kill(inner_pid(running.process.pid), signal.SIGKILL)
+    os.kill(running.inner_pid(), signal.SIGKILL)
     outcome = running.wait()
     assert (outcome.status, outcome.code) == (1, "tool_killed"), outcome.output
     assert not project.sleeping()

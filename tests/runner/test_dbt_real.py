@@ -7,13 +7,12 @@ import gzip
 import json
 import os
 import signal
-import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.runner.conftest import Driver, Outcome, Running, approved
+from tests.runner.conftest import Driver, Outcome, Running, approved, wait_for
 from tests.runner.dbt_shop import FIRST, PROFILE, SECOND, Files, apply, deployed, prepare
 
 pytestmark = pytest.mark.slow
@@ -95,7 +94,7 @@ def test_after_a_cancel_and_a_kill_nothing_is_built_twice(driver: Driver, tmp_pa
 
     set_rows(driver, 10**13)
     running = driver.start("execute", commit_sha=commit, **approved(explained))
-    wait_for(running, lambda: "START sql table model main.slow" in running.output())
+    wait_until(running, lambda: "START sql table model main.slow" in running.output())
     running.process.send_signal(signal.SIGTERM)
     cancelled = running.wait()
     assert (cancelled.status, cancelled.code) == (130, "cancelled"), cancelled.output
@@ -104,8 +103,8 @@ def test_after_a_cancel_and_a_kill_nothing_is_built_twice(driver: Driver, tmp_pa
 
     # On this machine it is known what was done, even if nobody tells.
     running = driver.start("execute", commit_sha=commit, attempt=2, **approved(explained))
-    wait_for(running, lambda: "fct_customers" in str(first | finished(running)) and "model main.slow" in running.output())
-    kill_hard(running)
+    wait_until(running, lambda: "fct_customers" in str(first | finished(running)) and "model main.slow" in running.output())
+    running.vanish()
     second = finished(running)
     assert first & second == set()
 
@@ -127,22 +126,14 @@ def set_rows(driver: Driver, rows: int) -> None:
     )
 
 
-def wait_for(running: Running, happened: Any) -> None:
-    """Wait until the log or the events say so."""
-    deadline = time.monotonic() + 120
-    while not happened():
-        assert running.process.poll() is None, running.output()
-        assert time.monotonic() < deadline, running.output()
-        time.sleep(0.05)
+def wait_until(running: Running, happened: Callable[[], bool]) -> None:
+    """Wait until the log or the events of what still runs say so."""
 
+    def happened_or_over() -> bool:
+        return happened() or running.process.poll() is not None
 
-def kill_hard(running: Running) -> None:
-    """SIGKILL to the runner and to dbt, as a machine that goes away."""
-    pid = running.process.pid
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    for victim in (str(pid), *children):
-        os.kill(int(victim), signal.SIGKILL)
-    running.process.wait()
+    wait_for(happened_or_over, running.output)
+    assert running.process.poll() is None, running.output()
 
 
 BROKEN: dict[str, tuple[Files, str, str]] = {

@@ -164,7 +164,7 @@ def test_a_cancel_ends_an_installation_and_the_wait_for_one(pretender: Pretender
     waiting.request("cancelled")
     stop.request("cancelled")
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert ended == ["cancelled", "cancelled"]
 
 
