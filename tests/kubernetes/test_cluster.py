@@ -170,7 +170,7 @@ def test_logs_follow_and_exec_joins_the_container(look: Looker) -> None:
         look.core.connect_get_namespaced_pod_exec,
         "talks",
         look.namespace,
-        command=["sh", "-c", "id -u; pgrep -c python; read name; touch /var/run/share/$name; echo bad >&2; exit 3"],
+        command=["sh", "-c", "id -u; pgrep -c python; read name; touch /var/run/share/$name.part; echo bad >&2; exit 3"],
         stdin=True,
         stdout=True,
         stderr=True,
@@ -181,6 +181,9 @@ def test_logs_follow_and_exec_joins_the_container(look: Looker) -> None:
     assert joined.read_stdout().split() == ["1000", "0"], "only the container's own processes are seen"
     assert joined.read_stderr() == "bad\n"
     assert joined.returncode == 3
+    # A command of its own: with its first process the container ends, and all that runs beside it.
+    open_it = ["mv", "/var/run/share/go.part", "/var/run/share/go"]
+    stream(look.core.connect_get_namespaced_pod_exec, "talks", look.namespace, command=open_it, stdout=True)
     assert next(lines).decode().endswith(" two\n")
     assert look.over("talks").status.phase == "Succeeded"
 
