@@ -92,7 +92,10 @@ class Watcher:
         """Begin to listen. The listener knows the version of what there is now."""
         listener = Listener(organization_id)
         if self._picture is None:
-            self._picture = await run_in_threadpool(self._look, None)
+            taken = await run_in_threadpool(self._look, None)
+            # Somebody may have joined meanwhile, and waits to be told what differs from an earlier picture.
+            if self._picture is None:
+                self._picture = taken
         listener.version = self._picture.version(organization_id)
         self._listeners.add(listener)
         if self._task is None or self._task.done():

@@ -11,6 +11,7 @@ import { loginUrl } from "./outside.js";
 const POLL_MS = 1000;
 const AGAIN_MS = 30_000;
 const BURST_MS = 80;
+const RETRY_MS = 2000;
 
 let version = "";
 let source = null;
@@ -18,6 +19,11 @@ let pollTimer = null;
 let pending = null;
 let refreshing = null;
 let refreshWanted = false;
+
+// What the server told last, or the version that the page came with.
+export function toldVersion() {
+  return version;
+}
 
 export function isStale(part, told) {
   const about = part.dataset.live;
@@ -36,13 +42,13 @@ export function merge(target, fresh) {
   refreshAges(document);
 }
 
-// One request at a time; changes during it lead to one more afterwards.
+// One request at a time; changes during it lead to one more afterwards. One that failed is repeated: nobody tells the same twice.
 export async function refreshParts() {
   if (refreshing) {
     refreshWanted = true;
     return refreshing;
   }
-  refreshing = load().finally(() => {
+  refreshing = load().catch(() => void setTimeout(refreshParts, RETRY_MS)).finally(() => {
     refreshing = null;
     if (refreshWanted) {
       refreshWanted = false;
@@ -58,6 +64,7 @@ async function load() {
   const answer = await fetch(location.href, { headers: { "X-Dagctl-Request": "live" }, credentials: "same-origin" });
   if (answer.status === 401) return sessionOver();
   if (answer.status === 404 || answer.status === 403) return location.reload();
+  if (answer.status >= 500) throw new Error(String(answer.status));
   if (!answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const part of parts) {

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.airflow.site import Shop, Site
+from tests.airflow.site import Shop, Site, wait_for
 from tests.browser.people import Person, act, require_accessible, status
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -29,6 +29,9 @@ def test_create_review_approve_and_watch(admin: Person, site: Site, shop: Shop) 
     page = _create(admin, shop, "Watched")
     # The plan makes itself, and the page shows it without being asked again.
     page.get_by_role("link", name="Orders and totals").first.click()
+    expect(status(page)).to_be_visible()
+    page.wait_for_load_state("load")
+    page.evaluate("document.dispatchEvent(new Event('dagctl:shown'))")
     expect(status(page)).to_have_text("Waiting for approval")
     expect(page.locator("#summary")).to_contain_text("2 models are added")
 
@@ -36,6 +39,8 @@ def test_create_review_approve_and_watch(admin: Person, site: Site, shop: Shop) 
     model = page.locator(".model", has_text="orders").first
     model.locator("summary").click()
     expect(model).to_contain_text("amount")
+    page.locator("[data-graph]").scroll_into_view_if_needed()
+    expect(page.locator("[data-graph] canvas"), "it comes however often the page was refreshed before").to_be_visible()
 
     act(page, "Approve", "Go ahead")
     expect(status(page)).to_have_text("Executed")
@@ -53,6 +58,10 @@ def test_reject_with_a_reason_and_head_that_moved(admin: Person, site: Site, sho
     project = site.project("Moved", shop)
     plan = site.explained(project)
     page = admin.open("plans", plan["plan_id"])
+    away = shop.path.rename(shop.path.with_name("away"))
+    act(page, "Approve")
+    expect(page.locator("#refused")).to_be_visible()
+    away.rename(shop.path)
     shop.write("models/orders.sql", "MODEL (name shop.orders, kind FULL);\nSELECT 1 AS id, 20 AS amount\n")
     shop.commit("Twice as much")
     act(page, "Approve")
@@ -93,6 +102,8 @@ def test_follow_an_execution_stop_it_and_retry_it(admin: Person, site: Site, sho
     act(page, "Stop")
     expect(status(page)).to_have_text("Cancelled")
     expect(slow.locator(".result")).to_have_text("■ stopped")
+    # What was stopped may go on until its worker hears of it, and would apply the plan through the open gate.
+    wait_for("the end of the stopped runner", lambda: not site.runner_processes())
     shop.open_gate()
     act(page, "Retry")
     expect(status(page)).to_have_text("Executed")

@@ -111,6 +111,26 @@ class TestWatcher:
         assert before <= 2
         assert after == before + 1, "after a pause it begins with a fresh picture"
 
+    def test_who_joins_during_the_first_look_of_another_takes_no_change_from_it(self) -> None:
+        later, calls = threading.Event(), iter((picture(),))
+
+        def look(before: Picture | None) -> Picture:
+            found = next(calls, None)
+            if found is None:
+                later.wait(10)
+            return found or picture(steps=RUNNING)
+
+        async def work() -> list[str]:
+            watcher = live.Watcher(look, 0.1)
+            joining = [asyncio.create_task(watcher.join("org-a")) for _ in range(2)]
+            (first, *_), _ = await asyncio.wait(joining, return_when=asyncio.FIRST_COMPLETED)
+            later.set()
+            await asyncio.gather(*joining)
+            await asyncio.wait_for(first.result().woken.wait(), 10)
+            return [told(first.result().take())["groups"]]
+
+        assert asyncio.run(work()) == [["plangroup_2"]]
+
     def test_a_failed_look_is_followed_by_another(self) -> None:
         calls = iter((picture(), RuntimeError("database away"), picture(steps=RUNNING)))
 

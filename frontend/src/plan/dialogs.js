@@ -53,6 +53,7 @@ async function send(form) {
     if (!same && answer.redirected) return location.assign(answer.url);
     if (!same) return replaceAll(fresh);
     showDocument(fresh, { flash: true });
+    allow(button);
     const told = document.querySelector("#refused") ?? document.querySelector("#flash .note");
     if (told) {
       // The button that was pressed may be gone: go on from the answer.
@@ -60,10 +61,15 @@ async function send(form) {
       told.focus();
     }
   } catch {
-    button.disabled = false;
-    button.removeAttribute("aria-busy");
+    allow(button);
     tell(form, "Airflow did not answer. Nothing is known about what came of it; look at the plan before trying again.");
   }
+}
+
+// What was refused may be asked for once more.
+function allow(button) {
+  button.disabled = false;
+  button.removeAttribute("aria-busy");
 }
 
 // Errors that are no plan page: signed out, deleted meanwhile.

@@ -13,7 +13,12 @@ export function followGraph(plan) {
 
 // While a plan is being explained there is no graph; it comes with the rest of the page.
 function watchFor(plan) {
-  document.addEventListener("dagctl:shown", () => plan.querySelector("[data-graph]") && followGraph(plan), { once: true });
+  const look = () => {
+    if (!plan.querySelector("[data-graph]")) return;
+    document.removeEventListener("dagctl:shown", look);
+    followGraph(plan);
+  };
+  document.addEventListener("dagctl:shown", look);
 }
 
 async function open(plan, place) {

@@ -18,7 +18,7 @@ export function followLogs(plan) {
   document.addEventListener("dagctl:shown", () => {
     const now = running();
     // What has just started takes the place of the step before it, if that is what the reader was following.
-    if (now && (shown === null || (shown.step !== now.dataset.log && shown.log?.following()))) show(plan, view, now);
+    if (now && (shown === null || (shown.step !== now.dataset.log && (shown.log?.following() ?? true)))) show(plan, view, now);
     mark(plan);
   });
 }

@@ -5,6 +5,7 @@ import { Idiomorph } from "idiomorph";
 import { refreshAges } from "../ages.js";
 
 const shown = new Map();
+let asked = 0, newest = 0;
 
 function key(region) {
   return region.dataset.region;
@@ -14,7 +15,18 @@ export function rememberRegions(root = document) {
   for (const region of root.querySelectorAll("[data-region]")) shown.set(key(region), region.outerHTML);
 }
 
-export function showDocument(fresh, { flash = false } = {}) {
+// Answers may come in another order than they were asked for. A turn is taken when one is asked for, and shown with the answer.
+export function takeTurn() {
+  return ++asked;
+}
+
+// Whether something is shown that was asked for later.
+export function isOld(turn) {
+  return turn < newest;
+}
+
+export function showDocument(fresh, { flash = false, turn = takeTurn() } = {}) {
+  newest = turn;
   for (const region of fresh.querySelectorAll("[data-region]")) {
     const html = region.outerHTML;
     if (shown.get(key(region)) === html) continue;
