@@ -64,6 +64,8 @@ _STOP_PATIENCE = 30.0
 _RELEASE_SECONDS = 10.0
 # Airflow kills a task that it stops after five seconds.
 _ANSWER_SECONDS = 3.0
+# States of a task that is to go on: as it is, or, where Airflow took its worker for lost, with the next try.
+_WANTED = frozenset({"running", "up_for_retry", "scheduled", "queued"})
 
 
 class PodStepOperator(KubernetesPodOperator):
@@ -195,7 +197,7 @@ class PodStepOperator(KubernetesPodOperator):
         thread.join(_ANSWER_SECONDS)
         if not answers:
             return True
-        return str((answers[0].get(instance.run_id) or {}).get(instance.task_id)) == "running"
+        return str((answers[0].get(instance.run_id) or {}).get(instance.task_id)) in _WANTED
 
     @property
     def _space(self) -> str:

@@ -33,7 +33,8 @@ def site(place: Place) -> Iterator[Site]:
         **place.environment,
         "AIRFLOW__DAGCTL__KUBERNETES_ENV_SECRET": "warehouse",
         "AIRFLOW__DAGCTL__KUBERNETES_IMAGE_PULL_SECRETS": "registry-login",
-        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "10",
+        # So that a killed worker is noticed soon, but none that is only slow: it tells of itself every five seconds.
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
     }
     if place.cluster is None:

@@ -357,7 +357,7 @@ def test_a_stop_removes_the_pod_and_ends_the_task(cluster: FakeCluster, context:
     assert "result" not in context["ti"].pushed
 
 
-@pytest.mark.parametrize("known", [{"r": {"t": "running"}}, None])
+@pytest.mark.parametrize("known", [*({"r": {"t": state}} for state in ("running", "up_for_retry", "scheduled", "queued")), None])
 def test_a_worker_that_is_shut_down_leaves_its_pod_to_the_next_try(cluster: FakeCluster, context: Any, known: Any) -> None:
     def states(**asked: Any) -> Any:
         if known is None:
