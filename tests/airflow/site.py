@@ -18,7 +18,7 @@ import psycopg2
 from demo.stack import Stack
 
 T = TypeVar("T")
-WAIT_SECONDS = 180.0
+WAIT_SECONDS = 240.0
 # The state of a task that waits for a person: the second before Airflow 3.3.
 PARKED = ("awaiting_input", "deferred")
 
@@ -117,6 +117,15 @@ class Shop:
         return subprocess.run(["git", *who, *arguments], cwd=self.path, check=True, capture_output=True, text=True).stdout.strip()
 
 
+def _step_of(command: list[str]) -> str | None:
+    """The step that a runner was started for."""
+    try:
+        request = Path(command[command.index("--request") + 1])
+        return str(json.loads(request.read_text())["step_id"])
+    except (ValueError, OSError, LookupError):
+        return None
+
+
 @dataclass
 class Site:
     """A running stack and a client of it."""
@@ -183,6 +192,7 @@ class Site:
         connection = psycopg2.connect(
             host="127.0.0.1", port=own["postgres_port"], user="airflow", password=own["airflow_password"], dbname="airflow"
         )
+        connection.autocommit = True
         try:
             with connection.cursor() as cursor:
                 cursor.execute(query, values)
@@ -224,8 +234,11 @@ class Site:
         """How often a plan was applied to the warehouse to its end."""
         return int(self.rows(shop, "SELECT COUNT(*) FROM main.applied")[0][0])
 
-    def runner_processes(self) -> list[psutil.Process]:
-        """The supervisors of this Airflow's running steps; tests in other processes have runners too."""
+    def runner_processes(self, step_id: str | None = None) -> list[psutil.Process]:
+        """The supervisors of this Airflow's running steps; tests in other processes have runners too.
+
+        :param step_id: Only those of one step; what an earlier test has cancelled may still be ending.
+        """
         found = []
         for process in psutil.process_iter():
             try:
@@ -235,9 +248,25 @@ class Site:
                 cache = process.environ().get("DAGCTL_CACHE_DIR", "")
             except psutil.Error:
                 continue
-            if self.stack.home in Path(cache).parents:
+            if self.stack.home in Path(cache).parents and step_id in (None, _step_of(command)):
                 found.append(process)
         return found
+
+    def kill_workers(self) -> None:
+        """Kill the task processes that wait for a runner, and their supervisors; Airflow misses them at once."""
+        scheduler, killed = self.stack.processes.get("scheduler"), []
+        for runner in wait_for("the runners", self.runner_processes):
+            task, supervisor = runner.parents()[:2]
+            assert scheduler in supervisor.parents(), "its worker is gone already, and others must not be killed in its place"
+            supervisor.kill()
+            task.kill()
+            killed.append(task.pid)
+        # Airflow gives workers a minute: on a busy machine, one that lives may wait long for an answer. These are dead for sure.
+        missing = """
+            UPDATE task_instance SET last_heartbeat_at = now() - interval '1 hour' WHERE state = 'running' AND pid = ANY(%s)
+            RETURNING task_id
+        """
+        assert len(self.sql(missing, killed)) == len(killed)
 
     def picture(self) -> str:
         """What Airflow and its database look like now: for the report of a failed test."""

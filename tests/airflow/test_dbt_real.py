@@ -10,9 +10,8 @@ import pytest
 
 from tests.airflow.dbt_shop import DbtShop
 from tests.airflow.site import Site, wait_for
-from tests.airflow.test_kills_real import kill_workers
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 def planned(site: Site, project: dict[str, Any], message: str) -> dict[str, Any]:
@@ -69,7 +68,7 @@ def test_from_commit_to_warehouse_through_a_kill_and_a_failure(site: Site, tmp_p
         AND value::jsonb -> 'models' @> '[{"unique_id": "model.shop.slow", "status": "running"}]'
     """
     wait_for("the slow model's turn", lambda: site.sql(slow_runs, plan["plan_id"]))
-    kill_workers(site)
+    site.kill_workers()
     killed = site.wait(execute_id, "failed")
     assert killed["plan_output"]["already_succeeded"] == ["model.shop.orders"]
     wait_for("the killed runner to be gone", lambda: not site.runner_processes())

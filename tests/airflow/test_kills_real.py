@@ -12,7 +12,7 @@ import pytest
 
 from tests.airflow.site import Shop, Site, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(1800)]
 
 
 orphans: list[psutil.Process] = []
@@ -41,7 +41,6 @@ def kill_component(name: str) -> Callable[[Site], None]:
 
 def freeze_with_locks(site: Site, process: psutil.Process) -> None:
     """Stop a process at the worst moment: while it holds locks in the database."""
-    ports = [connection.laddr.port for connection in process.net_connections("tcp")]
     query = """
         SELECT 1 FROM pg_stat_activity AS a JOIN pg_locks AS l ON l.pid = a.pid
         WHERE a.client_port = ANY(%s) AND a.state = 'idle in transaction' AND l.mode IN ('RowShareLock', 'RowExclusiveLock')
@@ -49,6 +48,7 @@ def freeze_with_locks(site: Site, process: psutil.Process) -> None:
 
     def frozen() -> bool:
         process.suspend()
+        ports = [connection.laddr.port for connection in process.net_connections("tcp")]
         if site.sql(query, ports):
             return True
         process.resume()
@@ -73,20 +73,11 @@ def kill_alone(name: str) -> Callable[[Site], None]:
     return kill
 
 
-def kill_workers(site: Site) -> None:
-    """Kill the task processes that wait for a runner, and their supervisors."""
-    for runner in wait_for("the runners", site.runner_processes):
-        task = psutil.Process(runner.ppid())
-        supervisor = psutil.Process(task.ppid())
-        supervisor.kill()
-        task.kill()
-
-
 KILLS: dict[str, Callable[[Site], None]] = {
     "api-server": kill_component("api-server"),
     "scheduler": kill_component("scheduler"),
     "scheduler-alone": kill_alone("scheduler"),
-    "workers": kill_workers,
+    "workers": Site.kill_workers,
 }
 
 
@@ -95,7 +86,7 @@ def executing(site: Site, shop: Shop, name: str) -> str:
     shop.add_slow_model()
     shop.commit("Something slow")
     execute = site.approve(site.explained(site.project(name, shop)))
-    wait_for("the slow model", lambda: "slow" in site.log(execute))
+    wait_for("the slow model", lambda: "shop.slow" in site.log(execute))
     return execute
 
 
@@ -104,9 +95,8 @@ def explaining(site: Site, shop: Shop, name: str) -> tuple[dict[str, Any], str]:
     shop.write("models/wait.py", f'import os, time\nwhile not os.path.exists("{shop.gate}"):\n    time.sleep(0.05)\n')
     shop.commit("Loading takes its time")
     project = site.project(name, shop)
-    before = len(site.runner_processes())
     plan_id = site.create_plan(project)
-    wait_for("the runner", lambda: len(site.runner_processes()) > before)
+    wait_for("the runner", lambda: site.runner_processes(plan_id))
     return project, plan_id
 
 

@@ -10,7 +10,7 @@ import pytest
 from dagctl_provider.domain.runs import run_step_id
 from tests.airflow.site import Shop, Site, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def ended(site: Site, project: dict[str, Any], run_id: str) -> dict[str, Any]:
