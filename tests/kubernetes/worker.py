@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -218,6 +219,8 @@ class Workers:
     environment: Mapping[str, str]
     _process: subprocess.Popen[str]
     _count: int = 0
+    # Benchmarks start workers from several threads; each has to get the process id of its own.
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     started: list[Work] = field(default_factory=list)
 
     def start(
@@ -239,8 +242,9 @@ class Workers:
         :param bare: With Airflow's own pod operator instead of ours.
         :param settings: ``[dagctl]`` settings of this worker alone.
         """
-        self._count += 1
-        stem = self.folder / f"{self._count:03}-{run}-{kind}"
+        with self._lock:
+            self._count += 1
+            stem = self.folder / f"{self._count:03}-{run}-{kind}"
         named = {f"AIRFLOW__DAGCTL__{name.upper()}": str(value) for name, value in settings.items()}
         if kubeconfig is not None:
             named["AIRFLOW__DAGCTL__KUBERNETES_CONN_ID"] = "test_cluster"
@@ -259,10 +263,11 @@ class Workers:
         }
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(job) + "\n")
-        self._process.stdin.flush()
-        work = Work(int(self._process.stdout.readline()), job)
-        self.started.append(work)
+        with self._lock:
+            self._process.stdin.write(json.dumps(job) + "\n")
+            self._process.stdin.flush()
+            work = Work(int(self._process.stdout.readline()), job)
+            self.started.append(work)
         return work
 
     def push(self, run: str, key: str, value: Any) -> None:
