@@ -28,12 +28,13 @@ from tests.services.world import World, sha
 
 ROUNDS = 200
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 def together(*calls: Callable[[], Any]) -> list[Any]:
     """Let all calls start at the same moment; answers or refusals, in order."""
-    barrier = threading.Barrier(len(calls))
+    # With an end, or who waits here for one that does not come could not be ended by a time limit either.
+    barrier = threading.Barrier(len(calls), timeout=120)
 
     def run(call: Callable[[], Any]) -> Any:
         barrier.wait()
