@@ -19,6 +19,7 @@ from dagctl_provider.hooks.project import ProjectSecrets, project_secrets
 from dagctl_provider.operators.progress import ProgressTeller
 from dagctl_provider.operators.scratch import scratch_folder
 from dagctl_provider.operators.steps import (
+    StepInterrupted,
     StepKind,
     profile_refused,
     progress_to_xcom,
@@ -47,6 +48,7 @@ class ProcessStepOperator(BaseOperator):
         super().__init__(**{"retries": 1, "retry_delay": timedelta(seconds=5), **kwargs})
         self.kind = kind
         self._child: subprocess.Popen[str] | None = None
+        self._stopped = False
 
     def execute(self, context: Any) -> None:
         """Run the step and report its result."""
@@ -70,6 +72,8 @@ class ProcessStepOperator(BaseOperator):
         command += ["--workdir", str(scratch / "work"), "--grace", str(_GRACE_SECONDS), "--watch-stdin"]
         command += ["--timeout", str(setting("step_timeout"))]
         (scratch / "work").mkdir()
+        if self._stopped:
+            raise StepInterrupted("The step was stopped before it began.")
         # The open pipe on the child's stdin is how it learns that this process is gone, however that happened.
         self._child = subprocess.Popen(  # noqa: S603
             command,
@@ -83,6 +87,9 @@ class ProcessStepOperator(BaseOperator):
             # The runner outlives this process by the seconds it needs to stop; until then the folder is its own.
             pass_fds=(lock,),
         )
+        if self._stopped:
+            # While it was being started there was nobody to tell.
+            self.on_kill()
         assert self._child.stdout is not None
         for line in self._child.stdout:
             self.log.info("%s", line.rstrip("\n"))
@@ -92,6 +99,7 @@ class ProcessStepOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """Stop the runner; it stops the tool, and the tool its queries."""
+        self._stopped = True
         child = self._child
         if child is None or child.poll() is not None:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ import pytest
 from dagctl_provider.domain.ids import fingerprint
 from dagctl_provider.operators import process, progress, scratch
 from dagctl_provider.operators.process import ProcessStepOperator
-from dagctl_provider.operators.steps import StepFailed
+from dagctl_provider.operators.steps import StepFailed, StepInterrupted
 from tests.airflow.site import wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -222,6 +223,34 @@ def test_a_failed_execute_leaves_what_it_finished(temporary: Path, monkeypatch: 
     assert (told["step_id"], told["succeeded"]) == ("plan_execute", ["model.shop.a"])
     assert it["ti"].pushed["result"]["seen"] == {"deployed": "x"}
     assert [path.name for path in temporary.iterdir()] == ["python"]
+
+
+@pytest.mark.parametrize("when", ["before the runner is started", "while it is being started"])
+def test_a_step_that_is_stopped_as_it_begins_does_not_run(temporary: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    fake = temporary / "python"
+    fake.write_text("#!/bin/sh\nexec sleep 600\n")
+    fake.chmod(0o755)
+    monkeypatch.setattr(process.sys, "executable", str(fake))
+    step = ProcessStepOperator(task_id="execute", kind="execute")
+    secrets, start = process.project_secrets, subprocess.Popen
+    children: list[subprocess.Popen[str]] = []
+
+    def stopped_before(request: Any) -> Any:
+        step.on_kill()
+        return secrets(request)
+
+    def stopped_then(*arguments: Any, **more: Any) -> Any:
+        children.append(start(*arguments, **more))
+        step.on_kill()
+        return children[0]
+
+    if when == "before the runner is started":
+        monkeypatch.setattr(process, "project_secrets", stopped_before)
+    else:
+        monkeypatch.setattr(process.subprocess, "Popen", stopped_then)
+    with pytest.raises(StepInterrupted):
+        step.execute(context(**APPROVED, result={"digest": "sha256:1"}))
+    assert [child.poll() for child in children] == ([] if when.startswith("before") else [-signal.SIGTERM])
 
 
 def test_a_profile_that_cannot_be_made_fails_the_step_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
