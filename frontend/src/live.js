@@ -143,7 +143,8 @@ async function ask() {
   } catch {
     say("Connection lost", true);
   }
-  poll();
+  // Unless a stream was opened, or the page hidden, during the question.
+  if (pollTimer !== null) poll();
 }
 
 function stopPolling() {

@@ -90,3 +90,19 @@ def test_a_question_that_failed_is_asked_again(page: Page, admin: Person, scene:
     page.route(EVENTS, lambda route: route.fulfill(body=event, content_type="text/event-stream"))
     page.goto(address)
     soon(page, "the third question", lambda: len(asked) == 3)
+
+
+def test_a_page_that_is_hidden_asks_no_more(page: Page, admin: Person) -> None:
+    asked: list[Route] = []
+    page.unroute(EVENTS)
+    page.unroute(VERSION)
+    page.route(EVENTS, lambda route: route.fulfill(status=503, body="no streams here"))
+    page.route(VERSION, lambda route: asked.append(route))
+    page.goto(admin.address("plans"))
+    soon(page, "the first question", lambda: asked)
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: true})")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    asked[0].continue_()
+    # Twice as long as the time between two questions.
+    page.wait_for_timeout(2000)
+    assert len(asked) == 1
