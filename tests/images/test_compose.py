@@ -38,7 +38,7 @@ def test_a_wrong_fernet_key_stops_the_start(key: str, code: int) -> None:
     assert (shell, flag, and_then, migrate) == ("bash", "-c", " && ", "exec airflow db migrate")
     done = subprocess.run(
         [sys.executable, *shlex.split(check)[1:]],
-        env={**os.environ, "AIRFLOW__CORE__FERNET_KEY": key}, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "AIRFLOW__CORE__FERNET_KEY": key}, capture_output=True, text=True, timeout=280,
     )  # fmt: skip
     assert done.returncode == code, done.stderr
     if code:

@@ -55,7 +55,7 @@ def test_airflow_shows_it_on_every_task_of_a_plan(launcher: str, tmp_path: Path)
     serialised = tmp_path / "dag.json"
     serialised.write_text(json.dumps(DagSerialization.serialize_dag(plan_dag({**SPEC, "launcher": launcher}))))
     shown = subprocess.run(
-        [sys.executable, "-c", SHOW, str(serialised)], check=True, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", SHOW, str(serialised)], check=True, capture_output=True, text=True, timeout=280
     ).stdout.splitlines()[-1]
     assert json.loads(shown) == {
         "links": {EXPLAIN: ["Plan"], APPROVAL: ["Plan"], EXECUTE: ["Plan"]},
