@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import textwrap
@@ -259,7 +260,9 @@ class Site:
             task, supervisor = runner.parents()[:2]
             assert scheduler in supervisor.parents(), "its worker is gone already, and others must not be killed in its place"
             supervisor.kill()
-            task.kill()
+            # Without its supervisor a task may end by itself.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                task.kill()
             killed.append(task.pid)
         # Airflow gives workers a minute: on a busy machine, one that lives may wait long for an answer. These are dead for sure.
         missing = """
