@@ -310,7 +310,7 @@ def cancel(actor: Actor, plan_id: str, door: str = "rest") -> PlanStep:
         return steps.stop(session, actor, step, "cancel", door)
 
     cancelled = transactions.run(work)
-    # Nothing is said to be cancelled that may still write.
+    # No pod is said to be cancelled that may still write; processes hear of it from Airflow (docs/api.md).
     pods.await_stopped(cancelled)
     return cancelled
 
