@@ -24,7 +24,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from benchmarks.common import Verdict, connect, fresh_stack, machine, median, run, table
 from demo.options import DemoError
 from demo.stack import Stack
-from tests.ui import plan_samples as samples
+from tests.plan_output import samples
 
 FIRST_CONTENT_MS = 1000
 INTERACTION_MS = 200

@@ -64,7 +64,7 @@ def _step_timeout() -> timedelta:
 def plan_dag(spec: dict[str, Any]) -> DAG:
     """The Dag that explains a commit, waits for a decision and executes what was approved.
 
-    :param spec: As published for the project (``services.publishing.dag_spec``).
+    :param spec: As published for the project (``services.lifecycle.publishing.dag_spec``).
     """
     step = step_operator(spec["launcher"])
     with DAG(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
-from dagctl_provider.services import airflow_users
+from dagctl_provider.services.outside import airflow_users
 
 FIELDS = ({"username": "ada", "role": "admin"}, {"username": "vera", "role": "viewer"})
 

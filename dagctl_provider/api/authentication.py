@@ -13,7 +13,8 @@ from flask import request
 from dagctl_provider.api.requests import is_identifier
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.permissions import Actor
-from dagctl_provider.services import airflow_users, organizations, tokens
+from dagctl_provider.services import organizations, tokens
+from dagctl_provider.services.outside import airflow_users
 
 TOKEN_PREFIX = "dctl_"  # noqa: S105 - what tokens begin with, not one of them
 SESSION_COOKIE = "_token"

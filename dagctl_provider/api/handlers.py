@@ -13,8 +13,9 @@ from dagctl_provider.api import project_schemas, schemas
 from dagctl_provider.api.problems import invalid_fields
 from dagctl_provider.domain.ids import short_sha
 from dagctl_provider.domain.permissions import Actor
-from dagctl_provider.services import plans, projects, run_list
-from dagctl_provider.services.views import PlanAutoDiscarded
+from dagctl_provider.services import plans, projects
+from dagctl_provider.services.results import PlanAutoDiscarded
+from dagctl_provider.services.showing import run_list
 
 Result = tuple[int, schemas.Answer]
 

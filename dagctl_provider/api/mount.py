@@ -18,7 +18,7 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from dagctl_provider.api.routes import PREFIX
-from dagctl_provider.services import airflow_users
+from dagctl_provider.services.outside import airflow_users
 
 FLASK_PREFIX = "/pluginsv2"
 WORKERS = 32

@@ -19,7 +19,7 @@ from dagctl_provider.api.requests import check_ids, read_body, read_query
 from dagctl_provider.api.routes import DOCUMENT_PATH, OPERATIONS, PREFIX, Operation
 from dagctl_provider.api.schemas import to_json
 from dagctl_provider.domain.permissions import PERMISSIONS
-from dagctl_provider.services.airflow_users import VIEW_NAME
+from dagctl_provider.services.outside.airflow_users import VIEW_NAME
 
 VIEW_PERMISSIONS = tuple(f"can_{name}" for name in PERMISSIONS)
 """All of them on every class: Flask AppBuilder deletes what a class registered under the same name does not list."""

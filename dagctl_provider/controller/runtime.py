@@ -20,20 +20,12 @@ from typing import Any
 from dagctl_provider.config import setting
 from dagctl_provider.git import environment, processes
 from dagctl_provider.orchestration import approvals
-from dagctl_provider.orchestration.pods import ClusterUnavailable
-from dagctl_provider.services import (
-    answers,
-    detection,
-    dispatching,
-    notifications,
-    organizations,
-    pods,
-    publishing,
-    reconcile,
-    runs,
-    transactions,
-)
-from dagctl_provider.store import records
+from dagctl_provider.pods.live_pods import ClusterUnavailable
+from dagctl_provider.services import organizations
+from dagctl_provider.services.lifecycle import publishing, telling
+from dagctl_provider.services.outside import pods
+from dagctl_provider.services.turns import answers, deliveries, detection, dispatching, reconcile, scheduled_runs, stray_pods
+from dagctl_provider.store import records, transactions
 from dagctl_provider.store.session import Session, utcnow
 
 log = logging.getLogger(__name__)
@@ -60,7 +52,7 @@ class Controller:
     def __init__(self, holder: str | None = None) -> None:
         self.holder = holder or f"{socket.gethostname()[:64]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._poller = detection.Poller()
-        self._deliverer = notifications.Deliverer()
+        self._deliverer = deliveries.Deliverer()
         self._stopped = threading.Event()
         self._lease_until = 0.0
         self._index_at = 0.0
@@ -112,7 +104,7 @@ class Controller:
         for work in (
             dispatching.dispatch_waiting_plans,
             dispatching.dispatch_waiting_runs,
-            runs.follow,
+            scheduled_runs.follow,
             reconcile.reconcile_all,
             reconcile.wake_decided,
             self._heal_index,
@@ -142,7 +134,7 @@ class Controller:
             log.info("This API server runs the dagctl controller (%s)", self.holder)
             organizations.default_organization_id()
             pods.warn_of_settings()
-            notifications.targets()
+            telling.targets()
         return leads
 
     def _heal_index(self) -> None:
@@ -157,14 +149,14 @@ class Controller:
         if time.monotonic() < self._history_at:
             return
         self._history_at = time.monotonic() + _HISTORY_SECONDS
-        runs.clean_history()
+        scheduled_runs.clean_history()
 
     def _sweep_pods(self) -> None:
         """End pods whose steps are over, now and then; ever more seldom while the API server cannot ask the cluster."""
         if time.monotonic() < self._sweep_at:
             return
         try:
-            pods.sweep()
+            stray_pods.sweep()
             self._sweep_pause = _SWEEP_SECONDS
         except ClusterUnavailable as error:
             self._sweep_pause = min(self._sweep_pause * 2, _SWEEP_LONGEST_PAUSE)

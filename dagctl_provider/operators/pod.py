@@ -24,12 +24,23 @@ from dagctl_provider.domain.names import POD_KEY
 from dagctl_provider.domain.pods import Finished, beyond_history, label_value
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.hooks.project import project_secrets
-from dagctl_provider.operators import pod_causes as causes
-from dagctl_provider.operators.pod_causes import PodTrouble
-from dagctl_provider.operators.pod_cluster import Cluster, ExecFailed
-from dagctl_provider.operators.pod_inputs import StepFiles, step_files
-from dagctl_provider.operators.pod_logs import LogFollower
-from dagctl_provider.operators.pod_specs import (
+from dagctl_provider.operators.progress import ProgressTeller
+from dagctl_provider.operators.steps import (
+    StepFailed,
+    StepInterrupted,
+    StepKind,
+    profile_refused,
+    progress_to_xcom,
+    report,
+    runner_request,
+    step_request,
+)
+from dagctl_provider.pods import causes as causes
+from dagctl_provider.pods.causes import PodTrouble
+from dagctl_provider.pods.cluster import Cluster, ExecFailed
+from dagctl_provider.pods.inputs import StepFiles, step_files
+from dagctl_provider.pods.logs import LogFollower
+from dagctl_provider.pods.specs import (
     BASE,
     INPUTS_ANNOTATION,
     POD_GRACE_SECONDS,
@@ -43,17 +54,6 @@ from dagctl_provider.operators.pod_specs import (
     git_secret,
     labels_for,
     pod_name,
-)
-from dagctl_provider.operators.progress import ProgressTeller
-from dagctl_provider.operators.steps import (
-    StepFailed,
-    StepInterrupted,
-    StepKind,
-    profile_refused,
-    progress_to_xcom,
-    report,
-    runner_request,
-    step_request,
 )
 from dagctl_provider.runner.progress import EVENT_MARK
 

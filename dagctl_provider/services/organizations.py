@@ -8,8 +8,7 @@ from typing import Any
 from dagctl_provider.config import setting
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import new_id
-from dagctl_provider.services import transactions
-from dagctl_provider.store import records, tables
+from dagctl_provider.store import records, tables, transactions
 from dagctl_provider.store.session import Session, utcnow
 
 

@@ -25,10 +25,11 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.git.commits import CommitFacts
 from dagctl_provider.orchestration import runs
 from dagctl_provider.orchestration.logs import read_log
-from dagctl_provider.services import artifacts, pods, publishing, repositories, steps, transactions
-from dagctl_provider.services.requests import step_request
-from dagctl_provider.services.views import Page, PlanApproved, PlanAutoDiscarded, PlanCreated, PlanGroup, StepLogs
-from dagctl_provider.store import records
+from dagctl_provider.services.lifecycle import artifacts, lookups, publishing, steps
+from dagctl_provider.services.lifecycle.requests import step_request
+from dagctl_provider.services.outside import pods, repositories
+from dagctl_provider.services.results import Page, PlanApproved, PlanAutoDiscarded, PlanCreated, PlanGroup, StepLogs
+from dagctl_provider.store import records, transactions
 from dagctl_provider.store.session import Session, utcnow
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ def list_plans(actor: Actor, project_id: str, page: int = 1, limit: int = 25, st
     actor.require("read")
 
     def work(session: Session) -> Page[PlanStep]:
-        steps.visible_project(session, actor, project_id)
+        lookups.visible_project(session, actor, project_id)
         found, total = records.list_steps(session, project_id, page=page, limit=limit, status=status)
         return Page(_with_verbs(session, found), total, page, limit)
 
@@ -70,7 +71,7 @@ def count_pending(actor: Actor, project_id: str) -> int:
     actor.require("read")
 
     def work(session: Session) -> int:
-        steps.visible_project(session, actor, project_id)
+        lookups.visible_project(session, actor, project_id)
         return records.count_steps(session, project_id, "explain", ["pending"])
 
     return transactions.run(work)
@@ -81,7 +82,7 @@ def get_plan(actor: Actor, plan_id: str) -> PlanStep:
     actor.require("read")
 
     def work(session: Session) -> PlanStep:
-        step = steps.visible_step(session, actor, plan_id)
+        step = lookups.visible_step(session, actor, plan_id)
         return _with_comments(session, step.group_id, _with_verbs(session, (step,)))[0]
 
     return transactions.run(work)
@@ -95,7 +96,7 @@ def create_plan(actor: Actor, project_id: str, triggered_by: str = "manual") -> 
     :raises DagctlError: ``not_found``, ``forbidden``, ``project_not_deployed``, and what git answers.
     """
     actor.require("create_plan")
-    project = transactions.run(lambda session: steps.visible_project(session, actor, project_id))
+    project = transactions.run(lambda session: lookups.visible_project(session, actor, project_id))
     _require_plannable(project)
     head = repositories.head_of(project)
     facts = repositories.facts_of(project, head, project.current_commit_sha)
@@ -114,7 +115,7 @@ def plan_commit(actor: Actor, project_id: str, facts: CommitFacts, triggered_by:
     """
 
     def work(session: Session) -> PlanCreated:
-        project = steps.locked_project(session, actor, project_id)
+        project = lookups.locked_project(session, actor, project_id)
         _require_plannable(project)
         if is_deployed(session, project, facts.sha):
             return PlanCreated("already_deployed", facts.sha)
@@ -211,7 +212,7 @@ def get_logs(actor: Actor, plan_id: str) -> StepLogs:
     actor.require("read")
 
     def work(session: Session) -> StepLogs:
-        step = steps.visible_step(session, actor, plan_id)
+        step = lookups.visible_step(session, actor, plan_id)
         return StepLogs(_with_pod(session, step), _log(session, step))
 
     return transactions.run(work)
@@ -260,9 +261,9 @@ def _project_allowing(actor: Actor, plan_id: str, verb: str) -> Project:
     """The project of a step that accepts ``verb`` now, so that git is not asked in vain."""
 
     def work(session: Session) -> Project:
-        step = steps.visible_step(session, actor, plan_id)
+        step = lookups.visible_step(session, actor, plan_id)
         require_transition(step, verb, records.group_steps(session, step.group_id))
-        return steps.visible_project(session, actor, step.project_id)
+        return lookups.visible_project(session, actor, step.project_id)
 
     return transactions.run(work)
 
@@ -272,8 +273,8 @@ def _locked(session: Session, actor: Actor, plan_id: str, verb: str) -> tuple[Pl
 
     :raises DagctlError: ``not_found``, ``wrong_state``.
     """
-    project = steps.locked_project(session, actor, steps.visible_step(session, actor, plan_id).project_id)
-    step = steps.visible_step(session, actor, plan_id)
+    project = lookups.locked_project(session, actor, lookups.visible_step(session, actor, plan_id).project_id)
+    step = lookups.visible_step(session, actor, plan_id)
     group = records.group_steps(session, step.group_id)
     require_transition(step, verb, group)
     return step, group, project

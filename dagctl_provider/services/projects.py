@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from typing import Any
 
-from dagctl_provider.domain.errors import DagctlError, not_found
+from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import new_id, slug
 from dagctl_provider.domain.permissions import Actor, system_actor
 from dagctl_provider.domain.projects import FIELDS, Project, ProjectType
 from dagctl_provider.orchestration import connections, dags, schedules
-from dagctl_provider.services import (
-    artifacts,
-    pods,
-    publishing,
-    repositories,
-    runs,
-    state_databases,
-    steps,
-    transactions,
-    versions,
-)
-from dagctl_provider.services.dispatching import dispatch_run
-from dagctl_provider.services.views import RepositoryReport, RunStarted, SyncStatus
-from dagctl_provider.store import records
+from dagctl_provider.services.lifecycle import artifacts, lookups, publishing, runs, steps
+from dagctl_provider.services.outside import pods, repositories, state_databases, versions
+from dagctl_provider.services.results import RepositoryReport, RunStarted, SyncStatus
+from dagctl_provider.store import records, transactions
 from dagctl_provider.store.session import Session, utcnow
+
+log = logging.getLogger(__name__)
 
 _COLUMNS = ("name", "project_type", "repository_url", "branch")
 _LOCATION = ("repository_url", "branch", "git_path", "git_auth_method", "git_secret_ref")
@@ -44,13 +37,7 @@ def get_project(actor: Actor, project_id: str) -> Project:
     """
     actor.require("read")
 
-    def work(session: Session) -> Project:
-        project = records.get_project(session, project_id)
-        if project is None or project.organization_id != actor.organization_id:
-            raise not_found("Project", project_id)
-        return project
-
-    return transactions.run(work)
+    return transactions.run(lambda session: lookups.visible_project(session, actor, project_id))
 
 
 def create_project(actor: Actor, values: dict[str, Any]) -> Project:
@@ -190,7 +177,7 @@ def update_project(actor: Actor, project_id: str, values: dict[str, Any]) -> Pro
         stored = state_databases.create(before.id)
 
     def work(session: Session) -> Project:
-        current = steps.locked_project(session, actor, project_id)
+        current = lookups.locked_project(session, actor, project_id)
         _require_free_name(wanted, session)
         merged = _changed(current, values)
         changes: dict[str, Any] = {name: getattr(merged, name) for name in _COLUMNS}
@@ -297,7 +284,7 @@ def delete_project(actor: Actor, project_id: str) -> None:
         state_databases.drop(project.id)
 
     def work(session: Session) -> None:
-        project = steps.locked_project(session, actor, project_id)
+        project = lookups.locked_project(session, actor, project_id)
         _require_idle(session, project)
         records.delete_project(session, project_id)
         if project.state_connection_id is not None:
@@ -337,7 +324,7 @@ def _set_deployed(actor: Actor, project_id: str, deployed: bool) -> Project:
     actor.require("manage_projects")
 
     def work(session: Session) -> Project:
-        project = steps.locked_project(session, actor, project_id)
+        project = lookups.locked_project(session, actor, project_id)
         if not deployed:
             _require_idle(session, project)
             for step in records.steps_in(session, ["pending"], project.id):
@@ -363,10 +350,13 @@ def run_project(actor: Actor, project_id: str) -> RunStarted:
     actor.require("run_project")
 
     def work(session: Session) -> RunStarted:
-        return runs.request(session, steps.locked_project(session, actor, project_id), actor)
+        return runs.request(session, lookups.locked_project(session, actor, project_id), actor)
 
     started = transactions.run(work)
-    dispatch_run(started.run_id)
+    try:
+        transactions.run(lambda session: runs.dispatch(session, started.run_id))
+    except Exception:
+        log.warning("Run %s is stored; the controller will start it", started.run_id, exc_info=True)
     return started
 
 

@@ -17,9 +17,8 @@ from typing import Any
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.ids import new_id
 from dagctl_provider.domain.permissions import ROLES, Actor, Role, permissions_of
-from dagctl_provider.services import transactions
-from dagctl_provider.services.views import Token, TokenCreated
-from dagctl_provider.store import records, tables
+from dagctl_provider.services.results import Token, TokenCreated
+from dagctl_provider.store import records, tables, transactions
 from dagctl_provider.store.session import Session, utcnow
 
 PREFIX = "dctl_"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from flask import Response, request
 from flask_appbuilder import expose
 
-from dagctl_provider.services import live, overview
+from dagctl_provider.services.showing import live, overview
 from dagctl_provider.ui.addresses import page_url
 from dagctl_provider.ui.pages import Pages, back_to, json_answer, page, signed_in
 

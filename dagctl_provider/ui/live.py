@@ -24,8 +24,10 @@ from starlette.concurrency import run_in_threadpool
 from dagctl_provider.api.views import release_session
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import Actor
-from dagctl_provider.services import airflow_users, live, organizations
-from dagctl_provider.services.live import Changes, Picture
+from dagctl_provider.services import organizations
+from dagctl_provider.services.outside import airflow_users
+from dagctl_provider.services.showing import live
+from dagctl_provider.services.showing.live import Changes, Picture
 
 log = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from dagctl_provider.api.views import VIEW_PERMISSIONS, release_session
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.ids import short_sha
 from dagctl_provider.domain.permissions import Actor
-from dagctl_provider.services.airflow_users import VIEW_NAME
+from dagctl_provider.services.outside.airflow_users import VIEW_NAME
 from dagctl_provider.ui import addresses, filters
 from dagctl_provider.ui.assets import asset_path
 from dagctl_provider.ui.project_actions import offered

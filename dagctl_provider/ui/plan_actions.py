@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import Actor
-from dagctl_provider.services import plan_view, plans
-from dagctl_provider.services.plan_view.parts import PlanView
-from dagctl_provider.services.views import PlanAutoDiscarded
+from dagctl_provider.services import plans
+from dagctl_provider.services.results import PlanAutoDiscarded
+from dagctl_provider.services.showing import plan_view
+from dagctl_provider.services.showing.plan_view.parts import PlanView
 from dagctl_provider.ui.addresses import page_url
 
 DOOR = "page"

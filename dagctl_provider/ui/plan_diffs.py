@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dagctl_provider.services.plan_view.models import HIDDEN_CHARACTERS
+from dagctl_provider.plan_output.models import HIDDEN_CHARACTERS
 
 
 def visible(text: str | None) -> str:

@@ -14,10 +14,11 @@ from flask_appbuilder import expose
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.names import EXECUTE, EXPLAIN
 from dagctl_provider.domain.permissions import Actor
-from dagctl_provider.services import live, plan_view
-from dagctl_provider.services.plan_view.logs import LogPart, get_log
-from dagctl_provider.services.plan_view.parts import MARK_TITLES, MARKS, Graph, ModelChange, PlanView
-from dagctl_provider.services.plan_view.reading import spoken
+from dagctl_provider.plan_output.parts import MARK_TITLES, MARKS, Graph, ModelChange
+from dagctl_provider.plan_output.reading import spoken
+from dagctl_provider.services.showing import live, plan_view
+from dagctl_provider.services.showing.plan_view.logs import LogPart, get_log
+from dagctl_provider.services.showing.plan_view.parts import PlanView
 from dagctl_provider.ui.pages import Pages, back_to, check_id, json_answer, page, render, signed_in
 from dagctl_provider.ui.plan_actions import take
 from dagctl_provider.ui.plan_diffs import diff_lines, visible

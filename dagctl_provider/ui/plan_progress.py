@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dagctl_provider.services.plan_view.parts import ModelResult, Progress, Tally
+from dagctl_provider.plan_output.parts import ModelResult, Progress, Tally
 from dagctl_provider.ui.filters import counted, duration
 from dagctl_provider.ui.plan_diffs import visible
 

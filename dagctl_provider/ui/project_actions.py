@@ -9,7 +9,7 @@ from typing import Literal
 from dagctl_provider.domain.ids import short_sha
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.services import plans, projects
-from dagctl_provider.services.overview import ProjectRow
+from dagctl_provider.services.showing.overview import ProjectRow
 from dagctl_provider.ui.addresses import page_url
 from dagctl_provider.ui.filters import counted
 

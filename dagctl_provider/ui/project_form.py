@@ -18,8 +18,8 @@ from dagctl_provider.api.project_schemas import project as as_answer
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.projects import FIELDS, Field, Project
 from dagctl_provider.domain.schedules import describe
-from dagctl_provider.services import versions
-from dagctl_provider.services.overview import due_times
+from dagctl_provider.services.outside import versions
+from dagctl_provider.services.showing.overview import due_times
 
 
 @dataclass(frozen=True)

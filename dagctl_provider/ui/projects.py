@@ -10,7 +10,8 @@ from flask_appbuilder import expose
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.projects import FIELDS, Project
-from dagctl_provider.services import live, overview, projects
+from dagctl_provider.services import projects
+from dagctl_provider.services.showing import live, overview
 from dagctl_provider.ui import project_form
 from dagctl_provider.ui.addresses import page_url
 from dagctl_provider.ui.lists import STATUS_FILTERS, page_number, status_tabs

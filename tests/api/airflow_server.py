@@ -165,7 +165,7 @@ def ask_people(client: Any, door: str, users: dict[str, Any]) -> dict[str, Any]:
 
 
 def look_up(users: dict[str, Any]) -> dict[str, Any]:
-    from dagctl_provider.services.airflow_users import actor_for_airflow_user_id
+    from dagctl_provider.services.outside.airflow_users import actor_for_airflow_user_id
 
     found = {name: actor_for_airflow_user_id(user.get_id(), "org-xxxxxxxx") for name, user in users.items()}
     return {

@@ -118,7 +118,7 @@ def ask(client: FlaskClient) -> Callable[..., Any]:
 @pytest.fixture
 def person(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Airflow knows one person by :data:`JWT`; the switch makes everybody an admin."""
-    from dagctl_provider.services import airflow_users
+    from dagctl_provider.services.outside import airflow_users
 
     switch = {"everyone": False, "host": "airflow.example"}
 

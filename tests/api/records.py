@@ -9,7 +9,7 @@ from typing import Any
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.run_records import RunRecord
-from dagctl_provider.services.views import (
+from dagctl_provider.services.results import (
     Page,
     PlanApproved,
     PlanAutoDiscarded,

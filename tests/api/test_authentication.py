@@ -10,7 +10,7 @@ from jwt import InvalidTokenError
 
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import PERMISSIONS, Actor
-from dagctl_provider.services import airflow_users
+from dagctl_provider.services.outside import airflow_users
 
 from .conftest import HEADERS, JWT, ORGANIZATION
 

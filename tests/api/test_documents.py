@@ -88,7 +88,7 @@ def test_a_project_has_the_printed_keys(ask):
 def test_the_optional_keys_of_logs_are_absent_before_there_is_a_pod(ask, services):
     from dataclasses import replace
 
-    from dagctl_provider.services.views import StepLogs
+    from dagctl_provider.services.results import StepLogs
 
     from .records import EXPLAIN
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.airflow.site import Shop, Site
 from tests.browser.people import Person, at_a_browser, require_accessible, require_whole, status
-from tests.ui.plan_samples import HOSTILE, hostile_output
+from tests.plan_output.samples import HOSTILE, hostile_output
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

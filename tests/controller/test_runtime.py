@@ -16,7 +16,7 @@ import pytest
 
 from dagctl_provider.controller import runtime
 from dagctl_provider.controller.runtime import Controller, controller_lifespan
-from dagctl_provider.orchestration.pods import ClusterUnavailable
+from dagctl_provider.pods.live_pods import ClusterUnavailable
 from dagctl_provider.services import projects
 from tests.airflow.site import wait_for
 from tests.services.world import World
@@ -30,7 +30,7 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for module, names in parts.items():
         for name in names:
             monkeypatch.setattr(getattr(runtime, module), name, lambda name=name: done.append(name))
-    monkeypatch.setattr(runtime.runs, "follow", lambda: None)
+    monkeypatch.setattr(runtime.scheduled_runs, "follow", lambda: None)
     return done
 
 
@@ -123,7 +123,7 @@ def test_a_part_that_hangs_does_not_keep_the_server_from_stopping(database: None
         hanging.release()
         free.wait()
 
-    for target, name in ((runtime.answers, "handle_answers"), (runtime.detection.Poller, "poll"), (runtime.pods, "sweep")):
+    for target, name in ((runtime.answers, "handle_answers"), (runtime.detection.Poller, "poll"), (runtime.stray_pods, "sweep")):
         monkeypatch.setattr(target, name, hang)
     controller = Controller()
     controller.start()
@@ -181,7 +181,7 @@ def test_a_cluster_that_is_away_is_asked_ever_more_seldom(monkeypatch: pytest.Mo
             raise ClusterUnavailable("away")
 
     monkeypatch.setattr(runtime.time, "monotonic", lambda: now)
-    monkeypatch.setattr(runtime.pods, "sweep", sweep)
+    monkeypatch.setattr(runtime.stray_pods, "sweep", sweep)
     controller = Controller()
     for now in range(0, 2400, 2):  # noqa: B007
         controller._sweep_pods()

@@ -91,7 +91,7 @@ def test_the_values_are_settings_that_pass_the_checks() -> None:
 def test_the_pod_template_makes_a_pod(monkeypatch: pytest.MonkeyPatch) -> None:
     from kubernetes.client import ApiClient
 
-    from dagctl_provider.operators.pod_specs import build_pod
+    from dagctl_provider.pods.specs import build_pod
 
     template = MANIFESTS / "pod-template.yaml"
     pods.check_pod_template(template.read_text())
@@ -116,7 +116,7 @@ def test_the_pod_template_makes_a_pod(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_network_policy_selects_what_the_pods_are_labelled_with() -> None:
-    from dagctl_provider.operators.pod_specs import labels_for
+    from dagctl_provider.pods.specs import labels_for
 
     labels = labels_for({"project_name": "shop", "project_id": "proj_1", "commit_sha": "0" * 40}, "explain")
     wanted = only("network-policy.yaml", "NetworkPolicy")["spec"]["podSelector"]["matchLabels"]
@@ -124,13 +124,13 @@ def test_the_network_policy_selects_what_the_pods_are_labelled_with() -> None:
 
 
 def test_the_page_names_the_manifests_and_every_label() -> None:
-    from dagctl_provider.operators import pod_specs
+    from dagctl_provider.pods import specs
 
     page = PAGE.read_text()
     for file in MANIFESTS.iterdir():
         assert f"](kubernetes/{file.name})" in page
-    request = dict.fromkeys((*pod_specs._LABELS.values(), *pod_specs._ANNOTATIONS.values()), "x")
-    for name in (*pod_specs.labels_for(request, "execute"), *pod_specs.annotations_for(request, "stem")):
+    request = dict.fromkeys((*specs._LABELS.values(), *specs._ANNOTATIONS.values()), "x")
+    for name in (*specs.labels_for(request, "execute"), *specs.annotations_for(request, "stem")):
         assert f"`{name}`" in page, name
 
 

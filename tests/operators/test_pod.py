@@ -14,11 +14,11 @@ from dagctl_provider.domain.ids import fingerprint
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.hooks.project import ProjectSecrets
 from dagctl_provider.operators.pod import PodStepOperator
-from dagctl_provider.operators.pod_causes import PodTrouble
-from dagctl_provider.operators.pod_cluster import ExecFailed
 from dagctl_provider.operators.steps import StepFailed, StepInterrupted
+from dagctl_provider.pods.causes import PodTrouble
+from dagctl_provider.pods.cluster import ExecFailed
 from dagctl_provider.runner.progress import EVENT_MARK
-from tests.operators.pods import REQUEST, RUNS, model, pod, terminated, waiting
+from tests.pods.objects import REQUEST, RUNS, model, pod, terminated, waiting
 
 GOOD = {"outcome": "succeeded", "digest": "sha256:1"}
 DONE = terminated(0, "Completed")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dagctl_provider.runner.versions import default_version
-from dagctl_provider.services.detection import Poller
+from dagctl_provider.services.turns.detection import Poller
 from tests.rest.test_repositories import git
 
 Ask = Callable[..., Any]

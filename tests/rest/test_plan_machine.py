@@ -25,8 +25,9 @@ from hypothesis.stateful import (
 from sqlalchemy import select
 
 from dagctl_provider.domain.plans import MAX_RETRIES, PlanStep, allowed_verbs
-from dagctl_provider.services import projects, reconcile, transactions
-from dagctl_provider.store import records, tables
+from dagctl_provider.services import projects
+from dagctl_provider.services.turns import reconcile
+from dagctl_provider.store import records, tables, transactions
 from tests.api import conformance
 from tests.services.world import World, sha
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from dagctl_provider.domain.plans import PlanStep
-from dagctl_provider.services import organizations, transactions
-from dagctl_provider.store import records
+from dagctl_provider.services import organizations
+from dagctl_provider.store import records, transactions
 from tests.services.world import World
 
 Ask = Callable[..., Any]

@@ -109,8 +109,7 @@ def test_the_reason_of_a_decision_can_be_read(ask: Ask, world: World) -> None:
 
 def test_a_step_that_is_cancelled_right_after_its_start_keeps_its_log(ask: Ask, world: World) -> None:
     """Which try to read is known to Airflow before the controller has looked."""
-    from dagctl_provider.services import transactions
-    from dagctl_provider.store import records
+    from dagctl_provider.store import records, transactions
 
     project = world.project()
     made = ask("POST", f"/projects/{project.id}/plans").get_json()

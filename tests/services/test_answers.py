@@ -10,8 +10,9 @@ import pytest
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.orchestration import approvals
-from dagctl_provider.services import answers, plans, transactions
-from dagctl_provider.store import records
+from dagctl_provider.services import plans
+from dagctl_provider.services.turns import answers
+from dagctl_provider.store import records, transactions
 from dagctl_provider.store.session import utcnow
 from dagctl_provider.version_compat import AIRFLOW_V_3_3_PLUS
 from tests.services.world import World

@@ -15,8 +15,12 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.releases import MAX_RELEASE_FILE_BYTES, InvalidRelease, read_release
 from dagctl_provider.orchestration import dags
 from dagctl_provider.runner.versions import default_version
-from dagctl_provider.services import dispatching, plans, projects, reconcile, repositories, steps, transactions, versions
-from dagctl_provider.services.views import PlanApproved
+from dagctl_provider.services import plans, projects
+from dagctl_provider.services.lifecycle import steps
+from dagctl_provider.services.outside import repositories, versions
+from dagctl_provider.services.results import PlanApproved
+from dagctl_provider.services.turns import dispatching, reconcile
+from dagctl_provider.store import transactions
 from tests.services.test_detection import Remotes, remotes
 from tests.services.test_plans import refused
 from tests.services.world import World, sha

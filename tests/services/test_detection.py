@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from dagctl_provider.domain.errors import DagctlError
-from dagctl_provider.services import plans, projects, repositories
-from dagctl_provider.services.detection import Poller
-from dagctl_provider.services.views import PlanApproved
+from dagctl_provider.services import plans, projects
+from dagctl_provider.services.outside import repositories
+from dagctl_provider.services.results import PlanApproved
+from dagctl_provider.services.turns.detection import Poller
 from dagctl_provider.store import records
 from dagctl_provider.store.session import transaction
 from tests.services.world import World, sha
@@ -110,7 +111,7 @@ def test_failing_remotes_are_asked_less_and_less_often_and_the_project_says_so(w
 def test_between_rounds_not_even_the_projects_are_listed(world: World, remotes: Remotes, monkeypatch: pytest.MonkeyPatch) -> None:
     world.project("one")
     remotes.poll()
-    monkeypatch.setattr("dagctl_provider.services.transactions.run", lambda work: pytest.fail("the database was asked"))
+    monkeypatch.setattr("dagctl_provider.store.transactions.run", lambda work: pytest.fail("the database was asked"))
     assert remotes.poll(after=1) == 0
     monkeypatch.undo()
 

@@ -16,9 +16,10 @@ from sqlalchemy import select, update
 
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.notifications import RETRY_SECONDS, signature
-from dagctl_provider.services import notifications, plans, reconcile, transactions, webhooks
-from dagctl_provider.services.notifications import Deliverer
-from dagctl_provider.store import records, tables
+from dagctl_provider.services import plans
+from dagctl_provider.services.turns import deliveries, reconcile, webhooks
+from dagctl_provider.services.turns.deliveries import Deliverer
+from dagctl_provider.store import records, tables, transactions
 from dagctl_provider.store.session import utcnow
 from tests.services.world import World
 
@@ -306,8 +307,8 @@ def test_two_leaders_tell_once(world: World, notify: Any, receiver: Receiver) ->
     notify(WEBHOOK)
     world.explained(world.project())
     (row,) = outbox()
-    notifications.deliver(row)
-    notifications.deliver(row)
+    deliveries.deliver(row)
+    deliveries.deliver(row)
     assert len(receiver.got) == 1
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from dagctl_provider.services import live, organizations, overview, plans, projects
-from dagctl_provider.services.views import PlanApproved
+from dagctl_provider.services import organizations, plans, projects
+from dagctl_provider.services.results import PlanApproved
+from dagctl_provider.services.showing import live, overview
 from tests.services.test_plans import refused
 from tests.services.world import World
 

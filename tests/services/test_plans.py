@@ -6,9 +6,10 @@ import pytest
 
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import fingerprint
-from dagctl_provider.services import plans, projects, reconcile, transactions
-from dagctl_provider.services.views import PlanApproved, PlanAutoDiscarded
-from dagctl_provider.store import records
+from dagctl_provider.services import plans, projects
+from dagctl_provider.services.results import PlanApproved, PlanAutoDiscarded
+from dagctl_provider.services.turns import reconcile
+from dagctl_provider.store import records, transactions
 from tests.services.world import World, sha
 
 
@@ -282,7 +283,7 @@ def test_a_lost_approval_task_is_healed(world: World) -> None:
 
 
 def test_a_plan_made_before_the_dag_is_parsed_waits_and_starts(world: World) -> None:
-    from dagctl_provider.services import dispatching
+    from dagctl_provider.services.turns import dispatching
 
     project = projects.create_project(world.actor(), {"name": "new", "repository_url": "https://example.com/acme/new"})
     step = plans.create_plan(world.actor(), project.id).step

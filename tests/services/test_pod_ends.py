@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from dagctl_provider.orchestration import pods as cluster
-from dagctl_provider.orchestration.pods import ClusterUnavailable, LivePod
-from dagctl_provider.services import plans, pods
-from dagctl_provider.services.views import PlanApproved
+from dagctl_provider.pods import live_pods as cluster
+from dagctl_provider.pods.live_pods import ClusterUnavailable, LivePod
+from dagctl_provider.services import plans
+from dagctl_provider.services.results import PlanApproved
+from dagctl_provider.services.turns import stray_pods
 from dagctl_provider.store.session import utcnow
 from tests.services.test_runs import deployed, end, start
 from tests.services.world import World
@@ -103,9 +104,9 @@ def test_pods_of_cancelled_steps_are_swept_at_once_and_others_after_a_while(worl
     unknown = cluster_pods.add("plan_of_another_airflow")
     going = cluster_pods.add("plan_going", going=True)
     orphan, tidying = cluster_pods.add(cancelled.id), cluster_pods.add(done.id)
-    assert pods.sweep() == 1
+    assert stray_pods.sweep() == 1
     assert cluster_pods.asked == [orphan]
-    assert pods.sweep(utcnow() + pods.TIDYING + timedelta(seconds=1)) == 1
+    assert stray_pods.sweep(utcnow() + stray_pods.TIDYING + timedelta(seconds=1)) == 1
     assert cluster_pods.asked == [orphan, tidying]
     assert set(cluster_pods.alive) == {kept, unknown, going}
 
@@ -116,7 +117,7 @@ def test_pods_of_runs_that_are_over_are_swept(world: World, cluster_pods: Pods) 
     end(over, "failed", minutes_ago=10)
     name = cluster_pods.add(over)
     cluster_pods.add(queued)
-    assert pods.sweep() == 1
+    assert stray_pods.sweep() == 1
     assert cluster_pods.asked == [name]
 
 
@@ -125,5 +126,5 @@ def test_nothing_is_asked_with_another_launcher(world: World, cluster_pods: Pods
     step = executing(world)
     cluster_pods.add(step.id, step.group_id)
     plans.cancel(world.actor(), step.id)
-    assert pods.sweep() == 0
+    assert stray_pods.sweep() == 0
     assert cluster_pods.asked == []

@@ -6,8 +6,9 @@ from typing import Any
 
 from dagctl_provider.domain.names import EXECUTE
 from dagctl_provider.orchestration import runs
-from dagctl_provider.services import plans, transactions
-from dagctl_provider.services.views import PlanApproved
+from dagctl_provider.services import plans
+from dagctl_provider.services.results import PlanApproved
+from dagctl_provider.store import transactions
 from tests.services.world import World
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from dagctl_provider.domain.pods import SETTING_CHECKS
 from dagctl_provider.domain.settings import SETTINGS
-from dagctl_provider.services import pods, projects
+from dagctl_provider.services import projects
+from dagctl_provider.services.outside import pods
 from tests.services.test_plans import refused
 from tests.services.world import World
 

@@ -11,9 +11,11 @@ import pytest
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.names import INDEX_VARIABLE
 from dagctl_provider.runner.versions import default_version, supported_versions
-from dagctl_provider.services import organizations, plans, projects, publishing, repositories, state_databases, transactions
-from dagctl_provider.services.views import PlanApproved
-from dagctl_provider.store import records
+from dagctl_provider.services import organizations, plans, projects
+from dagctl_provider.services.lifecycle import publishing
+from dagctl_provider.services.outside import repositories, state_databases
+from dagctl_provider.services.results import PlanApproved
+from dagctl_provider.store import records, transactions
 from tests.services.test_plans import refused
 from tests.services.world import World, sha
 

@@ -18,9 +18,11 @@ from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import new_id
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
-from dagctl_provider.services import artifacts, plans, reconcile, steps, transactions
-from dagctl_provider.services.views import PlanApproved
-from dagctl_provider.store import records
+from dagctl_provider.services import plans
+from dagctl_provider.services.lifecycle import artifacts, steps
+from dagctl_provider.services.results import PlanApproved
+from dagctl_provider.services.turns import reconcile
+from dagctl_provider.store import records, transactions
 from dagctl_provider.store import session as session_module
 from dagctl_provider.store.session import transaction
 from tests.airflow.site import wait_for

@@ -12,9 +12,11 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.runs import run_step_id
 from dagctl_provider.orchestration import runs as airflow_runs
 from dagctl_provider.orchestration import schedules
-from dagctl_provider.services import dispatching, plans, projects, publishing, runs, transactions
-from dagctl_provider.services.views import PlanApproved
-from dagctl_provider.store import records
+from dagctl_provider.services import plans, projects
+from dagctl_provider.services.lifecycle import publishing
+from dagctl_provider.services.results import PlanApproved
+from dagctl_provider.services.turns import dispatching, scheduled_runs
+from dagctl_provider.store import records, transactions
 from dagctl_provider.store.session import utcnow
 from tests.services.test_plans import refused
 from tests.services.test_projects import variable
@@ -195,15 +197,15 @@ def test_runs_that_airflow_started_count_as_well(world: World, kind: str) -> Non
 
 def test_a_run_that_airflow_starts_takes_the_place_of_older_ones(world: World) -> None:
     replacing, allowing = deployed(world, "r", concurrency_policy="Replace"), deployed(world, "a")
-    assert runs.follow() == 0
+    assert scheduled_runs.follow() == 0
     first, kept = start(world, replacing), start(world, allowing)
     begin(first)
-    assert runs.follow() == 0, "nothing has come to take its place"
+    assert scheduled_runs.follow() == 0, "nothing has come to take its place"
     second, beside = by_itself(replacing, 12), by_itself(allowing, 13)
-    assert runs.follow() == 1
+    assert scheduled_runs.follow() == 1
     assert state_of(first) == ("failed", "failed")
     assert [state_of(one)[0] for one in (second, kept, beside)] == ["queued"] * 3
-    assert runs.follow() == 0
+    assert scheduled_runs.follow() == 0
 
 
 def test_plans_are_not_runs(world: World) -> None:
@@ -229,12 +231,12 @@ def test_history_keeps_three_of_each_outcome_and_all_that_is_not_over(world: Wor
     for age, run_id in enumerate(reversed(ended)):
         end(run_id, "success" if age % 2 else "failed", minutes_ago=60 + age)
     queued, foreign = start(world, project), start(world, other)
-    assert runs.clean_history() == 3
+    assert scheduled_runs.clean_history() == 3
     # From the newest: failed, success, failed, ... so two more than three failed, one more than three succeeded.
     assert on_record(project) == [*ended[3:], queued]
     assert [state_of(run_id) for run_id in ended[:3]] == [(None, None)] * 3
     assert on_record(other) == [foreign]
-    assert runs.clean_history() == 0
+    assert scheduled_runs.clean_history() == 0
 
 
 def test_history_follows_the_settings(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,7 +246,7 @@ def test_history_follows_the_settings(world: World, monkeypatch: pytest.MonkeyPa
     good, bad, better = (start(world, project) for _ in range(3))
     for age, (run_id, state) in enumerate([(better, "success"), (bad, "failed"), (good, "success")]):
         end(run_id, state, minutes_ago=60 + age)
-    assert runs.clean_history() == 2
+    assert scheduled_runs.clean_history() == 2
     assert on_record(project) == [better]
 
 
@@ -253,8 +255,8 @@ def test_history_leaves_what_has_just_ended_to_its_worker(world: World, monkeypa
     project = deployed(world)
     run_id = start(world, project)
     end(run_id, "failed", minutes_ago=1)
-    assert runs.clean_history() == 0
-    assert runs.clean_history(utcnow() + runs.SETTLING) == 1
+    assert scheduled_runs.clean_history() == 0
+    assert scheduled_runs.clean_history(utcnow() + scheduled_runs.SETTLING) == 1
 
 
 def test_history_forgets_what_was_deleted_in_airflow(world: World) -> None:
@@ -264,7 +266,7 @@ def test_history_forgets_what_was_deleted_in_airflow(world: World) -> None:
     project = deployed(world)
     run_id = start(world, project)
     transactions.run(lambda session: session.execute(delete(DagRun).where(DagRun.run_id == run_id)))
-    assert runs.clean_history() == 0
+    assert scheduled_runs.clean_history() == 0
     assert on_record(project) == []
 
 
@@ -272,7 +274,7 @@ def test_history_does_not_touch_plans(world: World, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("AIRFLOW__DAGCTL__SUCCESSFUL_RUNS_HISTORY_LIMIT", "0")
     step = world.explained(world.project())
     end(step.run_id, "success", minutes_ago=600)
-    assert runs.clean_history() == 0
+    assert scheduled_runs.clean_history() == 0
     assert state_of(step.run_id)[0] == "success"
 
 
@@ -284,7 +286,7 @@ def test_runs_that_airflow_started_are_adopted_once_and_cleaned(world: World) ->
     pressed, foreign = by_itself(project, 7, "manual"), by_itself(other, 1)
     assert on_record(project) == [own]
     for _ in range(2):
-        assert runs.follow() == 0
+        assert scheduled_runs.follow() == 0
         assert len(on_record(project)) == 8
     rows = {row["run_id"]: row for row in transactions.run(lambda session: records.runs_of(session, project.id))}
     assert set(rows) == {own, pressed, *scheduled}
@@ -295,7 +297,7 @@ def test_runs_that_airflow_started_are_adopted_once_and_cleaned(world: World) ->
     ended = by_itself(project, 8)
     for age, run_id in enumerate(reversed([*scheduled, pressed, own, ended])):
         end(run_id, "success", minutes_ago=60 + age)
-    assert runs.clean_history() == 6, "also of what came and went while nobody looked"
+    assert scheduled_runs.clean_history() == 6, "also of what came and went while nobody looked"
     assert set(on_record(project)) == {own, pressed, ended}
 
 
@@ -305,7 +307,7 @@ def test_two_that_look_at_once_add_a_run_once_and_end_one_once(world: World) -> 
     first = by_itself(project, 1)
     for hour in range(2, 5):
         newer = by_itself(project, hour)
-        assert sorted(together(*[runs.follow] * 3)) == [0, 0, 1]
+        assert sorted(together(*[scheduled_runs.follow] * 3)) == [0, 0, 1]
         assert [state_of(run_id)[0] for run_id in (first, newer)] == ["failed", "queued"]
         first = newer
     assert len(on_record(project)) == 4
@@ -323,7 +325,7 @@ def test_the_newest_run_of_a_schedule_is_never_cleaned(world: World, monkeypatch
     later = start(world, project)
     end(later, "success", minutes_ago=30)
     before = next_run(world, project)
-    assert runs.clean_history() == 2
+    assert scheduled_runs.clean_history() == 2
     assert on_record(project) == [second]
     assert next_run(world, project) == before
 
@@ -332,7 +334,7 @@ def test_a_run_that_bears_the_id_of_another_stays_airflows(world: World) -> None
     project, other = deployed(world), deployed(world, "other")
     own = start(world, project)
     transactions.run(lambda session: airflow_runs.trigger_run(session, other.run_dag_id, own, {}, "eve"))
-    assert runs.follow() == 0
+    assert scheduled_runs.follow() == 0
     assert (on_record(project), on_record(other)) == ([own], [])
 
 

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from dagctl_provider.orchestration import pods as cluster
-from dagctl_provider.orchestration.pods import LivePod
-from dagctl_provider.services import answers, detection, dispatching, plans, pods, reconcile, repositories, transactions
-from dagctl_provider.services.views import PlanApproved
+from dagctl_provider.pods import live_pods as cluster
+from dagctl_provider.pods.live_pods import LivePod
+from dagctl_provider.services import plans
+from dagctl_provider.services.outside import repositories
+from dagctl_provider.services.results import PlanApproved
+from dagctl_provider.services.turns import answers, detection, dispatching, reconcile, stray_pods
+from dagctl_provider.store import transactions
 from dagctl_provider.store.session import utcnow
 from tests.services.test_overview import counted_queries
 from tests.services.world import World, sha
@@ -71,7 +74,7 @@ def test_pods_of_the_sweep(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
         created = plans.create_plan(world.actor(), world.project(name).id)
         assert created.step is not None
         alive.append(LivePod(f"pod-{name}", name, created.step.id, going=False))
-        found.append(statements(pods.sweep))
+        found.append(statements(stray_pods.sweep))
     assert found[0] == found[2]
 
 

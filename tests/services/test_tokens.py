@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from dagctl_provider.services import organizations, tokens, transactions
-from dagctl_provider.store import records, tables
+from dagctl_provider.services import organizations, tokens
+from dagctl_provider.store import records, tables, transactions
 from dagctl_provider.store.session import utcnow
 from tests.services.test_plans import refused
 from tests.services.world import World

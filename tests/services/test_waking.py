@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from dagctl_provider.domain.plans import PlanStep
-from dagctl_provider.services import plans, reconcile, transactions
+from dagctl_provider.services import plans
+from dagctl_provider.services.turns import reconcile
+from dagctl_provider.store import transactions
 from dagctl_provider.version_compat import AIRFLOW_V_3_3_PLUS
 from tests.services.world import World
 

@@ -18,7 +18,11 @@ from dagctl_provider.domain.permissions import Actor, permissions_of
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.git.commits import CommitFacts
-from dagctl_provider.services import organizations, plans, projects, publishing, reconcile, repositories, transactions
+from dagctl_provider.services import organizations, plans, projects
+from dagctl_provider.services.lifecycle import publishing
+from dagctl_provider.services.outside import repositories
+from dagctl_provider.services.turns import reconcile
+from dagctl_provider.store import transactions
 from dagctl_provider.store.session import utcnow
 
 

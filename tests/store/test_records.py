@@ -5,8 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
-from dagctl_provider.services import transactions
-from dagctl_provider.store import records
+from dagctl_provider.store import records, transactions
 
 NOON = datetime(2026, 4, 28, 12, 0, tzinfo=timezone.utc)
 

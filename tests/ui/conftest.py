@@ -131,7 +131,7 @@ def nobody(pages_app: Flask) -> Iterator[Browser]:
 def browser(nobody: Browser, world: World, monkeypatch: pytest.MonkeyPatch) -> Browser:
     """A browser of an admin of the world's organization. Set ``actor`` to look as somebody else."""
     from dagctl_provider.api import authentication
-    from dagctl_provider.services import airflow_users
+    from dagctl_provider.services.outside import airflow_users
 
     nobody.actor = world.actor("admin", "ada")
 

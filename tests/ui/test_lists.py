@@ -7,7 +7,8 @@ import json
 import pytest
 
 from dagctl_provider.domain.plans import STATUSES
-from dagctl_provider.services import live, plans
+from dagctl_provider.services import plans
+from dagctl_provider.services.showing import live
 from dagctl_provider.ui.lists import STATUS_FILTERS
 from tests.services.world import World
 

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import Actor, permissions_of
-from dagctl_provider.services.live import Changes, Picture, changes
+from dagctl_provider.services.showing.live import Changes, Picture, changes
 from dagctl_provider.ui import live
 
 

@@ -1,4 +1,4 @@
-"""The plan page over HTTP, on a real Flask app with plans from :mod:`plan_samples`: what it shows, to whom, and what forms do."""
+"""The plan page over HTTP, on a real Flask app with sample plans: what it shows, to whom, and what forms do."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.permissions import Actor, permissions_of
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
-from dagctl_provider.services import live, plan_view, plans
-from dagctl_provider.services.plan_view.graphs import graph_of
-from dagctl_provider.services.plan_view.models import models_of
-from dagctl_provider.services.views import PlanApproved, PlanAutoDiscarded, PlanCreated, StepLogs
-
-from . import plan_samples as samples
-from .plan_samples import EXECUTE, EXPLAIN, GROUP, PROJECT, explained
+from dagctl_provider.plan_output.graphs import graph_of
+from dagctl_provider.plan_output.models import models_of
+from dagctl_provider.services import plans
+from dagctl_provider.services.results import PlanApproved, PlanAutoDiscarded, PlanCreated, StepLogs
+from dagctl_provider.services.showing import live, plan_view
+from tests.plan_output import samples
+from tests.plan_output.samples import EXECUTE, EXPLAIN, GROUP, PROJECT, explained
 
 PAGE = f"/dagctl/plans/{GROUP}"
 OWNER = Actor("user", "1", "Ada", "org-0001", permissions_of("owner"))

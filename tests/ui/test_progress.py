@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dagctl_provider.domain.plans import PlanStep
-from dagctl_provider.services import live, plan_view, plans
-from dagctl_provider.services.plan_view.parts import ModelResult, Progress, Tally
-from dagctl_provider.services.plan_view.progress import progress_of, rows_of
+from dagctl_provider.plan_output.parts import ModelResult, Progress, Tally
+from dagctl_provider.plan_output.progress import progress_of, rows_of
+from dagctl_provider.services import plans
+from dagctl_provider.services.showing import live, plan_view
 from dagctl_provider.ui.plan_progress import MOST_MARKED, bar, marked, progress_texts, result_text
+from tests.plan_output.samples import EXECUTE, EXPLAIN, NOW
 from tests.services.world import World
 from tests.ui.conftest import Browser
-
-from .plan_samples import EXECUTE, EXPLAIN, NOW
 
 TOLD: dict[str, Any] = {
     "step_id": EXECUTE.id,

@@ -12,8 +12,9 @@ from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import PERMISSIONS
 from dagctl_provider.domain.projects import FIELDS
 from dagctl_provider.orchestration import dags
-from dagctl_provider.services import plans, projects, repositories, transactions
-from dagctl_provider.store import records
+from dagctl_provider.services import plans, projects
+from dagctl_provider.services.outside import repositories
+from dagctl_provider.store import records, transactions
 from dagctl_provider.ui import project_form
 from dagctl_provider.ui.project_actions import ACTIONS
 from tests.services.world import World

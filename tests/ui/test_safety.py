@@ -68,8 +68,7 @@ def test_what_people_write_is_only_ever_text(browser: Browser, world: World) -> 
     project = world.project(description=HOSTILE, agent_context=HOSTILE)
     world.head = HOSTILE
     step = world.explained(project)
-    from dagctl_provider.services import transactions
-    from dagctl_provider.store import records
+    from dagctl_provider.store import records, transactions
 
     transactions.run(
         lambda session: (

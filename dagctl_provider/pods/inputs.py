@@ -1,0 +1,88 @@
+"""What a pod is given: the request and the step's secrets, as files from Secrets that live and die with the pod.
+
+Not as environment variables: Linux takes at most 128 KiB in one, everybody who may read pods reads them, and the request of a
+dbt step is megabytes. Airflow is only asked to *create* and *delete* Secrets, never to read them.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kubernetes.client import models as k8s
+
+from dagctl_provider.pods.specs import Piece
+
+PIECE_BYTES = 900 * 1024
+"""Of a Secret; Kubernetes takes 1 MiB with everything."""
+
+
+@dataclass(frozen=True)
+class StepFiles:
+    """The files of a step, cut and packed into Secrets.
+
+    :param stem: Beginning of the names of the Secrets.
+    :param contents: Bytes by piece. ``repr`` does not show them.
+    """
+
+    stem: str
+    contents: Mapping[Piece, bytes] = field(repr=False)
+
+    @property
+    def pieces(self) -> Sequence[Piece]:
+        """Which files stand in which Secret."""
+        return list(self.contents)
+
+    def objects(self, owner: k8s.V1Pod) -> list[k8s.V1Secret]:
+        """The Secrets. The pod owns them, so Kubernetes removes them with it, whatever becomes of the worker."""
+        reference = k8s.V1OwnerReference(api_version="v1", kind="Pod", name=owner.metadata.name, uid=owner.metadata.uid)
+        labels = {key: value for key, value in (owner.metadata.labels or {}).items() if key.startswith("dagctl/")}
+        return [
+            k8s.V1Secret(
+                metadata=k8s.V1ObjectMeta(
+                    name=name, namespace=owner.metadata.namespace, labels=labels, owner_references=[reference]
+                ),
+                data={
+                    piece.name: base64.b64encode(content).decode()
+                    for piece, content in self.contents.items()
+                    if piece.secret == name
+                },
+                immutable=True,
+                type="Opaque",
+            )
+            for name in self.names
+        ]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the Secrets."""
+        return list(dict.fromkeys(piece.secret for piece in self.contents))
+
+
+def step_files(request: Mapping[str, Any], credentials: Mapping[str, str], name: str, stem: str | None = None) -> StepFiles:
+    """Pack what a step needs.
+
+    :param request: The runner's.
+    :param credentials: Files of the secrets folder, by name (see docs/runner.md).
+    :param name: Of the pod.
+    :param stem: Of a pod that is there already; a new one by default, since a Secret of a former pod may still be going.
+    """
+    stem = stem or f"{name}-{secrets.token_hex(3)}"
+    packed = gzip.compress(json.dumps(request, separators=(",", ":")).encode(), compresslevel=6, mtime=0)
+    # A volume needs a source, so a step without any secret gets an empty one.
+    files = [("secrets", file, text.encode()) for file, text in sorted((credentials or {"env.json": "{}"}).items())]
+    for number, start in enumerate(range(0, len(packed), PIECE_BYTES)):
+        files.append(("request", f"request-{number:03}", packed[start : start + PIECE_BYTES]))
+    contents: dict[Piece, bytes] = {}
+    used, count = 0, 0
+    for volume, file, content in files:
+        if used and used + len(content) > PIECE_BYTES:
+            used, count = 0, count + 1
+        used += len(content)
+        contents[Piece(volume, file, f"{stem}-{count}")] = content
+    return StepFiles(stem, contents)

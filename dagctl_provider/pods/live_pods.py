@@ -1,0 +1,96 @@
+"""What the API server asks of a cluster: which runner pods are alive, and the end of those whose steps are over.
+
+Workers look after their pods themselves. This is for pods whose worker is gone, and for knowing that a cancelled step has
+stopped. The client is imported when it is first needed: only deployments with pods pay for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from dagctl_provider.config import setting
+
+log = logging.getLogger(__name__)
+
+MANAGED = "app.kubernetes.io/managed-by=airflow-provider-dagctl"
+
+
+class ClusterUnavailable(Exception):
+    """The cluster did not answer, or the API server may not ask it."""
+
+
+@dataclass(frozen=True)
+class LivePod:
+    """A runner pod that has not ended.
+
+    :param step_id: Plan step or run that it belongs to.
+    :param going: Whether it has been told to end.
+    """
+
+    name: str
+    uid: str
+    step_id: str
+    going: bool
+
+
+def live_pods(selector: str, patience: float) -> list[LivePod]:
+    """The runner pods with these labels that still run, or hold a result that nobody fetched.
+
+    :param selector: As for ``kubectl get pods -l``.
+    :param patience: Seconds to wait for a cluster that does not answer.
+    :raises ClusterUnavailable: when it cannot be asked.
+    """
+    from dagctl_provider.pods.specs import STEP_LABEL
+
+    try:
+        found = _cluster(patience).list_pods(selector)
+    except Exception as error:
+        raise ClusterUnavailable(str(error)) from error
+    return [
+        LivePod(
+            pod.metadata.name,
+            pod.metadata.uid,
+            (pod.metadata.labels or {}).get(STEP_LABEL, ""),
+            pod.metadata.deletion_timestamp is not None,
+        )
+        for pod in found
+        if pod.status.phase not in ("Succeeded", "Failed")
+    ]
+
+
+def stop_pod(pod: LivePod, patience: float) -> None:
+    """Tell a pod to end; its runner has the grace to stop the tool, and the tool its queries.
+
+    :raises ClusterUnavailable: when the cluster cannot be asked.
+    """
+    from dagctl_provider.pods.specs import POD_GRACE_SECONDS
+
+    try:
+        _cluster(patience).delete_pod(pod.name, POD_GRACE_SECONDS)
+    except Exception as error:
+        raise ClusterUnavailable(str(error)) from error
+
+
+def await_gone(pod: LivePod, seconds: float) -> bool:
+    """Wait until a pod is gone.
+
+    :return: False when it is still there.
+    :raises ClusterUnavailable: when the cluster cannot be asked.
+    """
+    try:
+        return bool(_cluster(seconds).await_gone(pod.name, pod.uid, seconds))
+    except Exception as error:
+        raise ClusterUnavailable(str(error)) from error
+
+
+def _cluster(patience: float) -> Any:
+    from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
+
+    from dagctl_provider.pods.cluster import Cluster
+
+    def connect() -> Any:
+        return KubernetesHook(conn_id=setting("kubernetes_conn_id") or None).core_v1_client
+
+    return Cluster(connect, str(setting("kubernetes_namespace")), patience, log)

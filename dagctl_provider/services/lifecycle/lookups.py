@@ -1,0 +1,38 @@
+"""What an actor may see, looked up in the caller's transaction: rows of another organization are as if absent."""
+
+from __future__ import annotations
+
+from dagctl_provider.domain.errors import not_found
+from dagctl_provider.domain.permissions import Actor
+from dagctl_provider.domain.plans import PlanStep
+from dagctl_provider.domain.projects import Project
+from dagctl_provider.store import records
+from dagctl_provider.store.session import Session
+
+
+def visible_project(session: Session, actor: Actor, project_id: str, *, lock: bool = False) -> Project:
+    """A project of the actor's organization.
+
+    :param lock: Hold its row until the transaction ends.
+    :raises DagctlError: ``not_found``, also for projects of another organization.
+    """
+    project = records.get_project(session, project_id, lock=lock)
+    if project is None or project.organization_id != actor.organization_id:
+        raise not_found("Project", project_id)
+    return project
+
+
+def locked_project(session: Session, actor: Actor, project_id: str) -> Project:
+    """:func:`visible_project` with its row held until the transaction ends."""
+    return visible_project(session, actor, project_id, lock=True)
+
+
+def visible_step(session: Session, actor: Actor, plan_id: str) -> PlanStep:
+    """A plan step of the actor's organization.
+
+    :raises DagctlError: ``not_found``.
+    """
+    step = records.get_step(session, plan_id)
+    if step is None or step.organization_id != actor.organization_id:
+        raise not_found("Plan", plan_id)
+    return step

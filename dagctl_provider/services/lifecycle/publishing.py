@@ -1,0 +1,128 @@
+"""What Dag generation and runs need to know of projects, written for Dag processor and workers together with the project."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dagctl_provider.config import setting
+from dagctl_provider.domain.ids import slug
+from dagctl_provider.domain.projects import Project
+from dagctl_provider.orchestration import dags
+from dagctl_provider.services.lifecycle.requests import step_request
+from dagctl_provider.store import records
+from dagctl_provider.store.session import Session
+
+_INDEX_LOCK = "dags_index"
+
+
+# Where the deployed commit was executed, and as what; whatever the project asks of its next plan.
+_AS_DEPLOYED = ("environment", "git_path", "python_version")
+_OF_A_STEP = ("step_id", "plan_group_id")
+# A run that is to be replaced has to be there beside the one that replaces it. They still take turns in the writer's pool.
+_MOST_RUNS = {"Forbid": 1, "Replace": 2}
+
+
+def dag_spec(project: Project) -> dict[str, Any]:
+    """What the Dag factory gets of a project. Settings of plans are not in it: they travel in the conf of the plan's run."""
+    spec = {
+        "project_id": project.id,
+        "organization_id": project.organization_id,
+        "name": project.name,
+        "slug": slug(project.name),
+        "project_type": project.project_type,
+        "environment": project.environment,
+        "dag_id": project.dag_id,
+        "launcher": setting("launcher"),
+        "max_active_job_runs": _MOST_RUNS.get(project.settings.get("concurrency_policy", "Allow"))
+        or int(project.settings.get("max_concurrent_job_runs") or 16),
+    }
+    # Absent rather than null: the Dags of a project without one are then what they were before there were schedules.
+    return {**spec, "schedule": project.active_schedule} if project.active_schedule else spec
+
+
+def project_spec(session: Session, project: Project) -> dict[str, Any]:
+    """What a worker gets of its project: what the Dag is made from, and what a run of the deployed state is to do."""
+    spec = {**dag_spec(project), "suspended": project.suspended}
+    request = _run_request(project)
+    if request is None:
+        return spec
+    deployed = records.deployed_settings(session, project.id) or {}
+    request.update({name: deployed[name] for name in _AS_DEPLOYED if name in deployed})
+    # As text, since Airflow masks in a worker's logs what stands under keys such as git_secret_ref, which is only a name.
+    return {**spec, "run": json.dumps(request)}
+
+
+def _run_request(project: Project) -> dict[str, Any] | None:
+    """What any run is asked to do, before what is taken from the plan that was deployed. No secret is in it."""
+    if project.current_commit_sha is None:
+        return None
+    request = step_request(project, project.current_commit_sha, "", "")
+    request["tool_version"] = project.current_tool_version or request["tool_version"]
+    return {key: value for key, value in request.items() if key not in _OF_A_STEP}
+
+
+def is_generated(project: Project) -> bool:
+    """Whether the project has Dags."""
+    return project.deployed
+
+
+def publish(session: Session, project_id: str) -> None:
+    """Write a project's Variable and the index, in the caller's transaction.
+
+    The index is one value made from all projects, so writers take turns: the lease row is written first, which locks it
+    on every database, and only then are the projects read.
+    """
+    records.touch_lock(session, _INDEX_LOCK)
+    project = records.get_project(session, project_id)
+    if project is not None:
+        spec = project_spec(session, project) if is_generated(project) else None
+        dags.publish_project(session, project.dag_id, spec)
+    publish_index(session)
+
+
+def withdraw(session: Session, project: Project) -> None:
+    """Take away all that Dag generation knows of a project whose row is gone."""
+    records.touch_lock(session, _INDEX_LOCK)
+    dags.publish_project(session, project.dag_id, None)
+    dags.drop_pool(session, project.dag_id)
+    publish_index(session)
+
+
+def publish_index(session: Session) -> None:
+    """Write the index if it differs from what the projects say, and have the Dags made anew."""
+    specs = {project.id: dag_spec(project) for project in records.list_projects(session) if is_generated(project)}
+    if json.dumps(dags.read_index(session), sort_keys=True) != json.dumps(specs, sort_keys=True):
+        dags.publish_index(session, specs)
+        ask_for_parsing(session)
+
+
+def heal(session: Session) -> None:
+    """Write again what Dag generation and workers read, where somebody edited or deleted it or a setting has changed."""
+    records.touch_lock(session, _INDEX_LOCK)
+    published = dags.read_projects(session)
+    for project in filter(is_generated, records.list_projects(session)):
+        if not _stands(project, published.get(project.dag_id, {})):
+            dags.publish_project(session, project.dag_id, project_spec(session, project))
+    publish_index(session)
+
+
+def _stands(project: Project, published: dict[str, Any]) -> bool:
+    """Whether what is published is what would be, as far as the project itself tells."""
+    try:
+        run = json.loads(published.get("run", "null"))
+    except (TypeError, ValueError):
+        return False
+    wanted = {**dag_spec(project), "suspended": project.suspended}
+    return {key: value for key, value in published.items() if key != "run"} == wanted and _own(run) == _own(_run_request(project))
+
+
+def _own(request: Any) -> Any:
+    if not isinstance(request, dict):
+        return request
+    return {key: value for key, value in request.items() if key not in _AS_DEPLOYED}
+
+
+def ask_for_parsing(session: Session) -> None:
+    """Ask the Dag processor to look at the dagctl Dag file now."""
+    dags.request_parsing(session, setting("dag_bundle"), setting("dag_file"))

@@ -1,0 +1,151 @@
+"""Runs of the deployed state: whether one more may start, and which one gives way.
+
+Airflow takes the place of the CronJob that the API documents speak of, so the schedule, ``concurrency_policy``, ``suspended`` and
+the history limits mean here what they mean there; docs/decisions/runs-and-history.md has the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.ids import job_name, new_id
+from dagctl_provider.domain.names import RUN, project_variable
+from dagctl_provider.domain.permissions import Actor
+from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.runs import BY_ITSELF, REQUESTED, run_step_id
+from dagctl_provider.orchestration import dags, runs, schedules
+from dagctl_provider.orchestration.schedules import FoundRun
+from dagctl_provider.services.lifecycle import publishing
+from dagctl_provider.services.results import RunStarted
+from dagctl_provider.store import records, tables
+from dagctl_provider.store.session import Session, utcnow
+
+log = logging.getLogger(__name__)
+
+
+def request(session: Session, project: Project, actor: Actor) -> RunStarted:
+    """Put on record that somebody wants the deployed state to run now; the caller holds the project's row.
+
+    :raises DagctlError: ``project_not_deployed``, ``plan_not_executed``, ``project_suspended``, ``run_in_progress``.
+    """
+    if not project.deployed:
+        raise DagctlError("project_not_deployed", f"Project {project.name!r} is not deployed, so it has no Dags.")
+    if project.current_commit_sha is None:
+        raise DagctlError("plan_not_executed", f"No plan of project {project.name!r} has been executed yet.")
+    _admit(session, project)
+    now, identifier = utcnow(), new_id("run_")
+    name = job_name(project.name, REQUESTED, now)
+    records.insert_row(
+        session,
+        tables.project_run,
+        id=identifier,
+        project_id=project.id,
+        job_name=name,
+        dag_id=project.run_dag_id,
+        run_id=identifier,
+        settings={"job_name": name},
+        triggered_by=actor.name,
+        created_at=now,
+    )
+    return RunStarted(identifier, name, "pending")
+
+
+def _admit(session: Session, project: Project) -> None:
+    """Apply the project's concurrency policy before a run is added.
+
+    Allow: the run is added; Airflow lets ``max_concurrent_job_runs`` be under way, further ones wait. Forbid: refused while
+    another one is queued or running, whoever started it. Replace: those are stopped.
+
+    :raises DagctlError: ``project_suspended``, ``run_in_progress``.
+    """
+    if project.suspended:
+        raise DagctlError("project_suspended", f"Project {project.name!r} is suspended.")
+    policy = project.settings.get("concurrency_policy", "Allow")
+    if policy == "Allow":
+        return
+    active = unfinished(session, project)
+    if active and policy == "Forbid":
+        raise DagctlError("run_in_progress", f"Run {active[0]} of project {project.name!r} is not over yet.", running_runs=active)
+    end(session, project, active)
+    for row in records.runs_of(session, project.id):
+        if row["dispatched_at"] is None:
+            records.delete_run(session, row["id"])
+
+
+def dispatch(session: Session, run_id: str) -> bool:
+    """Start a requested run if Airflow is ready for it.
+
+    :return: False when it still has to wait.
+    """
+    run = records.get_run(session, run_id)
+    if run is None or run["dispatched_at"] is not None:
+        return True
+    if not dags.is_ready(session, run["dag_id"]):
+        publishing.ask_for_parsing(session)
+        return False
+    # The note comes first: it waits for whoever is taking the run back, and then finds nothing to start.
+    if records.mark_run_dispatched(session, run_id):
+        runs.trigger_run(session, run["dag_id"], run["run_id"], {"dagctl": run["settings"]}, run["triggered_by"])
+    return True
+
+
+def unfinished(session: Session, project: Project) -> list[str]:
+    """Ids of the project's Dag runs that Airflow has still to start or to end, oldest first."""
+    waiting = [row["run_id"] for row in records.runs_of(session, project.id) if row["dispatched_at"] is None]
+    return schedules.unfinished_of(session, project.run_dag_id) + waiting
+
+
+def end(session: Session, project: Project, run_ids: Iterable[str]) -> None:
+    """End runs that make way for a newer one."""
+    for run_id in run_ids:
+        runs.stop_tasks(session, project.run_dag_id, run_id, (RUN,))
+        runs.fail_run(session, project.run_dag_id, run_id)
+        log.info("Run %s of project %s makes way for a newer one", run_id, project.id)
+
+
+def adopt(session: Session, dag_ids: Iterable[str]) -> int:
+    """Put on record the runs of these Dags that dagctl did not start.
+
+    Whoever does it comes to the same ids, so two that do it at once, or one that does it again, add nothing.
+
+    :return: How many were new.
+    """
+    return sum(_adopted(session, run) for run in schedules.found_runs(session, dag_ids))
+
+
+def _adopted(session: Session, run: FoundRun) -> bool:
+    project = records.project_of_dag(session, project_variable(run.dag_id))
+    identifier = run_step_id(run.dag_id, run.run_id)
+    if project is None or records.get_run(session, identifier) is not None:
+        # Somebody gave it the id of another project's run: it is Airflow's alone then.
+        return False
+    records.insert_row(
+        session,
+        tables.project_run,
+        id=identifier,
+        project_id=project.id,
+        job_name=job_name(project.name, BY_ITSELF, run.due_at),
+        dag_id=run.dag_id,
+        run_id=run.run_id,
+        settings={},
+        triggered_by=run.started_by,
+        created_at=run.due_at,
+        dispatched_at=run.due_at,
+    )
+    return True
+
+
+def start_again(session: Session, project: Project) -> None:
+    """Let a run begin anew that read what was deployed before the plan that has just been applied.
+
+    It waited for the execution to give up the writer's place; that happens when the task ends, and only then is the plan settled.
+    dbt would build the former models over the new ones. The caller publishes in the same transaction.
+    """
+    for run_id in schedules.unfinished_of(session, project.run_dag_id):
+        key = (project.run_dag_id, run_id)
+        task = runs.task_states(session, [key]).get((*key, RUN))
+        if task is not None and task.state == "running":
+            log.info("Run %s of project %s starts again with what is deployed now", run_id, project.id)
+            runs.clear_tasks(session, *key, (RUN,))

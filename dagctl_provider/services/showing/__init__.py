@@ -1,0 +1,1 @@
+"""What the pages show: reads only, each one request with the right to read, in one transaction."""

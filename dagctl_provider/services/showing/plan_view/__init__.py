@@ -1,0 +1,184 @@
+"""The plan page's read model: a plan group as a person decides about it.
+
+A page needs much more than the API's plan object: what matters first, in one sentence, with everything that was decided and
+everything that may be done. All of it is worked out here from one transaction, by pure functions over the stored records; the
+page only has to lay it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from dagctl_provider.domain.errors import not_found
+from dagctl_provider.domain.names import EXECUTE, EXPLAIN, PROGRESS_KEY
+from dagctl_provider.domain.permissions import Actor
+from dagctl_provider.domain.plans import PlanStep, current_status
+from dagctl_provider.domain.projects import Project
+from dagctl_provider.orchestration import runs
+from dagctl_provider.plan_output import reading
+from dagctl_provider.plan_output.findings import findings_of
+from dagctl_provider.plan_output.graphs import graph_of
+from dagctl_provider.plan_output.models import models_of, results_of
+from dagctl_provider.plan_output.parts import Graph, ModelResult, Progress
+from dagctl_provider.plan_output.progress import progress_of, rows_of
+from dagctl_provider.plan_output.summaries import counts, sentence
+from dagctl_provider.services.showing.plan_view.actions import actions_of
+from dagctl_provider.services.showing.plan_view.commit_pages import commit_page, compare_page
+from dagctl_provider.services.showing.plan_view.parts import Commit, PlanView
+from dagctl_provider.services.showing.plan_view.timelines import timeline
+from dagctl_provider.store import records, transactions
+from dagctl_provider.store.session import Session, utcnow
+
+GROUP_PREFIX = "plangroup_"
+
+
+def get_view(actor: Actor, identifier: str) -> PlanView:
+    """Everything the page of a plan shows.
+
+    :param identifier: Of a plan group or of one of its steps.
+    :raises DagctlError: ``not_found``, ``forbidden``.
+    """
+    actor.require("read")
+
+    def work(session: Session) -> PlanView:
+        steps = _group(session, actor, identifier)
+        project = records.get_project(session, steps[0].project_id)
+        if project is None:
+            raise not_found("Plan", identifier)
+        explain = steps[0]
+        tasks = runs.task_states(session, [(explain.dag_id, explain.run_id)])
+        task = tasks.get((explain.dag_id, explain.run_id, EXPLAIN))
+        explained_at = task.end_date if task is not None else None
+        decisions = records.list_decisions(session, explain.group_id)
+        return assemble(actor, project, steps, decisions, explained_at, _told(session, steps[-1]))
+
+    return transactions.run(work)
+
+
+def get_progress(actor: Actor, identifier: str) -> tuple[PlanStep, Progress | None, dict[str, ModelResult]]:
+    """The newest step of a plan, how far it is, and what became of each model so far; see :func:`get_view`."""
+    actor.require("read")
+
+    def work(session: Session) -> tuple[PlanStep, Progress | None, dict[str, ModelResult]]:
+        step = _group(session, actor, identifier)[-1]
+        return (step, *_progress(step, _told(session, step)))
+
+    return transactions.run(work)
+
+
+def get_graph(actor: Actor, identifier: str) -> Graph:
+    """The impact graph of a plan; see :func:`get_view`."""
+    actor.require("read")
+
+    def work(session: Session) -> Graph:
+        output = _group(session, actor, identifier)[0].plan_output or {}
+        return graph_of(output, models_of(output, {}))
+
+    return transactions.run(work)
+
+
+def get_diff(actor: Actor, identifier: str, model: str) -> dict[str, Any]:
+    """The diff of one model of a plan: ``name``, and as far as known ``diff``, ``diff_of`` and ``truncated``.
+
+    :param model: Its name, as the plan has it.
+    :raises DagctlError: ``not_found``, also for models that are not in the plan.
+    """
+    actor.require("read")
+
+    def work(session: Session) -> dict[str, Any]:
+        output = _group(session, actor, identifier)[0].plan_output or {}
+        for row in reading.rows(output.get("models")):
+            if row.get("name") == model:
+                diff = row.get("diff")
+                found = {"name": model, "diff_of": reading.text(row.get("diff_of"))}
+                found["diff"] = diff if isinstance(diff, str) and diff else None
+                return {**found, "truncated": row.get("diff_truncated") is True}
+        raise not_found("Model", model)
+
+    return transactions.run(work)
+
+
+def _told(session: Session, step: PlanStep) -> dict[str, Any]:
+    """What the task of ``step`` last told of its progress, where no result says more."""
+    ended = step.status != "running" and (step.plan_type == "explain" or (step.plan_output or {}).get("models"))
+    if step.dispatched_at is None or ended:
+        return {}
+    task_id = EXPLAIN if step.plan_type == "explain" else EXECUTE
+    told = runs.read_xcom(session, step.dag_id, step.run_id, task_id, PROGRESS_KEY) or {}
+    # A retry runs in the same task.
+    return told if told.get("step_id") == step.id else {}
+
+
+def _progress(step: PlanStep, told: Mapping[str, Any]) -> tuple[Progress | None, dict[str, ModelResult]]:
+    rows = rows_of(step, told)
+    return progress_of(step, told, rows, utcnow()), results_of(rows)
+
+
+def _group(session: Session, actor: Actor, identifier: str) -> tuple[PlanStep, ...]:
+    group_id = identifier
+    if not identifier.startswith(GROUP_PREFIX):
+        step = records.get_step(session, identifier)
+        group_id = step.group_id if step is not None else identifier
+    steps = records.group_steps(session, group_id)
+    if not steps or steps[0].organization_id != actor.organization_id:
+        raise not_found("Plan", identifier)
+    return steps
+
+
+def assemble(
+    actor: Actor,
+    project: Project,
+    steps: Sequence[PlanStep],
+    decisions: Sequence[Mapping[str, Any]],
+    explained_at: Any = None,
+    told: Mapping[str, Any] = MappingProxyType({}),
+) -> PlanView:
+    """Work out the page from the stored records.
+
+    :param steps: Of one group, explain first, then executions by attempt.
+    :param decisions: Rows of the record of decisions on the group.
+    :param explained_at: When the explain task ended.
+    :param told: What the task of the newest step told of its progress.
+    """
+    explain, last = steps[0], steps[-1]
+    output = explain.plan_output or {}
+    progress, results = _progress(last, told)
+    models = models_of(output, results)
+    summary = sentence(explain, models)
+    return PlanView(
+        group_id=explain.group_id,
+        project=project,
+        steps=tuple(steps),
+        status=current_status(steps),
+        commit=_commit(project, explain),
+        environment=reading.text(output.get("environment")) or project.environment,
+        summary=summary,
+        counts=counts(output, models),
+        findings=findings_of(explain, project, models),
+        models=models,
+        resources=tuple(dict(row) for row in reading.rows(output.get("resources"))),
+        selection=dict(reading.mapping(output.get("selection"))) or None,
+        tests=dict(reading.mapping(output.get("tests"))) or None,
+        events=timeline(steps, decisions, explained_at),
+        actions=actions_of(actor, project, steps, summary),
+        has_graph=bool(reading.mapping(output.get("lineage"))),
+        progress=progress,
+    )
+
+
+def _commit(project: Project, explain: PlanStep) -> Commit:
+    subject, _, body = (explain.commit_message or "").strip().partition("\n")
+    since, sha = explain.from_commit_sha, explain.to_commit_sha
+    return Commit(
+        sha=sha,
+        subject=subject or "(no message)",
+        body=body.strip(),
+        author=explain.commit_author,
+        committed_at=explain.committed_at,
+        url=commit_page(project.repository_url, sha),
+        compare_url=compare_page(project.repository_url, since, sha) if since and since != sha else None,
+        deployed_sha=since,
+        behind=explain.commits_behind,
+    )

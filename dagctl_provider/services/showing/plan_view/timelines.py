@@ -1,0 +1,87 @@
+"""The history of a plan group: what ran, how long, and who decided what through which door."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from dagctl_provider.domain.plans import MAX_RETRIES, PlanStep
+from dagctl_provider.services.showing.plan_view.parts import Event
+
+_DECISIONS: Mapping[str, tuple[str, str]] = {
+    "approved": ("Approved", "good"),
+    "rejected": ("Rejected", "bad"),
+    "discarded": ("Discarded", "bad"),
+    "cancelled": ("Cancelled", "bad"),
+    "retried": ("Retry asked for", "plain"),
+    "deleted": ("Deleted", "bad"),
+}
+_ENDS: Mapping[tuple[str, str], tuple[str, str]] = {
+    ("explain", "failed"): ("Explain failed", "bad"),
+    ("explain", "cancelled"): ("Explain stopped", "bad"),
+    ("execute", "completed"): ("Executed", "good"),
+    ("execute", "failed"): ("Execution failed", "bad"),
+    ("execute", "cancelled"): ("Execution stopped", "bad"),
+}
+_AUTHORS: Mapping[str, str] = {"manual": "asked for by hand", "git_polling": "found in git"}
+
+
+def timeline(
+    steps: Sequence[PlanStep], decisions: Iterable[Mapping[str, Any]], explained_at: datetime | None
+) -> tuple[Event, ...]:
+    """All events of a group, oldest first.
+
+    :param steps: Explain first.
+    :param decisions: Rows of the record of decisions.
+    :param explained_at: When the explain task ended, as Airflow has it.
+    """
+    events = [*_planned(steps[0]), *_explain(steps[0], explained_at)]
+    for execute in steps[1:]:
+        events += _execute(execute)
+    events += [_decision(row) for row in decisions]
+    # What still goes on stands last: it may be from the same moment as the decision that began it.
+    return tuple(sorted(events, key=lambda event: (event.running, event.at)))
+
+
+def _planned(explain: PlanStep) -> Iterator[Event]:
+    how = _AUTHORS.get(explain.triggered_by or "")
+    who = None if how else explain.triggered_by
+    yield Event(explain.created_at, "Planned" + (f", {how}" if how else ""), "plain", who)
+
+
+def _explain(step: PlanStep, explained_at: datetime | None) -> Iterator[Event]:
+    if step.status == "running":
+        if step.started_at is None:
+            yield Event(step.created_at, "Waiting for a worker to explain it", "waiting", running=True, step=step)
+        else:
+            yield Event(step.started_at, "Explain is running", "busy", running=True, step=step)
+        return
+    title, tone = _ENDS.get(("explain", step.status), ("Explained", "good"))
+    # Decisions also end an explain step; only its task says when the work itself was over.
+    ended = explained_at or (step.finished_at if title != "Explained" else None)
+    yield Event(ended or step.started_at or step.created_at, title, tone, seconds=_span(step.started_at, ended), step=step)
+    if step.status == "pending":
+        yield Event(ended or step.updated_at, "Waiting for a decision", "waiting", running=True)
+
+
+def _execute(step: PlanStep) -> Iterator[Event]:
+    attempt = f" (attempt {step.attempt} of {1 + MAX_RETRIES})" if step.attempt > 1 else ""
+    if step.status == "running":
+        if step.started_at is None:
+            yield Event(step.created_at, f"Waiting for a worker to execute it{attempt}", "waiting", running=True, step=step)
+        else:
+            yield Event(step.started_at, f"Executing{attempt}", "busy", running=True, step=step)
+        return
+    title, tone = _ENDS.get(("execute", step.status), ("Executed", "plain"))
+    ended = step.finished_at or step.updated_at
+    yield Event(ended, title + attempt, tone, seconds=_span(step.started_at, ended), step=step)
+
+
+def _decision(row: Mapping[str, Any]) -> Event:
+    title, tone = _DECISIONS.get(str(row["decision"]), (str(row["decision"]), "plain"))
+    return Event(row["created_at"], title, tone, row["actor_name"], row["door"], row["comment"])
+
+
+def _span(start: datetime | None, end: datetime | None) -> float | None:
+    return max(0.0, (end - start).total_seconds()) if start and end else None

@@ -1,0 +1,70 @@
+"""Turns what people answer in Airflow's Required Actions into decisions, through the same checks as every other door."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.names import ANSWER_KEY
+from dagctl_provider.domain.plans import PlanStep
+from dagctl_provider.orchestration import runs
+from dagctl_provider.services import plans
+from dagctl_provider.services.lifecycle import steps
+from dagctl_provider.services.outside.airflow_users import actor_for_airflow_user_id
+from dagctl_provider.store import records, transactions
+from dagctl_provider.store.session import utcnow
+
+log = logging.getLogger(__name__)
+
+DOOR = "required_actions"
+# Less than the waiting task has, so that it hears of the refusal.
+_PATIENCE = timedelta(seconds=60)
+
+
+def handle_answers() -> int:
+    """Decide for every pending plan that a person answered.
+
+    A refused answer is told to the waiting task, which then waits again. An answer that comes before its explain step is
+    known to have ended is kept for the next look; one to a plan that waits no more is dropped.
+
+    :return: How many answers were handled.
+    """
+    handled = 0
+    for answer, step in transactions.run(records.unjudged_answers):
+        if step is not None and step.status == "running":
+            continue
+        if step is not None and step.status == "pending":
+            if not _judged(step, answer):
+                continue
+            handled += 1
+        transactions.run(partial(records.delete_answer, answer_id=answer["id"]))
+    return handled
+
+
+def _judged(step: PlanStep, answer: dict[str, Any]) -> bool:
+    """Decide or refuse; false when something is broken that may be mended at the next look."""
+    try:
+        actor = actor_for_airflow_user_id(answer["user_id"], step.organization_id)
+        if actor is None:
+            raise DagctlError("forbidden", "This auth manager cannot look up the user who answered; decide over REST instead.")
+        if steps.APPROVE_OPTION in answer["chosen_options"]:
+            plans.approve(actor, step.id, door=DOOR)
+        else:
+            plans.reject(actor, step.id, door=DOOR)
+    except DagctlError as error:
+        _refuse(step, answer, error)
+    except Exception:
+        log.exception("The answer to plan %s could not be handled", step.id)
+        if utcnow() - answer["responded_at"] < _PATIENCE:
+            return False
+        _refuse(step, answer, DagctlError("internal_error", "The answer could not be handled; see the API server's log."))
+    return True
+
+
+def _refuse(step: PlanStep, answer: dict[str, Any], error: DagctlError) -> None:
+    log.info("Answer of %s to plan %s refused: %s", answer["user_name"], step.id, error.code)
+    refusal = {"responded_at": answer["responded_at"].isoformat(), "code": error.code, "detail": error.detail}
+    transactions.run(lambda session: runs.write_decision(session, step.dag_id, step.run_id, refusal, key=ANSWER_KEY))

@@ -1,0 +1,85 @@
+"""Runs that Airflow's scheduler started, or a person there: taken on record, made room for, and cleaned up when they are old."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from dagctl_provider.config import setting
+from dagctl_provider.domain.names import project_variable
+from dagctl_provider.domain.pods import Finished, beyond_history
+from dagctl_provider.orchestration import runs, schedules
+from dagctl_provider.services.lifecycle.runs import adopt, end
+from dagctl_provider.store import records, transactions
+from dagctl_provider.store.session import Session, utcnow
+
+# A run that was stopped is over for Airflow at once, but its worker needs a while to end the process or pod and keep the log.
+SETTLING = timedelta(minutes=5)
+
+
+def follow() -> int:
+    """Take note of what Airflow's scheduler, or a person there, has started, and let it take the place of older runs.
+
+    :return: How many runs were ended for a newer one.
+    """
+
+    def work(session: Session) -> list[str]:
+        active = Counter(key.partition("/")[0] for key in schedules.unfinished_runs(session))
+        adopt(session, active)
+        return [dag_id for dag_id, count in active.items() if count > 1]
+
+    return sum(transactions.run(partial(_make_way, dag_id)) for dag_id in transactions.run(work))
+
+
+def _make_way(run_dag_id: str, session: Session) -> bool:
+    """End the oldest run of a project with ``Replace``; one in a transaction, so that none holds the tasks of two runs."""
+    found = records.project_of_dag(session, project_variable(run_dag_id))
+    # A project that somebody is changing is looked at again in the next turn.
+    project = records.get_project(session, found.id, lock=True, wait=False) if found is not None else None
+    if project is None or project.settings.get("concurrency_policy") != "Replace":
+        return False
+    older = schedules.unfinished_of(session, run_dag_id)[:-1]
+    end(session, project, older[:1])
+    return bool(older)
+
+
+def clean_history(now: datetime | None = None) -> int:
+    """Remove the finished runs beyond the history limits from Airflow and from our tables, whoever started them.
+
+    :param now: The present, for tests.
+    :return: How many were removed.
+    """
+    transactions.run(lambda session: adopt(session, [project.run_dag_id for project in records.list_projects(session)]))
+    settled = (now or utcnow()) - SETTLING
+    beyond, gone = transactions.run(lambda session: _superfluous(session, settled))
+    for row in (*beyond, *gone):
+        transactions.run(lambda session, row=row: _forget(session, row))  # type: ignore[misc]
+    return len(beyond)
+
+
+def _superfluous(session: Session, settled: datetime) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of runs beyond the limits, and rows of runs that somebody deleted in Airflow."""
+    rows = records.dispatched_runs(session)
+    known = runs.existing_runs(session, [_key(row) for row in rows])
+    kept = schedules.newest_automated(session, {row["dag_id"] for row in rows})
+    ends = runs.ended_runs(session, [_key(row) for row in rows])
+    limits = setting("successful_runs_history_limit"), setting("failed_runs_history_limit")
+    by_project: dict[str, list[Finished]] = {}
+    for row in rows:
+        end = ends.get(_key(row))
+        if end is not None:
+            by_project.setdefault(row["project_id"], []).append(Finished(row["id"], end.ended_at, end.succeeded))
+    beyond = {one.name for finished in by_project.values() for one in beyond_history(finished, *limits) if one.ended_at < settled}
+    superfluous = [row for row in rows if row["id"] in beyond and _key(row) not in kept]
+    return superfluous, [row for row in rows if _key(row) not in known]
+
+
+def _key(row: dict[str, Any]) -> tuple[str, str]:
+    return row["dag_id"], row["run_id"]
+
+
+def _forget(session: Session, row: dict[str, Any]) -> None:
+    if runs.delete_run(session, row["dag_id"], row["run_id"]):
+        records.delete_run(session, row["id"])
