@@ -25,7 +25,7 @@ from dagctl_provider.services import organizations
 from dagctl_provider.services.lifecycle import publishing, telling
 from dagctl_provider.services.outside import pods
 from dagctl_provider.services.turns import answers, deliveries, detection, dispatching, reconcile, scheduled_runs, stray_pods
-from dagctl_provider.store import records, transactions
+from dagctl_provider.store import leases, transactions
 from dagctl_provider.store.session import Session, utcnow
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class Controller:
         self._deliverer.join(max(0.0, until - time.monotonic()))
         if self._leads:
             with contextlib.suppress(Exception):
-                transactions.run(lambda session: records.drop_lease(session, LEASE, self.holder))
+                transactions.run(lambda session: leases.drop_lease(session, LEASE, self.holder))
 
     def _repeat(self, work: Callable[[], Any], needs_lead: bool) -> None:
         while not self._stopped.is_set():
@@ -126,7 +126,7 @@ class Controller:
         led, moment = self._leads, utcnow()
 
         def work(session: Session) -> bool:
-            return records.take_lease(session, LEASE, self.holder, moment, moment + timedelta(seconds=_LEASE_SECONDS))
+            return leases.take_lease(session, LEASE, self.holder, moment, moment + timedelta(seconds=_LEASE_SECONDS))
 
         leads = transactions.run(work)
         self._lease_until = now + _LEASE_SECONDS if leads else 0.0

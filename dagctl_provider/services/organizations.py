@@ -8,7 +8,8 @@ from typing import Any
 from dagctl_provider.config import setting
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import new_id
-from dagctl_provider.store import records, tables, transactions
+from dagctl_provider.store import organizations as organization_rows
+from dagctl_provider.store import transactions
 from dagctl_provider.store.session import Session, utcnow
 
 
@@ -22,11 +23,11 @@ def ensure_organization(name: str) -> str:
         raise DagctlError("invalid_request", "An organization name has 1 to 255 printable characters.")
 
     def work(session: Session) -> str:
-        found = records.get_organization(session, name=name)
+        found = organization_rows.get_organization(session, name=name)
         if found is not None:
             return str(found["id"])
         identifier = new_id("org-")
-        records.insert_row(session, tables.organization, id=identifier, name=name, created_at=utcnow())
+        organization_rows.insert_organization(session, id=identifier, name=name, created_at=utcnow())
         return identifier
 
     return transactions.run(work)
@@ -39,10 +40,10 @@ def default_organization_id() -> str:
 
 def organization_exists(identifier: str) -> bool:
     """Whether there is an organization of this id."""
-    return transactions.run(lambda session: records.get_organization(session, identifier=identifier)) is not None
+    return transactions.run(lambda session: organization_rows.get_organization(session, identifier=identifier)) is not None
 
 
 def list_organizations() -> list[tuple[str, str, datetime]]:
     """Id, name and creation time of all organizations, oldest first."""
-    rows: list[dict[str, Any]] = transactions.run(records.list_organizations)
+    rows: list[dict[str, Any]] = transactions.run(organization_rows.list_organizations)
     return [(row["id"], row["name"], row["created_at"]) for row in rows]

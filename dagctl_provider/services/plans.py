@@ -29,7 +29,10 @@ from dagctl_provider.services.lifecycle import artifacts, lookups, publishing, s
 from dagctl_provider.services.lifecycle.requests import step_request
 from dagctl_provider.services.outside import pods, repositories
 from dagctl_provider.services.results import Page, PlanApproved, PlanAutoDiscarded, PlanCreated, PlanGroup, StepLogs
-from dagctl_provider.store import records, transactions
+from dagctl_provider.store import decisions as decision_rows
+from dagctl_provider.store import plans as plan_rows
+from dagctl_provider.store import projects as project_rows
+from dagctl_provider.store import transactions
 from dagctl_provider.store.session import Session, utcnow
 
 log = logging.getLogger(__name__)
@@ -48,7 +51,7 @@ def list_plans(actor: Actor, project_id: str, page: int = 1, limit: int = 25, st
 
     def work(session: Session) -> Page[PlanStep]:
         lookups.visible_project(session, actor, project_id)
-        found, total = records.list_steps(session, project_id, page=page, limit=limit, status=status)
+        found, total = plan_rows.list_steps(session, project_id, page=page, limit=limit, status=status)
         return Page(_with_verbs(session, found), total, page, limit)
 
     return transactions.run(work)
@@ -56,13 +59,13 @@ def list_plans(actor: Actor, project_id: str, page: int = 1, limit: int = 25, st
 
 def _with_verbs(session: Session, found: tuple[PlanStep, ...]) -> tuple[PlanStep, ...]:
     """The steps with what each accepts now. Only of these statuses the rest of the group has a say."""
-    groups = records.steps_of_groups(session, {s.group_id for s in found if s.status in ("approved", "failed", "cancelled")})
+    groups = plan_rows.steps_of_groups(session, {s.group_id for s in found if s.status in ("approved", "failed", "cancelled")})
     return tuple(replace(step, verbs=verbs_now(step, groups.get(step.group_id) or (step,))) for step in found)
 
 
 def _with_comments(session: Session, group_id: str, found: tuple[PlanStep, ...]) -> tuple[PlanStep, ...]:
     """The steps of a group with what was said with the decisions on them."""
-    said = {row["step_id"]: row["comment"] for row in records.list_decisions(session, group_id) if row["comment"]}
+    said = {row["step_id"]: row["comment"] for row in decision_rows.list_decisions(session, group_id) if row["comment"]}
     return tuple(replace(step, comment=said.get(step.id)) for step in found)
 
 
@@ -72,7 +75,7 @@ def count_pending(actor: Actor, project_id: str) -> int:
 
     def work(session: Session) -> int:
         lookups.visible_project(session, actor, project_id)
-        return records.count_steps(session, project_id, "explain", ["pending"])
+        return plan_rows.count_steps(session, project_id, "explain", ["pending"])
 
     return transactions.run(work)
 
@@ -119,15 +122,15 @@ def plan_commit(actor: Actor, project_id: str, facts: CommitFacts, triggered_by:
         _require_plannable(project)
         if is_deployed(session, project, facts.sha):
             return PlanCreated("already_deployed", facts.sha)
-        for explain in records.explains_for_commit(session, project.id, facts.sha):
-            group = records.group_steps(session, explain.group_id)
+        for explain in plan_rows.explains_for_commit(session, project.id, facts.sha):
+            group = plan_rows.group_steps(session, explain.group_id)
             if stands_for_commit(group):
                 if not has_drifted(group):
                     return PlanCreated("existing_plan", facts.sha, newest(group), current_status(group))
                 steps.stop(session, system_actor(project.organization_id, "planned_again"), group[0], "cancel", "system")
         explain = _insert_explain(session, project, facts, triggered_by)
         steps.supersede(session, project, system_actor(project.organization_id, "newer_commit"), explain.group_id, facts.sha)
-        records.note_head(session, project.id, facts.sha, message=facts.message, behind=facts.commits_behind)
+        project_rows.note_head(session, project.id, facts.sha, message=facts.message, behind=facts.commits_behind)
         return PlanCreated("created", facts.sha, explain)
 
     created = transactions.run(work)
@@ -142,7 +145,7 @@ def is_deployed(session: Session, project: Project, sha: str) -> bool:
         return False
     if project.tool_version not in (None, project.current_tool_version or project.tool_version):
         return False
-    deployed = records.deployed_settings(session, project.id) or {}
+    deployed = plan_rows.deployed_settings(session, project.id) or {}
     return deployed.get("environment", project.environment) == project.environment
 
 
@@ -150,7 +153,7 @@ def _insert_explain(session: Session, project: Project, facts: CommitFacts, trig
     now = utcnow()
     step_id, group_id = new_id("plan_"), new_id("plangroup_")
     name = job_name(project.name, "plan-explain", now)
-    return records.insert_step(
+    return plan_rows.insert_step(
         session,
         id=step_id,
         group_id=group_id,
@@ -197,7 +200,7 @@ def get_group(actor: Actor, group_id: str) -> PlanGroup:
     actor.require("read")
 
     def work(session: Session) -> PlanGroup:
-        group = records.group_steps(session, group_id)
+        group = plan_rows.group_steps(session, group_id)
         if not group or group[0].organization_id != actor.organization_id:
             raise not_found("Plan group", group_id)
         logs = {step.id: _log(session, step) for step in group}
@@ -262,7 +265,7 @@ def _project_allowing(actor: Actor, plan_id: str, verb: str) -> Project:
 
     def work(session: Session) -> Project:
         step = lookups.visible_step(session, actor, plan_id)
-        require_transition(step, verb, records.group_steps(session, step.group_id))
+        require_transition(step, verb, plan_rows.group_steps(session, step.group_id))
         return lookups.visible_project(session, actor, step.project_id)
 
     return transactions.run(work)
@@ -275,7 +278,7 @@ def _locked(session: Session, actor: Actor, plan_id: str, verb: str) -> tuple[Pl
     """
     project = lookups.locked_project(session, actor, lookups.visible_step(session, actor, plan_id).project_id)
     step = lookups.visible_step(session, actor, plan_id)
-    group = records.group_steps(session, step.group_id)
+    group = plan_rows.group_steps(session, step.group_id)
     require_transition(step, verb, group)
     return step, group, project
 
@@ -368,7 +371,7 @@ def delete(actor: Actor, plan_id: str, door: str = "rest") -> None:
         step, _, _ = _locked(session, actor, plan_id, "delete")
         steps.record_decision(session, actor, step, "deleted", door)
         steps.tell_airflow(session, actor, step, "deleted")
-        records.delete_step(session, step)
+        plan_rows.delete_step(session, step)
 
     transactions.run(work)
 
@@ -383,9 +386,10 @@ def decisions(actor: Actor, group_id: str) -> list[dict[str, Any]]:
     actor.require("read")
 
     def work(session: Session) -> list[dict[str, Any]]:
-        rows = records.list_decisions(session, group_id)
-        project_ids = [step.project_id for step in records.group_steps(session, group_id)] or [row["project_id"] for row in rows]
-        project = records.get_project(session, project_ids[0]) if project_ids else None
+        rows = decision_rows.list_decisions(session, group_id)
+        left = plan_rows.group_steps(session, group_id)
+        project_ids = [step.project_id for step in left] or [row["project_id"] for row in rows]
+        project = project_rows.get_project(session, project_ids[0]) if project_ids else None
         orphaned = bool(rows) and project is None and actor.kind == "system"
         if not orphaned and (project is None or project.organization_id != actor.organization_id):
             raise not_found("Plan group", group_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from functools import partial
 from typing import Any
 
 from dagctl_provider.domain.errors import DagctlError
@@ -14,7 +15,9 @@ from dagctl_provider.orchestration import connections, dags, schedules
 from dagctl_provider.services.lifecycle import artifacts, lookups, publishing, runs, steps
 from dagctl_provider.services.outside import pods, repositories, state_databases, versions
 from dagctl_provider.services.results import RepositoryReport, RunStarted, SyncStatus
-from dagctl_provider.store import records, transactions
+from dagctl_provider.store import plans as plan_rows
+from dagctl_provider.store import projects as project_rows
+from dagctl_provider.store import transactions
 from dagctl_provider.store.session import Session, utcnow
 
 log = logging.getLogger(__name__)
@@ -27,7 +30,7 @@ MAX_NAME_IN_DAG_ID = 40
 def list_projects(actor: Actor) -> tuple[Project, ...]:
     """All projects of the actor's organization, by name."""
     actor.require("read")
-    return transactions.run(lambda session: records.list_projects(session, actor.organization_id))
+    return transactions.run(lambda session: project_rows.list_projects(session, actor.organization_id))
 
 
 def get_project(actor: Actor, project_id: str) -> Project:
@@ -59,7 +62,7 @@ def create_project(actor: Actor, values: dict[str, Any]) -> Project:
 
     def work(session: Session) -> Project:
         _require_free_name(draft, session)
-        records.insert_project(session, **{**_as_row(draft), "state_connection_id": stored.conn_id if stored else None})
+        project_rows.insert_project(session, **{**_as_row(draft), "state_connection_id": stored.conn_id if stored else None})
         if stored is not None:
             connections.write_state_connection(session, stored)
         _note_head(session, draft, head)
@@ -114,7 +117,7 @@ def _as_row(project: Project) -> dict[str, Any]:
 
 def _require_free_name(project: Project, session: Session | None = None) -> None:
     def work(session: Session) -> bool:
-        others = records.list_projects(session, project.organization_id)
+        others = project_rows.list_projects(session, project.organization_id)
         return any(other.name.lower() == project.name.lower() and other.id != project.id for other in others)
 
     if work(session) if session is not None else transactions.run(work):
@@ -143,11 +146,12 @@ def _inspected(project: Project) -> tuple[Project, str]:
 
 
 def _note_head(session: Session, project: Project, head: str) -> None:
-    records.update_project(session, project.id, touch=False, latest_commit_sha=head, last_synced_at=utcnow(), sync_error=None)
+    noted = {"latest_commit_sha": head, "last_synced_at": utcnow(), "sync_error": None}
+    project_rows.update_project(session, project.id, touch=False, **noted)
 
 
 def _read(session: Session, project_id: str) -> Project:
-    project = records.get_project(session, project_id)
+    project = project_rows.get_project(session, project_id)
     assert project is not None
     return project
 
@@ -187,7 +191,7 @@ def update_project(actor: Actor, project_id: str, values: dict[str, Any]) -> Pro
         if stored is not None:
             connections.write_state_connection(session, stored)
             changes["state_connection_id"] = stored.conn_id
-        records.update_project(session, project_id, **changes)
+        project_rows.update_project(session, project_id, **changes)
         if head is not None:
             _note_head(session, current, head)
         publishing.publish(session, project_id)
@@ -286,7 +290,7 @@ def delete_project(actor: Actor, project_id: str) -> None:
     def work(session: Session) -> None:
         project = lookups.locked_project(session, actor, project_id)
         _require_idle(session, project)
-        records.delete_project(session, project_id)
+        project_rows.delete_project(session, project_id)
         if project.state_connection_id is not None:
             connections.delete_connection(session, project.state_connection_id)
         artifacts.forget(session, project)
@@ -296,7 +300,7 @@ def delete_project(actor: Actor, project_id: str) -> None:
 
 
 def _require_idle(session: Session, project: Project) -> None:
-    running = [step.id for step in records.steps_in(session, ["running"], project.id)]
+    running = [step.id for step in plan_rows.steps_in(session, ["running"], project.id)]
     if running:
         raise DagctlError(
             "project_busy", f"Project {project.name!r} has a running step; cancel it or wait for it.", running_plans=running
@@ -327,13 +331,13 @@ def _set_deployed(actor: Actor, project_id: str, deployed: bool) -> Project:
         project = lookups.locked_project(session, actor, project_id)
         if not deployed:
             _require_idle(session, project)
-            for step in records.steps_in(session, ["pending"], project.id):
-                pending = records.get_step(session, step.id)
+            for step in plan_rows.steps_in(session, ["pending"], project.id):
+                pending = plan_rows.get_step(session, step.id)
                 if pending is not None:
                     system = system_actor(project.organization_id, "undeploy")
                     steps.discard(session, system, pending, "The project was undeployed.", pending.to_commit_sha)
         if project.deployed != deployed:
-            records.update_project(session, project_id, deployed=deployed, deployed_at=utcnow() if deployed else None)
+            project_rows.update_project(session, project_id, deployed=deployed, deployed_at=utcnow() if deployed else None)
         dags.set_paused(session, [project.dag_id, project.run_dag_id], not deployed)
         publishing.publish(session, project_id)
         publishing.ask_for_parsing(session)
@@ -371,11 +375,10 @@ def sync_status(actor: Actor, project_id: str) -> SyncStatus:
         facts = repositories.facts_of(project, head, project.current_commit_sha)
     except DagctlError as error:
         detail = error.detail
-        transactions.run(lambda session: records.update_project(session, project.id, touch=False, sync_error=detail))
+        transactions.run(lambda session: project_rows.update_project(session, project.id, touch=False, sync_error=detail))
     else:
-        transactions.run(
-            lambda session: records.note_head(session, project.id, facts.sha, message=facts.message, behind=facts.commits_behind)
-        )
+        note = partial(project_rows.note_head, message=facts.message, behind=facts.commits_behind)
+        transactions.run(lambda session: note(session, project.id, facts.sha))
     project = get_project(actor, project_id)
     return SyncStatus(
         project_id=project.id,

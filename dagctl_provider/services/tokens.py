@@ -18,7 +18,9 @@ from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.ids import new_id
 from dagctl_provider.domain.permissions import ROLES, Actor, Role, permissions_of
 from dagctl_provider.services.results import Token, TokenCreated
-from dagctl_provider.store import records, tables, transactions
+from dagctl_provider.store import organizations as organization_rows
+from dagctl_provider.store import tokens as token_rows
+from dagctl_provider.store import transactions
 from dagctl_provider.store.session import Session, utcnow
 
 PREFIX = "dctl_"
@@ -64,13 +66,12 @@ def create_token(
     secret = f"{PREFIX}{body}{_checksum(body)}"
 
     def work(session: Session) -> Token:
-        if records.get_organization(session, identifier=organization_id) is None:
+        if organization_rows.get_organization(session, identifier=organization_id) is None:
             raise not_found("Organization", organization_id)
         now = utcnow()
         identifier = new_id("tok_")
-        records.insert_row(
+        token_rows.insert_token(
             session,
-            tables.api_token,
             id=identifier,
             organization_id=organization_id,
             name=name.strip(),
@@ -81,7 +82,7 @@ def create_token(
             created_at=now,
             expires_at=now + expires_in if expires_in else None,
         )
-        row = records.get_token(session, identifier=identifier)
+        row = token_rows.get_token(session, identifier=identifier)
         assert row is not None
         return _view(row)
 
@@ -90,7 +91,7 @@ def create_token(
 
 def list_tokens(organization_id: str) -> list[Token]:
     """All tokens of an organization, also revoked and expired ones, oldest first."""
-    return [_view(row) for row in transactions.run(lambda session: records.list_tokens(session, organization_id))]
+    return [_view(row) for row in transactions.run(lambda session: token_rows.list_tokens(session, organization_id))]
 
 
 def revoke_token(organization_id: str, token_id: str) -> Token:
@@ -100,12 +101,12 @@ def revoke_token(organization_id: str, token_id: str) -> Token:
     """
 
     def work(session: Session) -> Token:
-        row = records.get_token(session, identifier=token_id)
+        row = token_rows.get_token(session, identifier=token_id)
         if row is None or row["organization_id"] != organization_id:
             raise not_found("Token", token_id)
         if row["revoked_at"] is None:
             row["revoked_at"] = utcnow()
-            records.update_token(session, token_id, revoked_at=row["revoked_at"])
+            token_rows.update_token(session, token_id, revoked_at=row["revoked_at"])
         return _view(row)
 
     return transactions.run(work)
@@ -124,14 +125,14 @@ def authenticate(secret: str, organization_id: str) -> Actor:
         raise refused
 
     def work(session: Session) -> dict[str, Any] | None:
-        row = records.get_token(session, token_hash=_hash(secret))
+        row = token_rows.get_token(session, token_hash=_hash(secret))
         now = utcnow()
         if row is None or row["organization_id"] != organization_id or row["revoked_at"] is not None:
             return None
         if row["expires_at"] is not None and row["expires_at"] <= now:
             return None
         if row["last_used_at"] is None or now - row["last_used_at"] > _LAST_USED_RESOLUTION:
-            records.update_token(session, row["id"], last_used_at=now)
+            token_rows.update_token(session, row["id"], last_used_at=now)
         return row
 
     row = transactions.run(work)

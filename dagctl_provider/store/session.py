@@ -11,9 +11,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-__all__ = ["Session", "is_lost_race", "limit_lock_waits", "transaction", "utcnow"]
+__all__ = ["Session", "StaleState", "is_lost_race", "limit_lock_waits", "transaction", "utcnow"]
 
 LOCK_SECONDS = 15.0
+
+
+class StaleState(Exception):
+    """A row no longer had the state that a change expected; nothing was written."""
 
 
 @contextmanager

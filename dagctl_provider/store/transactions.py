@@ -12,8 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from dagctl_provider.store.records import StaleState
-from dagctl_provider.store.session import Session, is_lost_race, transaction
+from dagctl_provider.store.session import Session, StaleState, is_lost_race, transaction
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

@@ -27,7 +27,9 @@ from sqlalchemy import select
 from dagctl_provider.domain.plans import MAX_RETRIES, PlanStep, allowed_verbs
 from dagctl_provider.services import projects
 from dagctl_provider.services.turns import reconcile
-from dagctl_provider.store import records, tables, transactions
+from dagctl_provider.store import decisions as decision_rows
+from dagctl_provider.store import plans as plan_rows
+from dagctl_provider.store import tables, transactions
 from tests.api import conformance
 from tests.services.world import World, sha
 
@@ -76,12 +78,12 @@ class PlanMachine(RuleBasedStateMachine):
         def work(session: Any) -> list[PlanStep]:
             c = tables.plan_step.c
             ids = session.execute(select(c.id).where(c.project_id == self.project.id).order_by(c.created_at)).scalars()
-            return [step for step in (records.get_step(session, identifier) for identifier in ids) if step is not None]
+            return [step for step in (plan_rows.get_step(session, identifier) for identifier in ids) if step is not None]
 
         return transactions.run(work)
 
     def step_of(self, plan_id: str) -> PlanStep | None:
-        return transactions.run(lambda session: records.get_step(session, plan_id))
+        return transactions.run(lambda session: plan_rows.get_step(session, plan_id))
 
     @rule()
     def push(self) -> None:
@@ -191,7 +193,7 @@ class PlanMachine(RuleBasedStateMachine):
         assert sum(step.status == "running" for step in executions) <= 1, "at most one execution of a project runs"
         explains = {step.group_id: step for step in steps if step.plan_type == "explain"}
         for step in executions:
-            decisions = transactions.run(lambda session, group=step.group_id: records.list_decisions(session, group))
+            decisions = transactions.run(lambda session, group=step.group_id: decision_rows.list_decisions(session, group))
             approved = [row for row in decisions if row["decision"] == "approved" and row["digest"] == step.digest]
             assert approved, "nothing is executed without an approval of that digest"
             assert step.digest == explains[step.group_id].digest

@@ -7,7 +7,8 @@ from typing import Any
 
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.services import organizations
-from dagctl_provider.store import records, transactions
+from dagctl_provider.store import plans as plan_rows
+from dagctl_provider.store import transactions
 from tests.services.world import World
 
 Ask = Callable[..., Any]
@@ -18,7 +19,7 @@ def deployed(ask: Ask, world: World) -> Any:
     project = world.project()
     step = world.explained(project)
     made = ask("POST", f"/plans/{step.id}/approve").get_json()
-    world.finish_execute(transactions.run(lambda session: records.get_step(session, made["execution_plan_id"])))
+    world.finish_execute(transactions.run(lambda session: plan_rows.get_step(session, made["execution_plan_id"])))
     return project
 
 

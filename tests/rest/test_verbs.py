@@ -109,13 +109,14 @@ def test_the_reason_of_a_decision_can_be_read(ask: Ask, world: World) -> None:
 
 def test_a_step_that_is_cancelled_right_after_its_start_keeps_its_log(ask: Ask, world: World) -> None:
     """Which try to read is known to Airflow before the controller has looked."""
-    from dagctl_provider.store import records, transactions
+    from dagctl_provider.store import plans as plan_rows
+    from dagctl_provider.store import transactions
 
     project = world.project()
     made = ask("POST", f"/projects/{project.id}/plans").get_json()
-    step: Any = transactions.run(lambda session: records.get_step(session, made["plan_id"]))
+    step: Any = transactions.run(lambda session: plan_rows.get_step(session, made["plan_id"]))
     world.end_task(step, "explain", "running", tries=2)
     assert ask("POST", f"/plans/{step.id}/cancel").status_code == 200
-    cancelled: Any = transactions.run(lambda session: records.get_step(session, step.id))
+    cancelled: Any = transactions.run(lambda session: plan_rows.get_step(session, step.id))
     assert (cancelled.status, cancelled.try_number) == ("cancelled", 2)
     assert cancelled.started_at is not None

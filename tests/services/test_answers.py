@@ -12,7 +12,8 @@ from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.orchestration import approvals
 from dagctl_provider.services import plans
 from dagctl_provider.services.turns import answers
-from dagctl_provider.store import records, transactions
+from dagctl_provider.store import answers as answer_rows
+from dagctl_provider.store import transactions
 from dagctl_provider.store.session import utcnow
 from dagctl_provider.version_compat import AIRFLOW_V_3_3_PLUS
 from tests.services.world import World
@@ -128,7 +129,7 @@ def test_an_answer_to_a_plan_that_waits_no_more_is_dropped(world: World, people:
     plans.reject(world.actor(), step.id)
     answer(world, step, "1", "Approve")
     assert answers.handle_answers() == 0
-    assert transactions.run(records.unjudged_answers) == []
+    assert transactions.run(answer_rows.unjudged_answers) == []
     assert plans.get_plan(world.actor(), step.id).status == "rejected"
 
 
@@ -139,7 +140,7 @@ def test_what_wakes_the_task_is_no_answer(world: World, people: dict[str, Actor]
     world.end_task(step, "await_approval", "awaiting_input")
     plans.approve(world.actor(), step.id)
     assert world.task(step, "await_approval").state == "scheduled"
-    assert transactions.run(records.unjudged_answers) == []
+    assert transactions.run(answer_rows.unjudged_answers) == []
 
 
 def test_a_broken_moment_does_not_cost_the_answer(

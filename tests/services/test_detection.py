@@ -11,7 +11,7 @@ from dagctl_provider.services import plans, projects
 from dagctl_provider.services.outside import repositories
 from dagctl_provider.services.results import PlanApproved
 from dagctl_provider.services.turns.detection import Poller
-from dagctl_provider.store import records
+from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store.session import transaction
 from tests.services.world import World, sha
 
@@ -145,7 +145,7 @@ def test_a_project_that_somebody_is_changing_is_not_waited_for(world: World, rem
     world.project("free", branch="b")
     remotes.failing = True
     with transaction() as session:
-        records.get_project(session, held.id, lock=True)
+        project_rows.get_project(session, held.id, lock=True)
         remotes.poll()
     errors = {project.name: project.sync_error for project in projects.list_projects(world.actor())}
     assert errors == {"held": None, "free": "The remote does not answer."}

@@ -19,7 +19,8 @@ from dagctl_provider.domain.notifications import RETRY_SECONDS, signature
 from dagctl_provider.services import plans
 from dagctl_provider.services.turns import deliveries, reconcile, webhooks
 from dagctl_provider.services.turns.deliveries import Deliverer
-from dagctl_provider.store import records, tables, transactions
+from dagctl_provider.store import notifications as notification_rows
+from dagctl_provider.store import tables, transactions
 from dagctl_provider.store.session import utcnow
 from tests.services.world import World
 
@@ -316,7 +317,7 @@ def test_a_leader_that_died_while_telling_is_replaced(world: World, notify: Any,
     notify(WEBHOOK)
     world.explained(world.project())
     (row,) = outbox()
-    assert transactions.run(lambda session: records.claim_notification(session, row, utcnow() + timedelta(seconds=90)))
+    assert transactions.run(lambda session: notification_rows.claim_notification(session, row, utcnow() + timedelta(seconds=90)))
     deliverer = Deliverer()
     deliverer.turn()
     deliverer.join(60)

@@ -9,7 +9,8 @@ from dagctl_provider.domain.ids import fingerprint
 from dagctl_provider.services import plans, projects
 from dagctl_provider.services.results import PlanApproved, PlanAutoDiscarded
 from dagctl_provider.services.turns import reconcile
-from dagctl_provider.store import records, transactions
+from dagctl_provider.store import decisions as decision_rows
+from dagctl_provider.store import transactions
 from tests.services.world import World, sha
 
 
@@ -196,7 +197,7 @@ def test_delete_removes_a_pending_plan_and_keeps_the_record(world: World) -> Non
     with refused("not_found"):
         plans.get_plan(world.actor(), step.id)
     assert world.decision(step)["decision"] == "deleted"  # type: ignore[index]
-    assert transactions.run(lambda session: records.was_deleted(session, project.id, sha("first")))
+    assert transactions.run(lambda session: decision_rows.was_deleted(session, project.id, sha("first")))
 
 
 def test_auto_apply_goes_straight_to_approved(world: World) -> None:

@@ -15,7 +15,8 @@ from dagctl_provider.services import organizations, plans, projects
 from dagctl_provider.services.lifecycle import publishing
 from dagctl_provider.services.outside import repositories, state_databases
 from dagctl_provider.services.results import PlanApproved
-from dagctl_provider.store import records, transactions
+from dagctl_provider.store import projects as project_rows
+from dagctl_provider.store import transactions
 from tests.services.test_plans import refused
 from tests.services.world import World, sha
 
@@ -246,7 +247,7 @@ def test_managed_state_is_made_with_the_project_and_dropped_with_it(world: World
     projects.delete_project(world.actor(), project.id)
     assert databases(administrator) == set()
     assert read_connection(project.state_connection_id or "") is None
-    assert transactions.run(lambda session: records.get_project(session, project.id)) is None
+    assert transactions.run(lambda session: project_rows.get_project(session, project.id)) is None
 
 
 def test_a_project_that_cannot_be_kept_leaves_no_state_database(

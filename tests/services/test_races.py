@@ -22,8 +22,11 @@ from dagctl_provider.services import plans
 from dagctl_provider.services.lifecycle import artifacts, steps
 from dagctl_provider.services.results import PlanApproved
 from dagctl_provider.services.turns import reconcile
-from dagctl_provider.store import records, transactions
+from dagctl_provider.store import artifacts as artifact_rows
+from dagctl_provider.store import plans as plan_rows
+from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store import session as session_module
+from dagctl_provider.store import transactions
 from dagctl_provider.store.session import transaction
 from tests.airflow.site import wait_for
 from tests.services.world import World, sha
@@ -54,7 +57,7 @@ def pending_step(project: Project, number: int) -> PlanStep:
     commit = sha("first")
     identifier, group = new_id("plan_"), new_id("plangroup_")
     return transactions.run(
-        lambda session: records.insert_step(
+        lambda session: plan_rows.insert_step(
             session,
             id=identifier,
             group_id=group,
@@ -87,7 +90,8 @@ def clear(project: Project) -> None:
 
 def executions(step: PlanStep) -> list[PlanStep]:
     """The execute steps of a step's group."""
-    return [s for s in transactions.run(lambda session: records.group_steps(session, step.group_id)) if s.plan_type == "execute"]
+    group = transactions.run(lambda session: plan_rows.group_steps(session, step.group_id))
+    return [s for s in group if s.plan_type == "execute"]
 
 
 def test_two_approves(world: World) -> None:
@@ -186,7 +190,7 @@ def test_states_that_two_projects_share_are_neither_lost_nor_left(world: World, 
 
     def apply(step: PlanStep) -> dict[str, str]:
         def work(session: Any) -> dict[str, str]:
-            project = records.get_project(session, step.project_id, lock=True)
+            project = project_rows.get_project(session, step.project_id, lock=True)
             assert project is not None
             return artifacts.keep(session, project, step)
 
@@ -200,14 +204,14 @@ def test_states_that_two_projects_share_are_neither_lost_nor_left(world: World, 
             given[step.dag_id] = {"step_id": step.id, "artifacts": {"deployed": content}}
         kept = together(*(partial(apply, step) for step in made))
         named = {row["deployed"] for row in kept}
-        stored = {sha256 for sha256 in named if transactions.run(lambda session, key=sha256: records.get_artifact(session, key))}
+        stored = {key for key in named if transactions.run(partial(artifact_rows.get_artifact, sha256=key))}
         assert stored == named
     for project in projects:
-        record = transactions.run(lambda session, key=project.id: records.get_project(session, key))
+        record = transactions.run(lambda session, key=project.id: project_rows.get_project(session, key))
         assert record is not None
-        transactions.run(lambda session, key=project.id: records.update_project(session, key, artifacts=None))
+        transactions.run(lambda session, key=project.id: project_rows.update_project(session, key, artifacts=None))
         transactions.run(lambda session, it=record: artifacts.forget(session, it))
-    assert not any(transactions.run(lambda session, key=key: records.get_artifact(session, key)) for key in named)
+    assert not any(transactions.run(lambda session, key=key: artifact_rows.get_artifact(session, key)) for key in named)
 
 
 def test_a_retry_while_the_scheduler_ends_the_run_over_the_failure(world: World) -> None:
@@ -281,7 +285,7 @@ def test_a_project_that_is_held_delays_no_other(world: World) -> None:
         return [plans.get_plan(world.actor(), step_id).status for step_id in waiting]
 
     with transaction() as session:
-        records.get_project(session, held.project_id, lock=True)
+        project_rows.get_project(session, held.project_id, lock=True)
         assert turn() == ["running", "pending"]
     assert turn() == ["pending", "pending"]
 
@@ -293,7 +297,7 @@ def test_nobody_waits_for_a_held_project_for_ever(world: World, monkeypatch: pyt
     monkeypatch.setattr(transactions, "_PATIENCE_SECONDS", 0.1)
     step = pending_step(world.project(), 1)
     with transaction() as session, ThreadPoolExecutor(1) as pool:
-        records.get_project(session, step.project_id, lock=True)
+        project_rows.get_project(session, step.project_id, lock=True)
         with pytest.raises(OperationalError, match="lock timeout"):
             pool.submit(plans.reject, world.actor(), step.id).result(timeout=60)
     assert plans.reject(world.actor(), step.id).status == "rejected"

@@ -82,7 +82,8 @@ def test_an_answer_is_found_by_an_index(world: World) -> None:
     """The table of plans is the one that grows; the tick must not read all of it because somebody answered."""
     from sqlalchemy import insert, text
 
-    from dagctl_provider.store import records, tables
+    from dagctl_provider.store import answers as answer_rows
+    from dagctl_provider.store import tables
     from dagctl_provider.store.session import transaction
 
     step = world.explained(world.project())
@@ -91,7 +92,7 @@ def test_an_answer_is_found_by_an_index(world: World) -> None:
         session.execute(insert(tables.answer).values(responded_at=utcnow(), **row))
         session.execute(text("SET LOCAL enable_seqscan = off"))
         with counted_queries() as sent:
-            ((_, found),) = records.unjudged_answers(session)
+            ((_, found),) = answer_rows.unjudged_answers(session)
         assert found == step
         plan = "\n".join(session.execute(text("EXPLAIN " + sent[0].replace("%(plan_type_1)s", "'explain'"))).scalars())
     assert "idx_dagctl_plan_step_group_id" in plan

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import select
 
 from dagctl_provider.services import organizations, tokens
-from dagctl_provider.store import records, tables, transactions
+from dagctl_provider.store import tables, transactions
+from dagctl_provider.store import tokens as token_rows
 from dagctl_provider.store.session import utcnow
 from tests.services.test_plans import refused
 from tests.services.world import World
@@ -35,7 +36,7 @@ def test_wrong_revoked_expired_and_foreign_tokens_answer_alike(world: World) -> 
         with pytest.raises(Exception, match="not valid") as caught:
             tokens.authenticate(secret, organization)
         details.add(str(caught.value))
-    transactions.run(lambda session: records.update_token(session, made.token.id, expires_at=utcnow()))
+    transactions.run(lambda session: token_rows.update_token(session, made.token.id, expires_at=utcnow()))
     with refused("unauthenticated"):
         tokens.authenticate(made.secret, world.organization_id)
     fresh = tokens.create_token(world.organization_id, "ci", "owner", "test")

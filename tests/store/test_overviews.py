@@ -10,7 +10,8 @@ from sqlalchemy import insert
 
 from dagctl_provider.domain.plans import STATUSES, current_status
 from dagctl_provider.services import organizations
-from dagctl_provider.store import overviews, records, tables
+from dagctl_provider.store import overviews, tables
+from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store.overviews import Wanted
 from dagctl_provider.store.session import transaction, utcnow
 
@@ -51,7 +52,7 @@ def fill(session: Any, project: str, organization_id: str) -> None:
     for number, (explain, *executions) in enumerate(HISTORIES * 2):
         group = f"plangroup_{number:02}_{project}"
         for attempt, status in enumerate((explain, *executions)):
-            records.insert_step(
+            plan_rows.insert_step(
                 session,
                 id=f"plan_{number:02}_{attempt}_{project}",
                 group_id=group,
@@ -71,7 +72,7 @@ def all_groups(session: Any) -> list[dict[str, Any]]:
     """What a list shows of each group, in the order of a list."""
     found = []
     for project, number in product(("one", "two"), range(len(HISTORIES) * 2)):
-        steps = records.group_steps(session, f"plangroup_{number:02}_{project}")
+        steps = plan_rows.group_steps(session, f"plangroup_{number:02}_{project}")
         facts = {"group_id": steps[0].group_id, "explain_id": steps[0].id, "execute_id": steps[-1].id if steps[1:] else None}
         found.append({**facts, "project_id": project, "status": current_status(steps), "waits": steps[0].status == "pending"})
     found.sort(key=lambda row: row["explain_id"], reverse=True)

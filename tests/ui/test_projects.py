@@ -14,7 +14,8 @@ from dagctl_provider.domain.projects import FIELDS
 from dagctl_provider.orchestration import dags
 from dagctl_provider.services import plans, projects
 from dagctl_provider.services.outside import repositories
-from dagctl_provider.store import records, transactions
+from dagctl_provider.store import projects as project_rows
+from dagctl_provider.store import transactions
 from dagctl_provider.ui import project_form
 from dagctl_provider.ui.project_actions import ACTIONS
 from tests.services.world import World
@@ -27,7 +28,7 @@ FORM = {"name": "shop", "project_type": "sqlmesh", "repository_url": "https://ex
 
 
 def note(project_id: str, **values: Any) -> None:
-    transactions.run(lambda session: records.update_project(session, project_id, **values))
+    transactions.run(lambda session: project_rows.update_project(session, project_id, **values))
 
 
 def names_in(browser: Browser, query: str) -> list[str]:

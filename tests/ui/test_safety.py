@@ -68,12 +68,14 @@ def test_what_people_write_is_only_ever_text(browser: Browser, world: World) -> 
     project = world.project(description=HOSTILE, agent_context=HOSTILE)
     world.head = HOSTILE
     step = world.explained(project)
-    from dagctl_provider.store import records, transactions
+    from dagctl_provider.store import plans as plan_rows
+    from dagctl_provider.store import projects as project_rows
+    from dagctl_provider.store import transactions
 
     transactions.run(
         lambda session: (
-            records.note_step(session, step.id, commit_message=HOSTILE, commit_author=HOSTILE, error_code=HOSTILE[:60]),
-            records.update_project(
+            plan_rows.note_step(session, step.id, commit_message=HOSTILE, commit_author=HOSTILE, error_code=HOSTILE[:60]),
+            project_rows.update_project(
                 session, project.id, sync_error=HOSTILE, latest_commit_message=HOSTILE, gateways=[HOSTILE], branch=HOSTILE[:60]
             ),
         )

@@ -20,7 +20,9 @@ from dagctl_provider.domain.names import ARTIFACTS_KEY, EXECUTE, INPUTS_KEY, INP
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.orchestration import runs
-from dagctl_provider.store import records
+from dagctl_provider.store import artifacts as artifact_rows
+from dagctl_provider.store import leases
+from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store.session import Session
 
 log = logging.getLogger(__name__)
@@ -41,13 +43,13 @@ def keep(session: Session, project: Project, step: PlanStep) -> dict[str, str]:
     before = project.artifacts or {}
     if not found:
         return before
-    records.touch_lock(session, _LOCK)
+    leases.touch_lock(session, _LOCK)
     after = dict(before)
     for name, content in found.items():
         after[name] = _sha256(content)
-        records.insert_artifact(session, after[name], content)
-    records.update_project(session, project.id, touch=False, artifacts=after)
-    records.drop_unused_artifacts(session, before.values())
+        artifact_rows.insert_artifact(session, after[name], content)
+    project_rows.update_project(session, project.id, touch=False, artifacts=after)
+    artifact_rows.drop_unused_artifacts(session, before.values())
     runs.delete_xcom(session, step.dag_id, step.run_id, EXECUTE, ARTIFACTS_KEY)
     return after
 
@@ -70,8 +72,8 @@ def _sha256(content: bytes) -> str:
 def forget(session: Session, project: Project) -> None:
     """Remove what a deleted project left and no other names. The project's row is gone or names nothing."""
     if project.artifacts:
-        records.touch_lock(session, _LOCK)
-        records.drop_unused_artifacts(session, project.artifacts.values())
+        leases.touch_lock(session, _LOCK)
+        artifact_rows.drop_unused_artifacts(session, project.artifacts.values())
 
 
 def hand_out(session: Session, project: Project, step: PlanStep, succeeded: Iterable[str] = ()) -> None:
@@ -81,7 +83,7 @@ def hand_out(session: Session, project: Project, step: PlanStep, succeeded: Iter
     """
     inputs = {}
     for name, sha256 in sorted((project.artifacts or {}).items()):
-        content = records.get_artifact(session, sha256)
+        content = artifact_rows.get_artifact(session, sha256)
         if content is not None:
             inputs[name] = base64.b64encode(content).decode()
     finished = sorted(set(succeeded))

@@ -6,7 +6,8 @@ from dagctl_provider.domain.errors import not_found
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
-from dagctl_provider.store import records
+from dagctl_provider.store import plans as plan_rows
+from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store.session import Session
 
 
@@ -16,7 +17,7 @@ def visible_project(session: Session, actor: Actor, project_id: str, *, lock: bo
     :param lock: Hold its row until the transaction ends.
     :raises DagctlError: ``not_found``, also for projects of another organization.
     """
-    project = records.get_project(session, project_id, lock=lock)
+    project = project_rows.get_project(session, project_id, lock=lock)
     if project is None or project.organization_id != actor.organization_id:
         raise not_found("Project", project_id)
     return project
@@ -32,7 +33,7 @@ def visible_step(session: Session, actor: Actor, plan_id: str) -> PlanStep:
 
     :raises DagctlError: ``not_found``.
     """
-    step = records.get_step(session, plan_id)
+    step = plan_rows.get_step(session, plan_id)
     if step is None or step.organization_id != actor.organization_id:
         raise not_found("Plan", plan_id)
     return step

@@ -10,7 +10,9 @@ from dagctl_provider.domain.ids import slug
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.orchestration import dags
 from dagctl_provider.services.lifecycle.requests import step_request
-from dagctl_provider.store import records
+from dagctl_provider.store import leases
+from dagctl_provider.store import plans as plan_rows
+from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store.session import Session
 
 _INDEX_LOCK = "dags_index"
@@ -47,7 +49,7 @@ def project_spec(session: Session, project: Project) -> dict[str, Any]:
     request = _run_request(project)
     if request is None:
         return spec
-    deployed = records.deployed_settings(session, project.id) or {}
+    deployed = plan_rows.deployed_settings(session, project.id) or {}
     request.update({name: deployed[name] for name in _AS_DEPLOYED if name in deployed})
     # As text, since Airflow masks in a worker's logs what stands under keys such as git_secret_ref, which is only a name.
     return {**spec, "run": json.dumps(request)}
@@ -73,8 +75,8 @@ def publish(session: Session, project_id: str) -> None:
     The index is one value made from all projects, so writers take turns: the lease row is written first, which locks it
     on every database, and only then are the projects read.
     """
-    records.touch_lock(session, _INDEX_LOCK)
-    project = records.get_project(session, project_id)
+    leases.touch_lock(session, _INDEX_LOCK)
+    project = project_rows.get_project(session, project_id)
     if project is not None:
         spec = project_spec(session, project) if is_generated(project) else None
         dags.publish_project(session, project.dag_id, spec)
@@ -83,7 +85,7 @@ def publish(session: Session, project_id: str) -> None:
 
 def withdraw(session: Session, project: Project) -> None:
     """Take away all that Dag generation knows of a project whose row is gone."""
-    records.touch_lock(session, _INDEX_LOCK)
+    leases.touch_lock(session, _INDEX_LOCK)
     dags.publish_project(session, project.dag_id, None)
     dags.drop_pool(session, project.dag_id)
     publish_index(session)
@@ -91,7 +93,7 @@ def withdraw(session: Session, project: Project) -> None:
 
 def publish_index(session: Session) -> None:
     """Write the index if it differs from what the projects say, and have the Dags made anew."""
-    specs = {project.id: dag_spec(project) for project in records.list_projects(session) if is_generated(project)}
+    specs = {project.id: dag_spec(project) for project in project_rows.list_projects(session) if is_generated(project)}
     if json.dumps(dags.read_index(session), sort_keys=True) != json.dumps(specs, sort_keys=True):
         dags.publish_index(session, specs)
         ask_for_parsing(session)
@@ -99,9 +101,9 @@ def publish_index(session: Session) -> None:
 
 def heal(session: Session) -> None:
     """Write again what Dag generation and workers read, where somebody edited or deleted it or a setting has changed."""
-    records.touch_lock(session, _INDEX_LOCK)
+    leases.touch_lock(session, _INDEX_LOCK)
     published = dags.read_projects(session)
-    for project in filter(is_generated, records.list_projects(session)):
+    for project in filter(is_generated, project_rows.list_projects(session)):
         if not _stands(project, published.get(project.dag_id, {})):
             dags.publish_project(session, project.dag_id, project_spec(session, project))
     publish_index(session)

@@ -19,7 +19,8 @@ from dagctl_provider.orchestration import dags, runs, schedules
 from dagctl_provider.orchestration.schedules import FoundRun
 from dagctl_provider.services.lifecycle import publishing
 from dagctl_provider.services.results import RunStarted
-from dagctl_provider.store import records, tables
+from dagctl_provider.store import projects as project_rows
+from dagctl_provider.store import runs as run_rows
 from dagctl_provider.store.session import Session, utcnow
 
 log = logging.getLogger(__name__)
@@ -37,9 +38,8 @@ def request(session: Session, project: Project, actor: Actor) -> RunStarted:
     _admit(session, project)
     now, identifier = utcnow(), new_id("run_")
     name = job_name(project.name, REQUESTED, now)
-    records.insert_row(
+    run_rows.insert_run(
         session,
-        tables.project_run,
         id=identifier,
         project_id=project.id,
         job_name=name,
@@ -69,9 +69,9 @@ def _admit(session: Session, project: Project) -> None:
     if active and policy == "Forbid":
         raise DagctlError("run_in_progress", f"Run {active[0]} of project {project.name!r} is not over yet.", running_runs=active)
     end(session, project, active)
-    for row in records.runs_of(session, project.id):
+    for row in run_rows.runs_of(session, project.id):
         if row["dispatched_at"] is None:
-            records.delete_run(session, row["id"])
+            run_rows.delete_run(session, row["id"])
 
 
 def dispatch(session: Session, run_id: str) -> bool:
@@ -79,21 +79,21 @@ def dispatch(session: Session, run_id: str) -> bool:
 
     :return: False when it still has to wait.
     """
-    run = records.get_run(session, run_id)
+    run = run_rows.get_run(session, run_id)
     if run is None or run["dispatched_at"] is not None:
         return True
     if not dags.is_ready(session, run["dag_id"]):
         publishing.ask_for_parsing(session)
         return False
     # The note comes first: it waits for whoever is taking the run back, and then finds nothing to start.
-    if records.mark_run_dispatched(session, run_id):
+    if run_rows.mark_run_dispatched(session, run_id):
         runs.trigger_run(session, run["dag_id"], run["run_id"], {"dagctl": run["settings"]}, run["triggered_by"])
     return True
 
 
 def unfinished(session: Session, project: Project) -> list[str]:
     """Ids of the project's Dag runs that Airflow has still to start or to end, oldest first."""
-    waiting = [row["run_id"] for row in records.runs_of(session, project.id) if row["dispatched_at"] is None]
+    waiting = [row["run_id"] for row in run_rows.runs_of(session, project.id) if row["dispatched_at"] is None]
     return schedules.unfinished_of(session, project.run_dag_id) + waiting
 
 
@@ -116,14 +116,13 @@ def adopt(session: Session, dag_ids: Iterable[str]) -> int:
 
 
 def _adopted(session: Session, run: FoundRun) -> bool:
-    project = records.project_of_dag(session, project_variable(run.dag_id))
+    project = project_rows.project_of_dag(session, project_variable(run.dag_id))
     identifier = run_step_id(run.dag_id, run.run_id)
-    if project is None or records.get_run(session, identifier) is not None:
+    if project is None or run_rows.get_run(session, identifier) is not None:
         # Somebody gave it the id of another project's run: it is Airflow's alone then.
         return False
-    records.insert_row(
+    run_rows.insert_run(
         session,
-        tables.project_run,
         id=identifier,
         project_id=project.id,
         job_name=job_name(project.name, BY_ITSELF, run.due_at),

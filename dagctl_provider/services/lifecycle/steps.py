@@ -13,7 +13,9 @@ from dagctl_provider.domain.plans import PlanStep, Status, require_transition, s
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.orchestration import approvals, dags, runs
 from dagctl_provider.services.lifecycle import artifacts, telling
-from dagctl_provider.store import records
+from dagctl_provider.store import decisions as decision_rows
+from dagctl_provider.store import plans as plan_rows
+from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store.session import Session, utcnow
 
 APPROVE_OPTION = "Approve"
@@ -43,7 +45,7 @@ def move(session: Session, step: PlanStep, event: str, *, comment: str | None = 
         values.setdefault("finished_at", utcnow())
     if step.plan_type == "execute":
         values["active_key"] = execute_key(step.project_id) if target == "running" else None
-    moved = records.move_step(session, step, target, **values)
+    moved = plan_rows.move_step(session, step, target, **values)
     if step.status == "running":
         artifacts.take_back(session, step)
     refresh_commit_key(session, step.group_id)
@@ -53,15 +55,15 @@ def move(session: Session, step: PlanStep, event: str, *, comment: str | None = 
 
 def refresh_commit_key(session: Session, group_id: str) -> None:
     """Give up the commit's key once the group no longer stands for the commit."""
-    steps = records.group_steps(session, group_id)
+    steps = plan_rows.group_steps(session, group_id)
     explain = steps[0]
     key = explain_key(explain.project_id, explain.to_commit_sha) if stands_for_commit(steps) else None
-    records.note_step(session, explain.id, active_key=key)
+    plan_rows.note_step(session, explain.id, active_key=key)
 
 
 def record_decision(session: Session, actor: Actor, step: PlanStep, decision: str, door: str, comment: str | None = None) -> None:
     """Add to the record of who decided what, for which digest."""
-    records.insert_decision(
+    decision_rows.insert_decision(
         session,
         id=new_id("dec_"),
         group_id=step.group_id,
@@ -105,10 +107,10 @@ def start_execute(
     :param succeeded: What earlier executions of the group finished; a retry does not do it again.
     :raises DagctlError: ``execution_in_progress``.
     """
-    if records.count_steps(session, project.id, "execute", ["running"]):
+    if plan_rows.count_steps(session, project.id, "execute", ["running"]):
         raise DagctlError("execution_in_progress", f"Project {project.name!r} is already executing another plan.")
     now = utcnow()
-    execute = records.insert_step(
+    execute = plan_rows.insert_step(
         session,
         id=new_id("plan_"),
         group_id=explain.group_id,
@@ -200,10 +202,10 @@ def stop(session: Session, actor: Actor, step: PlanStep, event: str, door: str) 
 def supersede(session: Session, project: Project, actor: Actor, keep_group: str, current_commit: str) -> None:
     """End the older plans of a project that nobody needs to decide any more, because a newer one has started."""
     waiting: tuple[Status, ...] = ("pending", "running")
-    for listed in records.steps_in(session, waiting, project.id):
+    for listed in plan_rows.steps_in(session, waiting, project.id):
         if listed.group_id == keep_group or listed.plan_type == "execute":
             continue
-        step = records.get_step(session, listed.id)
+        step = plan_rows.get_step(session, listed.id)
         if step is None:
             continue
         if step.status == "pending":
@@ -221,8 +223,8 @@ def dispatch(session: Session, step: PlanStep, *, wait: bool = True) -> bool:
     if not dags.is_ready(session, step.dag_id):
         return False
     # Held, so that what the project's last execute left is still there when it is handed out.
-    project = records.get_project(session, step.project_id, lock=True, wait=wait)
-    current = records.get_step(session, step.id)
+    project = project_rows.get_project(session, step.project_id, lock=True, wait=wait)
+    current = plan_rows.get_step(session, step.id)
     if project is None or current is None or current.status != "running" or current.dispatched_at is not None:
         return True
     runs.trigger_run(session, step.dag_id, step.run_id, {"dagctl": step.settings}, step.triggered_by)
@@ -230,5 +232,5 @@ def dispatch(session: Session, step: PlanStep, *, wait: bool = True) -> bool:
     origin = {"fingerprint": fingerprint(step.settings)}
     runs.write_xcom(session, step.dag_id, step.run_id, INPUTS_TASK[step.plan_type], ORIGIN_KEY, origin)
     artifacts.hand_out(session, project, step)
-    records.note_step(session, step.id, dispatched_at=utcnow())
+    plan_rows.note_step(session, step.id, dispatched_at=utcnow())
     return True

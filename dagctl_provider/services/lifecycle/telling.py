@@ -20,7 +20,9 @@ from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.plan_output import summaries
 from dagctl_provider.plan_output.models import models_of
-from dagctl_provider.store import records
+from dagctl_provider.store import notifications as notification_rows
+from dagctl_provider.store import plans as plan_rows
+from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store.session import Session, utcnow
 
 log = logging.getLogger(__name__)
@@ -65,14 +67,14 @@ def note(session: Session, step: PlanStep, comment: str | None = None) -> None:
     event = event_of(step.plan_type, step.status, step.auto_discarded)
     if event is None or not targets():
         return
-    project = records.get_project(session, step.project_id)
+    project = project_rows.get_project(session, step.project_id)
     wanting = [target for target in targets() if project is not None and target.wants(event, project.name)]
     if project is None or not wanting:
         return
-    explain = step if step.plan_type == "explain" else records.group_steps(session, step.group_id)[0]
+    explain = step if step.plan_type == "explain" else plan_rows.group_steps(session, step.group_id)[0]
     payload = describe(event, new_id("evt_"), project, step, explain, comment)
     for target in wanting:
-        records.insert_notification(session, id=new_id("ntf_"), target=target.name, event=event, payload=payload)
+        notification_rows.insert_notification(session, id=new_id("ntf_"), target=target.name, event=event, payload=payload)
 
 
 def describe(

@@ -21,7 +21,9 @@ from dagctl_provider.domain.schedules import describe, next_times
 from dagctl_provider.orchestration import schedules
 from dagctl_provider.orchestration.schedules import NewestRun, NextRun
 from dagctl_provider.services.results import Page
-from dagctl_provider.store import overviews, records, transactions
+from dagctl_provider.store import overviews, transactions
+from dagctl_provider.store import plans as plan_rows
+from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store.session import Session
 
 _REMEMBERED = 5000
@@ -250,7 +252,7 @@ def list_project_rows(
     actor.require("read")
 
     def work(session: Session) -> ProjectList:
-        projects = records.list_projects(session, actor.organization_id)
+        projects = project_rows.list_projects(session, actor.organization_id)
         pending = overviews.pending_by_project(session, actor.organization_id)
         newest = overviews.newest_groups(session, actor.organization_id)
         # The numbers inside a plan are read for the rows that are shown only.
@@ -312,11 +314,11 @@ def get_project_row(actor: Actor, project_id: str) -> ProjectRow:
     actor.require("read")
 
     def work(session: Session) -> ProjectRow:
-        project = records.get_project(session, project_id)
+        project = project_rows.get_project(session, project_id)
         if project is None or project.organization_id != actor.organization_id:
             raise not_found("Project", project_id)
         wanted = overviews.Wanted(actor.organization_id, project_id)
-        pending = records.count_steps(session, project_id, "explain", ["pending"])
+        pending = plan_rows.count_steps(session, project_id, "explain", ["pending"])
         newest = overviews.newest_group(session, wanted)
         row = ProjectRow(project, pending, None)
         return _completed(session, [row], {project_id: newest} if newest is not None else {})[0]

@@ -14,7 +14,8 @@ from dagctl_provider.orchestration import runs
 from dagctl_provider.services import plans
 from dagctl_provider.services.lifecycle import steps
 from dagctl_provider.services.outside.airflow_users import actor_for_airflow_user_id
-from dagctl_provider.store import records, transactions
+from dagctl_provider.store import answers as answer_rows
+from dagctl_provider.store import transactions
 from dagctl_provider.store.session import utcnow
 
 log = logging.getLogger(__name__)
@@ -33,14 +34,14 @@ def handle_answers() -> int:
     :return: How many answers were handled.
     """
     handled = 0
-    for answer, step in transactions.run(records.unjudged_answers):
+    for answer, step in transactions.run(answer_rows.unjudged_answers):
         if step is not None and step.status == "running":
             continue
         if step is not None and step.status == "pending":
             if not _judged(step, answer):
                 continue
             handled += 1
-        transactions.run(partial(records.delete_answer, answer_id=answer["id"]))
+        transactions.run(partial(answer_rows.delete_answer, answer_id=answer["id"]))
     return handled
 
 

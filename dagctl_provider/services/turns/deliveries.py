@@ -20,7 +20,8 @@ from dagctl_provider.domain.notifications import CLAIM, KEPT, RETRY_SECONDS, Tar
 from dagctl_provider.orchestration.contexts import run_facts, task_facts
 from dagctl_provider.services.lifecycle.telling import targets
 from dagctl_provider.services.turns import webhooks
-from dagctl_provider.store import records, transactions
+from dagctl_provider.store import notifications as notification_rows
+from dagctl_provider.store import transactions
 from dagctl_provider.store.session import Session, utcnow
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class Deliverer:
             return
         self._clean()
         now = utcnow()
-        due = transactions.run(lambda session: records.due_notifications(session, now, _BATCH))
+        due = transactions.run(lambda session: notification_rows.due_notifications(session, now, _BATCH))
         by_target: dict[str, list[dict[str, Any]]] = {}
         for notification in due:
             by_target.setdefault(notification["target"], []).append(notification)
@@ -66,7 +67,7 @@ class Deliverer:
     def _clean(self) -> None:
         if time.monotonic() >= self._clean_at:
             self._clean_at = time.monotonic() + _CLEAN_SECONDS
-            transactions.run(lambda session: records.drop_notifications(session, utcnow() - KEPT))
+            transactions.run(lambda session: notification_rows.drop_notifications(session, utcnow() - KEPT))
 
 
 def _deliver_all(notifications: list[dict[str, Any]]) -> None:
@@ -87,7 +88,7 @@ def deliver(notification: dict[str, Any]) -> None:
     now = utcnow()
     # Should this process die or hang meanwhile, that counts as a failure, with the pause of one.
     lost_at = max(now + CLAIM, retry_at(attempt, now) or now)
-    if not transactions.run(lambda session: records.claim_notification(session, notification, lost_at)):
+    if not transactions.run(lambda session: notification_rows.claim_notification(session, notification, lost_at)):
         return
     target = next((target for target in targets() if target.name == notification["target"]), None)
     if target is None:
@@ -96,7 +97,7 @@ def deliver(notification: dict[str, Any]) -> None:
         outcome = {"status": "failed", "error": "Every attempt was lost."}
     else:
         outcome = _attempt(target, notification, attempt)
-    transactions.run(lambda session: records.end_notification(session, notification["id"], attempt, **outcome))
+    transactions.run(lambda session: notification_rows.end_notification(session, notification["id"], attempt, **outcome))
 
 
 def _attempt(target: Target, notification: dict[str, Any], attempt: int) -> dict[str, Any]:

@@ -19,7 +19,10 @@ from dagctl_provider.git.processes import ServerEnds
 from dagctl_provider.services import plans
 from dagctl_provider.services.lifecycle import publishing
 from dagctl_provider.services.outside import repositories
-from dagctl_provider.store import records, transactions
+from dagctl_provider.store import decisions as decision_rows
+from dagctl_provider.store import plans as plan_rows
+from dagctl_provider.store import projects as project_rows
+from dagctl_provider.store import transactions
 from dagctl_provider.store.session import Session, utcnow
 
 log = logging.getLogger(__name__)
@@ -60,7 +63,7 @@ class Poller:
             return 0
         self._list_at = now + _LIST_SECONDS
         groups: dict[tuple[str, str, str | None], list[Project]] = {}
-        for project in transactions.run(records.list_projects):
+        for project in transactions.run(project_rows.list_projects):
             if publishing.is_generated(project) and not project.suspended:
                 key = (project.repository_url, project.branch, project.settings.get("git_secret_ref"))
                 groups.setdefault(key, []).append(project)
@@ -144,16 +147,16 @@ class Poller:
 
 def _note(projects: list[Project], **values: Any) -> None:
     ids = [project.id for project in projects]
-    transactions.run(lambda session: records.note_projects(session, ids, **values))
+    transactions.run(lambda session: project_rows.note_projects(session, ids, **values))
 
 
 def _is_new(session: Session, project: Project, head: str) -> bool:
     """Whether the commit is not deployed and nobody has decided on it yet."""
     if plans.is_deployed(session, project, head):
         return False
-    if records.was_deleted(session, project.id, head):
+    if decision_rows.was_deleted(session, project.id, head):
         return False
-    planned = records.settings_planned(session, project.id, head)
+    planned = plan_rows.settings_planned(session, project.id, head)
     wanted = {"tool_version": project.tool_version, "environment": project.environment}
     return all(any(settings.get(key) != value for key, value in wanted.items()) for settings in planned)
 

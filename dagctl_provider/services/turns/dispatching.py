@@ -8,7 +8,9 @@ from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.orchestration import dags
 from dagctl_provider.services.lifecycle import publishing, steps
 from dagctl_provider.services.lifecycle import runs as project_runs
-from dagctl_provider.store import records, transactions
+from dagctl_provider.store import plans as plan_rows
+from dagctl_provider.store import runs as run_rows
+from dagctl_provider.store import transactions
 from dagctl_provider.store.session import Session
 
 log = logging.getLogger(__name__)
@@ -21,7 +23,7 @@ def dispatch_waiting_plans() -> int:
     """
 
     def work(session: Session) -> tuple[list[PlanStep], frozenset[str]]:
-        waiting = [step for step in records.steps_in(session, ["running"]) if step.dispatched_at is None]
+        waiting = [step for step in plan_rows.steps_in(session, ["running"]) if step.dispatched_at is None]
         return waiting, dags.ready(session, {step.dag_id for step in waiting})
 
     waiting, ready = transactions.run(work)
@@ -48,7 +50,7 @@ def dispatch_waiting_runs() -> int:
     """
 
     def work(session: Session) -> list[str]:
-        return [run["id"] for run in records.undispatched_runs(session)]
+        return [run["id"] for run in run_rows.undispatched_runs(session)]
 
     return sum(not _dispatch_run(run_id) for run_id in transactions.run(work))
 

@@ -20,7 +20,9 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.orchestration import approvals, runs
 from dagctl_provider.services.lifecycle import artifacts, publishing, steps
 from dagctl_provider.services.lifecycle.runs import start_again
-from dagctl_provider.store import records, transactions
+from dagctl_provider.store import plans as plan_rows
+from dagctl_provider.store import projects as project_rows
+from dagctl_provider.store import transactions
 from dagctl_provider.store.session import Session
 
 log = logging.getLogger(__name__)
@@ -48,7 +50,7 @@ def reconcile_all() -> int:
     """
 
     def work(session: Session) -> tuple[int, list[PlanStep]]:
-        active = [step for step in records.steps_in(session, ["running"]) if step.dispatched_at is not None]
+        active = [step for step in plan_rows.steps_in(session, ["running"]) if step.dispatched_at is not None]
         keys = [(step.dag_id, step.run_id) for step in active]
         tasks, ended_runs = runs.task_states(session, keys), _ended(runs.existing_runs(session, keys))
         return len(active), [step for step in active if _has_news(step, tasks, ended_runs)]
@@ -108,8 +110,8 @@ def settle(step: PlanStep, wait: bool = True) -> PlanStep:
     """
 
     def work(session: Session) -> PlanStep:
-        project = records.get_project(session, step.project_id, lock=True, wait=wait)
-        current = records.get_step(session, step.id)
+        project = project_rows.get_project(session, step.project_id, lock=True, wait=wait)
+        current = plan_rows.get_step(session, step.id)
         if project is None or current is None or current.status != "running" or current.dispatched_at is None:
             return current or step
         return _settled(session, project, current)
@@ -134,7 +136,7 @@ def _settled(session: Session, project: Project, step: PlanStep) -> PlanStep:
     if state.state in ("upstream_failed", "removed") or (state.state is None and _run_ended(session, step)):
         return _fail(session, step, "run_lost")
     if state.state is not None and state.start_date is not None and step.started_at is None:
-        records.note_step(session, step.id, **facts)
+        plan_rows.note_step(session, step.id, **facts)
     return step
 
 
@@ -194,7 +196,7 @@ def _explained(session: Session, project: Project, step: PlanStep, result: dict[
     )
     if project.current_commit_sha != step.from_commit_sha:
         # Another plan was applied meanwhile; an execution of this one would find that it drifted.
-        records.note_step(session, step.id, **facts)
+        plan_rows.note_step(session, step.id, **facts)
         system = system_actor(project.organization_id, "deployed_state")
         return steps.discard(session, system, replace(step, **facts), BASE_CHANGED, project.current_commit_sha or "")
     if not project.settings.get("auto_apply"):
@@ -215,7 +217,7 @@ def _applied(session: Session, project: Project, step: PlanStep, result: dict[st
     output.update({key: result[key] for key in _RESULTS if key in result})
     moved = steps.move(session, step, "applied", plan_output=output, **facts)
     artifacts.keep(session, project, step)
-    records.update_project(
+    project_rows.update_project(
         session,
         project.id,
         touch=False,
@@ -226,8 +228,8 @@ def _applied(session: Session, project: Project, step: PlanStep, result: dict[st
     publishing.publish(session, project.id)
     start_again(session, project)
     system = system_actor(project.organization_id, "deployed_state")
-    for listed in records.steps_in(session, ["pending"], project.id):
-        pending = records.get_step(session, listed.id)
+    for listed in plan_rows.steps_in(session, ["pending"], project.id):
+        pending = plan_rows.get_step(session, listed.id)
         if pending is not None and pending.group_id != step.group_id:
             steps.discard(session, system, pending, BASE_CHANGED, step.to_commit_sha)
     return moved

@@ -12,7 +12,9 @@ from dagctl_provider.domain.names import project_variable
 from dagctl_provider.domain.pods import Finished, beyond_history
 from dagctl_provider.orchestration import runs, schedules
 from dagctl_provider.services.lifecycle.runs import adopt, end
-from dagctl_provider.store import records, transactions
+from dagctl_provider.store import projects as project_rows
+from dagctl_provider.store import runs as run_rows
+from dagctl_provider.store import transactions
 from dagctl_provider.store.session import Session, utcnow
 
 # A run that was stopped is over for Airflow at once, but its worker needs a while to end the process or pod and keep the log.
@@ -35,9 +37,9 @@ def follow() -> int:
 
 def _make_way(run_dag_id: str, session: Session) -> bool:
     """End the oldest run of a project with ``Replace``; one in a transaction, so that none holds the tasks of two runs."""
-    found = records.project_of_dag(session, project_variable(run_dag_id))
+    found = project_rows.project_of_dag(session, project_variable(run_dag_id))
     # A project that somebody is changing is looked at again in the next turn.
-    project = records.get_project(session, found.id, lock=True, wait=False) if found is not None else None
+    project = project_rows.get_project(session, found.id, lock=True, wait=False) if found is not None else None
     if project is None or project.settings.get("concurrency_policy") != "Replace":
         return False
     older = schedules.unfinished_of(session, run_dag_id)[:-1]
@@ -51,7 +53,7 @@ def clean_history(now: datetime | None = None) -> int:
     :param now: The present, for tests.
     :return: How many were removed.
     """
-    transactions.run(lambda session: adopt(session, [project.run_dag_id for project in records.list_projects(session)]))
+    transactions.run(lambda session: adopt(session, [project.run_dag_id for project in project_rows.list_projects(session)]))
     settled = (now or utcnow()) - SETTLING
     beyond, gone = transactions.run(lambda session: _superfluous(session, settled))
     for row in (*beyond, *gone):
@@ -61,7 +63,7 @@ def clean_history(now: datetime | None = None) -> int:
 
 def _superfluous(session: Session, settled: datetime) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rows of runs beyond the limits, and rows of runs that somebody deleted in Airflow."""
-    rows = records.dispatched_runs(session)
+    rows = run_rows.dispatched_runs(session)
     known = runs.existing_runs(session, [_key(row) for row in rows])
     kept = schedules.newest_automated(session, {row["dag_id"] for row in rows})
     ends = runs.ended_runs(session, [_key(row) for row in rows])
@@ -82,4 +84,4 @@ def _key(row: dict[str, Any]) -> tuple[str, str]:
 
 def _forget(session: Session, row: dict[str, Any]) -> None:
     if runs.delete_run(session, row["dag_id"], row["run_id"]):
-        records.delete_run(session, row["id"])
+        run_rows.delete_run(session, row["id"])

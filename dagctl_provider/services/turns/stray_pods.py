@@ -13,7 +13,9 @@ from dagctl_provider.config import setting
 from dagctl_provider.orchestration import runs
 from dagctl_provider.pods import live_pods
 from dagctl_provider.pods.live_pods import LivePod
-from dagctl_provider.store import records, transactions
+from dagctl_provider.store import plans as plan_rows
+from dagctl_provider.store import runs as run_rows
+from dagctl_provider.store import transactions
 from dagctl_provider.store.session import Session, utcnow
 
 log = logging.getLogger(__name__)
@@ -45,9 +47,9 @@ def sweep(now: datetime | None = None) -> int:
 def _over(session: Session, found: list[LivePod], now: datetime) -> list[LivePod]:
     """Those of the pods whose step or run is over; three queries, however many pods there are."""
     tidied = now - TIDYING
-    states = records.step_states(session, [pod.step_id for pod in found])
+    states = plan_rows.step_states(session, [pod.step_id for pod in found])
     over = {key for key, (status, at) in states.items() if status == "cancelled" or (status != "running" and at < tidied)}
-    on_record = records.get_runs(session, [pod.step_id for pod in found if pod.step_id not in states])
+    on_record = run_rows.get_runs(session, [pod.step_id for pod in found if pod.step_id not in states])
     keys = {(run["dag_id"], run["run_id"]): run["id"] for run in on_record}
     over |= {keys[key] for key, end in runs.ended_runs(session, keys).items() if end.ended_at < tidied}
     return [pod for pod in found if pod.step_id in over]

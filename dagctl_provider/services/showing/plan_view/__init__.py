@@ -28,7 +28,10 @@ from dagctl_provider.services.showing.plan_view.actions import actions_of
 from dagctl_provider.services.showing.plan_view.commit_pages import commit_page, compare_page
 from dagctl_provider.services.showing.plan_view.parts import Commit, PlanView
 from dagctl_provider.services.showing.plan_view.timelines import timeline
-from dagctl_provider.store import records, transactions
+from dagctl_provider.store import decisions as decision_rows
+from dagctl_provider.store import plans as plan_rows
+from dagctl_provider.store import projects as project_rows
+from dagctl_provider.store import transactions
 from dagctl_provider.store.session import Session, utcnow
 
 GROUP_PREFIX = "plangroup_"
@@ -44,14 +47,14 @@ def get_view(actor: Actor, identifier: str) -> PlanView:
 
     def work(session: Session) -> PlanView:
         steps = _group(session, actor, identifier)
-        project = records.get_project(session, steps[0].project_id)
+        project = project_rows.get_project(session, steps[0].project_id)
         if project is None:
             raise not_found("Plan", identifier)
         explain = steps[0]
         tasks = runs.task_states(session, [(explain.dag_id, explain.run_id)])
         task = tasks.get((explain.dag_id, explain.run_id, EXPLAIN))
         explained_at = task.end_date if task is not None else None
-        decisions = records.list_decisions(session, explain.group_id)
+        decisions = decision_rows.list_decisions(session, explain.group_id)
         return assemble(actor, project, steps, decisions, explained_at, _told(session, steps[-1]))
 
     return transactions.run(work)
@@ -119,9 +122,9 @@ def _progress(step: PlanStep, told: Mapping[str, Any]) -> tuple[Progress | None,
 def _group(session: Session, actor: Actor, identifier: str) -> tuple[PlanStep, ...]:
     group_id = identifier
     if not identifier.startswith(GROUP_PREFIX):
-        step = records.get_step(session, identifier)
+        step = plan_rows.get_step(session, identifier)
         group_id = step.group_id if step is not None else identifier
-    steps = records.group_steps(session, group_id)
+    steps = plan_rows.group_steps(session, group_id)
     if not steps or steps[0].organization_id != actor.organization_id:
         raise not_found("Plan", identifier)
     return steps

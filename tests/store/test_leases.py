@@ -5,13 +5,13 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
-from dagctl_provider.store import records, transactions
+from dagctl_provider.store import leases, transactions
 
 NOON = datetime(2026, 4, 28, 12, 0, tzinfo=timezone.utc)
 
 
 def take(holder: str, at: datetime) -> bool:
-    return transactions.run(lambda session: records.take_lease(session, "controller", holder, at, at + timedelta(seconds=20)))
+    return transactions.run(lambda session: leases.take_lease(session, "controller", holder, at, at + timedelta(seconds=20)))
 
 
 def test_one_holder_at_a_time(database: None) -> None:
@@ -25,9 +25,9 @@ def test_one_holder_at_a_time(database: None) -> None:
 
 def test_a_lease_given_back_is_free_at_once(database: None) -> None:
     assert take("a", NOON)
-    transactions.run(lambda session: records.drop_lease(session, "controller", "b"))
+    transactions.run(lambda session: leases.drop_lease(session, "controller", "b"))
     assert not take("c", NOON)
-    transactions.run(lambda session: records.drop_lease(session, "controller", "a"))
+    transactions.run(lambda session: leases.drop_lease(session, "controller", "a"))
     assert take("c", NOON)
 
 

@@ -1,0 +1,30 @@
+"""The record of who decided what; it outlives what was decided."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import exists, insert, select
+from sqlalchemy.orm import Session
+
+from dagctl_provider.store import tables
+from dagctl_provider.store.session import utcnow
+
+
+def insert_decision(session: Session, **values: Any) -> None:
+    """Add to the record of who decided what."""
+    session.execute(insert(tables.decision).values(created_at=utcnow(), **values))
+
+
+def list_decisions(session: Session, group_id: str) -> list[dict[str, Any]]:
+    """The decisions on a plan group, oldest first."""
+    c = tables.decision.c
+    query = select(*tables.decision.c).where(c.group_id == group_id).order_by(c.created_at, c.id)
+    return [dict(row._mapping) for row in session.execute(query)]
+
+
+def was_deleted(session: Session, project_id: str, commit_sha: str) -> bool:
+    """Whether somebody deleted a plan for this commit, which leaves no other trace than the record of decisions."""
+    c = tables.decision.c
+    condition = exists().where(c.project_id == project_id, c.commit_sha == commit_sha, c.decision == "deleted")
+    return bool(session.execute(select(condition)).scalar())
