@@ -33,19 +33,19 @@ class OnFirstUse:
 
 
 def _views() -> list[Any]:
-    from dagctl_provider.api.views import RESOURCES
+    from dagctl_provider.api.registry import RESOURCES
     from dagctl_provider.ui.views import VIEWS
 
     return [{"view": view()} for view in (*RESOURCES, *VIEWS)]
 
 
 def _apps() -> list[Any]:
-    from dagctl_provider.api.mount import ApiV1
-    from dagctl_provider.api.routes import PREFIX
+    from dagctl_provider.api.mount import ContractApp, lifespan
+    from dagctl_provider.api.v1.contract import V1
     from dagctl_provider.ui import live
 
     return [
-        {"app": ApiV1(), "url_prefix": PREFIX, "name": "dagctl"},
+        {"app": ContractApp(V1, lifespan), "url_prefix": V1.prefix, "name": "dagctl"},
         {"app": live.make_app(), "url_prefix": live.PREFIX, "name": "dagctl events"},
     ]
 

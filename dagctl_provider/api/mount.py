@@ -1,6 +1,6 @@
-"""``/api/v1`` on Airflow's API server, as the documents have it.
+"""A contract at its own path on Airflow's API server, ``/api/v1`` as the documents have it.
 
-Airflow mounts Flask AppBuilder views at ``/pluginsv2``. A FastAPI app of a plugin may stand at ``/api/v1``, before Airflow's own
+Airflow mounts Flask AppBuilder views at ``/pluginsv2``. A FastAPI app of a plugin may stand at that path, before Airflow's own
 answer for that path. The one below hands every request to the very same Flask app with the root moved, so both addresses are
 one implementation. Its lifespan, which Airflow enters with the server's, is where the controller lives.
 """
@@ -8,8 +8,8 @@ one implementation. Its lifespan, which Airflow enters with the server's, is whe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, MutableMapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, MutableMapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
@@ -17,12 +17,15 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
-from dagctl_provider.api.routes import PREFIX
+from dagctl_provider.api.contracts import Contract
 from dagctl_provider.services.outside import airflow_users
 
 FLASK_PREFIX = "/pluginsv2"
 WORKERS = 32
 """Requests served at once per API server process; approvals wait for git remotes, so there are more than cores."""
+
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
 @asynccontextmanager
@@ -38,16 +41,20 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         airflow_users.answer_on(None)
 
 
-class ApiV1(FastAPI):
-    """The Flask app that Airflow mounted, at its second address."""
+class ContractApp(FastAPI):
+    """The Flask app that Airflow mounted, at the contract's own path.
 
-    def __init__(self) -> None:
+    :param lifespan: What lives as long as the API server does; of one app only.
+    """
+
+    def __init__(self, contract: Contract, lifespan: Lifespan | None = None) -> None:
+        self._prefix = contract.prefix
         super().__init__(title="dagctl", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
         self._bridges: MutableMapping[int, WSGIMiddleware] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request below the mount; ``scope["app"]`` is still Airflow's own app here."""
-        root = scope.get("root_path", "").removesuffix(PREFIX)
+        root = scope.get("root_path", "").removesuffix(self._prefix)
         await self._bridge(scope["app"])({**scope, "root_path": root}, receive, send)
 
     def _bridge(self, airflow: Any) -> WSGIMiddleware:

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the table of operations and the models that validate requests."""
+"""The OpenAPI 3.1 document of a contract, made from its table of operations and the models that validate requests."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from dagctl_provider import __version__
-from dagctl_provider.api import problems, schemas
-from dagctl_provider.api.routes import DOCUMENT_PATH, OPERATIONS, PREFIX, Operation
+from dagctl_provider.api import problems
+from dagctl_provider.api.contracts import Contract, Operation
+from dagctl_provider.api.models import Request
 from dagctl_provider.domain.errors import ERRORS
 
 _REFERENCE = "#/components/schemas/{model}"
-_PATH_PARAMETERS = {"id": "Project ID", "planId": "Plan ID", "planGroupId": "The plan_id that explain and execute steps share"}
 _SECURITY: list[dict[str, list[str]]] = [{"token": [], "organization": []}, {"airflowToken": []}, {"airflowSession": []}]
 _SECURITY_SCHEMES = {
     "token": {"type": "http", "scheme": "bearer", "description": "API token, dctl_…"},
@@ -31,49 +31,48 @@ _SECURITY_SCHEMES = {
 
 
 @lru_cache(maxsize=8)
-def document_json(server: str) -> str:
+def document_json(contract: Contract, server: str) -> str:
     """The document as text, built once per server address.
 
     :param server: Path below which the API was asked: empty, or Airflow's own prefix.
     """
-    return json.dumps(document(server))
+    return json.dumps(document(contract, server))
 
 
-def document(server: str = "") -> dict[str, Any]:
+def document(contract: Contract, server: str = "") -> dict[str, Any]:
     """The whole document."""
     paths: dict[str, Any] = {}
-    for operation in OPERATIONS:
-        paths.setdefault(PREFIX + operation.path, {})[operation.method.lower()] = _operation(operation)
-    paths[DOCUMENT_PATH] = {"get": _document_operation()}
+    for operation in contract.operations:
+        paths.setdefault(contract.prefix + operation.path, {})[operation.method.lower()] = _operation(contract, operation)
+    paths[contract.document_path] = {"get": _document_operation()}
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "dagctl for Airflow",
+            "title": contract.title,
             "version": __version__,
-            "summary": "Review, approve and apply SQLMesh and dbt commits.",
-            "description": "Keys whose value is not known are absent, never null. Times are RFC 3339 in UTC.",
+            "summary": contract.summary,
+            "description": contract.description,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": server or "/"}],
         "security": _SECURITY,
         "tags": [
-            {"name": "Projects", "description": "Repositories and how they are deployed"},
-            {"name": "Plans", "description": "What a commit changes, who approved it, how it went"},
+            *({"name": name, "description": description} for name, description in contract.tags.items()),
             {"name": "Document", "description": "This document"},
         ],
         "paths": paths,
-        "components": {"schemas": _schemas(), "securitySchemes": _SECURITY_SCHEMES},
+        "components": {"schemas": _schemas(contract), "securitySchemes": _SECURITY_SCHEMES},
     }
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
+def _operation(contract: Contract, operation: Operation) -> dict[str, Any]:
     described = {
         "operationId": operation.id,
         "tags": [operation.tag],
         "summary": operation.summary,
         "description": f"{operation.description} Needs the permission `{operation.permission}`.".strip(),
-        "parameters": [*_path_parameters(operation), *_query_parameters(operation)],
-        "responses": {**_answers(operation), **_errors(operation.all_errors)},
+        "parameters": [*_path_parameters(contract, operation), *_query_parameters(operation)],
+        "responses": {**_answers(operation), **_errors(contract, operation.all_errors)},
     }
     if operation.body is not None:
         described["requestBody"] = _body(operation, operation.body)
@@ -93,9 +92,10 @@ def _document_operation() -> dict[str, Any]:
     }
 
 
-def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
+def _path_parameters(contract: Contract, operation: Operation) -> list[dict[str, Any]]:
+    parameters = contract.path_parameters
     return [
-        {"name": name, "in": "path", "required": True, "description": _PATH_PARAMETERS[name], "schema": {"type": "string"}}
+        {"name": name, "in": "path", "required": True, "description": parameters[name].description, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)}", operation.path)
     ]
 
@@ -114,7 +114,7 @@ def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
     ]
 
 
-def _body(operation: Operation, model: type[schemas.Request]) -> dict[str, Any]:
+def _body(operation: Operation, model: type[Request]) -> dict[str, Any]:
     content: dict[str, Any] = {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}
     if operation.body_examples:
         content["examples"] = {name: {"value": value} for name, value in operation.body_examples.items()}
@@ -138,28 +138,25 @@ def _answers(operation: Operation) -> dict[str, Any]:
     return described
 
 
-def _errors(codes: tuple[str, ...]) -> dict[str, Any]:
-    reference = {"$ref": _REFERENCE.format(model="Problem")}
+def _errors(contract: Contract, codes: tuple[str, ...]) -> dict[str, Any]:
+    refusals = contract.refusals
+    reference = {"$ref": _REFERENCE.format(model=refusals.model.__name__)}
     return {
         str(status): {
             "description": "; ".join(f"`{code}`: {ERRORS[code].title}" for code in same_status),
-            "content": {problems.MEDIA_TYPE: {"schema": _narrowed(reference, same_status)}},
+            "content": {refusals.media_type: {"schema": {"allOf": [reference, refusals.with_codes(same_status)]}}},
         }
         for status, same_status in problems.codes_by_status(codes).items()
     }
 
 
-def _narrowed(reference: dict[str, str], codes: list[str]) -> dict[str, Any]:
-    return {"allOf": [reference, {"type": "object", "properties": {"code": {"enum": codes}}}]}
-
-
-def _schemas() -> dict[str, Any]:
+def _schemas(contract: Contract) -> dict[str, Any]:
     answers: set[Any] = {
-        outcome.model for operation in OPERATIONS for outcomes in operation.answers.values() for outcome in outcomes
+        outcome.model for operation in contract.operations for outcomes in operation.answers.values() for outcome in outcomes
     }
-    bodies: set[Any] = {operation.body for operation in OPERATIONS if operation.body}
+    bodies: set[Any] = {operation.body for operation in contract.operations if operation.body}
     wanted: list[tuple[Any, Any]] = [(model, "validation") for model in sorted(bodies, key=_name)]
-    wanted += [(model, "serialization") for model in sorted(answers | {schemas.Problem}, key=_name)]
+    wanted += [(model, "serialization") for model in sorted(answers | {contract.refusals.model}, key=_name)]
     _, definitions = models_json_schema(wanted, ref_template=_REFERENCE)
     body_names = {_name(model) for model in bodies}
     return {

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents, for everything that can go wrong below ``/api/v1``.
+"""Errors as RFC 9457 problem documents.
 
 Clients get a stable ``code``; what the cause was inside goes to the log only, under an id that the answer names.
 """
@@ -8,20 +8,19 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from urllib.parse import quote
 
 from flask import Response, request
-from pydantic import ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
-from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.api.contracts import Refusals
+from dagctl_provider.api.models import Answer
+from dagctl_provider.domain.errors import ERRORS, DagctlError
 from dagctl_provider.domain.ids import short_sha
 from dagctl_provider.domain.repository import InvalidRepository
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +29,29 @@ _RESERVED = frozenset(("type", "title", "status", "detail", "instance", "code", 
 _COMMITS = frozenset(("expected_commit", "current_commit"))
 _MOST_ERRORS = 50
 _LONGEST_NAME = 64
+
+
+class FieldError(Answer):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class Problem(Answer):
+    """An error (RFC 9457). Some codes add members of their own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["urn:dagctl:problem:not_found"])
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str = Field(description="Stable; switch on this")
+    message: str = Field(description="Same as detail")
+    hint: str
+    errors: list[FieldError] | None = None
 
 
 def problem(error: DagctlError, instance: str) -> dict[str, Any]:
@@ -123,9 +145,15 @@ def _unforeseen(error: Exception) -> DagctlError:
 
 def codes_by_status(codes: Iterable[str]) -> dict[int, list[str]]:
     """Error codes grouped by their HTTP status, in ascending order."""
-    from dagctl_provider.domain.errors import ERRORS
-
     grouped: dict[int, list[str]] = {}
     for code in codes:
         grouped.setdefault(ERRORS[code].status, []).append(code)
     return dict(sorted(grouped.items()))
+
+
+def _with_codes(codes: Sequence[str]) -> dict[str, Any]:
+    return {"type": "object", "properties": {"code": {"enum": list(codes)}}}
+
+
+PROBLEMS = Refusals(respond, Problem, MEDIA_TYPE, _with_codes)
+"""How contracts that follow RFC 9457 tell of errors."""

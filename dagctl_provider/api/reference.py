@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from dagctl_provider.api.routes import DOCUMENT_PATH, OPERATIONS, PREFIX
+from dagctl_provider.api.contracts import Contract
+from dagctl_provider.api.registry import CONTRACTS
 from dagctl_provider.domain.errors import ERRORS
 from dagctl_provider.domain.permissions import PERMISSIONS, ROLES
 
@@ -18,17 +19,22 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 def routes() -> str:
     """All operations."""
-    rows = [
+    rows = [row for contract in CONTRACTS for row in _routes(contract)]
+    return _table(("Request", "What it does", "Permission", "Answers"), rows)
+
+
+def _routes(contract: Contract) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [
         (
-            f"`{operation.method} {PREFIX}{operation.path}`",
+            f"`{operation.method} {contract.prefix}{operation.path}`",
             operation.summary,
             f"`{operation.permission}`",
             ", ".join(str(status) for status in operation.answers),
         )
-        for operation in OPERATIONS
+        for operation in contract.operations
     ]
-    rows.append((f"`GET {DOCUMENT_PATH}`", "The OpenAPI 3.1 document", "none, public", "200"))
-    return _table(("Request", "What it does", "Permission", "Answers"), rows)
+    rows.append((f"`GET {contract.document_path}`", "The OpenAPI 3.1 document", "none, public", "200"))
+    return rows
 
 
 def errors() -> str:

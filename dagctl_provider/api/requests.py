@@ -14,6 +14,7 @@ from flask import request
 from pydantic import BaseModel, ValidationError
 from werkzeug.wsgi import get_input_stream
 
+from dagctl_provider.api.contracts import PathParameter
 from dagctl_provider.api.problems import from_validation, invalid_fields
 from dagctl_provider.domain.errors import DagctlError, not_found
 
@@ -21,19 +22,19 @@ MAX_BODY_BYTES = 1024 * 1024
 _CHUNK = 64 * 1024
 _MOST_DIGITS = 1000
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_NOUNS = {"id": "Project", "planId": "Plan", "planGroupId": "Plan group"}
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def check_ids(ids: Mapping[str, str]) -> None:
+def check_ids(ids: Mapping[str, str], parameters: Mapping[str, PathParameter]) -> None:
     """Refuse ids that cannot exist before they reach a database.
 
+    :param parameters: What the ids are of, by name.
     :raises DagctlError: ``not_found``.
     """
     for name, value in ids.items():
         if not is_identifier(value):
-            raise not_found(_NOUNS[name], value)
+            raise not_found(parameters[name].noun, value)
 
 
 def is_identifier(text: str) -> bool:

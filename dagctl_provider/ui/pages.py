@@ -25,7 +25,7 @@ from werkzeug.exceptions import HTTPException
 from dagctl_provider.api import problems
 from dagctl_provider.api.authentication import authenticate
 from dagctl_provider.api.requests import is_identifier
-from dagctl_provider.api.views import VIEW_PERMISSIONS, release_session
+from dagctl_provider.api.resources import VIEW_PERMISSIONS, release_session
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.ids import short_sha
 from dagctl_provider.domain.permissions import Actor

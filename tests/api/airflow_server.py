@@ -41,7 +41,8 @@ def configure(kind: str, home: str) -> None:
 
 
 def fake_services() -> None:
-    from dagctl_provider.api import authentication, handlers
+    from dagctl_provider.api import authentication
+    from dagctl_provider.api.v1 import handlers
     from tests.api import conftest
 
     fakes = conftest.Services()

@@ -13,8 +13,9 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from dagctl_provider.api import openapi
+from dagctl_provider.api.v1.contract import V1
 
-DOCUMENT = openapi.document()
+DOCUMENT = openapi.document(V1)
 _TEMPLATES = {path: re.compile(re.sub(r"{\w+}", "[A-Za-z0-9_-]+", path)) for path in DOCUMENT["paths"]}
 
 

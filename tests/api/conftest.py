@@ -74,7 +74,8 @@ class Services:
 @pytest.fixture
 def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     """Faked services behind the handlers."""
-    from dagctl_provider.api import authentication, handlers
+    from dagctl_provider.api import authentication
+    from dagctl_provider.api.v1 import handlers
 
     fakes = Services()
     monkeypatch.setattr(handlers, "plans", fakes.plans)
@@ -88,7 +89,7 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Services:
 @pytest.fixture(scope="session")
 def flask_app() -> Flask:
     """A Flask app with the product's resources."""
-    from dagctl_provider.api.views import RESOURCES
+    from dagctl_provider.api.registry import RESOURCES
 
     app = Flask(__name__)
     with app.app_context():

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dagctl_provider.api.project_schemas import UpdateProject
-from dagctl_provider.api.routes import OPERATIONS
+from dagctl_provider.api.v1.project_schemas import UpdateProject
+from dagctl_provider.api.v1.routes import OPERATIONS
 from dagctl_provider.domain.projects import FIELDS
 
 from . import conformance, examples

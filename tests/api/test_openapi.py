@@ -10,13 +10,14 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from dagctl_provider.api import openapi, reference
-from dagctl_provider.api.routes import OPERATIONS, PREFIX
+from dagctl_provider.api.v1.contract import V1
+from dagctl_provider.api.v1.routes import OPERATIONS
 from dagctl_provider.domain.errors import ERRORS
 from dagctl_provider.domain.permissions import PERMISSIONS
 from dagctl_provider.domain.plans import STATUSES
 from dagctl_provider.domain.projects import FIELDS
 
-DOCUMENT = openapi.document()
+DOCUMENT = openapi.document(V1)
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 
 
@@ -45,7 +46,7 @@ def test_examples_fit_their_schemas(schema, example):
 
 def test_every_operation_is_described():
     for operation in OPERATIONS:
-        described = DOCUMENT["paths"][PREFIX + operation.path][operation.method.lower()]
+        described = DOCUMENT["paths"][V1.prefix + operation.path][operation.method.lower()]
         assert described["operationId"] == operation.id
         assert operation.permission in PERMISSIONS
         assert set(described["responses"]) == {
@@ -109,6 +110,6 @@ def test_the_page_is_up_to_date():
     headings = [line for line in page.splitlines() if line.startswith("## ")]
     assert headings == ["## Authentication", "## Conventions", "## Routes", "## Errors", "## Command line"]
     for operation in OPERATIONS:
-        assert f"`{operation.method} {PREFIX}{operation.path}`" in page
+        assert f"`{operation.method} {V1.prefix}{operation.path}`" in page
     for code in ERRORS:
         assert f"`{code}`" in page

@@ -360,7 +360,7 @@ def test_a_failure_before_the_request_is_ours_is_a_problem_too(services):
     """Auth managers look at each request first, and may fail."""
     from flask import Flask
 
-    from dagctl_provider.api.views import PlansApi
+    from dagctl_provider.api.v1.resources import PlansApi
 
     app = Flask(__name__)
     with app.app_context():

@@ -19,7 +19,7 @@ __all__ = ["world"]
 @pytest.fixture(scope="session")
 def app() -> Flask:
     """A Flask app with the product's resources."""
-    from dagctl_provider.api.views import RESOURCES
+    from dagctl_provider.api.registry import RESOURCES
 
     made = Flask(__name__)
     with made.app_context():

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, StrictStr, create_model
 
-from dagctl_provider.api.schemas import Answer, Count, Request, ShortSha, Timestamp, storable
+from dagctl_provider.api.models import Answer, Count, Request, ShortSha, Timestamp, storable
 from dagctl_provider.config import setting
 from dagctl_provider.domain.projects import FIELDS, Project
 from dagctl_provider.domain.projects import Field as ProjectField

@@ -1,28 +1,16 @@
-"""The shape of every request and answer of the REST door, as pydantic models.
+"""The shape of every request and answer of the Projects and Plans documents.
 
-One definition serves three masters: requests are validated with it, answers are built with it and the OpenAPI document is
-drawn from it. Requests are strict: wrong types and unknown fields are refused. Answers never hold a null: what is not
-known is not sent.
+Answers never hold a null: what is not known is not sent.
 """
 
 from __future__ import annotations
 
-import re
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    StrictStr,
-    TypeAdapter,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, StrictStr
 
+from dagctl_provider.api.models import WHOLE, Answer, Count, Request, ShortSha, Timestamp, instant, storable
 from dagctl_provider.domain.plans import STATUSES, PlanStep, PlanType, Status
 from dagctl_provider.domain.run_records import RUN_STATUSES, RunRecord, RunStatus
 
@@ -31,90 +19,26 @@ MAX_PAGE = 2**31 - 1
 MAX_LIMIT = 500
 DEFAULT_PLANS_LIMIT = 25
 DEFAULT_RUNS_LIMIT = 50
-_INSTANT = r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)"
-
-
-def timestamp(moment: datetime) -> str:
-    """RFC 3339 in UTC with seconds, as the documents show times."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def storable(text: str) -> str:
-    """Refuse what JSON can write and no database can store: NUL, and halves of surrogate pairs."""
-    if "\x00" in text:
-        raise ValueError("must not contain the NUL character")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("must not contain half of a surrogate pair")
-    return text
-
-
-def _whole_number(value: Any) -> Any:
-    """Numbers of a query string: digits only, so that ``1.0``, ``+1`` and ``1e3`` are refused."""
-    if isinstance(value, str):
-        if not re.fullmatch(r"[0-9]{1,10}", value):
-            raise ValueError("must be a whole number")
-        return int(value)
-    return value
-
-
-# Python 3.10 reads neither "Z" nor fractions of one digit.
-_AWARE = TypeAdapter(AwareDatetime)
-
-
-def _instant(value: Any) -> Any:
-    """RFC 3339 with an offset; a time of which nobody knows where is refused."""
-    try:
-        if not re.fullmatch(_INSTANT, str(value), re.ASCII):
-            raise ValueError
-        return _AWARE.validate_python(str(value)).astimezone(timezone.utc)
-    except (ValueError, OverflowError):
-        raise ValueError("must be an RFC 3339 time such as 2026-02-26T00:00:00Z") from None
-
-
-Timestamp = Annotated[
-    datetime,
-    PlainSerializer(timestamp, return_type=str),
-    Field(examples=["2026-04-28T10:00:00Z"], json_schema_extra={"format": "date-time"}),
-]
-ShortSha = Annotated[str, BeforeValidator(lambda sha: sha and sha[:7]), Field(examples=["a1b2c3d"])]
-_WHOLE = BeforeValidator(_whole_number)
-Count = Annotated[int, Field(ge=0)]
-
-
-class Request(BaseModel):
-    """Base of what callers send."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class Answer(BaseModel):
-    """Base of what we send."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 # -- requests ------------------------------------------------------------------------------------------------------------
 
 
-class NoParameters(Request):
-    """No query parameters are accepted."""
-
-
 class PlanListParameters(Request):
     """Paging and filter of the list of plans."""
 
-    page: Annotated[int, Field(ge=1, le=MAX_PAGE, description="Page number, from 1"), _WHOLE] = 1
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Results per page"), _WHOLE] = DEFAULT_PLANS_LIMIT
+    page: Annotated[int, Field(ge=1, le=MAX_PAGE, description="Page number, from 1"), WHOLE] = 1
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Results per page"), WHOLE] = DEFAULT_PLANS_LIMIT
     status: Literal[STATUSES] | None = Field(None, description="Only plan steps in this status")  # type: ignore[valid-type]
 
 
 class RunListParameters(Request):
     """Paging and filters of the list of runs."""
 
-    page: Annotated[int, Field(ge=1, le=MAX_PAGE, description="Page number, from 1"), _WHOLE] = 1
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Results per page"), _WHOLE] = DEFAULT_RUNS_LIMIT
+    page: Annotated[int, Field(ge=1, le=MAX_PAGE, description="Page number, from 1"), WHOLE] = 1
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Results per page"), WHOLE] = DEFAULT_RUNS_LIMIT
     status: Literal[RUN_STATUSES] | None = Field(None, description="Only runs in this status")  # type: ignore[valid-type]
-    updated_after: Annotated[datetime, BeforeValidator(_instant)] | None = Field(
+    updated_after: Annotated[datetime, BeforeValidator(instant)] | None = Field(
         None, description="Only runs whose status changed after this moment, RFC 3339"
     )
 
@@ -342,32 +266,6 @@ class SyncStatusAnswer(Answer):
     error_message: str | None = Field(None, description="Why the last look at the repository failed")
 
 
-# -- errors --------------------------------------------------------------------------------------------------------------
-
-
-class FieldError(Answer):
-    """What is wrong with one field."""
-
-    field: str
-    message: str
-
-
-class Problem(Answer):
-    """An error (RFC 9457). Some codes add members of their own."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: str = Field(examples=["urn:dagctl:problem:not_found"])
-    title: str
-    status: int
-    detail: str
-    instance: str
-    code: str = Field(description="Stable; switch on this")
-    message: str = Field(description="Same as detail")
-    hint: str
-    errors: list[FieldError] | None = None
-
-
 # -- from records to answers ---------------------------------------------------------------------------------------------
 
 
@@ -424,17 +322,3 @@ def run(record: RunRecord) -> Run:
             )
         },
     )  # fmt: skip
-
-
-def without_nulls(value: Any) -> Any:
-    """``value`` with every null key left out, at any depth: the API sends no nulls."""
-    if isinstance(value, dict):
-        return {key: without_nulls(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [without_nulls(item) for item in value]
-    return value
-
-
-def to_json(answer: Answer) -> dict[str, Any]:
-    """An answer as plain JSON values."""
-    return without_nulls(answer.model_dump(mode="json", exclude_none=True))  # type: ignore[no-any-return]

@@ -5,40 +5,13 @@ Nothing is decided here. Rights are checked before (by the route) and again insi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
-from dagctl_provider.api import project_schemas, schemas
+from dagctl_provider.api.contracts import Call, Result
 from dagctl_provider.api.problems import invalid_fields
+from dagctl_provider.api.v1 import project_schemas, schemas
 from dagctl_provider.domain.ids import short_sha
-from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.services import plans, projects
 from dagctl_provider.services.results import PlanAutoDiscarded
 from dagctl_provider.services.showing import run_list
-
-Result = tuple[int, schemas.Answer]
-
-
-@dataclass(frozen=True)
-class Call:
-    """One validated request.
-
-    :param ids: Path parameters.
-    :param query: Query parameters.
-    :param body: The request body; only the fields that were sent.
-    """
-
-    actor: Actor
-    ids: Mapping[str, str]
-    query: Any
-    body: Any
-
-    @property
-    def sent(self) -> dict[str, Any]:
-        """The body's fields that were sent, by name."""
-        return self.body.model_dump(exclude_unset=True)  # type: ignore[no-any-return]
-
 
 # -- plans ---------------------------------------------------------------------------------------------------------------
 

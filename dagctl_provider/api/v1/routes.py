@@ -1,17 +1,17 @@
-"""The table of operations: what can be asked, by whom, with what, and what comes back.
+"""The table of operations of the Projects and Plans documents: what can be asked, by whom, with what, and what comes back.
 
-Routing, authorisation, validation, the OpenAPI document and the tables in ``docs/api.md`` are all made from
-:data:`OPERATIONS`. A new operation is one row, one handler and one service function.
+A new operation is one row, one handler and one service function.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
-from dagctl_provider.api import examples, handlers, schemas
-from dagctl_provider.api.project_schemas import (
+from dagctl_provider.api.contracts import Operation, Outcome
+from dagctl_provider.api.models import Answer
+from dagctl_provider.api.v1 import examples, handlers, schemas
+from dagctl_provider.api.v1.project_schemas import (
     CreateProject,
     ProjectAnswer,
     ProjectList,
@@ -19,67 +19,6 @@ from dagctl_provider.api.project_schemas import (
     UpdateProject,
 )
 
-PREFIX = "/api/v1"
-DOCUMENT_PATH = f"{PREFIX}/openapi.json"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One way an operation can succeed.
-
-    :param model: Shape of the answer.
-    :param example: From the API documents, where they have one.
-    :param summary: When this is the answer.
-    """
-
-    model: type[schemas.Answer]
-    example: Mapping[str, Any]
-    summary: str
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One row of the table.
-
-    :param path: Below :data:`PREFIX`, with ``{parameters}``.
-    :param id: Operation id of OpenAPI, name of the method on the view class.
-    :param permission: Key of :data:`~dagctl_provider.domain.permissions.PERMISSIONS`.
-    :param answers: How it succeeds, by HTTP status.
-    :param errors: Codes it can answer with besides :data:`COMMON_ERRORS`.
-    :param query: Shape of the query parameters.
-    :param body: Shape of the request body; none for methods that have no body.
-    :param body_examples: From the API documents.
-    """
-
-    method: Literal["GET", "POST", "PUT", "DELETE"]
-    path: str
-    id: str
-    tag: Literal["Projects", "Plans"]
-    summary: str
-    permission: str
-    handler: Callable[[handlers.Call], handlers.Result]
-    answers: Mapping[int, tuple[Outcome, ...]]
-    errors: tuple[str, ...] = ()
-    query: type[schemas.Request] = schemas.NoParameters
-    body: type[schemas.Request] | None = None
-    body_examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    description: str = ""
-
-    @property
-    def changes_something(self) -> bool:
-        """Whether this is a write."""
-        return self.method != "GET"
-
-    @property
-    def all_errors(self) -> tuple[str, ...]:
-        """Every error code this operation can answer with."""
-        common = COMMON_ERRORS + (WRITE_ERRORS if self.changes_something else ()) + (BODY_ERRORS if self.body else ())
-        return tuple(dict.fromkeys(common + self.errors))
-
-
-COMMON_ERRORS = ("unauthenticated", "organization_required", "forbidden", "not_found", "invalid_request", "internal_error")
-WRITE_ERRORS = ("cross_site_request",)
-BODY_ERRORS = ("invalid_json", "payload_too_large", "unsupported_media_type")
 _REPOSITORY_ERRORS = (
     "invalid_repository",
     "branch_not_found",
@@ -97,9 +36,7 @@ _SOURCE_ERRORS = (
 )
 
 
-def _ok(
-    model: type[schemas.Answer], example: Mapping[str, Any], summary: str, status: int = 200
-) -> dict[int, tuple[Outcome, ...]]:
+def _ok(model: type[Answer], example: Mapping[str, Any], summary: str, status: int = 200) -> dict[int, tuple[Outcome, ...]]:
     return {status: (Outcome(model, example, summary),)}
 
 

@@ -1,0 +1,118 @@
+"""The operations of a contract as Flask AppBuilder resources.
+
+Each class is one tag of the contract's table. ``@protect`` of Flask AppBuilder is not used: it knows only the users of one auth
+manager and no tokens. The permissions are declared all the same, so that the FAB auth manager offers them for its roles.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from flask import Blueprint, Response, request
+from flask_appbuilder.api import BaseApi, expose
+
+from dagctl_provider.api import openapi, problems
+from dagctl_provider.api.authentication import authenticate
+from dagctl_provider.api.contracts import Call, Contract, Operation
+from dagctl_provider.api.requests import check_ids, read_body, read_query
+from dagctl_provider.domain.permissions import PERMISSIONS
+from dagctl_provider.services.outside.airflow_users import VIEW_NAME
+
+VIEW_PERMISSIONS = tuple(f"can_{name}" for name in PERMISSIONS)
+"""All of them on every class: Flask AppBuilder deletes what a class registered under the same name does not list."""
+
+
+def serve(contract: Contract, operation: Operation, ids: dict[str, str]) -> Response:
+    """One request from credentials to answer. What it raises becomes the contract's refusal in the error handler."""
+    actor = authenticate()
+    actor.require(operation.permission)
+    check_ids(ids, contract.path_parameters)
+    query = read_query(operation.query)
+    body = read_body(operation.body) if operation.body else None
+    status, answer = operation.handler(Call(actor, ids, query, body))
+    return json_response(json.dumps(contract.to_json(answer)), status)
+
+
+def refuse(contract: Contract, error: Exception) -> Response:
+    """The contract's answer for whatever was raised on the way, by us or by Airflow before us."""
+    return contract.refusals.respond(*problems.from_exception(error))
+
+
+def json_response(text: str, status: int = 200) -> Response:
+    """JSON that no cache keeps."""
+    return Response(text, status, {"Cache-Control": "no-store"}, content_type="application/json")
+
+
+def flask_rule(path: str) -> str:
+    """``/plans/{planId}`` as Flask writes it."""
+    return path.replace("{", "<").replace("}", ">")
+
+
+def release_session(_: BaseException | None) -> None:
+    """Give back the thread's database session, which auth managers use and leave open."""
+    from airflow import settings
+
+    if settings.Session is not None:
+        settings.Session.remove()
+
+
+class ContractApi(BaseApi):  # type: ignore[misc]
+    """Base of the resources: takes its routes from the table of a contract.
+
+    :param contract: The contract.
+    :param tag: The tag of its operations; empty for a class that brings its own.
+    """
+
+    contract: ClassVar[Contract]
+    csrf_exempt = True
+    class_permission_name = VIEW_NAME
+    base_permissions = list(VIEW_PERMISSIONS)
+
+    def __init_subclass__(cls, contract: Contract | None = None, tag: str = "", **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if contract is None:
+            return
+        cls.contract, cls.version, cls.route_base = contract, contract.name, contract.prefix
+        own = [operation for operation in contract.operations if operation.tag == tag]
+        cls.method_permission_name = {operation.id: operation.permission for operation in own}
+        for operation in own:
+            setattr(cls, operation.id, _method(contract, operation))
+
+    def create_blueprint(self, *args: Any, **kwargs: Any) -> Blueprint:
+        blueprint: Blueprint = super().create_blueprint(*args, **kwargs)
+        blueprint.register_error_handler(Exception, lambda error: refuse(self.contract, error))
+        blueprint.teardown_request(release_session)
+        return blueprint
+
+
+def _method(contract: Contract, operation: Operation) -> Callable[..., Response]:
+    def method(self: ContractApi, **ids: str) -> Response:
+        return serve(contract, operation, ids)
+
+    method.__name__ = operation.id
+    method.__doc__ = operation.summary
+    exposed: Callable[..., Response] = expose(flask_rule(operation.path), methods=(operation.method,))(method)
+    return exposed
+
+
+class DocumentOfContract(ContractApi):
+    """The OpenAPI document of a contract. It is public: it says what can be asked, and holds no data."""
+
+    @expose("/openapi.json", methods=("GET",))  # type: ignore[untyped-decorator]
+    def get_document(self) -> Response:
+        """The document, with the address it was asked at as server."""
+        return Response(openapi.document_json(self.contract, request.script_root), content_type="application/json")
+
+    def create_blueprint(self, *args: Any, **kwargs: Any) -> Blueprint:
+        blueprint = super().create_blueprint(*args, **kwargs)
+        blueprint.before_app_request(self._answer_unroutable)
+        return blueprint
+
+    def _answer_unroutable(self) -> Response | None:
+        """The contract's refusal where Flask found no route, instead of Airflow's page for people."""
+        error, prefix = request.routing_exception, self.contract.prefix
+        if error is None or not (request.path == prefix or request.path.startswith(f"{prefix}/")):
+            return None
+        return refuse(self.contract, error)

@@ -1,0 +1,28 @@
+"""The contract of the Projects and Plans documents, put together."""
+
+from __future__ import annotations
+
+from dagctl_provider.api.contracts import Contract, PathParameter
+from dagctl_provider.api.models import to_json
+from dagctl_provider.api.problems import PROBLEMS
+from dagctl_provider.api.v1.routes import OPERATIONS
+
+V1 = Contract(
+    name="v1",
+    prefix="/api/v1",
+    title="dagctl for Airflow",
+    summary="Review, approve and apply SQLMesh and dbt commits.",
+    description="Keys whose value is not known are absent, never null. Times are RFC 3339 in UTC.",
+    operations=OPERATIONS,
+    tags={
+        "Projects": "Repositories and how they are deployed",
+        "Plans": "What a commit changes, who approved it, how it went",
+    },
+    path_parameters={
+        "id": PathParameter("Project", "Project ID"),
+        "planId": PathParameter("Plan", "Plan ID"),
+        "planGroupId": PathParameter("Plan group", "The plan_id that explain and execute steps share"),
+    },
+    to_json=to_json,
+    refusals=PROBLEMS,
+)

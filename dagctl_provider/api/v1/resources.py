@@ -1,0 +1,27 @@
+"""The contract's Flask AppBuilder resources, one for each tag."""
+
+from __future__ import annotations
+
+from dagctl_provider.api.resources import ContractApi, DocumentOfContract
+from dagctl_provider.api.v1.contract import V1
+
+
+class ProjectsApi(ContractApi, contract=V1, tag="Projects"):
+    """Projects API."""
+
+    resource_name = "projects"
+
+
+class PlansApi(ContractApi, contract=V1, tag="Plans"):
+    """Plans API."""
+
+    resource_name = "plans"
+
+
+class DocumentApi(DocumentOfContract, contract=V1):
+    """The OpenAPI document."""
+
+    resource_name = "openapi"
+
+
+RESOURCES = (ProjectsApi, PlansApi, DocumentApi)
