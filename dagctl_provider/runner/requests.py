@@ -9,73 +9,30 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
-from pathlib import PurePosixPath
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
 from dagctl_provider.runner.errors import RunnerError
+from dagctl_provider.runner.repositories import (
+    InvalidRepository,
+    RepositoryAddress,
+    check_branch,
+    check_git_path,
+    parse_repository_url,
+)
 
 REQUEST_LIMIT = 64 * 1024 * 1024
 """Characters; nearly all of them are the deployed manifest of a dbt project, about 600 KB for a thousand models."""
 
-_SCP_LIKE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:(?!:)[^\s:][^\s]*")
-_WEB_OR_SSH = re.compile(r"(https|ssh)://(?:([^@/\s]*)@)?([A-Za-z0-9\[][A-Za-z0-9.:\[\]_-]*)/[^\s]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}")
 _PYTHON_VERSION = re.compile(r"3\.\d{1,2}(\.\d{1,3})?")
 _INPUT_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_BAD_IN_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock(/|$)|/\.|\.$|/$")
 
 
 def _fail(name: str, why: str) -> RunnerError:
     return RunnerError("invalid_request", f"'{name}' {why}.")
-
-
-def check_repository_url(value: str, allow_local: bool) -> None:
-    """Refuse every address but https, ssh and scp-like ones, and local ones unless allowed.
-
-    :param value: Address of the git remote.
-    :param allow_local: Accept ``file://`` and absolute paths.
-    :raises RunnerError: ``invalid_request``.
-    """
-    if not value or value.startswith("-") or "::" in value or re.search(r"[\x00-\x20\x7f]", value) or len(value) > 2000:
-        raise _fail("repository_url", "is empty or holds characters that are not allowed")
-    if value.startswith(("file://", "/")):
-        if not allow_local:
-            raise _fail("repository_url", "is local, and local repositories are not allowed")
-        return
-    match = _WEB_OR_SSH.fullmatch(value)
-    if match:
-        scheme, user, _ = match.groups()
-        if user is not None and (scheme == "https" or ":" in user or user.startswith("-")):
-            raise _fail("repository_url", "holds credentials; give them as a secret")
-        return
-    if not _SCP_LIKE.fullmatch(value):
-        raise _fail("repository_url", "is neither an https, an ssh nor a user@host:path address")
-
-
-def check_branch(value: str) -> None:
-    """Accept what git accepts as a branch name, and nothing that looks like an option.
-
-    :param value: Branch name.
-    :raises RunnerError: ``invalid_request``.
-    """
-    if not value or len(value) > 255 or value[0] in "-./" or value == "@" or _BAD_IN_BRANCH.search(value):
-        raise _fail("branch", "is not a valid branch name")
-
-
-def check_git_path(value: str) -> None:
-    """Accept a relative folder without steps upwards; symlinks are checked in the checkout.
-
-    :param value: Folder inside the repository, empty for its root.
-    :raises RunnerError: ``invalid_request``.
-    """
-    path = PurePosixPath(value)
-    unsafe = value.startswith(("/", "-", "~")) or "\\" in value or ".." in path.parts or ".git" in path.parts
-    # SQLMesh reads project paths as shell patterns.
-    if unsafe or len(value) > 1000 or re.search(r"[\x00-\x1f\x7f*?\[\]]", value):
-        raise _fail("git_path", "must be a plain relative folder of the repository")
 
 
 def _check_identifier(name: str) -> Callable[[str], None]:
@@ -120,15 +77,27 @@ class Request:
     inputs: Mapping[str, str] | None = None
     allow_local_repositories: bool = False
 
+    def address(self) -> RepositoryAddress:
+        """Where the repository is, once address, branch and path have passed the rules that the project's had to pass.
+
+        :raises RunnerError: ``invalid_request``.
+        """
+        try:
+            # Which hosts a project may name is decided where it is saved; a private one may be the only one there is.
+            address = parse_repository_url(self.repository_url, allow_local=self.allow_local_repositories, allow_private=True)
+            check_branch(self.branch)
+            check_git_path(self.git_path)
+        except InvalidRepository as refused:
+            raise RunnerError("invalid_request", f"'{refused.field}' is refused: {refused}") from None
+        return address
+
     def check(self, command: str) -> None:
         """Check everything that can be checked without looking at the repository.
 
         :param command: ``explain``, ``execute`` or ``run``.
         :raises RunnerError: ``invalid_request``.
         """
-        check_repository_url(self.repository_url, self.allow_local_repositories)
-        check_branch(self.branch)
-        check_git_path(self.git_path)
+        self.address()
         if not _COMMIT.fullmatch(self.commit_sha):
             raise _fail("commit_sha", "must be the full lower-case hash of a commit")
         for name in ("tool", "project_id", "step_id"):
@@ -182,6 +151,8 @@ def parse_request(text: str, command: str) -> tuple[Request, list[str]]:
         raise RunnerError("invalid_request", "The request is not a JSON object.")
     request = Request(**_known_values(raw))
     request.check(command)
+    # Git knows a scheme in small letters only, so it is asked in the spelling in which the API server asked.
+    request = replace(request, repository_url=request.address().url)
     return request, sorted(set(raw) - {field.name for field in fields(Request)})
 
 

@@ -56,6 +56,7 @@ HOSTILE_URLS = (
     "https::https://github.com/acme/analytics.git",
     "codecommit::us-east-1://analytics",
     "::1:acme/analytics.git",
+    "git@github.com::acme/analytics.git",
     "http://github.com/acme/analytics.git",
     "git://github.com/acme/analytics.git",
     "ftp://github.com/acme/analytics.git",

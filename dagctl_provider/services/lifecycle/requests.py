@@ -9,6 +9,7 @@ from typing import Any
 
 from dagctl_provider.config import setting
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.repository import InvalidRepository, parse_repository_url
 
 _POD_FIELDS = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
 
@@ -21,7 +22,7 @@ def step_request(project: Project, commit_sha: str, group_id: str, step_id: str)
         "tool_version": project.tool_version,
         "python_version": settings.get("python_version"),
         "deployed_tool_version": project.current_tool_version,
-        "repository_url": project.repository_url,
+        "repository_url": _as_git_is_asked(project.repository_url),
         "branch": project.branch,
         "commit_sha": commit_sha,
         "git_path": settings.get("git_path") or "",
@@ -38,3 +39,11 @@ def step_request(project: Project, commit_sha: str, group_id: str, step_id: str)
         "allow_local_repositories": bool(setting("allow_local_repositories")),
         "resources": {name: settings[name] for name in _POD_FIELDS if settings.get(name)},
     }
+
+
+def _as_git_is_asked(repository_url: str) -> str:
+    """The address in its canonical spelling; as it is where the rules refuse it by now: the runner then says so."""
+    try:
+        return parse_repository_url(repository_url, allow_local=True, allow_private=True).url
+    except InvalidRepository:
+        return repository_url

@@ -1,0 +1,38 @@
+"""What a runner is asked to do names the repository as the API server itself asks git for it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from dagctl_provider.domain.repository import parse_repository_url
+from dagctl_provider.runner.requests import parse_request
+from dagctl_provider.services.requests import step_request
+from tests.ui.plan_samples import PROJECT
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "HTTPS://GitHub.com:443/acme/x/",
+        "SSH://git@github.com/acme/x",
+        "git+deploy@github.com:acme/x",
+        "https://github.com/a::b",
+        "git@[2001:4860::1]:x",
+        "git@10.0.0.7:x",
+        "/srv/git/shop.git/",
+    ],
+)
+def test_stored_addresses_are_sent_in_the_spelling_that_git_is_asked_with(written: str) -> None:
+    request = step_request(replace(PROJECT, repository_url=written), "0" * 40, "plangroup_1", "plan_1")
+
+    asked = parse_repository_url(written, allow_local=True, allow_private=True).url
+    assert request["repository_url"] == asked
+    assert parse_request(json.dumps({**request, "allow_local_repositories": True}), "explain")[0].repository_url == asked
+
+
+def test_a_stored_address_that_the_rules_refuse_is_left_for_the_runner_to_refuse() -> None:
+    stored = "https://user@github.com/acme/x"
+    assert step_request(replace(PROJECT, repository_url=stored), "0" * 40, "", "")["repository_url"] == stored
