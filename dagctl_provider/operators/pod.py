@@ -79,8 +79,8 @@ class PodStepOperator(KubernetesPodOperator):
         self.kind = kind
         self._stop = Stop()
         self._step_pod: StepPod | None = None
-        # While a next try could go on with the pod.
-        self._followed_by: RuntimeTaskInstanceProtocol | None = None
+        # While the step goes on: a next try could go on with its pod.
+        self._running: RuntimeTaskInstanceProtocol | None = None
 
     def execute(self, context: Context) -> None:
         """Run the step and report its result, which travels by XCom ``result`` as with the process launcher.
@@ -90,7 +90,7 @@ class PodStepOperator(KubernetesPodOperator):
         """
         request = step_request(context, self.kind)
         connect = partial(core_client, self.kubernetes_conn_id, self.in_cluster, self.config_file, self.cluster_context)
-        self._followed_by = context["ti"]
+        self._running = context["ti"]
         try:
             pod = self._step_pod = StepPod(connect, str(self.namespace), self._stop, self.log)
             result = self._result(context, request, pod)
@@ -98,7 +98,7 @@ class PodStepOperator(KubernetesPodOperator):
             went_on = "the next try attaches to its pod" if self._stop.pod_goes_on else "and its pod with it"
             raise StepInterrupted(f"The step was stopped, {went_on}.") from None
         finally:
-            self._followed_by = None
+            self._running = None
         try:
             report(context, request, result, pod_name=pod.name or None)
         except (StepFailed, StepInterrupted):
@@ -117,7 +117,7 @@ class PodStepOperator(KubernetesPodOperator):
         """
         self._stop.asked = True
         pod = self._step_pod
-        if self._followed_by is not None and is_wanted(self._followed_by):
+        if self._running is not None and is_wanted(self._running):
             self._stop.pod_goes_on = True
             self.log.info("This worker stops; pod %s goes on, and the next try attaches to it", pod.name if pod else None)
         elif pod is not None:

@@ -53,15 +53,9 @@ def created_at(pod: k8s.V1Pod) -> datetime:
     return moment
 
 
-def container_status(pod: k8s.V1Pod, name: str) -> k8s.V1ContainerStatus | None:
-    """The status of a container of the pod, or ``None`` before there is one."""
-    return next((found for found in status_of(pod).container_statuses or [] if found.name == name), None)
-
-
 def container_state(pod: k8s.V1Pod, name: str) -> k8s.V1ContainerState | None:
     """What a container of the pod does, or ``None`` before it is known."""
-    found = container_status(pod, name)
-    return found.state if found is not None else None
+    return next((found.state for found in status_of(pod).container_statuses or [] if found.name == name), None)
 
 
 def ended(pod: k8s.V1Pod, name: str = BASE) -> k8s.V1ContainerStateTerminated | None:

@@ -392,6 +392,31 @@ def test_a_task_that_took_too_long_ends_its_pod(cluster: FakeCluster, context: A
     assert cluster.pods == {}
 
 
+def test_a_pod_that_is_made_while_the_task_is_stopped_is_removed_before_it_gets_anything(
+    cluster: FakeCluster, context: Any
+) -> None:
+    running = operator()
+    create = cluster.create_pod
+
+    def stopped_first(made: Any) -> Any:
+        running.on_kill()
+        return create(made)
+
+    cluster.create_pod = stopped_first  # type: ignore[method-assign]
+    with pytest.raises(StepInterrupted, match="its pod with it"):
+        running.execute(context)
+    assert (cluster.pods, cluster.secrets) == ({}, [])
+    assert [asked.rpartition(" ")[2] for asked in cluster.asked] == ["create", "60"]
+
+
+def test_a_task_that_is_stopped_before_its_pod_has_a_name_starts_none(cluster: FakeCluster, context: Any) -> None:
+    running = operator()
+    cluster.list_pods = lambda selector: running.on_kill() or []  # type: ignore[method-assign, func-returns-value]
+    with pytest.raises(StepInterrupted):
+        running.execute(context)
+    assert cluster.asked == []
+
+
 def stop_at_first_look(cluster: FakeCluster, context: Any) -> None:
     """Stop the task while it waits for its pod, as a signal does."""
     running = operator()
