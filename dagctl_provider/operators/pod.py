@@ -136,10 +136,14 @@ class PodStepOperator(KubernetesPodOperator):
         """Find or start the step's pod, follow it to its end, and read what it left.
 
         :raises PodTrouble: when the pod cannot do the step.
+        :raises ProfileError: when the dbt profile that it is given cannot be made.
         """
         order = Order(self.kind, request, partial(_packed, request), partial(self.build_step_pod, context, request))
         try:
             self.pod = find_or_start(pod, order)
+        except ProfileError:
+            # One of its own kind among the values that are wrong: the connection is to be corrected, not the pods' settings.
+            raise
         except ValueError as error:
             raise PodTrouble("pod_settings_invalid", str(error)) from None
         # For who reads the log while the step runs; its record has the name only from the result.

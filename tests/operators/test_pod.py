@@ -462,6 +462,7 @@ def test_a_profile_that_cannot_be_made_is_told(cluster: FakeCluster, context: An
     monkeypatch.setattr(operators, "project_secrets", refused)
     with pytest.raises(StepFailed, match="ftp"):
         operator().execute(context)
+    assert error(context) == "profile_invalid"
     assert "create" not in cluster.asked
 
 
