@@ -9,11 +9,13 @@ kubelet's and the scheduler's event reasons, and containerd's messages for pulls
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dagctl_provider.pods.specs import BASE, SIDECAR
+from kubernetes.client import models as k8s
+
+from dagctl_provider.pods.states import condition, ended, is_going, status_of
 from dagctl_provider.runner.errors import one_line
 
 MESSAGE_LIMIT = 400
@@ -224,53 +226,22 @@ DISRUPTIONS: Mapping[str, str] = {
     "TerminationByKubelet": "pod_evicted",
 }
 
-Events = Callable[[], Sequence[Any]]
+Events = Callable[[], Sequence[k8s.CoreV1Event]]
+"""Reads the events of a pod."""
 
 
-def container_status(pod: Any, name: str, initial: bool = False) -> Any:
-    """The status of a container of the pod, or ``None`` before there is one.
-
-    :param initial: Look among the init containers.
-    """
-    statuses = pod.status.init_container_statuses if initial else pod.status.container_statuses
-    return next((status for status in statuses or [] if status.name == name), None)
-
-
-def ended(pod: Any, name: str = BASE) -> Any:
-    """How a container ended, or ``None`` while it has not."""
-    status = container_status(pod, name)
-    return status.state.terminated if status is not None and status.state else None
-
-
-def runs(pod: Any, name: str = BASE) -> bool:
-    """Whether a container of the pod runs now."""
-    status = container_status(pod, name)
-    return bool(status is not None and status.state and status.state.running)
-
-
-def over(pod: Any) -> bool:
-    """Whether nothing of the pod will start any more."""
-    return pod.status.phase in ("Succeeded", "Failed")
-
-
-def may_run(pod: Any) -> bool:
-    """Whether the step may still run, or start: one in a pod that failed has its grace first."""
-    return ended(pod) is None and (runs(pod) or not over(pod))
-
-
-def keeps_from_starting(pod: Any, events: Events) -> tuple[Finding, float | None] | None:
+def keeps_from_starting(pod: k8s.V1Pod, events: Events) -> tuple[Finding, float | None] | None:
     """What a pod that has not started waits for, when that is more than its turn.
 
     :param events: Reads the events of the pod.
     :return: The finding and the seconds it may still mend itself in; ``None`` for those: as long as a node may take.
     """
-    statuses = [*(pod.status.init_container_statuses or []), *(pod.status.container_statuses or [])]
-    for status in statuses:
-        waiting = status.state.waiting if status.state else None
-        row = _waiting_row(waiting.reason, _words(waiting, events)) if waiting is not None and waiting.reason else None
+    statuses = [*(status_of(pod).init_container_statuses or []), *(status_of(pod).container_statuses or [])]
+    for waiting in [status.state.waiting for status in statuses if status.state and status.state.waiting]:
+        row = _waiting_row(waiting.reason, _words(waiting, events)) if waiting.reason else None
         if row is not None:
             return Finding(row.code, _pull_detail(waiting, events)), row.patience
-    scheduled = _condition(pod, "PodScheduled")
+    scheduled = condition(pod, "PodScheduled")
     if scheduled is not None and scheduled.status == "False":
         return Finding("pod_unschedulable", scheduled.message or scheduled.reason or ""), None
     return None
@@ -287,7 +258,7 @@ def event_before_start(events: Events) -> tuple[Finding, float] | None:
     return None
 
 
-def end_of(pod: Any | None, events: Events, limits: Mapping[str, str] | None = None) -> Finding:
+def end_of(pod: k8s.V1Pod | None, events: Events, limits: Mapping[str, str] | None = None) -> Finding:
     """Why a pod that left no result is over.
 
     :param pod: As last seen; ``None`` when it was never seen.
@@ -300,14 +271,14 @@ def end_of(pod: Any | None, events: Events, limits: Mapping[str, str] | None = N
     if found is not None:
         return found
     for event in events():
-        if event.reason in EVENTS_AT_THE_END:
-            return Finding(EVENTS_AT_THE_END[event.reason], one_line(event.message or ""))
-    if ended(pod) is not None and pod.metadata.deletion_timestamp is None:
+        if code := EVENTS_AT_THE_END.get(event.reason or ""):
+            return Finding(code, one_line(event.message or ""))
+    if ended(pod) is not None and not is_going(pod):
         return Finding("pod_result_missing")
     return Finding("pod_deleted")
 
 
-def explains_more(pod: Any, result: Mapping[str, Any], limits: Mapping[str, str]) -> Finding | None:
+def explains_more(pod: k8s.V1Pod, result: Mapping[str, Any], limits: Mapping[str, str]) -> Finding | None:
     """What Kubernetes knows better than the runner: who told it to stop, and that the tool was killed for its memory.
 
     :param result: The runner's.
@@ -316,7 +287,7 @@ def explains_more(pod: Any, result: Mapping[str, Any], limits: Mapping[str, str]
     if result.get("outcome") == "cancelled":
         # The runner only sees a signal.
         disrupted = _from_status(pod)
-        return disrupted or (Finding("pod_deleted") if pod.metadata.deletion_timestamp is not None else None)
+        return disrupted or (Finding("pod_deleted") if is_going(pod) else None)
     if (result.get("error") or {}).get("code") == "tool_killed" and state is not None and state.reason == "OOMKilled":
         return _out_of_memory(limits)
     return None
@@ -329,7 +300,7 @@ def _waiting_row(reason: str, words: str) -> Waiting | None:
     return None
 
 
-def _words(waiting: Any, events: Events) -> str:
+def _words(waiting: k8s.V1ContainerStateWaiting, events: Events) -> str:
     """What is known of a wait. "Back-off pulling image" says nothing of why, so the events of the pulls before it are read."""
     message = waiting.message or ""
     if waiting.reason not in _PULLING:
@@ -337,38 +308,37 @@ def _words(waiting: Any, events: Events) -> str:
     return " ".join([message, *(event.message or "" for event in _pull_events(events))])
 
 
-def _pull_events(events: Events) -> list[Any]:
-    def about_a_pull(event: Any) -> bool:
+def _pull_events(events: Events) -> list[k8s.CoreV1Event]:
+    def about_a_pull(event: k8s.CoreV1Event) -> bool:
         return event.reason == _PULL_SECRET_EVENT or (event.reason == "Failed" and "pull" in (event.message or ""))
 
     return [event for event in events() if about_a_pull(event)]
 
 
-def _pull_detail(waiting: Any, events: Events) -> str:
-    parts = [waiting.message or waiting.reason]
+def _pull_detail(waiting: k8s.V1ContainerStateWaiting, events: Events) -> str:
+    parts = [waiting.message or str(waiting.reason)]
     if waiting.reason in _PULLING:
         found = _pull_events(events)
-        secrets = [event.message for event in found if event.reason == _PULL_SECRET_EVENT]
+        secrets = [event.message or "" for event in found if event.reason == _PULL_SECRET_EVENT]
         pulls = [event.message for event in found if event.reason == "Failed" and event.message and ":" in event.message]
         parts = secrets[-1:] or ([] if "rpc error" in parts[0] else pulls[-1:]) or parts
     return one_line(" ".join(parts), MESSAGE_LIMIT)
 
 
-def _condition(pod: Any, kind: str) -> Any:
-    return next((condition for condition in pod.status.conditions or [] if condition.type == kind), None)
-
-
-def _from_status(pod: Any) -> Finding | None:
-    if pod.status.reason in REASONS:
-        return Finding(REASONS[pod.status.reason], one_line(pod.status.message or ""))
-    disruption = _condition(pod, "DisruptionTarget")
-    if disruption is not None and disruption.status == "True" and disruption.reason in DISRUPTIONS:
-        return Finding(DISRUPTIONS[disruption.reason], one_line(disruption.message or disruption.reason))
+def _from_status(pod: k8s.V1Pod) -> Finding | None:
+    status = status_of(pod)
+    if code := REASONS.get(status.reason or ""):
+        return Finding(code, one_line(status.message or ""))
+    disruption = condition(pod, "DisruptionTarget")
+    if disruption is None or disruption.status != "True":
+        return None
+    if code := DISRUPTIONS.get(disruption.reason or ""):
+        return Finding(code, one_line(disruption.message or str(disruption.reason)))
     return None
 
 
-def _from_containers(pod: Any, limits: Mapping[str, str]) -> Finding | None:
-    for status in pod.status.init_container_statuses or []:
+def _from_containers(pod: k8s.V1Pod, limits: Mapping[str, str]) -> Finding | None:
+    for status in status_of(pod).init_container_statuses or []:
         state = status.state.terminated if status.state else None
         if state is not None and state.exit_code:
             return Finding("init_container_failed", f"{status.name}: {_exit(state)}")
@@ -381,9 +351,9 @@ def _from_containers(pod: Any, limits: Mapping[str, str]) -> Finding | None:
         return Finding("pod_node_lost", one_line(state.message or ""))
     if state.reason in _CREATING:
         return Finding("container_not_started", one_line(state.message or ""))
-    if state.exit_code == 137 and pod.metadata.deletion_timestamp is None:
+    if state.exit_code == 137 and not is_going(pod):
         return Finding("pod_killed")
-    if state.exit_code and pod.metadata.deletion_timestamp is None:
+    if state.exit_code and not is_going(pod):
         return Finding("pod_failed", _exit(state))
     return None
 
@@ -393,21 +363,7 @@ def _out_of_memory(limits: Mapping[str, str]) -> Finding:
     return Finding("pod_out_of_memory", f"Its limit is {limit}." if limit else "")
 
 
-def _exit(state: Any) -> str:
+def _exit(state: k8s.V1ContainerStateTerminated) -> str:
     """Exit code and the last line that the container left; the message may be the end of its log."""
     lines = [line.strip() for line in (state.message or "").splitlines() if line.strip()]
     return f"exit code {state.exit_code}" + (f": {one_line(lines[-1], 300)}" if lines else "")
-
-
-def describe(pod: Any, names: Iterable[str] = (BASE, SIDECAR)) -> str:
-    """The state of a pod in a few words, for the log."""
-    parts = [str(pod.status.phase)]
-    for name in names:
-        status = container_status(pod, name)
-        state = status.state if status is not None else None
-        if state is not None and state.waiting is not None and state.waiting.reason:
-            parts.append(f"{name} waits: {state.waiting.reason}")
-    scheduled = _condition(pod, "PodScheduled")
-    if scheduled is not None and scheduled.status == "False":
-        parts.append(one_line(f"{scheduled.reason}: {scheduled.message}", 200))
-    return ", ".join(parts)

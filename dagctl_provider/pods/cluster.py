@@ -10,19 +10,20 @@ import base64
 import contextlib
 import gzip
 import json
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from kubernetes.client import CoreV1Api, V1DeleteOptions
 from kubernetes.client import models as k8s
 from kubernetes.client.exceptions import ApiException
 from kubernetes.stream import stream
+from kubernetes.stream.ws_client import WSClient
 from urllib3.exceptions import HTTPError
 from websocket import WebSocketException
 
 from dagctl_provider.pods.causes import PodTrouble
+from dagctl_provider.pods.states import name_of, uid_of
 
 T = TypeVar("T")
 
@@ -35,6 +36,19 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 
 class ExecFailed(Exception):
     """A command in a container did not run, or did not run well."""
+
+
+class Log(Protocol):
+    """What is said while a pod is looked after; Airflow's loggers are none of Python's."""
+
+    def info(self, message: str, /, *values: Any) -> Any:
+        """Something went as it should."""
+
+    def warning(self, message: str, /, *values: Any) -> Any:
+        """Something did not, and may mend itself."""
+
+    def error(self, message: str, /, *values: Any) -> Any:
+        """Something did not."""
 
 
 class Cluster:
@@ -52,7 +66,7 @@ class Cluster:
         connect: Callable[[], CoreV1Api],
         namespace: str,
         patience: float,
-        log: logging.Logger,
+        log: Log,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._connect = connect
@@ -67,13 +81,13 @@ class Cluster:
 
         :raises PodTrouble: ``pod_refused``, ``cluster_unreachable``.
         """
-        body = self._api.api_client.sanitize_for_serialization(pod)
+        body = self._as_sent(pod)
         for last in (False, False, False, True):
             try:
                 return self._ask(lambda api: api.create_namespaced_pod(self.namespace, body, _request_timeout=_TIMES))
             except ApiException as error:
                 # Two that use up one quota at the same time also get 409.
-                found = self.read_pod(pod.metadata.name) if error.status == 409 else None
+                found = self.read_pod(name_of(pod)) if error.status == 409 else None
                 if found is not None:
                     return found
                 if error.status != 409 or last:
@@ -121,7 +135,7 @@ class Cluster:
         until, pause = time.monotonic() + seconds, 0.1
         while True:
             pod = self.read_pod(name)
-            if pod is None or pod.metadata.uid != uid:
+            if pod is None or uid_of(pod) != uid:
                 return True
             if time.monotonic() > until:
                 return False
@@ -133,7 +147,7 @@ class Cluster:
 
         :raises PodTrouble: ``pod_refused``. The error does not quote the Secret.
         """
-        body = self._api.api_client.sanitize_for_serialization(secret)
+        body = self._as_sent(secret)
         try:
             self._ask(lambda api: api.create_namespaced_secret(self.namespace, body, _request_timeout=_TIMES))
         except ApiException as error:
@@ -145,7 +159,7 @@ class Cluster:
         with contextlib.suppress(ApiException, PodTrouble):
             self._ask(lambda api: api.delete_namespaced_secret(name, self.namespace, _request_timeout=_TIMES))
 
-    def events(self, name: str) -> Sequence[Any]:
+    def events(self, name: str) -> Sequence[k8s.CoreV1Event]:
         """The events of a pod, oldest first; none when they may not be read."""
         selector = f"involvedObject.kind=Pod,involvedObject.name={name}"
         try:
@@ -164,16 +178,11 @@ class Cluster:
         :raises ApiException: when the container has no log (yet).
         :raises HTTPError: when the connection breaks.
         """
-        more = {} if since is None else {"since_seconds": since}
-        response = self._api.read_namespaced_pod_log(
-            name,
-            self.namespace,
-            container=container,
-            follow=follow,
-            timestamps=True,
-            _preload_content=False,
-            _request_timeout=_LOG_TIMES,
-            **more,
+        more: dict[str, Any] = {} if since is None else {"since_seconds": since}
+        # The answer as it arrives, instead of the text that it would become.
+        more["_preload_content"] = False
+        response: Any = self._api.read_namespaced_pod_log(
+            name, self.namespace, container=container, follow=follow, timestamps=True, _request_timeout=_LOG_TIMES, **more
         )
         try:
             yield from response.stream(amt=None, decode_content=True)
@@ -186,24 +195,7 @@ class Cluster:
         :return: What it wrote.
         :raises ExecFailed: when it did not run, or complained.
         """
-        try:
-            # The stream replaces a method of its client while it runs, so it gets a client of its own.
-            client = stream(
-                self._connect().connect_get_namespaced_pod_exec,
-                name,
-                self.namespace,
-                container=container,
-                command=["sh", "-c", script],
-                stdin=False,
-                stdout=True,
-                stderr=True,
-                tty=False,
-                _preload_content=False,
-                _request_timeout=_TIMES[1],
-            )
-        # AttributeError: the client decodes the body of a refused handshake, also when there is none.
-        except (ApiException, HTTPError, WebSocketException, OSError, AttributeError) as error:
-            raise ExecFailed(_said(error) if isinstance(error, ApiException) else str(error)) from error
+        client = self._open(name, container, script)
         parts: list[str] = []
         until = time.monotonic() + _EXEC_SECONDS
         try:
@@ -222,6 +214,31 @@ class Cluster:
             raise ExecFailed(f"exit code {code}: {client.read_stderr() if code else ''}".strip(": "))
         return "".join(parts)
 
+    def _open(self, name: str, container: str, script: str) -> WSClient:
+        """A connection to a shell that runs a script in a container.
+
+        :raises ExecFailed: when there is none.
+        """
+        try:
+            # The stream replaces a method of its client while it runs, so it gets a client of its own.
+            client: WSClient = stream(
+                self._connect().connect_get_namespaced_pod_exec,
+                name,
+                self.namespace,
+                container=container,
+                command=["sh", "-c", script],
+                stdin=False,
+                stdout=True,
+                stderr=True,
+                tty=False,
+                _preload_content=False,
+                _request_timeout=_TIMES[1],
+            )
+        # AttributeError: the client decodes the body of a refused handshake, also when there is none.
+        except (ApiException, HTTPError, WebSocketException, OSError, AttributeError) as error:
+            raise ExecFailed(_said(error) if isinstance(error, ApiException) else str(error)) from error
+        return client
+
     def read_json(self, name: str, container: str, path: str) -> dict[str, Any] | None:
         """A JSON object from a file in a container; packed on the way, since the plan of 10 000 models is megabytes of text.
 
@@ -236,6 +253,11 @@ class Cluster:
         except (ValueError, EOFError, OSError) as error:
             raise ExecFailed(f"what was read is not whole: {error}") from error
         return value if isinstance(value, dict) else None
+
+    def _as_sent(self, made: k8s.V1Pod | k8s.V1Secret) -> Any:
+        """An object as it is sent, made once however often it is sent."""
+        api: Any = self._api
+        return api.api_client.sanitize_for_serialization(made)
 
     def _ask(self, call: Callable[[CoreV1Api], T]) -> T:
         """Ask until there is an answer.

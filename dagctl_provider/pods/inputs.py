@@ -16,7 +16,8 @@ from typing import Any
 
 from kubernetes.client import models as k8s
 
-from dagctl_provider.pods.specs import Piece
+from dagctl_provider.pods.specs import INPUTS_ANNOTATION, Piece
+from dagctl_provider.pods.states import metadata_of, name_of, spec_of, uid_of
 
 PIECE_BYTES = 900 * 1024
 """Of a Secret; Kubernetes takes 1 MiB with everything."""
@@ -40,13 +41,12 @@ class StepFiles:
 
     def objects(self, owner: k8s.V1Pod) -> list[k8s.V1Secret]:
         """The Secrets. The pod owns them, so Kubernetes removes them with it, whatever becomes of the worker."""
-        reference = k8s.V1OwnerReference(api_version="v1", kind="Pod", name=owner.metadata.name, uid=owner.metadata.uid)
-        labels = {key: value for key, value in (owner.metadata.labels or {}).items() if key.startswith("dagctl/")}
+        reference = k8s.V1OwnerReference(api_version="v1", kind="Pod", name=name_of(owner), uid=uid_of(owner))
+        described = metadata_of(owner)
+        labels = {key: value for key, value in (described.labels or {}).items() if key.startswith("dagctl/")}
         return [
             k8s.V1Secret(
-                metadata=k8s.V1ObjectMeta(
-                    name=name, namespace=owner.metadata.namespace, labels=labels, owner_references=[reference]
-                ),
+                metadata=k8s.V1ObjectMeta(name=name, namespace=described.namespace, labels=labels, owner_references=[reference]),
                 data={
                     piece.name: base64.b64encode(content).decode()
                     for piece, content in self.contents.items()
@@ -86,3 +86,16 @@ def step_files(request: Mapping[str, Any], credentials: Mapping[str, str], name:
         used += len(content)
         contents[Piece(volume, file, f"{stem}-{count}")] = content
     return StepFiles(stem, contents)
+
+
+def stem_of(pod: k8s.V1Pod) -> str | None:
+    """How the names of the Secrets begin that were made for this pod alone."""
+    return (metadata_of(pod).annotations or {}).get(INPUTS_ANNOTATION)
+
+
+def secrets_of(pod: k8s.V1Pod) -> list[str]:
+    """Names of the Secrets that were made for this pod alone."""
+    stem = stem_of(pod)
+    sources = [source for volume in spec_of(pod).volumes or [] if volume.projected for source in volume.projected.sources or []]
+    names = dict.fromkeys(str(source.secret.name) for source in sources if source.secret)
+    return [name for name in names if stem and name.startswith(f"{stem}-")]

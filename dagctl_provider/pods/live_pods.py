@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from dagctl_provider.config import setting
+
+if TYPE_CHECKING:
+    from dagctl_provider.pods.cluster import Cluster
 
 log = logging.getLogger(__name__)
 
@@ -43,20 +47,16 @@ def live_pods(selector: str, patience: float) -> list[LivePod]:
     :raises ClusterUnavailable: when it cannot be asked.
     """
     from dagctl_provider.pods.specs import STEP_LABEL
+    from dagctl_provider.pods.states import is_going, metadata_of, name_of, over, uid_of
 
     try:
         found = _cluster(patience).list_pods(selector)
     except Exception as error:
         raise ClusterUnavailable(str(error)) from error
     return [
-        LivePod(
-            pod.metadata.name,
-            pod.metadata.uid,
-            (pod.metadata.labels or {}).get(STEP_LABEL, ""),
-            pod.metadata.deletion_timestamp is not None,
-        )
+        LivePod(name_of(pod), uid_of(pod), (metadata_of(pod).labels or {}).get(STEP_LABEL, ""), is_going(pod))
         for pod in found
-        if pod.status.phase not in ("Succeeded", "Failed")
+        if not over(pod)
     ]
 
 
@@ -80,17 +80,14 @@ def await_gone(pod: LivePod, seconds: float) -> bool:
     :raises ClusterUnavailable: when the cluster cannot be asked.
     """
     try:
-        return bool(_cluster(seconds).await_gone(pod.name, pod.uid, seconds))
+        return _cluster(seconds).await_gone(pod.name, pod.uid, seconds)
     except Exception as error:
         raise ClusterUnavailable(str(error)) from error
 
 
-def _cluster(patience: float) -> Any:
-    from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
-
+def _cluster(patience: float) -> Cluster:
+    from dagctl_provider.pods.clients import core_client
     from dagctl_provider.pods.cluster import Cluster
 
-    def connect() -> Any:
-        return KubernetesHook(conn_id=setting("kubernetes_conn_id") or None).core_v1_client
-
+    connect = partial(core_client, setting("kubernetes_conn_id") or None)
     return Cluster(connect, str(setting("kubernetes_namespace")), patience, log)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
 from kubernetes.client import models as k8s
@@ -20,6 +20,9 @@ from kubernetes.client import models as k8s
 from dagctl_provider.config import filled_in, setting
 from dagctl_provider.domain.ids import slug
 from dagctl_provider.domain.pods import DEFAULT_PYTHON, check_object_name, check_pod_template, label_value, object_names
+
+Pod: TypeAlias = k8s.V1Pod
+"""For rooms that do not speak to Kubernetes themselves."""
 
 BASE = "base"
 SIDECAR = "airflow-xcom-sidecar"
@@ -95,6 +98,14 @@ def pod_name(job_name: str, step_id: str) -> str:
     return f"{stem}-{''.join(letters)}"
 
 
+def step_pod_name(request: Mapping[str, Any], kind: str) -> str:
+    """The name of the pod that a request stands for.
+
+    :param kind: ``explain``, ``execute`` or ``run``.
+    """
+    return pod_name(str(request.get("job_name") or f"{request['project_name']}-{kind}"), str(request["step_id"]))
+
+
 def labels_for(request: Mapping[str, Any], kind: str) -> dict[str, str]:
     """What ``kubectl get pods -l`` can ask for.
 
@@ -143,6 +154,7 @@ def build_pod(request: Mapping[str, Any], kind: str, inputs: str, pieces: Sequen
     """
     layers = [_defaults(), _template(), _step(request, kind, inputs, pieces)]
     pod = reduce(PodGenerator.reconcile_pods, [layer for layer in layers if layer is not None])
+    assert pod.spec is not None
     runner = pod.spec.containers[0]
     # Lists were appended to each other; of two variables of one name the later counts.
     runner.env = list({variable.name: variable for variable in runner.env or []}.values())
@@ -230,7 +242,7 @@ def _step(request: Mapping[str, Any], kind: str, inputs: str, pieces: Sequence[P
     )
     return k8s.V1Pod(
         metadata=k8s.V1ObjectMeta(
-            name=pod_name(str(request.get("job_name") or f"{request['project_name']}-{kind}"), str(request["step_id"])),
+            name=step_pod_name(request, kind),
             labels=labels_for(request, kind),
             annotations=annotations_for(request, inputs),
         ),

@@ -13,10 +13,13 @@ import dagctl_provider.operators.pod as operators
 from dagctl_provider.domain.ids import fingerprint
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.hooks.project import ProjectSecrets
+from dagctl_provider.operators import wanted
 from dagctl_provider.operators.pod import PodStepOperator
 from dagctl_provider.operators.steps import StepFailed, StepInterrupted
+from dagctl_provider.pods import step_pod, tidying
 from dagctl_provider.pods.causes import PodTrouble
 from dagctl_provider.pods.cluster import ExecFailed
+from dagctl_provider.pods.specs import labels_for
 from dagctl_provider.runner.progress import EVENT_MARK
 from tests.pods.objects import REQUEST, RUNS, model, pod, terminated, waiting
 
@@ -102,11 +105,11 @@ class SilentHook:
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
     found = FakeCluster()
-    monkeypatch.setattr(operators, "Cluster", lambda *arguments: found)
+    monkeypatch.setattr(step_pod, "Cluster", lambda *arguments: found)
     monkeypatch.setattr(operators, "project_secrets", lambda request: ProjectSecrets({"env.json": "{}"}))
     monkeypatch.setattr(PodStepOperator, "hook", SilentHook())
     # What the fake API server says is there at once, but for a machine that is busy with everything else.
-    monkeypatch.setattr(operators, "_ANSWER_SECONDS", 120)
+    monkeypatch.setattr(wanted, "_ANSWER_SECONDS", 120)
     return found
 
 
@@ -202,7 +205,7 @@ def test_failed_pods_are_kept_up_to_the_limit(cluster: FakeCluster, context: Any
 def test_a_failed_pod_is_kept_when_its_sidecar_ends_before_the_command_that_released_it(
     cluster: FakeCluster, context: Any, monkeypatch: pytest.MonkeyPatch, released: bool
 ) -> None:
-    monkeypatch.setattr(operators, "_RELEASE_SECONDS", 0)
+    monkeypatch.setattr(tidying, "_RELEASE_SECONDS", 0)
     cluster.result = {"outcome": "failed", "error": {"code": "x", "message": "no"}}
     release = cluster.exec
 
@@ -259,7 +262,7 @@ def test_a_pod_with_nothing_left_to_say_is_replaced(cluster: FakeCluster, contex
 
 
 def test_another_writer_is_ended_first(cluster: FakeCluster, context: Any) -> None:
-    mark = operators.labels_for(REQUEST, "execute")["dagctl/writer"]
+    mark = labels_for(REQUEST, "execute")["dagctl/writer"]
     left(cluster, "orphan", pod(RUNS, RUNS), step="plan_0", writer=mark)
     left(cluster, "in-its-grace", pod(RUNS, RUNS, phase="Failed", reason="DeadlineExceeded"), step="plan_0", writer=mark)
     left(cluster, "result-not-read-yet", pod(DONE, RUNS), step="plan_1", writer=mark)
@@ -270,7 +273,7 @@ def test_another_writer_is_ended_first(cluster: FakeCluster, context: Any) -> No
 
 
 def test_nothing_starts_beside_a_writer_that_does_not_go(cluster: FakeCluster, context: Any) -> None:
-    left(cluster, "orphan", pod(RUNS, RUNS), step="plan_0", writer=operators.labels_for(REQUEST, "execute")["dagctl/writer"])
+    left(cluster, "orphan", pod(RUNS, RUNS), step="plan_0", writer=labels_for(REQUEST, "execute")["dagctl/writer"])
     cluster.pods["orphan"].spec.node_name = "dead-node"
     cluster.stuck = True
     with pytest.raises(StepFailed, match="dead-node"):
@@ -389,6 +392,31 @@ def test_a_task_that_took_too_long_ends_its_pod(cluster: FakeCluster, context: A
     assert cluster.pods == {}
 
 
+def test_a_pod_that_is_made_while_the_task_is_stopped_is_removed_before_it_gets_anything(
+    cluster: FakeCluster, context: Any
+) -> None:
+    running = operator()
+    create = cluster.create_pod
+
+    def stopped_first(made: Any) -> Any:
+        running.on_kill()
+        return create(made)
+
+    cluster.create_pod = stopped_first  # type: ignore[method-assign]
+    with pytest.raises(StepInterrupted, match="its pod with it"):
+        running.execute(context)
+    assert (cluster.pods, cluster.secrets) == ({}, [])
+    assert [asked.rpartition(" ")[2] for asked in cluster.asked] == ["create", "60"]
+
+
+def test_a_task_that_is_stopped_before_its_pod_has_a_name_starts_none(cluster: FakeCluster, context: Any) -> None:
+    running = operator()
+    cluster.list_pods = lambda selector: running.on_kill() or []  # type: ignore[method-assign, func-returns-value]
+    with pytest.raises(StepInterrupted):
+        running.execute(context)
+    assert cluster.asked == []
+
+
 def stop_at_first_look(cluster: FakeCluster, context: Any) -> None:
     """Stop the task while it waits for its pod, as a signal does."""
     running = operator()
@@ -434,6 +462,7 @@ def test_a_profile_that_cannot_be_made_is_told(cluster: FakeCluster, context: An
     monkeypatch.setattr(operators, "project_secrets", refused)
     with pytest.raises(StepFailed, match="ftp"):
         operator().execute(context)
+    assert error(context) == "profile_invalid"
     assert "create" not in cluster.asked
 
 
