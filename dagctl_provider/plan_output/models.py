@@ -106,11 +106,18 @@ def _why(row: Mapping[str, Any], change: str | None, changed_parents: list[str])
 
 
 def _columns(value: Any) -> tuple[ColumnChange, ...]:
-    return tuple(
-        ColumnChange(name, reading.text(row.get("from")) or "?", reading.text(row.get("to")) or "?")
-        for row in reading.rows(value)
-        if (name := reading.text(row.get("name")))
-    )
+    return tuple(filter(None, map(_column, value))) if isinstance(value, list) else ()
+
+
+def _column(value: Any) -> ColumnChange | None:
+    """SQLMesh tells of a column as an object, dbt as a text: ``amount: INT -> TEXT``."""
+    if text := reading.text(value):
+        name, _, types = text.partition(": ")
+        before, _, after = types.partition(" -> ")
+        return ColumnChange(name, before or "?", after or "?")
+    row = reading.mapping(value)
+    column = reading.text(row.get("name"))
+    return ColumnChange(column, reading.text(row.get("from")) or "?", reading.text(row.get("to")) or "?") if column else None
 
 
 def _interval(interval: Mapping[str, Any]) -> str:

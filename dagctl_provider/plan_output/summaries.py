@@ -100,7 +100,7 @@ def _longest(models: Sequence[ModelChange]) -> str:
 def _of_selection(output: Mapping[str, Any]) -> Iterable[str]:
     """What ``dbt build`` will run, where the plan is one of dbt."""
     selection = reading.mapping(output.get("selection"))
-    models, tests = reading.number(selection.get("models")), reading.number(selection.get("tests"))
+    models, tests = len(reading.texts(selection.get("models"))), len(reading.texts(selection.get("tests")))
     if models or tests:
         things = [counted(models, "model")] * bool(models) + [counted(tests, "test")] * bool(tests)
         everything = "everything is built anew: " if selection.get("mode") == "full" else ""
@@ -112,5 +112,5 @@ def counts(output: Mapping[str, Any], models: Sequence[ModelChange]) -> tuple[Co
     found = [Count(MARK_TITLES[mark], len(_of(models, mark)), mark) for mark in _CHANGES]
     selection = reading.mapping(output.get("selection"))
     found.append(Count("To rebuild" if selection else "To load", reading.number(output.get("modelsNeedingBackfill"))))
-    found.append(Count("Tests to run", reading.number(selection.get("tests"))))
+    found.append(Count("Tests to run", len(reading.texts(selection.get("tests")))))
     return tuple(count for count in found if count.number)

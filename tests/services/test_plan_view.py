@@ -15,7 +15,7 @@ from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.plan_output import reading
 from dagctl_provider.plan_output.graphs import graph_of
 from dagctl_provider.plan_output.models import models_of
-from dagctl_provider.plan_output.parts import Count
+from dagctl_provider.plan_output.parts import ColumnChange, Count
 from dagctl_provider.services.showing import plan_view
 from dagctl_provider.services.showing.plan_view import commit_pages
 from dagctl_provider.services.showing.plan_view.parts import PlanView
@@ -119,6 +119,16 @@ class TestModels:
     def test_downstream_says_what_it_reads(self) -> None:
         found = {model.name: model.why for model in view(explained(output())).models}
         assert found["marts.daily_revenue"] == ("it reads marts.fct_orders",)
+
+    def test_types_of_columns_change_in_the_words_of_either_tool(self) -> None:
+        """SQLMesh tells of objects, dbt of texts."""
+        told = [{"name": "revenue", "from": "INT", "to": "TEXT"}, "price: DECIMAL(18, 2) -> TEXT", "nonsense", 7, None]
+        (found,) = view(explained(output(models=[model("a", "directly_modified", columns_changed=told)]))).models
+        assert found.columns_changed == (
+            ColumnChange("revenue", "INT", "TEXT"),
+            ColumnChange("price", "DECIMAL(18, 2)", "TEXT"),
+            ColumnChange("nonsense", "?", "?"),
+        )
 
     def test_results_of_the_execution_stand_with_the_models(self) -> None:
         ran = {"models": [{"name": "marts.fct_orders", "status": "failed", "duration": 3.2, "rows": 0}]}
