@@ -13,8 +13,8 @@ from dagctl_provider import __version__
 from dagctl_provider.api import problems, schemas
 from dagctl_provider.api.routes import DOCUMENT_PATH, OPERATIONS, PREFIX, Operation
 from dagctl_provider.domain.errors import ERRORS
+from dagctl_provider.plan_output.schemas import record_schemas
 
-_REFERENCE = "#/components/schemas/{model}"
 _PATH_PARAMETERS = {"id": "Project ID", "planId": "Plan ID", "planGroupId": "The plan_id that explain and execute steps share"}
 _SECURITY: list[dict[str, list[str]]] = [{"token": [], "organization": []}, {"airflowToken": []}, {"airflowSession": []}]
 _SECURITY_SCHEMES = {
@@ -115,7 +115,7 @@ def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _body(operation: Operation, model: type[schemas.Request]) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}
+    content: dict[str, Any] = {"schema": {"$ref": schemas.REFERENCE.format(model=model.__name__)}}
     if operation.body_examples:
         content["examples"] = {name: {"value": value} for name, value in operation.body_examples.items()}
     required = any(field.is_required() for field in model.model_fields.values())
@@ -125,7 +125,7 @@ def _body(operation: Operation, model: type[schemas.Request]) -> dict[str, Any]:
 def _answers(operation: Operation) -> dict[str, Any]:
     described = {}
     for status, outcomes in operation.answers.items():
-        references = [{"$ref": _REFERENCE.format(model=outcome.model.__name__)} for outcome in outcomes]
+        references = [{"$ref": schemas.REFERENCE.format(model=outcome.model.__name__)} for outcome in outcomes]
         described[str(status)] = {
             "description": "; or: ".join(outcome.summary for outcome in outcomes),
             "content": {
@@ -139,7 +139,7 @@ def _answers(operation: Operation) -> dict[str, Any]:
 
 
 def _errors(codes: tuple[str, ...]) -> dict[str, Any]:
-    reference = {"$ref": _REFERENCE.format(model="Problem")}
+    reference = {"$ref": schemas.REFERENCE.format(model="Problem")}
     return {
         str(status): {
             "description": "; ".join(f"`{code}`: {ERRORS[code].title}" for code in same_status),
@@ -160,12 +160,13 @@ def _schemas() -> dict[str, Any]:
     bodies: set[Any] = {operation.body for operation in OPERATIONS if operation.body}
     wanted: list[tuple[Any, Any]] = [(model, "validation") for model in sorted(bodies, key=_name)]
     wanted += [(model, "serialization") for model in sorted(answers | {schemas.Problem}, key=_name)]
-    _, definitions = models_json_schema(wanted, ref_template=_REFERENCE)
+    _, definitions = models_json_schema(wanted, ref_template=schemas.REFERENCE)
     body_names = {_name(model) for model in bodies}
-    return {
+    drawn = {
         name: _plain(schema) if name in body_names else _open(_without_null(_plain(schema)))
         for name, schema in definitions["$defs"].items()
     }
+    return {**drawn, **record_schemas(schemas.REFERENCE)}
 
 
 def _name(model: type) -> str:

@@ -21,11 +21,15 @@ from pydantic import (
     PlainSerializer,
     StrictStr,
     TypeAdapter,
+    WithJsonSchema,
 )
 
 from dagctl_provider.domain.plans import STATUSES, PlanStep, PlanType, Status
 from dagctl_provider.domain.run_records import RUN_STATUSES, RunRecord, RunStatus
+from dagctl_provider.plan_output.schemas import output_schema
 
+REFERENCE = "#/components/schemas/{model}"
+"""Where the OpenAPI document has a schema."""
 MAX_COMMENT = 2000
 MAX_PAGE = 2**31 - 1
 MAX_LIMIT = 500
@@ -170,7 +174,9 @@ class Plan(PlanListItem):
     """A plan step."""
 
     job_name: str | None = None
-    plan_output: dict[str, Any] | None = Field(None, description="What explain found; its keys depend on the tool")
+    plan_output: Annotated[dict[str, Any], WithJsonSchema(output_schema(REFERENCE))] | None = Field(
+        None, description="What explain found or execute did"
+    )
     comment: str | None = Field(None, description="What was said with the decision")
 
 

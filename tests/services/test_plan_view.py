@@ -16,6 +16,7 @@ from dagctl_provider.plan_output import reading
 from dagctl_provider.plan_output.graphs import graph_of
 from dagctl_provider.plan_output.models import models_of
 from dagctl_provider.plan_output.parts import ColumnChange, Count
+from dagctl_provider.plan_output.shape import ExplainOutput, Interval
 from dagctl_provider.services.showing import plan_view
 from dagctl_provider.services.showing.plan_view import commit_pages
 from dagctl_provider.services.showing.plan_view.parts import PlanView
@@ -146,7 +147,7 @@ class TestModels:
         ],
     )
     def test_spans_are_said_in_the_unit_that_fits(self, interval: dict[str, str], spoken: str) -> None:
-        assert reading.spoken(reading.length(interval)) == spoken
+        assert reading.spoken(reading.length(Interval(**interval))) == spoken
 
     @pytest.mark.parametrize(
         "interval",
@@ -158,7 +159,7 @@ class TestModels:
         ],
     )
     def test_spans_that_make_no_sense_have_no_length(self, interval: dict[str, str]) -> None:
-        assert reading.length(interval) == timedelta(0)
+        assert reading.length(Interval(**interval)) == timedelta(0)
 
 
 class TestFindings:
@@ -222,7 +223,8 @@ class TestFindings:
 
 class TestGraph:
     def test_holds_what_changes_and_what_that_reads(self) -> None:
-        graph = graph_of(output(), models_of(output(), {}))
+        found = reading.explained(output())
+        graph = graph_of(found, models_of(found, {}))
         marks = dict(zip(graph.names, graph.marks, strict=True))
         assert marks["legacy.codes"] == "removed"
         assert marks["raw.orders"] == "unchanged"
@@ -230,7 +232,7 @@ class TestGraph:
         assert len(graph.compact()["edges"]) == 2 * len(graph.edges)
 
     def test_a_model_that_reads_itself_makes_no_edge(self) -> None:
-        found = graph_of({"lineage": {"a": ["a", "b"]}}, ())
+        found = graph_of(ExplainOutput(lineage={"a": ("a", "b")}), ())
         assert (found.names, found.edges) == (("a", "b"), ((1, 0),))
 
 
@@ -355,4 +357,4 @@ def test_no_output_breaks_the_page(values: dict[str, Any], is_dbt: bool) -> None
     """Whatever a runner left: the page can be made."""
     found = view(explained({"explain_completed": True, **values}), project_type="dbt" if is_dbt else "sqlmesh")
     assert found.summary
-    graph_of({**values}, found.models)
+    graph_of(reading.explained(values), found.models)
