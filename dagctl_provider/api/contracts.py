@@ -132,6 +132,8 @@ class Contract:
     :param tags: Descriptions of its groups of operations, by name.
     :param path_parameters: The ids in its paths, by name.
     :param to_json: An answer as plain JSON values.
+    :param more_schemas: Schemas that its models refer to and pydantic does not know, by name; from the address of a schema, with
+        ``{model}`` for its name.
     """
 
     name: str
@@ -144,6 +146,7 @@ class Contract:
     path_parameters: Mapping[str, PathParameter]
     to_json: Callable[[Answer], dict[str, Any]]
     refusals: Refusals
+    more_schemas: Callable[[str], dict[str, Any]] = lambda reference: {}
 
     @property
     def document_path(self) -> str:

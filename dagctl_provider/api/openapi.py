@@ -12,10 +12,9 @@ from pydantic.json_schema import models_json_schema
 from dagctl_provider import __version__
 from dagctl_provider.api import problems
 from dagctl_provider.api.contracts import Contract, Operation
-from dagctl_provider.api.models import Request
+from dagctl_provider.api.models import REFERENCE, Request
 from dagctl_provider.domain.errors import ERRORS
 
-_REFERENCE = "#/components/schemas/{model}"
 _SECURITY: list[dict[str, list[str]]] = [{"token": [], "organization": []}, {"airflowToken": []}, {"airflowSession": []}]
 _SECURITY_SCHEMES = {
     "token": {"type": "http", "scheme": "bearer", "description": "API token, dctl_…"},
@@ -115,7 +114,7 @@ def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _body(operation: Operation, model: type[Request]) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}
+    content: dict[str, Any] = {"schema": {"$ref": REFERENCE.format(model=model.__name__)}}
     if operation.body_examples:
         content["examples"] = {name: {"value": value} for name, value in operation.body_examples.items()}
     required = any(field.is_required() for field in model.model_fields.values())
@@ -125,7 +124,7 @@ def _body(operation: Operation, model: type[Request]) -> dict[str, Any]:
 def _answers(operation: Operation) -> dict[str, Any]:
     described = {}
     for status, outcomes in operation.answers.items():
-        references = [{"$ref": _REFERENCE.format(model=outcome.model.__name__)} for outcome in outcomes]
+        references = [{"$ref": REFERENCE.format(model=outcome.model.__name__)} for outcome in outcomes]
         described[str(status)] = {
             "description": "; or: ".join(outcome.summary for outcome in outcomes),
             "content": {
@@ -140,7 +139,7 @@ def _answers(operation: Operation) -> dict[str, Any]:
 
 def _errors(contract: Contract, codes: tuple[str, ...]) -> dict[str, Any]:
     refusals = contract.refusals
-    reference = {"$ref": _REFERENCE.format(model=refusals.model.__name__)}
+    reference = {"$ref": REFERENCE.format(model=refusals.model.__name__)}
     return {
         str(status): {
             "description": "; ".join(f"`{code}`: {ERRORS[code].title}" for code in same_status),
@@ -157,12 +156,13 @@ def _schemas(contract: Contract) -> dict[str, Any]:
     bodies: set[Any] = {operation.body for operation in contract.operations if operation.body}
     wanted: list[tuple[Any, Any]] = [(model, "validation") for model in sorted(bodies, key=_name)]
     wanted += [(model, "serialization") for model in sorted(answers | {contract.refusals.model}, key=_name)]
-    _, definitions = models_json_schema(wanted, ref_template=_REFERENCE)
+    _, definitions = models_json_schema(wanted, ref_template=REFERENCE)
     body_names = {_name(model) for model in bodies}
-    return {
+    drawn = {
         name: _plain(schema) if name in body_names else _open(_without_null(_plain(schema)))
         for name, schema in definitions["$defs"].items()
     }
+    return {**drawn, **contract.more_schemas(REFERENCE)}
 
 
 def _name(model: type) -> str:

@@ -20,6 +20,7 @@ from dagctl_provider.domain.names import (
 )
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.operators.deployed import run_request
+from dagctl_provider.plan_output import reading
 
 LAUNCHER_KEYS = frozenset(
     {"git_auth_method", "git_secret_ref", "resources", "state_connection_id", "job_name", "commit_message", "commit_author"}
@@ -68,7 +69,7 @@ def step_request(context: Any, kind: StepKind) -> dict[str, Any]:
         "step_id": decision["execution_plan_id"],
         "job_name": decision.get("job_name"),
         "expected_digest": decision["digest"],
-        "expected_digest_parts": (explained.get("plan_output") or {}).get("digest_parts"),
+        "expected_digest_parts": dict(reading.explained(explained.get("plan_output")).digest_parts) or None,
         "explained_plan_id": explained.get("tool_plan_id"),
     }
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from dagctl_provider.domain.ids import short_sha
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
-from dagctl_provider.plan_output import reading
 from dagctl_provider.plan_output.parts import Finding, ModelChange, Severity
 from dagctl_provider.plan_output.reading import counted, spoken
+from dagctl_provider.plan_output.shape import ExplainOutput
 
 LONG_LOAD = timedelta(days=30)
 """From here on a load is worth a warning of its own."""
@@ -26,7 +25,7 @@ class _Plan:
 
     explain: PlanStep
     project: Project
-    output: Mapping[str, Any]
+    output: ExplainOutput
     models: Sequence[ModelChange]
 
     @property
@@ -34,15 +33,15 @@ class _Plan:
         return self.project.project_type == "dbt"
 
 
-def findings_of(explain: PlanStep, project: Project, models: Sequence[ModelChange]) -> tuple[Finding, ...]:
+def findings_of(explain: PlanStep, output: ExplainOutput, project: Project, models: Sequence[ModelChange]) -> tuple[Finding, ...]:
     """All findings of a plan whose changes are known; none before that.
 
+    :param output: What the explain found.
     :param models: Of the plan.
     """
-    output = explain.plan_output or {}
     plan = _Plan(explain, project, output, models)
     found = list(_failed_tests(plan))
-    if output.get("explain_completed") is True:
+    if output.explain_completed is True:
         for look in _LOOKS:
             found += look(plan)
     return tuple(sorted(found, key=lambda finding: _SEVERITIES.index(finding.severity)))
@@ -53,12 +52,10 @@ def _names(models: Iterable[ModelChange]) -> tuple[str, ...]:
 
 
 def _failed_tests(plan: _Plan) -> Iterator[Finding]:
-    tests = reading.mapping(plan.output.get("tests"))
-    failed = reading.number(tests.get("failed"))
-    if failed:
-        names = reading.texts(tests.get("names"))
-        detail = "\n".join(names[:50]) or reading.text(tests.get("output"))
-        yield Finding("danger", "tests_failed", f"{counted(failed, 'unit test')} failed.", detail=detail)
+    tests = plan.output.tests
+    if tests and tests.failed:
+        detail = "\n".join(tests.names[:50]) or tests.output
+        yield Finding("danger", "tests_failed", f"{counted(tests.failed, 'unit test')} failed.", detail=detail)
 
 
 def _moved_head(plan: _Plan) -> Iterator[Finding]:
@@ -73,10 +70,10 @@ def _moved_head(plan: _Plan) -> Iterator[Finding]:
 
 
 def _contracts(plan: _Plan) -> Iterator[Finding]:
-    broken = reading.rows(plan.output.get("contracts_broken"))
+    broken = plan.output.contracts_broken
     if broken:
-        lines = [f"{row.get('model')}: {row.get('problem')}" for row in broken[:50]]
-        names = tuple(dict.fromkeys(str(row.get("model")) for row in broken))
+        lines = [f"{row.model}: {row.problem}" for row in broken[:50]]
+        names = tuple(dict.fromkeys(str(row.model) for row in broken))
         title = f"{counted(len(names), 'enforced contract')} {'is' if len(names) == 1 else 'are'} broken."
         yield Finding("danger", "contracts_broken", title, names, "\n".join(lines))
 
@@ -115,20 +112,19 @@ def _columns_removed(plan: _Plan) -> Iterator[Finding]:
 
 def _column_impact(plan: _Plan) -> Iterator[Finding]:
     lines = []
-    for row in reading.rows(plan.output.get("column_impact")):
-        readers = reading.texts(row.get("read_by"))
-        if readers:
+    for row in plan.output.column_impact:
+        if readers := row.read_by:
             shown = ", ".join(readers[:10]) + (f" and {len(readers) - 10:,} more" if len(readers) > 10 else "")
-            lines.append(f"{row.get('model')}.{row.get('column')} ({row.get('change')}) is read by {shown}")
+            lines.append(f"{row.model}.{row.column} ({row.change}) is read by {shown}")
     if lines:
         title = f"{counted(len(lines), 'changed column')} {'is' if len(lines) == 1 else 'are'} read elsewhere."
         yield Finding("warning", "column_impact", title, detail="\n".join(lines[:50]))
 
 
 def _everything(plan: _Plan) -> Iterator[Finding]:
-    selection = reading.mapping(plan.output.get("selection"))
-    if selection.get("mode") == "full":
-        reason = reading.text(selection.get("reason"))
+    selection = plan.output.selection
+    if selection and selection.mode == "full":
+        reason = selection.reason
         # Where nothing is deployed yet there is nothing that could be lost.
         severity: Severity = "danger" if plan.explain.from_commit_sha else "info"
         yield Finding(severity, "full_rebuild", "Everything is built anew." + (f" {_sentence(reason)}" if reason else ""))
@@ -144,18 +140,17 @@ def _long_loads(plan: _Plan) -> Iterator[Finding]:
 
 
 def _migration(plan: _Plan) -> Iterator[Finding]:
-    migration = reading.mapping(plan.output.get("state_migration"))
-    if migration:
+    if migration := plan.output.state_migration:
         title = (
-            f"Executing also migrates SQLMesh's state from {migration.get('from', 'an older version')} "
-            f"to {migration.get('to', 'a newer one')}. There is no way back."
+            f"Executing also migrates SQLMesh's state from {migration.before or 'an older version'} "
+            f"to {migration.after or 'a newer one'}. There is no way back."
         )
         yield Finding("danger", "state_migration", title)
 
 
 def _new_environment(plan: _Plan) -> Iterator[Finding]:
-    if plan.output.get("is_new_environment") is True:
-        name = reading.text(plan.output.get("environment")) or "the environment"
+    if plan.output.is_new_environment:
+        name = plan.output.environment or "the environment"
         yield Finding("info", "new_environment", f"The environment {name} is new: everything in it is made for the first time.")
 
 
@@ -167,8 +162,7 @@ def _forward_only(plan: _Plan) -> Iterator[Finding]:
 
 
 def _restatements(plan: _Plan) -> Iterator[Finding]:
-    names = reading.texts(plan.output.get("restatements"))
-    if names:
+    if names := plan.output.restatements:
         yield Finding(
             "warning", "restatements", f"{counted(len(names), 'model')} {'is' if len(names) == 1 else 'are'} restated.", names
         )
@@ -180,14 +174,14 @@ def _missing_tests(plan: _Plan) -> Iterator[Finding]:
     if plan.explain.settings.get("run_tests") is False:
         yield Finding("warning", "no_tests", "Tests are switched off in the project's settings.")
     elif plan.is_dbt:
-        if "tests_to_run" in plan.output and not plan.output["tests_to_run"]:
+        if plan.output.tests_to_run == ():
             yield Finding("warning", "no_tests", "No test checks what this commit changes.")
-    elif not reading.number(reading.mapping(plan.output.get("tests")).get("run")):
+    elif not (plan.output.tests and plan.output.tests.run):
         yield Finding("warning", "no_tests", "The project has no unit tests.")
 
 
 def _reported(plan: _Plan) -> Iterator[Finding]:
-    for warning in dict.fromkeys(reading.texts(plan.output.get("warnings"))):
+    for warning in dict.fromkeys(plan.output.warnings):
         head, _, rest = warning.partition("\n")
         yield Finding("warning", "reported", head[:400], detail=rest.strip() or (warning if len(head) > 400 else None))
 
@@ -208,20 +202,19 @@ def _truncated(plan: _Plan) -> Iterator[Finding]:
 
 
 def _surroundings(plan: _Plan) -> Iterator[Finding]:
-    for key, title in (
-        ("requirements_diff", "The Python requirements of the project change."),
-        ("environment_statements_diff", "Statements that run before or after all models change."),
-    ):
-        if detail := reading.text(plan.output.get(key)):
-            yield Finding("warning", key, title, detail=detail)
+    if detail := plan.output.requirements_diff:
+        yield Finding("warning", "requirements_diff", "The Python requirements of the project change.", detail=detail)
+    if detail := plan.output.environment_statements_diff:
+        title = "Statements that run before or after all models change."
+        yield Finding("warning", "environment_statements_diff", title, detail=detail)
 
 
 def _not_known(plan: _Plan) -> Iterator[Finding]:
-    if missing := reading.text(plan.output.get("column_impact_missing")):
+    if missing := plan.output.column_impact_missing:
         yield Finding("info", "column_impact_missing", f"Who reads changed columns is not known. {_sentence(missing)}")
-    compiled = reading.mapping(plan.output.get("compiled"))
-    if compiled.get("available") is False:
-        reason = reading.text(compiled.get("reason"))
+    compiled = plan.output.compiled
+    if compiled and compiled.available is False:
+        reason = compiled.reason
         title = "Diffs show the code as written, not as compiled." + (f" {_sentence(reason)}" if reason else "")
         yield Finding("info", "not_compiled", title)
 

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from dagctl_provider.plan_output import reading
 from dagctl_provider.plan_output.parts import Graph, Mark, ModelChange
+from dagctl_provider.plan_output.shape import ExplainOutput
 
 
-def graph_of(output: Mapping[str, Any], models: Sequence[ModelChange]) -> Graph:
+def graph_of(output: ExplainOutput, models: Sequence[ModelChange]) -> Graph:
     """Every model of the plan, and everything those read directly.
 
-    :param output: ``plan_output`` of the explain step, for its ``lineage``.
+    :param output: What the explain found, for its lineage.
     :param models: In the order they get in the graph.
     """
     marks: dict[str, Mark] = {model.name: model.mark for model in models}
     edges: dict[tuple[str, str], None] = {}
-    for child, parents in reading.mapping(output.get("lineage")).items():
-        if not (name := reading.text(child)):
-            continue
+    for name, parents in output.lineage.items():
         marks.setdefault(name, "unchanged")
-        for parent in reading.texts(parents):
+        for parent in parents:
             marks.setdefault(parent, "unchanged")
             if parent != name:
                 edges[parent, name] = None

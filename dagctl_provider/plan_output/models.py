@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Any
 
 from dagctl_provider.plan_output import reading
+from dagctl_provider.plan_output.members import key_of
 from dagctl_provider.plan_output.parts import MARKS, ColumnChange, Mark, ModelChange, ModelResult
+from dagctl_provider.plan_output.shape import ExplainOutput, Interval, ModelRun, PlannedModel, RetypedColumn
 
 # Characters that turn text around, or that take no room on a screen ("Trojan Source", CVE-2021-42574).
 HIDDEN_CHARACTERS = re.compile("[\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
@@ -38,52 +39,53 @@ _WHY: Mapping[str, str] = {
     "enabled": "it was enabled",
 }
 _MOST_PARENTS_NAMED = 3
+_MODELS, _NAME = key_of(ExplainOutput, "models"), key_of(PlannedModel, "name")
 
 
-def models_of(output: Mapping[str, Any], results: Mapping[str, ModelResult]) -> tuple[ModelChange, ...]:
+def models_of(output: ExplainOutput, results: Mapping[str, ModelResult]) -> tuple[ModelChange, ...]:
     """All models of a plan: removed and breaking ones first, then by what the change means; inside that by name.
 
-    :param output: ``plan_output`` of the explain step.
+    :param output: What the explain found.
     :param results: What the last execution did, by the name of the model.
     """
-    lineage = reading.mapping(output.get("lineage"))
-    listed = [row for row in reading.rows(output.get("models")) if reading.text(row.get("name"))]
-    changed = {str(row["name"]) for row in listed if row.get("change") is not None}
-    made = [_model(row, reading.texts(lineage.get(str(row["name"]))), changed, results) for row in listed]
+    changed = {model.name for model in output.models if model.change is not None}
+    made = [_model(model, output.lineage.get(model.name, ()), changed, results) for model in output.models]
     return tuple(sorted(made, key=_weight))
+
+
+def find_model(output: object, name: str) -> PlannedModel | None:
+    """One model of a plan, without reading all others.
+
+    :param output: ``plan_output`` of the explain step, as it is stored.
+    """
+    for row in reading.rows(reading.mapping(output).get(_MODELS)):
+        if row.get(_NAME) == name:
+            return reading.read(PlannedModel, row)
+    return None
 
 
 def _weight(model: ModelChange) -> tuple[int, bool, str]:
     return MARKS.index(model.mark), not model.columns_removed, model.name
 
 
-def _model(
-    row: Mapping[str, Any], parents: tuple[str, ...], changed: set[str], results: Mapping[str, ModelResult]
-) -> ModelChange:
-    name, change, category = (
-        str(row["name"])[: reading.LONGEST_TEXT],
-        reading.text(row.get("change")),
-        reading.text(row.get("category")),
-    )
-    intervals = reading.rows(row.get("backfill"))
-    diff = row.get("diff") if isinstance(row.get("diff"), str) else None
+def _model(model: PlannedModel, parents: tuple[str, ...], changed: set[str], results: Mapping[str, ModelResult]) -> ModelChange:
     return ModelChange(
-        name=name,
-        mark=_mark(change, category),
-        change=change,
-        kind=reading.text(row.get("kind")),
-        category=category,
-        why=_why(row, change, [parent for parent in parents if parent in changed]),
-        columns_added=reading.texts(row.get("columns_added")),
-        columns_removed=reading.texts(row.get("columns_removed")),
-        columns_changed=_columns(row.get("columns_changed")),
-        load=sum(map(reading.length, intervals), timedelta()),
-        intervals=tuple(_interval(interval) for interval in intervals),
-        lines=_lines(diff) if diff else None,
-        diff_truncated=row.get("diff_truncated") is True,
-        hidden_characters=bool(diff and HIDDEN_CHARACTERS.search(diff)),
+        name=model.name,
+        mark=_mark(model.change, model.category),
+        change=model.change,
+        kind=model.kind,
+        category=model.category,
+        why=_why(model, [parent for parent in parents if parent in changed]),
+        columns_added=model.columns_added,
+        columns_removed=model.columns_removed,
+        columns_changed=tuple(map(_column, model.columns_changed)),
+        load=sum(map(reading.length, model.backfill), timedelta()),
+        intervals=tuple(map(_interval, model.backfill)),
+        lines=_lines(model.diff) if model.diff else None,
+        diff_truncated=model.diff_truncated is True,
+        hidden_characters=bool(model.diff and HIDDEN_CHARACTERS.search(model.diff)),
         parents=parents,
-        result=results.get(name),
+        result=results.get(model.name),
     )
 
 
@@ -95,26 +97,27 @@ def _mark(change: str | None, category: str | None) -> Mark:
     return _CHANGE_MARKS.get(change, "changed")
 
 
-def _why(row: Mapping[str, Any], change: str | None, changed_parents: list[str]) -> tuple[str, ...]:
-    said = [_WHY.get(reason, reason) for reason in reading.texts(row.get("reasons"))]
-    if not said and change == "indirectly_modified" and changed_parents:
+def _why(model: PlannedModel, changed_parents: list[str]) -> tuple[str, ...]:
+    said = [_WHY.get(reason, reason) for reason in model.reasons]
+    if not said and model.change == "indirectly_modified" and changed_parents:
         more = len(changed_parents) - _MOST_PARENTS_NAMED
         said.append(f"it reads {', '.join(changed_parents[:_MOST_PARENTS_NAMED])}" + (f" and {more:,} more" if more > 0 else ""))
-    if change is None:
+    if model.change is None:
         said.append("it has intervals that were never loaded")
-    return (*said, *reading.texts(row.get("details")))
+    return (*said, *model.details)
 
 
-def _columns(value: Any) -> tuple[ColumnChange, ...]:
-    return tuple(
-        ColumnChange(name, reading.text(row.get("from")) or "?", reading.text(row.get("to")) or "?")
-        for row in reading.rows(value)
-        if (name := reading.text(row.get("name")))
-    )
+def _column(told: RetypedColumn | str) -> ColumnChange:
+    """SQLMesh tells of a column as an object, dbt as a text: ``amount: INT -> TEXT``."""
+    if isinstance(told, str):
+        name, _, types = told.partition(": ")
+        before, _, after = types.partition(" -> ")
+        return ColumnChange(name, before or "?", after or "?")
+    return ColumnChange(told.name, told.before or "?", told.after or "?")
 
 
-def _interval(interval: Mapping[str, Any]) -> str:
-    start, end = reading.text(interval.get("start")) or "?", reading.text(interval.get("end")) or "?"
+def _interval(interval: Interval) -> str:
+    start, end = interval.start or "?", interval.end or "?"
     return start if start == end else f"{start} to {end}"
 
 
@@ -125,17 +128,6 @@ def _lines(diff: str) -> tuple[int, int]:
     return added, sum(line.startswith("-") and not line.startswith("--- ") for line in lines)
 
 
-def results_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, ModelResult]:
-    """What an execution did, by the name of the model.
-
-    :param rows: As a runner reports them, each with a name.
-    """
-    return {
-        str(row["name"]): ModelResult(
-            reading.text(row.get("status")) or "unknown",
-            reading.seconds(row.get("duration")),
-            reading.number(row["rows"]) if "rows" in row else None,
-            reading.number(row.get("batches")) or None,
-        )
-        for row in rows
-    }
+def results_of(runs: Iterable[ModelRun]) -> dict[str, ModelResult]:
+    """What an execution did, by the name of the model."""
+    return {run.name: ModelResult(run.status or "unknown", run.duration, run.rows, run.batches or None) for run in runs}

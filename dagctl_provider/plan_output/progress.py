@@ -7,12 +7,14 @@ every executor, and any API server can do it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.plan_output import reading
+from dagctl_provider.plan_output.members import key_of
 from dagctl_provider.plan_output.parts import Progress, RunningModel, Tally
+from dagctl_provider.plan_output.shape import ExecuteOutput, Expected, RunningModelRow, Told
 
 STAGES: Mapping[str, str] = {
     "import": "Starting the tool",
@@ -37,9 +39,10 @@ STAGES: Mapping[str, str] = {
 _LAST = "publish"
 """The one stage that is worth saying when models have been counted; numbers say more than the others."""
 _TESTS = ("test", "unit_test")
+_MODELS = key_of(ExecuteOutput, "models")
 
 
-def progress_of(step: PlanStep, told: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], now: datetime) -> Progress | None:
+def progress_of(step: PlanStep, told: object, rows: Sequence[RunningModelRow], now: datetime) -> Progress | None:
     """How far ``step`` is; ``None`` where there is nothing to count: nothing runs, and nothing was executed.
 
     :param step: The newest of its group.
@@ -49,42 +52,50 @@ def progress_of(step: PlanStep, told: Mapping[str, Any], rows: Sequence[Mapping[
     running = step.status == "running"
     if not running and not rows:
         return None
-    expected = reading.mapping(told.get("expected"))
-    models = [row for row in rows if row.get("kind") not in _TESTS]
-    tests = _tally([row for row in rows if row.get("kind") in _TESTS], reading.number(expected.get("tests")))
-    tally = _tally(models, reading.number(expected.get("models")))
-    counted = tally.total and told.get("stage") != _LAST
+    said = reading.read(Told, told) or Told()
+    expected = said.expected or Expected()
+    tests = _tally([row for row in rows if row.kind in _TESTS], expected.tests)
+    tally = _tally([row for row in rows if row.kind not in _TESTS], expected.models)
+    counted = tally.total and said.stage != _LAST
     return Progress(
         running=running,
-        stage=_stage(step, told) if running and not counted else None,
+        stage=_stage(step, said) if running and not counted else None,
         models=tally,
         tests=_reported_tests(step) or tests,
-        now=tuple(_running(row, now) for row in rows if row["status"] == "running"),
+        now=tuple(_running(row, now) for row in rows if row.status == "running"),
         seconds=_span(step, now),
     )
 
 
-def rows_of(step: PlanStep, told: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+def rows_of(step: PlanStep, told: object) -> Sequence[RunningModelRow]:
     """One row per model that was begun or skipped, from the result or, before there is one, from what was told.
 
     What still ran when a step ended without a word was cancelled with it.
     """
     if step.plan_type != "execute":
         return ()
-    rows = reading.rows((step.plan_output or {}).get("models")) or reading.rows(told.get("models"))
+    rows = _rows(step.plan_output) or _rows(told)
     left = "running" if step.status == "running" else "cancelled"
-    named = [row for row in rows if reading.text(row.get("name"))]
-    return [row if row.get("status") not in (None, "running") else {**row, "status": left} for row in named]
+    return [row if row.status not in (None, "running") else replace(row, status=left) for row in rows]
 
 
-def _stage(step: PlanStep, told: Mapping[str, Any]) -> str:
+def is_reported(step: PlanStep) -> bool:
+    """Whether the result of a step says what became of its models."""
+    return bool(reading.rows(reading.mapping(step.plan_output).get(_MODELS)))
+
+
+def _rows(report: object) -> Sequence[RunningModelRow]:
+    return reading.read_all(RunningModelRow, reading.mapping(report).get(_MODELS))
+
+
+def _stage(step: PlanStep, told: Told) -> str:
     if step.started_at is None:
         return "Waiting for a worker"
-    return STAGES.get(reading.text(told.get("stage")) or "", "Starting")
+    return STAGES.get(told.stage or "", "Starting")
 
 
-def _tally(rows: Sequence[Mapping[str, Any]], expected: int) -> Tally:
-    states = [row["status"] for row in rows]
+def _tally(rows: Sequence[RunningModelRow], expected: int) -> Tally:
+    states = [row.status for row in rows]
     return Tally(
         total=max(expected, len(states)),
         succeeded=states.count("succeeded"),
@@ -96,17 +107,18 @@ def _tally(rows: Sequence[Mapping[str, Any]], expected: int) -> Tally:
 
 def _reported_tests(step: PlanStep) -> Tally | None:
     """Tests as the result of an execute has them: as numbers, not as rows."""
-    tests = reading.mapping((step.plan_output or {}).get("tests")) if step.plan_type == "execute" else {}
-    run, skipped, failed = (reading.number(tests.get(key)) for key in ("run", "skipped", "failed"))
+    tests = reading.executed(step.plan_output).tests if step.plan_type == "execute" else None
+    if tests is None:
+        return None
+    run, skipped, failed = tests.run or 0, tests.skipped or 0, tests.failed or 0
     return Tally(run + skipped, max(run - failed, 0), failed, 0, skipped) if run or skipped else None
 
 
-def _running(row: Mapping[str, Any], now: datetime) -> RunningModel:
-    started = reading.seconds(row.get("started"))
-    batch, batches = reading.number(row.get("batch")), reading.number(row.get("batches"))
+def _running(row: RunningModelRow, now: datetime) -> RunningModel:
+    batch, batches = row.batch or 0, row.batches or 0
     return RunningModel(
-        name=str(row["name"])[: reading.LONGEST_TEXT],
-        seconds=max(0.0, now.timestamp() - started) if started is not None else None,
+        name=row.name,
+        seconds=max(0.0, now.timestamp() - row.started) if row.started is not None else None,
         # The runner says which one is done; people want to know which one is at work.
         batch=(min(batch + 1, batches), batches) if batches > 1 else None,
     )

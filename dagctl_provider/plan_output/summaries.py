@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 from dagctl_provider.domain.plans import PlanStep
-from dagctl_provider.plan_output import reading
 from dagctl_provider.plan_output.parts import MARK_TITLES, MARKS, Count, Mark, ModelChange
 from dagctl_provider.plan_output.reading import counted, spoken
+from dagctl_provider.plan_output.shape import ExplainOutput, Selection
 
 _CHANGES: tuple[Mark, ...] = tuple(mark for mark in MARKS if mark not in ("load", "unchanged"))
 _COME_AND_GO: tuple[Mark, ...] = ("added", "removed")
 
 
-def sentence(explain: PlanStep, models: Sequence[ModelChange]) -> str:
+def sentence(explain: PlanStep, output: ExplainOutput, models: Sequence[ModelChange]) -> str:
     """What the commit does to the warehouse, in one sentence.
 
     :param explain: The explain step.
+    :param output: What it found.
     :param models: All models of the plan.
     """
     if explain.status == "running":
         return "What this commit would change is being worked out."
-    output = explain.plan_output or {}
-    if output.get("explain_completed") is not True:
+    if output.explain_completed is not True:
         return {
             "failed": "What this commit would change could not be worked out.",
             "cancelled": "This plan was cancelled before it was known what the commit would change.",
         }.get(explain.status, "Nothing is known about what this commit would change.")
     together = _loading_together(models)
     told = [replace(model, load=timedelta()) for model in models] if together else models
-    clauses = [*_clauses(told, "selection" in output or bool(together)), *together, *_of_selection(output)]
+    clauses = [*_clauses(told, output.selection is not None or bool(together)), *together, *_of_selection(output.selection)]
     if not clauses:
         return "Nothing changes: the commit leaves every model as it is."
     text = "; ".join(clauses)
@@ -97,20 +96,20 @@ def _longest(models: Sequence[ModelChange]) -> str:
     return ("up to " if len(loads) > 1 else "") + spoken(max(loads, default=timedelta()))
 
 
-def _of_selection(output: Mapping[str, Any]) -> Iterable[str]:
+def _of_selection(selection: Selection | None) -> Iterable[str]:
     """What ``dbt build`` will run, where the plan is one of dbt."""
-    selection = reading.mapping(output.get("selection"))
-    models, tests = reading.number(selection.get("models")), reading.number(selection.get("tests"))
+    if selection is None:
+        return
+    models, tests = len(selection.models), len(selection.tests)
     if models or tests:
         things = [counted(models, "model")] * bool(models) + [counted(tests, "test")] * bool(tests)
-        everything = "everything is built anew: " if selection.get("mode") == "full" else ""
+        everything = "everything is built anew: " if selection.mode == "full" else ""
         yield f"{everything}{' and '.join(things)} {'runs' if models + tests == 1 else 'run'}"
 
 
-def counts(output: Mapping[str, Any], models: Sequence[ModelChange]) -> tuple[Count, ...]:
+def counts(output: ExplainOutput, models: Sequence[ModelChange]) -> tuple[Count, ...]:
     """What there is, in numbers: the models by mark, as they are listed, then what is done with them."""
     found = [Count(MARK_TITLES[mark], len(_of(models, mark)), mark) for mark in _CHANGES]
-    selection = reading.mapping(output.get("selection"))
-    found.append(Count("To rebuild" if selection else "To load", reading.number(output.get("modelsNeedingBackfill"))))
-    found.append(Count("Tests to run", reading.number(selection.get("tests"))))
+    found.append(Count("To rebuild" if output.selection else "To load", output.backfill))
+    found.append(Count("Tests to run", len(output.selection.tests) if output.selection else 0))
     return tuple(count for count in found if count.number)

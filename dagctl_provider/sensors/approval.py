@@ -7,9 +7,7 @@ clears, so whatever happens to this task, its next try finds it.
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -17,23 +15,17 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipExc
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from dagctl_provider.domain.names import ANSWER_KEY, DECISION_KEY, EXPLAIN, RESULT_KEY
+from dagctl_provider.plan_output.markdown import describe
 
 _ANSWER_WAIT_SECONDS = 90.0
 _POLL_SECONDS = 0.5
-_MAX_MODELS = 50
-_MAX_WARNINGS = 20
-_MAX_DIFF_CHARACTERS = 20_000
-_COUNTS = (("modelsAdded", "added"), ("modelsModified", "modified"), ("modelsRemoved", "removed"))
-# What deserves a look first.
-_CHANGES = ("directly_modified", "removed", "added", "indirectly_modified", "metadata")
-_MARKDOWN = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]()<>#+-!|~"})
 
 
-class AnswerPending(AirflowException):
+class AnswerPending(AirflowException):  # type: ignore[misc]
     """The answer given in Airflow has not been judged yet; another try looks again."""
 
 
-class PlanApprovalSensor(ApprovalOperator):
+class PlanApprovalSensor(ApprovalOperator):  # type: ignore[misc]
     """Waits until somebody decides for the plan of this run, on the page, over REST or in Required Actions."""
 
     ui_color = "#fce5b0"
@@ -50,7 +42,7 @@ class PlanApprovalSensor(ApprovalOperator):
             return self._obey(decision)
         explained = context["ti"].xcom_pull(task_ids=EXPLAIN, key=RESULT_KEY) or {}
         conf = (context["dag_run"].conf or {}).get("dagctl") or {}
-        self.subject, self.body = describe(conf, explained.get("plan_output") or {})
+        self.subject, self.body = describe(conf, explained.get("plan_output"))
         return super().execute(context)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
@@ -85,66 +77,3 @@ def _same_moment(text: Any, moment: Any) -> bool:
         return False
     other = moment if isinstance(moment, datetime) else datetime.fromisoformat(str(moment))
     return datetime.fromisoformat(text) == other
-
-
-def describe(conf: dict[str, Any], output: dict[str, Any]) -> tuple[str, str]:
-    """Subject and Markdown body of the request in Required Actions.
-
-    :param conf: The runner request of the run.
-    :param output: The explain step's plan_output. Its texts come from the repository and are escaped.
-    """
-    counts = ", ".join(f"{output.get(key, 0)} {word}" for key, word in _COUNTS)
-    commit = str(conf.get("commit_sha", ""))[:7]
-    subject = f"{conf.get('project_name', 'Plan')} {commit} to {output.get('environment', '')}: {counts}"
-    models = sorted(output.get("models") or [], key=lambda model: (_order(model), str(model.get("name"))))
-    parts = [
-        _commit_line(conf, commit),
-        "\n".join(_model_line(model) for model in models[:_MAX_MODELS]),
-        f"{output.get('modelsNeedingBackfill', 0)} model(s) need backfill.",
-        _selection_line(output.get("selection") or {}),
-        "\n".join(f"- **Warning:** {_escaped(text)}" for text in (output.get("warnings") or [])[:_MAX_WARNINGS]),
-        *_diffs(models),
-    ]
-    return subject, "\n\n".join(part for part in parts if part)
-
-
-def _order(model: dict[str, Any]) -> int:
-    change = model.get("change")
-    return _CHANGES.index(change) if change in _CHANGES else len(_CHANGES)
-
-
-def _commit_line(conf: dict[str, Any], commit: str) -> str:
-    message, author = conf.get("commit_message"), conf.get("commit_author")
-    return " ".join(filter(None, (commit, _escaped(message) if message else "", f"({_escaped(author)})" if author else "")))
-
-
-def _model_line(model: dict[str, Any]) -> str:
-    words = [str(model[key]).replace("_", " ") for key in ("change", "category") if model.get(key)]
-    return f"- {_escaped(model.get('name'))}: {_escaped(', '.join(words))}"
-
-
-def _selection_line(selection: dict[str, Any]) -> str:
-    """What an execute of dbt will run."""
-    if not selection:
-        return ""
-    reason = selection.get("reason")
-    return f"{len(selection.get('nodes') or [])} node(s) will run." + (f" {_escaped(reason)}" if reason else "")
-
-
-def _diffs(models: list[dict[str, Any]]) -> Iterator[str]:
-    """The SQL of what changed directly, each in a fence longer than any in the text, so that nothing gets out of it."""
-    left = _MAX_DIFF_CHARACTERS
-    for model in models:
-        diff = str(model.get("diff") or "").strip()
-        if model.get("change") not in ("directly_modified", "removed") or not diff:
-            continue
-        if len(diff) > left:
-            yield "The other diffs are too long to be shown here; see GET /api/v1/plans."
-            return
-        left -= len(diff)
-        fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", diff)), default=0))
-        yield f"{_escaped(model.get('name'))}\n\n{fence}diff\n{diff}\n{fence}"
-
-
-def _escaped(text: Any) -> str:
-    return " ".join(str(text).split()).translate(_MARKDOWN)[:300]

@@ -12,10 +12,10 @@ from typing import Any
 from sqlalchemy import and_, case, exists, func, literal, or_, select, union_all
 from sqlalchemy.orm import Session
 
+from dagctl_provider.plan_output.numbers import COUNT_KEYS, FLAG_KEYS
 from dagctl_provider.store import tables
 
 _ESCAPE = "\\"
-_NUMBERS = ("modelsAdded", "modelsModified", "modelsRemoved", "modelsNeedingBackfill")
 _ACTIVE = ("running", "pending")
 
 _explain = tables.plan_step.alias("explain_step")
@@ -161,13 +161,13 @@ def pending_by_project(session: Session, organization_id: str) -> dict[str, int]
 
 
 def output_numbers(session: Session, step_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The counts inside the output of explain steps, by step id."""
+    """The counts inside the output of explain steps, by step id; each under its name in ``plan_output.numbers``."""
     c = tables.plan_step.c
     ids = sorted(step_ids)
     if not ids:
         return {}
-    columns = [c.plan_output[name].as_integer().label(name) for name in _NUMBERS]
-    flags = [c.plan_output[name].as_boolean().label(name) for name in ("has_changes", "auto_discarded")]
+    columns = [c.plan_output[key].as_integer().label(name) for name, key in COUNT_KEYS.items()]
+    flags = [c.plan_output[key].as_boolean().label(name) for name, key in FLAG_KEYS.items()]
     query = select(c.id, *columns, *flags).where(c.id.in_(ids), c.plan_output.is_not(None))
     return {row.id: dict(row._mapping) for row in session.execute(query)}
 

@@ -251,7 +251,14 @@ def hostile_output() -> dict[str, Any]:
         "tests": {"run": 3, "failed": 1, "names": list(HOSTILE), "output": text},
         "contracts_broken": [{"model": name, "problem": name} for name in HOSTILE],
         "column_impact": [{"model": name, "column": name, "change": name, "read_by": list(HOSTILE)} for name in HOSTILE],
-        "selection": {"mode": "full", "reason": text, "arguments": list(HOSTILE), "models": 2, "tests": 1},
+        "selection": {
+            "mode": "full",
+            "reason": text,
+            "arguments": list(HOSTILE),
+            "nodes": list(HOSTILE[:3]),
+            "models": list(HOSTILE[:2]),
+            "tests": list(HOSTILE[2:3]),
+        },
         "resources": [{"type": name, "name": name, "change": name, "affects": list(HOSTILE)} for name in HOSTILE],
         "requirements_diff": text,
     }
@@ -259,6 +266,7 @@ def hostile_output() -> dict[str, Any]:
 
 def dbt_output() -> dict[str, Any]:
     """What an explain of a dbt project says."""
+    built, tests = ["stg_orders", "fct_orders", "fct_daily"], [f"check_{number}" for number in range(8)]
     return {
         "environment": "prod",
         "explain_completed": True,
@@ -299,7 +307,13 @@ def dbt_output() -> dict[str, Any]:
         "resources": [
             {"type": "macro", "name": "cents_to_euros", "change": "modified", "reasons": ["body"], "affects": ["stg_orders"]}
         ],
-        "selection": {"mode": "selected", "arguments": ["--select", "stg_orders+"], "nodes": [], "models": 3, "tests": 8},
+        "selection": {
+            "mode": "selected",
+            "arguments": ["--select", "stg_orders+"],
+            "nodes": [*(f"model.shop.{name}" for name in built), *(f"test.shop.{name}" for name in tests)],
+            "models": built,
+            "tests": tests,
+        },
         "tests_to_run": [],
         "contracts_broken": [{"model": "stg_orders", "problem": "column legacy_code is gone"}],
         "column_impact": [{"model": "stg_orders", "column": "legacy_code", "change": "removed", "read_by": ["fct_orders.code"]}],

@@ -15,7 +15,8 @@ from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.plan_output import reading
 from dagctl_provider.plan_output.graphs import graph_of
 from dagctl_provider.plan_output.models import models_of
-from dagctl_provider.plan_output.parts import Count
+from dagctl_provider.plan_output.parts import ColumnChange, Count
+from dagctl_provider.plan_output.shape import ExplainOutput, Interval
 from dagctl_provider.services.showing import plan_view
 from dagctl_provider.services.showing.plan_view import commit_pages
 from dagctl_provider.services.showing.plan_view.parts import PlanView
@@ -120,6 +121,16 @@ class TestModels:
         found = {model.name: model.why for model in view(explained(output())).models}
         assert found["marts.daily_revenue"] == ("it reads marts.fct_orders",)
 
+    def test_types_of_columns_change_in_the_words_of_either_tool(self) -> None:
+        """SQLMesh tells of objects, dbt of texts."""
+        told = [{"name": "revenue", "from": "INT", "to": "TEXT"}, "price: DECIMAL(18, 2) -> TEXT", "nonsense", 7, None]
+        (found,) = view(explained(output(models=[model("a", "directly_modified", columns_changed=told)]))).models
+        assert found.columns_changed == (
+            ColumnChange("revenue", "INT", "TEXT"),
+            ColumnChange("price", "DECIMAL(18, 2)", "TEXT"),
+            ColumnChange("nonsense", "?", "?"),
+        )
+
     def test_results_of_the_execution_stand_with_the_models(self) -> None:
         ran = {"models": [{"name": "marts.fct_orders", "status": "failed", "duration": 3.2, "rows": 0}]}
         found = view(explained(output(), status="approved"), replace(EXECUTE, status="failed", plan_output=ran))
@@ -136,7 +147,7 @@ class TestModels:
         ],
     )
     def test_spans_are_said_in_the_unit_that_fits(self, interval: dict[str, str], spoken: str) -> None:
-        assert reading.spoken(reading.length(interval)) == spoken
+        assert reading.spoken(reading.length(Interval(**interval))) == spoken
 
     @pytest.mark.parametrize(
         "interval",
@@ -148,7 +159,7 @@ class TestModels:
         ],
     )
     def test_spans_that_make_no_sense_have_no_length(self, interval: dict[str, str]) -> None:
-        assert reading.length(interval) == timedelta(0)
+        assert reading.length(Interval(**interval)) == timedelta(0)
 
 
 class TestFindings:
@@ -212,7 +223,8 @@ class TestFindings:
 
 class TestGraph:
     def test_holds_what_changes_and_what_that_reads(self) -> None:
-        graph = graph_of(output(), models_of(output(), {}))
+        found = reading.explained(output())
+        graph = graph_of(found, models_of(found, {}))
         marks = dict(zip(graph.names, graph.marks, strict=True))
         assert marks["legacy.codes"] == "removed"
         assert marks["raw.orders"] == "unchanged"
@@ -220,7 +232,7 @@ class TestGraph:
         assert len(graph.compact()["edges"]) == 2 * len(graph.edges)
 
     def test_a_model_that_reads_itself_makes_no_edge(self) -> None:
-        found = graph_of({"lineage": {"a": ["a", "b"]}}, ())
+        found = graph_of(ExplainOutput(lineage={"a": ("a", "b")}), ())
         assert (found.names, found.edges) == (("a", "b"), ((1, 0),))
 
 
@@ -345,4 +357,4 @@ def test_no_output_breaks_the_page(values: dict[str, Any], is_dbt: bool) -> None
     """Whatever a runner left: the page can be made."""
     found = view(explained({"explain_completed": True, **values}), project_type="dbt" if is_dbt else "sqlmesh")
     assert found.summary
-    graph_of({**values}, found.models)
+    graph_of(reading.explained(values), found.models)

@@ -15,6 +15,7 @@ from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.permissions import Actor, permissions_of
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.plan_output import reading
 from dagctl_provider.plan_output.graphs import graph_of
 from dagctl_provider.plan_output.models import models_of
 from dagctl_provider.services import plans
@@ -58,7 +59,7 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
         return {"name": model, "diff": rows[model].get("diff"), "diff_of": None, "truncated": False}
 
     def get_graph(actor: Actor, identifier: str) -> Any:
-        output = made.steps[0].plan_output or {}
+        output = reading.explained(made.steps[0].plan_output)
         return graph_of(output, models_of(output, {}))
 
     def service(name: str) -> Any:

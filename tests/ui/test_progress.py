@@ -102,7 +102,7 @@ class TestWhatIsKnown:
 
     def test_what_ran_when_a_step_was_stopped_was_stopped_with_it(self) -> None:
         stopped = replace(EXECUTE, status="cancelled", finished_at=NOW)
-        assert [row["status"] for row in rows_of(stopped, TOLD)] == ["succeeded", "failed", "cancelled", "skipped"]
+        assert [row.status for row in rows_of(stopped, TOLD)] == ["succeeded", "failed", "cancelled", "skipped"]
         found = progress(stopped)
         assert found is not None
         assert found.models == Tally(total=5, succeeded=1, failed=1, running=0, skipped=2)

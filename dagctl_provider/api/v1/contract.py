@@ -6,6 +6,7 @@ from dagctl_provider.api.contracts import Contract, PathParameter
 from dagctl_provider.api.models import to_json
 from dagctl_provider.api.problems import PROBLEMS
 from dagctl_provider.api.v1.routes import OPERATIONS
+from dagctl_provider.plan_output.schemas import record_schemas
 
 V1 = Contract(
     name="v1",
@@ -25,4 +26,5 @@ V1 = Contract(
     },
     to_json=to_json,
     refusals=PROBLEMS,
+    more_schemas=record_schemas,
 )

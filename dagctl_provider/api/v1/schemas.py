@@ -8,11 +8,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictStr
+from pydantic import AfterValidator, BeforeValidator, Field, StrictStr, WithJsonSchema
 
-from dagctl_provider.api.models import WHOLE, Answer, Count, Request, ShortSha, Timestamp, instant, storable
+from dagctl_provider.api.models import REFERENCE, WHOLE, Answer, Count, Request, ShortSha, Timestamp, instant, storable
 from dagctl_provider.domain.plans import STATUSES, PlanStep, PlanType, Status
 from dagctl_provider.domain.run_records import RUN_STATUSES, RunRecord, RunStatus
+from dagctl_provider.plan_output.schemas import output_schema
 
 MAX_COMMENT = 2000
 MAX_PAGE = 2**31 - 1
@@ -94,7 +95,9 @@ class Plan(PlanListItem):
     """A plan step."""
 
     job_name: str | None = None
-    plan_output: dict[str, Any] | None = Field(None, description="What explain found; its keys depend on the tool")
+    plan_output: Annotated[dict[str, Any], WithJsonSchema(output_schema(REFERENCE))] | None = Field(
+        None, description="What explain found or execute did"
+    )
     comment: str | None = Field(None, description="What was said with the decision")
 
 

@@ -20,6 +20,7 @@ from dagctl_provider.domain.names import ARTIFACTS_KEY, EXECUTE, INPUTS_KEY, INP
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.orchestration import runs
+from dagctl_provider.plan_output.reading import executed
 from dagctl_provider.store import artifacts as artifact_rows
 from dagctl_provider.store import leases
 from dagctl_provider.store import projects as project_rows
@@ -107,11 +108,11 @@ def finished_before(session: Session, step: PlanStep) -> list[str]:
 
     Three witnesses: what the step itself was told, what its worker reported while it ran, and its result, if it left one.
     """
-    told = (step.plan_output or {}).get("already_succeeded") or []
+    told = executed(step.plan_output).already_succeeded
     place = (step.dag_id, step.run_id, EXECUTE)
     reported = _own(step, runs.read_xcom(session, *place, PROGRESS_KEY)).get("succeeded") or []
-    models = _own(step, runs.read_xcom(session, *place, RESULT_KEY)).get("models") or []
-    results = [model.get("unique_id") for model in models if isinstance(model, dict) and model.get("status") == "succeeded"]
+    models = executed(_own(step, runs.read_xcom(session, *place, RESULT_KEY))).models
+    results = [model.unique_id for model in models if model.status == "succeeded"]
     return sorted({unique_id for unique_id in (*told, *reported, *results) if isinstance(unique_id, str)})
 
 

@@ -12,6 +12,7 @@ from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import PlanStep, Status, require_transition, stands_for_commit
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.orchestration import approvals, dags, runs
+from dagctl_provider.plan_output import stored
 from dagctl_provider.services.lifecycle import artifacts, telling
 from dagctl_provider.store import decisions as decision_rows
 from dagctl_provider.store import plans as plan_rows
@@ -128,7 +129,7 @@ def start_execute(
         job_name=job_name(project.name, "plan-execute", now),
         triggered_by=explain.triggered_by,
         settings=explain.settings,
-        plan_output={"already_succeeded": list(succeeded)} if succeeded else None,
+        plan_output=stored.resumed(succeeded),
         digest=explain.digest,
         tool_plan_id=explain.tool_plan_id,
         retry_of=retry_of,
@@ -166,7 +167,7 @@ def approve_step(
 
 def discard(session: Session, actor: Actor, step: PlanStep, reason: str, current_commit: str) -> PlanStep:
     """Reject a pending plan because the repository or the deployed state moved on."""
-    output = {**(step.plan_output or {}), "auto_discarded": True, "auto_discard_reason": reason, "current_commit": current_commit}
+    output = stored.discarded(step.plan_output or {}, reason, current_commit)
     moved = move(session, step, "discard", comment=reason, plan_output=output, decided_at=utcnow(), decided_by=actor.name)
     record_decision(session, actor, moved, "discarded", "system", reason)
     tell_airflow(session, actor, moved, "discarded")

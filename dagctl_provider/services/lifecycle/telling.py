@@ -20,6 +20,7 @@ from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.plan_output import summaries
 from dagctl_provider.plan_output.models import models_of
+from dagctl_provider.plan_output.reading import explained
 from dagctl_provider.store import notifications as notification_rows
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store import projects as project_rows
@@ -84,7 +85,7 @@ def describe(
 
     :param explain: The explain step of the group, which knows what the commit changes.
     """
-    output = explain.plan_output or {}
+    output = explained(explain.plan_output)
     message = (step.commit_message or "").strip().partition("\n")[0]
     said = _SAID.get(f"{step.plan_type} {event}") or _SAID[event]
     told = {
@@ -102,9 +103,9 @@ def describe(
         "from_commit_sha": step.from_commit_sha,
         "commit_message": message[:_LONGEST_TEXT],
         "commit_author": step.commit_author,
-        "environment": output.get("environment") if isinstance(output.get("environment"), str) else None,
+        "environment": output.environment,
         "subject": f"{project.name} {short_sha(step.to_commit_sha)}: {said}",
-        "summary": summaries.sentence(explain, models_of(output, {})),
+        "summary": summaries.sentence(explain, output, models_of(output, {})),
         "decided_by": step.decided_by,
         "comment": comment[:_LONGEST_TEXT] if comment else None,
         "auto_discarded": True if step.auto_discarded else None,

@@ -20,6 +20,7 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.schedules import describe, next_times
 from dagctl_provider.orchestration import schedules
 from dagctl_provider.orchestration.schedules import NewestRun, NextRun
+from dagctl_provider.plan_output.numbers import Counts, counts_of, was_discarded
 from dagctl_provider.services.results import Page
 from dagctl_provider.store import overviews, transactions
 from dagctl_provider.store import plans as plan_rows
@@ -28,20 +29,6 @@ from dagctl_provider.store.session import Session
 
 _REMEMBERED = 5000
 _LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How many models a plan touches.
-
-    :param nothing: Whether executing it would do nothing.
-    """
-
-    added: int
-    modified: int
-    removed: int
-    backfill: int
-    nothing: bool
 
 
 @dataclass(frozen=True)
@@ -197,18 +184,9 @@ def _plan_row(row: Mapping[str, Any], numbers: Mapping[str, Any] | None) -> Plan
     return PlanRow(
         **same,
         executing=row["execute_id"] is not None and row["explain_status"] == "approved",
-        counts=_counts(numbers),
-        auto_discarded=bool(numbers and numbers["auto_discarded"]),
+        counts=counts_of(numbers),
+        auto_discarded=was_discarded(numbers),
     )
-
-
-def _counts(numbers: Mapping[str, Any] | None) -> Counts | None:
-    if numbers is None or numbers["modelsAdded"] is None:
-        return None
-    added, modified, removed, backfill = (
-        int(numbers[name] or 0) for name in ("modelsAdded", "modelsModified", "modelsRemoved", "modelsNeedingBackfill")
-    )
-    return Counts(added, modified, removed, backfill, nothing=numbers["has_changes"] is False)
 
 
 def list_plan_groups(

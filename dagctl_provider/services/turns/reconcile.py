@@ -18,6 +18,7 @@ from dagctl_provider.domain.permissions import system_actor
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.orchestration import approvals, runs
+from dagctl_provider.plan_output import stored
 from dagctl_provider.services.lifecycle import artifacts, publishing, steps
 from dagctl_provider.services.lifecycle.runs import start_again
 from dagctl_provider.store import plans as plan_rows
@@ -29,8 +30,6 @@ log = logging.getLogger(__name__)
 
 BASE_CHANGED = "The deployed state changed after this plan was explained."
 _MAX_APPROVAL_TRIES = 20
-# Members of an execute's result that stand in its plan_output.
-_RESULTS = ("models", "tests", "already_applied", "timings")
 
 _FAILURES: dict[str, tuple[str, str]] = {
     "run_lost": ("The Dag run was deleted or ended in Airflow before this step finished.", "Create a new plan."),
@@ -143,21 +142,14 @@ def _settled(session: Session, project: Project, step: PlanStep) -> PlanStep:
 def _own_result(session: Session, step: PlanStep) -> dict[str, Any] | None:
     """The result of this very step, not one that an earlier execution left in the same place."""
     result = runs.read_result(session, step.dag_id, step.run_id, _task_id(step))
-    return without_nulls(result) if result is not None and result.get("step_id") == step.id else None
-
-
-def without_nulls(value: Any) -> Any:
-    """``value`` without object members that are null, however deep: under ``/api/v1`` what is not known is absent."""
-    if isinstance(value, dict):
-        return {key: without_nulls(member) for key, member in value.items() if member is not None}
-    return [without_nulls(member) for member in value] if isinstance(value, list) else value
+    return result if result is not None and result.get("step_id") == step.id else None
 
 
 def _fail(session: Session, step: PlanStep, fallback: str, **facts: Any) -> PlanStep:
     result = _own_result(session, step) or {}
     error = result.get("error") or {}
     message, hint = _FAILURES[fallback]
-    output = {**(result.get("plan_output") or {}), "explain_completed": False}
+    output = stored.unfinished(result.get("plan_output") or {})
     if step.plan_type == "execute":
         output = _failed_output(session, step, result)
     return steps.move(
@@ -175,9 +167,7 @@ def _fail(session: Session, step: PlanStep, fallback: str, **facts: Any) -> Plan
 
 def _failed_output(session: Session, step: PlanStep, result: dict[str, Any]) -> dict[str, Any]:
     """What a failed execute did all the same: the results of its models, and what a retry need not do again."""
-    finished = artifacts.finished_before(session, step)
-    output = {key: result[key] for key in _RESULTS if key in result}
-    return {**output, "already_succeeded": finished} if finished else output
+    return stored.failed(result, artifacts.finished_before(session, step))
 
 
 def _succeed(session: Session, project: Project, step: PlanStep, facts: dict[str, Any]) -> PlanStep:
@@ -213,8 +203,7 @@ def _explained(session: Session, project: Project, step: PlanStep, result: dict[
 
 
 def _applied(session: Session, project: Project, step: PlanStep, result: dict[str, Any], facts: dict[str, Any]) -> PlanStep:
-    output = {**(step.plan_output or {}), **(result.get("plan_output") or {})}
-    output.update({key: result[key] for key in _RESULTS if key in result})
+    output = stored.executed(step.plan_output or {}, result.get("plan_output") or {}, result)
     moved = steps.move(session, step, "applied", plan_output=output, **facts)
     artifacts.keep(session, project, step)
     project_rows.update_project(

@@ -17,12 +17,12 @@ from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import PlanStep, current_status
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.orchestration import runs
-from dagctl_provider.plan_output import reading
 from dagctl_provider.plan_output.findings import findings_of
 from dagctl_provider.plan_output.graphs import graph_of
-from dagctl_provider.plan_output.models import models_of, results_of
+from dagctl_provider.plan_output.models import find_model, models_of, results_of
 from dagctl_provider.plan_output.parts import Graph, ModelResult, Progress
-from dagctl_provider.plan_output.progress import progress_of, rows_of
+from dagctl_provider.plan_output.progress import is_reported, progress_of, rows_of
+from dagctl_provider.plan_output.reading import explained
 from dagctl_provider.plan_output.summaries import counts, sentence
 from dagctl_provider.services.showing.plan_view.actions import actions_of
 from dagctl_provider.services.showing.plan_view.commit_pages import commit_page, compare_page
@@ -76,7 +76,7 @@ def get_graph(actor: Actor, identifier: str) -> Graph:
     actor.require("read")
 
     def work(session: Session) -> Graph:
-        output = _group(session, actor, identifier)[0].plan_output or {}
+        output = explained(_group(session, actor, identifier)[0].plan_output)
         return graph_of(output, models_of(output, {}))
 
     return transactions.run(work)
@@ -91,21 +91,17 @@ def get_diff(actor: Actor, identifier: str, model: str) -> dict[str, Any]:
     actor.require("read")
 
     def work(session: Session) -> dict[str, Any]:
-        output = _group(session, actor, identifier)[0].plan_output or {}
-        for row in reading.rows(output.get("models")):
-            if row.get("name") == model:
-                diff = row.get("diff")
-                found = {"name": model, "diff_of": reading.text(row.get("diff_of"))}
-                found["diff"] = diff if isinstance(diff, str) and diff else None
-                return {**found, "truncated": row.get("diff_truncated") is True}
-        raise not_found("Model", model)
+        found = find_model(_group(session, actor, identifier)[0].plan_output, model)
+        if found is None:
+            raise not_found("Model", model)
+        return {"name": model, "diff_of": found.diff_of, "diff": found.diff, "truncated": found.diff_truncated is True}
 
     return transactions.run(work)
 
 
 def _told(session: Session, step: PlanStep) -> dict[str, Any]:
     """What the task of ``step`` last told of its progress, where no result says more."""
-    ended = step.status != "running" and (step.plan_type == "explain" or (step.plan_output or {}).get("models"))
+    ended = step.status != "running" and (step.plan_type == "explain" or is_reported(step))
     if step.dispatched_at is None or ended:
         return {}
     task_id = EXPLAIN if step.plan_type == "explain" else EXECUTE
@@ -146,27 +142,27 @@ def assemble(
     :param told: What the task of the newest step told of its progress.
     """
     explain, last = steps[0], steps[-1]
-    output = explain.plan_output or {}
+    output = explained(explain.plan_output)
     progress, results = _progress(last, told)
     models = models_of(output, results)
-    summary = sentence(explain, models)
+    summary = sentence(explain, output, models)
     return PlanView(
         group_id=explain.group_id,
         project=project,
         steps=tuple(steps),
         status=current_status(steps),
         commit=_commit(project, explain),
-        environment=reading.text(output.get("environment")) or project.environment,
+        environment=output.environment or project.environment,
         summary=summary,
         counts=counts(output, models),
-        findings=findings_of(explain, project, models),
+        findings=findings_of(explain, output, project, models),
         models=models,
-        resources=tuple(dict(row) for row in reading.rows(output.get("resources"))),
-        selection=dict(reading.mapping(output.get("selection"))) or None,
-        tests=dict(reading.mapping(output.get("tests"))) or None,
+        resources=output.resources,
+        selection=output.selection,
+        tests=output.tests,
         events=timeline(steps, decisions, explained_at),
         actions=actions_of(actor, project, steps, summary),
-        has_graph=bool(reading.mapping(output.get("lineage"))),
+        has_graph=bool(output.lineage),
         progress=progress,
     )
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from dagctl_provider.domain.plans import PlanStep, Status
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.plan_output.parts import Count, Finding, ModelChange, Progress
+from dagctl_provider.plan_output.shape import ReportedTests, ResourceChange, Selection
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,9 @@ class PlanView:
     counts: tuple[Count, ...]
     findings: tuple[Finding, ...]
     models: tuple[ModelChange, ...]
-    resources: tuple[dict[str, Any], ...]
-    selection: dict[str, Any] | None
-    tests: dict[str, Any] | None
+    resources: tuple[ResourceChange, ...]
+    selection: Selection | None
+    tests: ReportedTests | None
     events: tuple[Event, ...]
     actions: tuple[Action, ...]
     has_graph: bool

@@ -1,0 +1,54 @@
+"""What is stored as ``plan_output``: the runner's report, and what only dagctl knows of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_RESULTS = ("models", "tests", "already_applied", "timings")
+"""Members of an execute's result that stand in its output."""
+
+
+def unfinished(reported: Mapping[str, Any]) -> dict[str, Any]:
+    """The output of an explain that failed.
+
+    :param reported: What it had found by then.
+    """
+    return {**reported, "explain_completed": False}
+
+
+def discarded(output: Mapping[str, Any], reason: str, current_commit: str) -> dict[str, Any]:
+    """The output of an explain whose plan was rejected because the branch or the deployed state moved on.
+
+    :param output: What it found.
+    :param reason: For people.
+    :param current_commit: What stands there now.
+    """
+    return {**output, "auto_discarded": True, "auto_discard_reason": reason, "current_commit": current_commit}
+
+
+def resumed(succeeded: Sequence[str]) -> dict[str, Any] | None:
+    """The output of an execute that begins.
+
+    :param succeeded: What earlier executes of the group have finished.
+    """
+    return {"already_succeeded": list(succeeded)} if succeeded else None
+
+
+def executed(output: Mapping[str, Any], reported: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
+    """The output of an execute that succeeded.
+
+    :param output: What it began with.
+    :param reported: The runner's ``plan_output``, if it sent one.
+    :param result: The runner's result.
+    """
+    return {**output, **reported, **_results(result)}
+
+
+def failed(result: Mapping[str, Any], succeeded: Sequence[str]) -> dict[str, Any]:
+    """The output of an execute that failed: what it did all the same, and what a retry need not do again."""
+    return {**_results(result), **(resumed(succeeded) or {})}
+
+
+def _results(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: result[key] for key in _RESULTS if result.get(key) is not None}
