@@ -10,6 +10,7 @@ from typing import Any
 from dagctl_provider.domain.ids import short_sha
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.tools import Tool
 from dagctl_provider.plan_output import reading
 from dagctl_provider.plan_output.parts import Finding, ModelChange, Severity
 from dagctl_provider.plan_output.reading import counted, spoken
@@ -30,8 +31,8 @@ class _Plan:
     models: Sequence[ModelChange]
 
     @property
-    def is_dbt(self) -> bool:
-        return self.project.project_type == "dbt"
+    def tool(self) -> Tool:
+        return self.project.tool
 
 
 def findings_of(explain: PlanStep, project: Project, models: Sequence[ModelChange]) -> tuple[Finding, ...]:
@@ -94,7 +95,7 @@ def _removed(plan: _Plan) -> Iterator[Finding]:
     removed = {model.name for model in plan.models if model.mark == "removed"}
     if not removed:
         return
-    stays = " dbt drops nothing: what they left stays in the warehouse." if plan.is_dbt else ""
+    stays = "" if plan.tool.drops_removed else f" {plan.tool.label} drops nothing: what they left stays in the warehouse."
     verb = "model is" if len(removed) == 1 else "models are"
     names = tuple(model.name for model in plan.models if model.name in removed)
     yield Finding("danger", "removed", f"{len(removed):,} {verb} removed.{stays}", names)
@@ -147,7 +148,7 @@ def _migration(plan: _Plan) -> Iterator[Finding]:
     migration = reading.mapping(plan.output.get("state_migration"))
     if migration:
         title = (
-            f"Executing also migrates SQLMesh's state from {migration.get('from', 'an older version')} "
+            f"Executing also migrates {plan.tool.label}'s state from {migration.get('from', 'an older version')} "
             f"to {migration.get('to', 'a newer one')}. There is no way back."
         )
         yield Finding("danger", "state_migration", title)
@@ -179,7 +180,7 @@ def _missing_tests(plan: _Plan) -> Iterator[Finding]:
         return
     if plan.explain.settings.get("run_tests") is False:
         yield Finding("warning", "no_tests", "Tests are switched off in the project's settings.")
-    elif plan.is_dbt:
+    elif plan.tool.tested_in == "execute":
         if "tests_to_run" in plan.output and not plan.output["tests_to_run"]:
             yield Finding("warning", "no_tests", "No test checks what this commit changes.")
     elif not reading.number(reading.mapping(plan.output.get("tests")).get("run")):

@@ -98,7 +98,7 @@ def _longest(models: Sequence[ModelChange]) -> str:
 
 
 def _of_selection(output: Mapping[str, Any]) -> Iterable[str]:
-    """What ``dbt build`` will run, where the plan is one of dbt."""
+    """What will be built, where the tool says that beforehand."""
     selection = reading.mapping(output.get("selection"))
     models, tests = reading.number(selection.get("models")), reading.number(selection.get("tests"))
     if models or tests:
