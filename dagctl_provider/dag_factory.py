@@ -23,8 +23,10 @@ from dagctl_provider.domain.names import (
     RUN_SUFFIX,
     TAG,
     project_variable,
+    run_dag_id,
     writer_pool,
 )
+from dagctl_provider.domain.tools import tool_of
 from dagctl_provider.operators.launchers import step_operator
 from dagctl_provider.sensors.approval import PlanApprovalSensor
 
@@ -53,7 +55,8 @@ def _tags(spec: dict[str, Any], kind: str) -> list[str]:
 
 
 def _environment(spec: dict[str, Any]) -> str:
-    return f"environment {spec['environment']}" if spec["environment"] else "the default target of its profile"
+    environment, tool = spec["environment"], tool_of(spec["project_type"])
+    return f"environment {environment}" if environment else tool.unnamed_environment.dag
 
 
 def _step_timeout() -> timedelta:
@@ -80,8 +83,7 @@ def plan_dag(spec: dict[str, Any]) -> DAG:
     ) as dag:
         explain = step(task_id=EXPLAIN, kind="explain", execution_timeout=_step_timeout())
         approval = PlanApprovalSensor(task_id=APPROVAL, retries=_APPROVAL_RETRIES, retry_delay=timedelta(0))
-        # dbt starts from the beginning unless it is told how far it got, and only the API server can tell it: no blind retry.
-        retries = {"retries": 0} if spec["project_type"] == "dbt" else {}
+        retries = {} if tool_of(spec["project_type"]).airflow_may_retry else {"retries": 0}
         execute = step(
             task_id=EXECUTE, kind="execute", execution_timeout=_step_timeout(), pool=writer_pool(spec["dag_id"]), **retries
         )
@@ -95,7 +97,7 @@ def run_dag(spec: dict[str, Any]) -> DAG:
     :param spec: As published for the project.
     """
     with DAG(
-        spec["dag_id"] + RUN_SUFFIX,
+        run_dag_id(spec["dag_id"]),
         dag_display_name=f"{spec['name']}: run",
         description=f"Runs of {spec['name']} in {_environment(spec)}",
         schedule=spec.get("schedule"),

@@ -51,6 +51,9 @@ class Gateways:
     source: str | None
 
 
+NO_GATEWAYS = Gateways(None, None, None)
+
+
 def detect_gateways(files: Mapping[str, str]) -> Gateways:
     """Read the gateways out of a SQLMesh project's configuration file; nothing is executed.
 

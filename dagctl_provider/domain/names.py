@@ -22,8 +22,37 @@ INPUTS_TASK = {"explain": EXECUTE, "execute": EXPLAIN}
 
 DAG_PREFIX = "dagctl__"
 RUN_SUFFIX = "__run"
-INDEX_VARIABLE = "dagctl__index"
+INDEX_VARIABLE = f"{DAG_PREFIX}index"
 TAG = "dagctl"
+
+
+# Each step is the work of one task.
+_TASK_OF = {"explain": EXPLAIN, "execute": EXECUTE}
+
+
+def task_of(plan_type: str) -> str:
+    """The task that does the work of a step.
+
+    :param plan_type: ``explain`` or ``execute``.
+    """
+    return _TASK_OF[plan_type]
+
+
+def plan_dag_id(slug: str, mark: str) -> str:
+    """Id of the Dag that makes the plans of a project.
+
+    :param slug: Of the project's name.
+    :param mark: What tells it from other projects of that name.
+    """
+    return f"{DAG_PREFIX}{slug}__{mark}"
+
+
+def run_dag_id(dag_id: str) -> str:
+    """Id of the Dag that runs what a project has deployed.
+
+    :param dag_id: Of the plan Dag.
+    """
+    return f"{dag_id}{RUN_SUFFIX}"
 
 
 def project_variable(dag_id: str) -> str:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from dagctl_provider.domain.ids import short_sha
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.tools import Tool
 from dagctl_provider.plan_output.parts import Finding, ModelChange, Severity
 from dagctl_provider.plan_output.reading import counted, spoken
 from dagctl_provider.plan_output.shape import ExplainOutput
@@ -29,8 +30,8 @@ class _Plan:
     models: Sequence[ModelChange]
 
     @property
-    def is_dbt(self) -> bool:
-        return self.project.project_type == "dbt"
+    def tool(self) -> Tool:
+        return self.project.tool
 
 
 def findings_of(explain: PlanStep, output: ExplainOutput, project: Project, models: Sequence[ModelChange]) -> tuple[Finding, ...]:
@@ -91,7 +92,7 @@ def _removed(plan: _Plan) -> Iterator[Finding]:
     removed = {model.name for model in plan.models if model.mark == "removed"}
     if not removed:
         return
-    stays = " dbt drops nothing: what they left stays in the warehouse." if plan.is_dbt else ""
+    stays = "" if plan.tool.drops_removed else f" {plan.tool.label} drops nothing: what they left stays in the warehouse."
     verb = "model is" if len(removed) == 1 else "models are"
     names = tuple(model.name for model in plan.models if model.name in removed)
     yield Finding("danger", "removed", f"{len(removed):,} {verb} removed.{stays}", names)
@@ -142,7 +143,7 @@ def _long_loads(plan: _Plan) -> Iterator[Finding]:
 def _migration(plan: _Plan) -> Iterator[Finding]:
     if migration := plan.output.state_migration:
         title = (
-            f"Executing also migrates SQLMesh's state from {migration.before or 'an older version'} "
+            f"Executing also migrates {plan.tool.label}'s state from {migration.before or 'an older version'} "
             f"to {migration.after or 'a newer one'}. There is no way back."
         )
         yield Finding("danger", "state_migration", title)
@@ -173,7 +174,7 @@ def _missing_tests(plan: _Plan) -> Iterator[Finding]:
         return
     if plan.explain.settings.get("run_tests") is False:
         yield Finding("warning", "no_tests", "Tests are switched off in the project's settings.")
-    elif plan.is_dbt:
+    elif plan.tool.tested_in == "execute":
         if plan.output.tests_to_run == ():
             yield Finding("warning", "no_tests", "No test checks what this commit changes.")
     elif not (plan.output.tests and plan.output.tests.run):

@@ -97,7 +97,7 @@ def _longest(models: Sequence[ModelChange]) -> str:
 
 
 def _of_selection(selection: Selection | None) -> Iterable[str]:
-    """What ``dbt build`` will run, where the plan is one of dbt."""
+    """What will be built, where the tool says that beforehand."""
     if selection is None:
         return
     models, tests = len(selection.models), len(selection.tests)

@@ -9,8 +9,10 @@ from typing import Any
 
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import new_id, slug
+from dagctl_provider.domain.names import plan_dag_id
 from dagctl_provider.domain.permissions import Actor, system_actor
-from dagctl_provider.domain.projects import FIELDS, Project, ProjectType
+from dagctl_provider.domain.projects import FIELDS, Project
+from dagctl_provider.domain.tools import DEFAULT_TOOL, ProjectType, tool_of
 from dagctl_provider.orchestration import connections, dags, schedules
 from dagctl_provider.services.lifecycle import artifacts, lookups, publishing, runs, steps
 from dagctl_provider.services.outside import pods, repositories, state_databases, versions
@@ -78,14 +80,14 @@ def create_project(actor: Actor, values: dict[str, Any]) -> Project:
 
 
 def _draft(actor: Actor, values: dict[str, Any]) -> Project:
-    project_type: ProjectType = values.get("project_type") or "sqlmesh"
+    project_type: ProjectType = values.get("project_type") or DEFAULT_TOOL
     settings = {
         name: field.default
         for name, field in FIELDS.items()
         if field.default is not None and field.project_type in (None, project_type) and name not in _COLUMNS
     }
     settings.update({name: value for name, value in values.items() if name not in _COLUMNS and value is not None})
-    version = f"{project_type}_version"
+    version = tool_of(project_type).version_field
     settings[version] = versions.checked(project_type, settings.get(version))
     versions.require_fitting_python(project_type, settings[version], settings.get("python_version"))
     if settings.get("use_managed_state_database") and not state_databases.is_configured():
@@ -101,7 +103,7 @@ def _draft(actor: Actor, values: dict[str, Any]) -> Project:
         repository_url=values["repository_url"],
         branch=values.get("branch") or FIELDS["branch"].default,
         settings=settings,
-        dag_id=f"dagctl__{slug(values['name'])[:MAX_NAME_IN_DAG_ID]}__{identifier[-8:]}",
+        dag_id=plan_dag_id(slug(values["name"])[:MAX_NAME_IN_DAG_ID], identifier[-8:]),
         deployed=True,
         deployed_at=now,
         created_at=now,
@@ -136,13 +138,9 @@ def _inspected(project: Project) -> tuple[Project, str]:
     )
     project = dataclasses.replace(project, branch=branch, settings=settings)
     head = repositories.head_of(project)
-    if project.project_type == "sqlmesh":
-        found = repositories.gateways_of(project, head)
-        names = list(found.names) if found.names is not None else None
-        project = dataclasses.replace(project, gateways=names, default_gateway=found.default)
-    else:
-        repositories.require_dbt_project(project, head)
-    return project, head
+    found = repositories.gateways_of(project, head)
+    names = list(found.names) if found.names is not None else None
+    return dataclasses.replace(project, gateways=names, default_gateway=found.default), head
 
 
 def _note_head(session: Session, project: Project, head: str) -> None:
@@ -215,8 +213,9 @@ def _require_fitting_fields(project: Project, values: dict[str, Any]) -> None:
 def _changed(project: Project, values: dict[str, Any]) -> Project:
     columns = {name: values[name] for name in _COLUMNS if name in values}
     settings = {**project.settings, **{name: value for name, value in values.items() if name not in _COLUMNS}}
-    if {"dbt_version", "python_version"} & values.keys() and settings.get("dbt_version"):
-        versions.require_fitting_python("dbt", settings["dbt_version"], settings.get("python_version"))
+    version = project.tool.version_field
+    if {version, "python_version"} & values.keys() and settings.get(version):
+        versions.require_fitting_python(project.project_type, settings[version], settings.get("python_version"))
     return dataclasses.replace(project, settings={k: v for k, v in settings.items() if v is not None}, **columns)
 
 

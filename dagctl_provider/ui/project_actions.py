@@ -43,7 +43,8 @@ class Action:
 
 
 def _environment(row: ProjectRow) -> str:
-    return f"environment {row.project.environment}" if row.project.environment else "the default target of its dbt profile"
+    environment = row.project.environment
+    return f"environment {environment}" if environment else row.project.tool.unnamed_environment.page
 
 
 def _waiting(row: ProjectRow) -> str:
@@ -64,8 +65,7 @@ def _of_plan(row: ProjectRow) -> list[str]:
 
 def _of_run(row: ProjectRow) -> list[str]:
     sha = short_sha(row.project.current_commit_sha or "")
-    work = "builds its models and runs its tests" if row.project.project_type == "dbt" else "computes the intervals that are due"
-    found = [f"The deployed commit {sha} {work} in {_environment(row)}. Nothing new is deployed."]
+    found = [f"The deployed commit {sha} {row.project.tool.run_does} in {_environment(row)}. Nothing new is deployed."]
     policy = row.project.settings.get("concurrency_policy", "Allow")
     if row.newest_run is not None and row.newest_run.state in ("queued", "running"):
         told = {
@@ -91,7 +91,8 @@ def _of_undeploy(row: ProjectRow) -> list[str]:
 def _of_delete(row: ProjectRow) -> list[str]:
     found = ["The project is undeployed and removed together with its plans. Who decided what stays on record."]
     if row.project.state_connection_id is not None:
-        found.append("Its managed state database is dropped: SQLMesh forgets what it has built and would build it anew.")
+        label = row.project.tool.label
+        found.append(f"Its managed state database is dropped: {label} forgets what it has built and would build it anew.")
     return [*found, "Tables and data in the warehouse stay as they are.", "This cannot be undone."]
 
 

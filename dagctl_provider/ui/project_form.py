@@ -1,7 +1,7 @@
 """The form of a project, made from the table of project fields.
 
 The table gives defaults, limits, patterns and closed lists; here stands what it cannot know: the order of the form, short labels,
-and how a rule is said to people. A test holds the two together.
+and how a rule is said to people. A test holds the two together. What only projects of one tool have comes from the tool's row.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from dagctl_provider.api import problems
 from dagctl_provider.api.v1.project_schemas import CreateProject, UpdateProject
 from dagctl_provider.api.v1.project_schemas import project as as_answer
 from dagctl_provider.domain.errors import DagctlError
-from dagctl_provider.domain.projects import FIELDS, Field, Project
+from dagctl_provider.domain.fields import Field
+from dagctl_provider.domain.projects import FIELDS, Project
 from dagctl_provider.domain.schedules import describe
+from dagctl_provider.domain.tools import DEFAULT_TOOL, TOOLS
 from dagctl_provider.services.outside import versions
 from dagctl_provider.services.showing.overview import due_times
 
@@ -44,8 +46,7 @@ GROUPS: tuple[Group, ...] = (
         ("repository_url", "branch", "git_path", "git_auth_method", "git_secret_ref"),
         "Credentials never stand in the address: keep them in an Airflow connection and name it here.",
     ),
-    Group("SQLMesh", ("sqlmesh_environment", "sqlmesh_version", "use_managed_state_database"), project_type="sqlmesh"),
-    Group("dbt", ("dbt_target", "dbt_version", "python_version", "version_strategy", "polling_interval"), project_type="dbt"),
+    *(Group(tool.label, tool.form.fields, project_type=name) for name, tool in TOOLS.items()),
     Group("Plans and runs", ("run_tests", "auto_apply", "run_schedule", "suspended")),
     Group(
         "Resources and runs",
@@ -72,9 +73,6 @@ LABELS: Mapping[str, str] = {
     "git_path": "Folder in the repository",
     "git_auth_method": "Access",
     "git_secret_ref": "Airflow connection with the credentials",
-    "sqlmesh_environment": "Environment",
-    "sqlmesh_version": "SQLMesh version",
-    "use_managed_state_database": "Keep SQLMesh's state in a database made for this project",
     "auto_apply": "Apply plans without approval",
     "run_tests": "Run the project's unit tests",
     "cpu_request": "CPU request",
@@ -85,14 +83,10 @@ LABELS: Mapping[str, str] = {
     "run_schedule": "Run by itself",
     "suspended": "Suspended",
     "agent_context": "Context for an AI agent",
-    "dbt_target": "Target of the profile",
-    "dbt_version": "dbt-core version",
-    "python_version": "Python version",
-    "polling_interval": "Look for commits every",
-    "version_strategy": "A plan is made for",
     "remediation_auto_merge": "Merge remediation pull requests automatically",
     "max_concurrent_job_runs": "Most runs at the same time",
     "status": "Status",
+    **{name: label for tool in TOOLS.values() for name, label in tool.form.labels.items()},
 }
 
 HINTS: Mapping[str, str] = {
@@ -105,35 +99,29 @@ HINTS: Mapping[str, str] = {
     "branch": "New commits on this branch become plans.",
     "git_path": "Only when the project is not at the top.",
     "git_secret_ref": "Letters, digits, dots, dashes and underscores.",
-    "sqlmesh_environment": "Letters, digits and underscores; prod is what consumers read.",
-    "sqlmesh_version": "For example 0.236.4. Empty: the newest that is supported.",
-    "dbt_target": "Empty: the profile's own default.",
-    "dbt_version": "For example 1.8.0. Empty: the newest that is supported.",
-    "polling_interval": "For example 30s, 5m or 1h30m, at least 10s. Empty: as the deployment has it.",
     "cpu_request": "For example 500m or 2.",
     "cpu_limit": "For example 2000m or 2.",
     "memory_request": "For example 1Gi.",
     "memory_limit": "For example 4Gi.",
     "auto_apply": "Every commit on the branch then changes the warehouse with nobody looking.",
-    "use_managed_state_database": "Otherwise the state connection of the project's own configuration is used.",
     "max_concurrent_job_runs": "1 to 100. Empty: 16.",
+    **{name: hint for tool in TOOLS.values() for name, hint in tool.form.hints.items()},
 }
 
 CHOICES: Mapping[str, Mapping[str, str]] = {
-    "project_type": {"sqlmesh": "SQLMesh", "dbt": "dbt"},
+    "project_type": {name: tool.label for name, tool in TOOLS.items()},
     "git_auth_method": {"none": "Public, no credentials", "ssh": "SSH key", "github_app": "Token"},
     "concurrency_policy": {"Allow": "started as well", "Forbid": "refused", "Replace": "started in its place"},
-    "version_strategy": {"semantic": "each higher version in .dagctl/config.yaml", "continuous": "each commit"},
+    **{name: said for tool in TOOLS.values() for name, said in tool.form.choices.items()},
 }
 """How the values of closed lists are said; those that are not here are said as they are."""
 
 _UNSET = {
-    "python_version": "that of the worker or image",
-    "version_strategy": "each commit, or each higher version where .dagctl/config.yaml is",
     "status": "",
+    **{name: said for tool in TOOLS.values() for name, said in tool.form.unset.items()},
 }
 _EMPTY_MESSAGES = ("Field required", "String should have at least 1 ", "Value should have at least 1 ")
-_TOOL_OF = {"sqlmesh_version": "sqlmesh", "dbt_version": "dbt"}
+_TOOL_OF = {tool.version_field: name for name, tool in TOOLS.items()}
 _MULTILINE = frozenset(("description", "agent_context"))
 
 
@@ -166,7 +154,7 @@ def read_form(form: Mapping[str, str], project: Project | None) -> dict[str, Any
 
     :param project: The project to change; a new one when absent.
     """
-    project_type = project.project_type if project is not None else form.get("project_type", "sqlmesh")
+    project_type = project.project_type if project is not None else form.get("project_type", DEFAULT_TOOL)
     sent = {
         name: _typed(field, form.get(name))
         for name, field in FIELDS.items()

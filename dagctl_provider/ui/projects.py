@@ -10,6 +10,7 @@ from flask_appbuilder import expose
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.projects import FIELDS, Project
+from dagctl_provider.domain.tools import TOOLS
 from dagctl_provider.services import projects
 from dagctl_provider.services.showing import live, overview
 from dagctl_provider.ui import project_form
@@ -55,6 +56,7 @@ class ProjectPages(Pages):
             sort=sort,
             sorts=_SORTS,
             filters=filters,
+            tools=" or ".join(tool.label for tool in TOOLS.values()),
         )
 
     @expose("/projects/<project_id>")  # type: ignore[untyped-decorator]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dagctl_provider.domain.gateways import Gateways
+from dagctl_provider.domain.gateways import NO_GATEWAYS, Gateways
 from dagctl_provider.domain.permissions import Actor, permissions_of
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
@@ -191,6 +191,8 @@ def world(database: None, monkeypatch: pytest.MonkeyPatch) -> World:
 
     monkeypatch.setattr(repositories, "head_of", head_of)
     monkeypatch.setattr(repositories, "facts_of", facts_of)
-    monkeypatch.setattr(repositories, "require_dbt_project", lambda project, commit: None)
-    monkeypatch.setattr(repositories, "gateways_of", lambda project, commit: Gateways(("local",), "local", "config.yaml"))
+    declared = Gateways(("local",), "local", "config.yaml")
+    monkeypatch.setattr(
+        repositories, "gateways_of", lambda project, commit: declared if project.tool.find_gateways else NO_GATEWAYS
+    )
     return made

@@ -14,8 +14,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictI
 
 from dagctl_provider.api.models import Answer, Count, Request, ShortSha, Timestamp, storable
 from dagctl_provider.config import setting
+from dagctl_provider.domain.fields import Field as ProjectField
 from dagctl_provider.domain.projects import FIELDS, Project
-from dagctl_provider.domain.projects import Field as ProjectField
 
 _HISTORY_LIMITS = ("successful_runs_history_limit", "failed_runs_history_limit")
 """Settings that the document shows as fields of a project."""

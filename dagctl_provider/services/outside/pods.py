@@ -31,6 +31,7 @@ from dagctl_provider.domain.pods import (
     setting_problems,
 )
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.tools import DEFAULT_TOOL, TOOLS
 from dagctl_provider.pods import live_pods
 from dagctl_provider.pods.live_pods import ClusterUnavailable
 
@@ -39,7 +40,8 @@ log = logging.getLogger(__name__)
 SHAPES_THE_POD = frozenset(
     {
         *("name", "cpu_request", "cpu_limit", "memory_request", "memory_limit"),
-        *("sqlmesh_version", "dbt_version", "python_version", "git_auth_method", "git_secret_ref"),
+        *(tool.version_field for tool in TOOLS.values()),
+        *("python_version", "git_auth_method", "git_secret_ref"),
     }
 )
 """Fields of a project that its pods follow from. A change of others, such as ``suspended``, goes through whatever stands in
@@ -49,7 +51,7 @@ CANCEL_SECONDS = 30.0
 """How long the answer to a cancel waits for the pod's end. Most runners need a second or two; the pod's own grace is 60."""
 _PATIENCE = 5.0
 
-_PROBE = {"tool": "sqlmesh", "version": "0.0.0", "python": DEFAULT_PYTHON, "project": "project"}
+_PROBE = {"tool": DEFAULT_TOOL, "version": "0.0.0", "python": DEFAULT_PYTHON, "project": "project"}
 
 
 def require_acceptable(project: Project) -> None:
@@ -65,10 +67,9 @@ def require_acceptable(project: Project) -> None:
         raise _refusal("invalid_request", found)
     if not on_kubernetes:
         return
-    tool = project.project_type
     found = _problems(
-        tool=tool,
-        version=str(project.settings.get(f"{tool}_version") or _PROBE["version"]),
+        tool=project.project_type,
+        version=project.tool_version or _PROBE["version"],
         python=str(project.settings.get("python_version") or DEFAULT_PYTHON),
         project=slug(project.name),
     )

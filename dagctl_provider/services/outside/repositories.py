@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from dagctl_provider.config import cache_folder, setting
 from dagctl_provider.domain.errors import DagctlError
-from dagctl_provider.domain.gateways import CONFIG_FILE_NAMES, Gateways, NoProjectFound, detect_gateways
+from dagctl_provider.domain.gateways import NO_GATEWAYS, Gateways
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.releases import MAX_RELEASE_FILE_BYTES, RELEASE_FILE, read_release
 from dagctl_provider.domain.repository import (
@@ -37,7 +37,6 @@ from dagctl_provider.orchestration.connections import read_connection
 
 K = TypeVar("K", bound=Hashable)
 
-DBT_PROJECT_FILES = ("dbt_project.yml",)
 _MAX_CONFIG_BYTES = 1_000_000
 
 
@@ -149,25 +148,15 @@ def facts_of(project: Project, sha: str, base_sha: str | None) -> CommitFacts:
 
 
 def gateways_of(project: Project, sha: str) -> Gateways:
-    """Gateway names of a SQLMesh project at a commit, without executing its code.
+    """What the files of a project say of gateways at a commit, without executing its code; nothing for tools without gateways.
 
-    :raises DagctlError: ``project_not_found_in_repository``.
+    :raises DagctlError: ``project_not_found_in_repository`` where the folder holds no project of the tool.
     """
-    folder, found = _files_of(project, sha, CONFIG_FILE_NAMES, _MAX_CONFIG_BYTES)
-    try:
-        return detect_gateways(found)
-    except NoProjectFound:
-        raise _no_project(project, folder, CONFIG_FILE_NAMES) from None
-
-
-def require_dbt_project(project: Project, sha: str) -> None:
-    """Refuse a commit whose folder holds no dbt project.
-
-    :raises DagctlError: ``project_not_found_in_repository``.
-    """
-    folder, found = _files_of(project, sha, DBT_PROJECT_FILES, _MAX_CONFIG_BYTES)
+    names, find = project.tool.project_files, project.tool.find_gateways
+    folder, found = _files_of(project, sha, names, _MAX_CONFIG_BYTES)
     if not found:
-        raise _no_project(project, folder, DBT_PROJECT_FILES)
+        raise _no_project(project, folder, names)
+    return find(found) if find is not None else NO_GATEWAYS
 
 
 def release_of(project: Project, sha: str) -> Version | None:

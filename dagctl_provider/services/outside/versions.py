@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.tools import tool_of
 from dagctl_provider.runner.errors import RunnerError
 from dagctl_provider.runner.versions import check_python, is_downgrade, resolve_version, supported_versions
-
-_TOOLS_WITH_STATE = ("sqlmesh",)
 
 
 def supported(tool: str) -> list[str]:
@@ -23,7 +22,8 @@ def checked(tool: str, version: str | None) -> str:
         return resolve_version(tool, version).version
     except RunnerError as error:
         message = str(error)
-        raise DagctlError("unsupported_version", message, errors=[{"field": f"{tool}_version", "message": message}]) from None
+        errors = [{"field": tool_of(tool).version_field, "message": message}]
+        raise DagctlError("unsupported_version", message, errors=errors) from None
 
 
 def require_fitting_python(tool: str, version: str, python: str | None) -> None:
@@ -44,7 +44,7 @@ def require_no_downgrade(tool: str, deployed: str | None, wanted: str) -> None:
 
     :raises DagctlError: ``downgrade_refused``.
     """
-    if tool in _TOOLS_WITH_STATE and is_downgrade(deployed, wanted):
+    if tool_of(tool).has_state and is_downgrade(deployed, wanted):
         raise DagctlError(
             "downgrade_refused",
             f"The deployed state was written by {deployed}; {wanted} cannot read it.",

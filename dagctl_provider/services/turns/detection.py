@@ -125,7 +125,7 @@ class Poller:
         The answer is remembered, so that a commit that is not to be planned is read once and not in every round.
         """
         strategy = project.settings.get("version_strategy")
-        if project.project_type != "dbt" or strategy == "continuous":
+        if not project.tool.follows_releases or strategy == "continuous":
             return True
         known = (head, project.current_commit_sha, strategy)
         if self._not_risen.get(project.id) == known:

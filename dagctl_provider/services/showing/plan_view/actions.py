@@ -34,7 +34,7 @@ def actions_of(actor: Actor, project: Project, steps: Sequence[PlanStep], summar
 
 
 def _on_explain(actor: Actor, project: Project, explain: PlanStep, verbs: Sequence[str], summary: str) -> Iterator[Action]:
-    sha, place = short_sha(explain.to_commit_sha), project.environment or "the profile's default target"
+    sha, place = short_sha(explain.to_commit_sha), project.environment or project.tool.unnamed_environment.decision
     if "approve" in verbs:
         yield Action(
             "approve",
