@@ -93,6 +93,10 @@ test-long: install ## What takes minutes on its own: kills, tool versions, 40 db
 test-quick: install ## The tests that start no Airflow and install no tool
 	@$(PYTEST) -m "not slow"
 
+.PHONY: mutants
+mutants: install ## How many small slips in a module its tests notice: make mutants MODULES="domain/plans services/*" SAMPLE=20 (ALL=1: every one)
+	@$(BIN)/python -m tests.mutants $(if $(MODULES),--modules $(MODULES)) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) $(if $(ALL),--all)
+
 .PHONY: test-browser
 test-browser: install ## The pages in a real browser on a real Airflow (needs Chromium, or CHROMIUM=/path/to/it)
 	@$(BIN)/python -m pytest -p no:xdist -q tests/browser

@@ -9,8 +9,6 @@ from flask import request
 
 ROUTE_BASE = "/dagctl"
 FLASK_PREFIX = "/pluginsv2"
-NAV_ROUTE = "dagctl"
-TAB_ROUTE = "dagctl_plan"
 _MAX_NEXT = 2000
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import time
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import dagctl_provider
 from dagctl_provider.domain import ids
 from dagctl_provider.domain.errors import ERRORS, DagctlError, not_found
 from dagctl_provider.domain.ids import fingerprint, job_name, new_id, short_sha, slug
@@ -99,6 +101,13 @@ def test_each_error_has_a_status_a_title_and_a_hint(code):
     assert kind.title
     assert not kind.title.endswith(".")
     assert kind.hint.endswith(".")
+
+
+def test_each_error_that_is_raised_stands_in_the_table():
+    sources = [path.read_text("utf-8") for path in Path(dagctl_provider.__file__).parent.rglob("*.py")]
+    raised = {code for source in sources for code in re.findall(r'DagctlError\(\s*"([a-z_]+)"', source)}
+    assert len(raised) > 20
+    assert raised <= set(ERRORS)
 
 
 def test_errors_keep_what_they_were_given():

@@ -184,7 +184,6 @@ def world(database: None, monkeypatch: pytest.MonkeyPatch) -> World:
             message=f"Commit {commit[:7]}",
             full_message=f"Commit {commit[:7]}",
             author_name="Ada",
-            author_email="ada@example.com",
             committed_at=datetime(2026, 4, 28, 10, 0, tzinfo=timezone.utc),
             commits_behind=None if base is None else 1,
         )

@@ -29,7 +29,6 @@ def step_request(project: Project, commit_sha: str, group_id: str, step_id: str)
         "git_auth_method": settings.get("git_auth_method", "none"),
         "git_secret_ref": settings.get("git_secret_ref"),
         "environment": project.environment,
-        "gateway": None,
         "run_tests": bool(settings.get("run_tests", True)),
         "project_id": project.id,
         "project_name": project.name,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -54,20 +53,6 @@ def lock_file(step: Waiter, name: str, shared: bool = False) -> Callable[[], Non
 
     wait(step, attempt)
     return lambda: os.close(descriptor)
-
-
-@contextlib.contextmanager
-def held_file(step: Waiter, name: str) -> Iterator[None]:
-    """Hold an exclusive file lock for a while.
-
-    :param step: Names the project and the folder of lock files.
-    :param name: What is locked inside the project.
-    """
-    release = lock_file(step, name)
-    try:
-        yield
-    finally:
-        release()
 
 
 def wait(step: Waiter, attempt: Callable[[], bool]) -> None:
