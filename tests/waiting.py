@@ -44,6 +44,21 @@ def wait_for(
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
+def equals(wanted: object) -> Callable[[Any], bool]:
+    """What is seen is this."""
+    return lambda seen: bool(seen == wanted)
+
+
+def holds(part: str) -> Callable[[Any], bool]:
+    """What is seen has this in it."""
+    return lambda seen: part in seen
+
+
+def nothing(seen: Any) -> bool:
+    """What is seen is gone, or not there yet."""
+    return not seen
+
+
 def _shown(seen: object) -> str:
     """As text, of a log its end."""
     text = seen if isinstance(seen, str) else repr(seen)

@@ -8,9 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ import pytest
 from tests.postgres import PostgreSQL
 from tests.processes import is_alive
 from tests.runner.shop import Repository
+from tests.waiting import nothing, wait_for
 
 ROOT = Path(__file__).parents[2]
 NEWEST = "0.236.4"
@@ -61,14 +60,6 @@ def tool_environments() -> Path:
     folder = ROOT / ".tools" / "environments"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def wait_for(condition: Callable[[], bool], explain: Callable[[], str] = str, timeout: float = PATIENCE) -> None:
-    """Poll until something is so."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, explain()
-        time.sleep(0.1)
 
 
 @dataclass
@@ -212,7 +203,7 @@ class Running:
         self.process.kill()
         self.process.wait()
         # What it held, such as the file of a database, is free only then.
-        wait_for(lambda: not is_alive(inner))
+        wait_for("the killed tool to be gone", lambda: is_alive(inner), nothing, seconds=PATIENCE)
 
     def wait(self, timeout: float = PATIENCE) -> Outcome:
         """Wait for the end."""
