@@ -33,7 +33,11 @@ endif
 # What `make demo`, `make serve`, `make stop` and `make commit` can be told: PORT=8081, ONCE=1, KIND=dbt, DAGCTL_HOME=/some/folder.
 export PORT ONCE KIND DAGCTL_HOME
 
-PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --ignore=tests/browser --ignore=tests/compat
+# How long each test took, for `make test-slowest`.
+TIMES := .pytest_cache/times.xml
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --ignore=tests/browser --ignore=tests/compat --junitxml=$(TIMES)
+# A little less than what `make coverage` says: percent of lines and branches of the package.
+COVERED := 80
 
 .PHONY: help
 help: ## List the commands
@@ -82,8 +86,12 @@ stop: ## Stop what `make serve` or a broken-off `make demo` left running
 	@if [ -f $(INSTALLED) ]; then $(BIN)/python -m demo stop; else echo "Nothing runs: nothing is installed here."; fi
 
 .PHONY: test
-test: install ## The tests, those on a real Airflow included (10 minutes)
+test: install ## The tests, those on a real Airflow included (8 minutes); or just one: make test FILE=path[::name]
+ifdef FILE
+	@$(BIN)/python -m pytest -p no:xdist "$(FILE)"
+else
 	@$(PYTEST) -m "not long"
+endif
 
 .PHONY: test-long
 test-long: install ## What takes minutes on its own: kills, tool versions, 40 dbt commits, pods through a whole Airflow
@@ -96,6 +104,14 @@ test-quick: install ## The tests that start no Airflow and install no tool
 .PHONY: mutants
 mutants: install ## How many small slips in a module its tests notice: make mutants MODULES="domain/plans services/*" SAMPLE=20 (ALL=1: every one)
 	@$(BIN)/python -m tests.mutants $(if $(MODULES),--modules $(MODULES)) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) $(if $(ALL),--all)
+
+.PHONY: test-slowest
+test-slowest: install ## The twenty slowest tests and folders of the last run of several
+	@$(BIN)/python -m tests.slowest $(TIMES)
+
+.PHONY: coverage
+coverage: install ## The quick tests, and how much of the package they run, branches included; too little fails
+	@$(PYTEST) -m "not slow" --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERED)
 
 .PHONY: test-browser
 test-browser: install ## The pages in a real browser on a real Airflow (needs Chromium, or CHROMIUM=/path/to/it)
@@ -148,5 +164,5 @@ image: ## Build a runner image for pods: make image TOOL=sqlmesh VERSION=0.236.4
 .PHONY: clean
 clean: stop ## Stop the demo and remove its state and all caches (.venv stays)
 	@if [ -f $(INSTALLED) ]; then $(BIN)/python -m demo clean; fi
-	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist .coverage
 	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -not -path './$(TOOLS)/*' -prune -exec rm -rf {} +

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import Verdict, machine, median, run, spread, table
-from tests.kubernetes.places import Place, PodShop, cluster_arguments, test_place, wait_for
+from tests.kubernetes.places import Place, PodShop, cluster_arguments, test_place
 from tests.kubernetes.running import running_cluster
 from tests.kubernetes.worker import Work, Workers, workers
+from tests.waiting import wait_for
 
 RATIO = 1.15
 KEPT_FAILED = 1
@@ -93,7 +94,7 @@ def leave(place: Place, crew: Workers, number: int) -> tuple[list[list[Any]], Ve
 
 def settled(place: Place) -> None:
     """Wait until no pod is on its way out."""
-    wait_for("pods to go", lambda: all(pod.metadata.deletion_timestamp is None for pod in place.pods()), 120)
+    wait_for("pods to go", lambda: all(pod.metadata.deletion_timestamp is None for pod in place.pods()), seconds=120)
 
 
 # Killed workers

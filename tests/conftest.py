@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.postgres import start
+from tests.postgres import PostgreSQL
 
 HOME = Path(tempfile.mkdtemp(prefix="dagctl-test-"))
 PGDATA = HOME / "pg"
@@ -73,37 +73,27 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """A running PostgreSQL; its socket folder, which is also its host."""
-    with start(PGDATA, cleanup_mode="stop") as server:
-        server.psql("CREATE DATABASE airflow")
-        yield str(PGDATA)
+def postgres() -> Iterator[PostgreSQL]:
+    """A running PostgreSQL."""
+    server = PostgreSQL(PGDATA)
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="session")
-def _migrated(postgres: str) -> None:
+def _migrated(postgres: PostgreSQL) -> None:
     from airflow.utils import db
 
+    postgres.new_database("airflow")
     db.initdb()
 
 
 @pytest.fixture
 def database(_migrated: None) -> Iterator[None]:
     """Airflow's database with our tables, both empty of what earlier tests left."""
+    from tests.database import empty
+
     yield
-    _empty()
-
-
-def _empty() -> None:
-    from airflow.models.base import Base
-    from sqlalchemy import text
-
-    from dagctl_provider.store.session import transaction
-    from dagctl_provider.store.tables import metadata
-
-    kept = {"ab_", "alembic", "session", "slot_pool", "log_template"}
-    names = [table.name for table in (*Base.metadata.sorted_tables, *metadata.sorted_tables)]
-    wanted = [name for name in names if not any(name.startswith(prefix) for prefix in kept)]
-    with transaction() as session:
-        session.execute(text(f"TRUNCATE {', '.join(wanted)} CASCADE"))
-        session.execute(text("DELETE FROM slot_pool WHERE pool LIKE 'dagctl%'"))
+    empty()

@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import subprocess
 import textwrap
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import psutil
 import psycopg2
 
 from demo.stack import Stack
+from tests.killing import kill_workers
+from tests.waiting import WAIT_SECONDS, wait_for
 
-T = TypeVar("T")
-WAIT_SECONDS = 240.0
 # The state of a task that waits for a person: the second before Airflow 3.3.
 PARKED = ("awaiting_input", "deferred")
-
-
-def wait_for(what: str, look: Callable[[], T | None], seconds: float = WAIT_SECONDS) -> T:
-    """Look again and again until something is there.
-
-    :raises AssertionError: when it does not come in time.
-    """
-    deadline = time.monotonic() + seconds
-    while True:
-        found = look()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
-        time.sleep(0.2)
 
 
 class Shop:
@@ -167,7 +150,10 @@ class Site:
             assert not final, f"{plan['status']} instead of {statuses}: {plan.get('error')}\n{self.log(plan_id)[-3000:]}"
             return None
 
-        return wait_for(f"{plan_id} to be {' or '.join(statuses)}", look, seconds)
+        def shown() -> str:
+            return f"{self.plan(plan_id)}\n{self.log(plan_id)}"
+
+        return wait_for(f"{plan_id} to be {' or '.join(statuses)}", look, seconds=seconds, show=shown)
 
     def log(self, plan_id: str) -> str:
         return str(self.ask("GET", f"/plans/{plan_id}/logs")["logs"])
@@ -253,23 +239,17 @@ class Site:
                 found.append(process)
         return found
 
-    def kill_workers(self) -> None:
-        """Kill the task processes that wait for a runner, and their supervisors; Airflow misses them at once."""
-        scheduler, killed = self.stack.processes.get("scheduler"), []
-        for runner in wait_for("the runners", self.runner_processes):
-            task, supervisor = runner.parents()[:2]
-            assert scheduler in supervisor.parents(), "its worker is gone already, and others must not be killed in its place"
-            supervisor.kill()
-            # Without its supervisor a task may end by itself.
-            with contextlib.suppress(psutil.NoSuchProcess):
-                task.kill()
-            killed.append(task.pid)
-        # Airflow gives workers a minute: on a busy machine, one that lives may wait long for an answer. These are dead for sure.
-        missing = """
-            UPDATE task_instance SET last_heartbeat_at = now() - interval '1 hour' WHERE state = 'running' AND pid = ANY(%s)
-            RETURNING task_id
+    def kill_workers(self, run_id: str | None = None) -> None:
+        """Kill the workers of the running steps; see :func:`tests.killing.kill_workers`.
+
+        :param run_id: Only the workers of one run, wherever its steps run; by default those that wait for a runner.
         """
-        assert len(self.sql(missing, killed)) == len(killed)
+        if run_id is None:
+            tasks = [runner.parents()[0] for runner in wait_for("the runners", self.runner_processes)]
+        else:
+            query = "SELECT pid FROM task_instance WHERE run_id = %s AND state = 'running' AND pid IS NOT NULL"
+            tasks = [psutil.Process(pid) for (pid,) in wait_for("a running task", lambda: self.sql(query, run_id))]
+        kill_workers(self, tasks)
 
     def picture(self) -> str:
         """What Airflow and its database look like now: for the report of a failed test."""

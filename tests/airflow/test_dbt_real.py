@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.airflow.dbt_shop import DbtShop
-from tests.airflow.site import Site, wait_for
+from tests.airflow.site import Site
+from tests.waiting import nothing, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -71,7 +72,7 @@ def test_from_commit_to_warehouse_through_a_kill_and_a_failure(site: Site, tmp_p
     site.kill_workers()
     killed = site.wait(execute_id, "failed")
     assert killed["plan_output"]["already_succeeded"] == ["model.shop.orders"]
-    wait_for("the killed runner to be gone", lambda: not site.runner_processes())
+    wait_for("the killed runner to be gone", site.runner_processes, nothing)
     shop.open_gate()
     execute_id = site.ask("POST", f"/plans/{execute_id}/retry")["execution_plan_id"]
     failed = site.wait(execute_id, "failed")

@@ -10,7 +10,8 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.airflow.site import Shop, Site, wait_for
+from tests.airflow.site import Shop, Site
+from tests.waiting import holds, nothing, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -86,7 +87,7 @@ def executing(site: Site, shop: Shop, name: str) -> str:
     shop.add_slow_model()
     shop.commit("Something slow")
     execute = site.approve(site.explained(site.project(name, shop)))
-    wait_for("the slow model", lambda: "shop.slow" in site.log(execute))
+    wait_for("the slow model", lambda: site.log(execute), holds("shop.slow"))
     return execute
 
 
@@ -116,6 +117,6 @@ def test_killed_while_one_project_executes_and_another_explains(site: Site, tmp_
     if ended["status"] == "failed":
         ended = site.wait(site.create_plan(project), "pending", seconds=300)
     site.wait(site.approve(ended), "completed", seconds=300)
-    wait_for("leftover runners to be gone", lambda: not site.runner_processes())
+    wait_for("leftover runners to be gone", site.runner_processes, nothing)
     assert (site.times_applied(first), site.times_applied(second)) == (1, 1)
     assert site.rows(first, "SELECT n FROM shop.slow") == [[1]]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.airflow.site import PARKED, Shop, Site, wait_for
+from tests.airflow.site import PARKED, Shop, Site
+from tests.waiting import equals, holds, nothing, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -19,7 +20,7 @@ def test_from_commit_to_warehouse_by_every_door(site: Site, shop: Shop) -> None:
     assert (plan["plan_output"]["modelsAdded"], plan["plan_output"]["is_new_environment"]) == (2, True)
     assert plan["commit_message"] == "Orders and totals"
     # A worker may still be writing its last lines when it has told how its task ended.
-    wait_for("the summary in the log", lambda: "2 added" in site.log(first["id"]))
+    wait_for("the summary in the log", lambda: site.log(first["id"]), holds("2 added"))
     execute = site.approve(plan)
     done = site.wait(execute, "completed")
     assert site.rows(shop, "SELECT total FROM shop.totals") == [[10]]
@@ -40,7 +41,7 @@ def test_from_commit_to_warehouse_by_every_door(site: Site, shop: Shop) -> None:
     assert plan["plan_output"]["indirectly_modified"] == ["shop.totals"]
     assert plan["commits_behind"] == 1
     site.answer_in_airflow(plan, "Approve")
-    wait_for("the decision", lambda: site.plan(plan["id"])["status"] == "approved")
+    wait_for("the decision", lambda: site.plan(plan["id"])["status"], equals("approved"))
     group = site.ask("GET", f"/plans/group/{plan['plan_id']}/steps")
     site.wait(group["steps"][1]["id"], "completed")
     assert site.rows(shop, "SELECT total FROM shop.totals") == [[20]]
@@ -56,8 +57,8 @@ def test_from_commit_to_warehouse_by_every_door(site: Site, shop: Shop) -> None:
 def test_a_rejection_in_airflow_executes_nothing(site: Site, shop: Shop) -> None:
     plan = site.explained(site.project("rejected", shop))
     site.answer_in_airflow(plan, "Reject")
-    wait_for("the decision", lambda: site.plan(plan["id"])["status"] == "rejected")
-    wait_for("the gate to skip", lambda: site.task(plan, "execute")[0] == "skipped")
+    wait_for("the decision", lambda: site.plan(plan["id"])["status"], equals("rejected"))
+    wait_for("the gate to skip", lambda: site.task(plan, "execute")[0], equals("skipped"))
     assert not shop.warehouse.exists() or site.rows(shop, "SELECT 1 FROM duckdb_tables() WHERE table_name = 'applied'") == []
 
 
@@ -66,12 +67,12 @@ def test_a_cancelled_execution_stops_keeps_its_log_and_can_be_retried(site: Site
     shop.commit("Something slow")
     plan = site.explained(site.project("cancelled", shop))
     execute = site.approve(plan)
-    wait_for("the slow model in the log", lambda: "shop.slow" in site.log(execute))
+    wait_for("the slow model in the log", lambda: site.log(execute), holds("shop.slow"))
     assert site.runner_processes(execute)
     site.ask("POST", f"/plans/{execute}/cancel")
     assert site.plan(execute)["status"] == "cancelled"
-    wait_for("the runner to be gone", lambda: not site.runner_processes(execute))
-    wait_for("the partial log", lambda: "shop.slow" in site.log(execute))
+    wait_for("the runner to be gone", lambda: site.runner_processes(execute), nothing)
+    wait_for("the partial log", lambda: site.log(execute), holds("shop.slow"))
     shop.open_gate()
     again = site.ask("POST", f"/plans/{execute}/retry")
     assert again["retry_of"] == execute
@@ -86,7 +87,7 @@ def test_a_cancelled_explain_stops(site: Site, shop: Shop) -> None:
     plan_id = site.create_plan(site.project("explain cancelled", shop))
     wait_for("the runner", lambda: site.runner_processes(plan_id))
     site.ask("POST", f"/plans/{plan_id}/cancel")
-    wait_for("the runner to be gone", lambda: not site.runner_processes(plan_id))
+    wait_for("the runner to be gone", lambda: site.runner_processes(plan_id), nothing)
     assert site.plan(plan_id)["status"] == "cancelled"
 
 
@@ -138,6 +139,6 @@ def test_somebody_forcing_the_gate_in_airflow_executes_nothing(site: Site, shop:
     url = f"{site.stack.base_url}/api/v2/dags/{dag_id}/dagRuns/{plan['plan_id']}/taskInstances/await_approval"
     answer = httpx.patch(url, json={"new_state": "success"}, headers=site.stack.airflow_login(), timeout=60)
     assert answer.is_success, answer.text
-    wait_for("the execute task to refuse", lambda: site.task(plan, "execute")[0] == "failed")
+    wait_for("the execute task to refuse", lambda: site.task(plan, "execute")[0], equals("failed"))
     assert site.plan(plan["id"])["status"] == "pending"
     assert not shop.warehouse.exists() or site.rows(shop, "SELECT 1 FROM duckdb_tables() WHERE table_name = 'applied'") == []

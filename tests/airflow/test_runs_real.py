@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from dagctl_provider.domain.runs import run_step_id
-from tests.airflow.site import Shop, Site, wait_for
+from tests.airflow.site import Shop, Site
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

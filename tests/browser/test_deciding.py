@@ -7,8 +7,9 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.airflow.site import Shop, Site, wait_for
+from tests.airflow.site import Shop, Site
 from tests.browser.people import Person, act, require_accessible, status
+from tests.waiting import nothing, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -103,7 +104,7 @@ def test_follow_an_execution_stop_it_and_retry_it(admin: Person, site: Site, sho
     expect(status(page)).to_have_text("Cancelled")
     expect(slow.locator(".result")).to_have_text("■ stopped")
     # What was stopped may go on until its worker hears of it, and would apply the plan through the open gate.
-    wait_for("the end of the stopped runner", lambda: not site.runner_processes())
+    wait_for("the end of the stopped runner", site.runner_processes, nothing)
     shop.open_gate()
     act(page, "Retry")
     expect(status(page)).to_have_text("Executed")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.airflow.site import wait_for
 from tests.browser.people import WAIT_MS, Person
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -33,7 +33,7 @@ def tell(page: Page, **told: Any) -> None:
 
 def soon(page: Page, what: str, look: Callable[[], Any]) -> None:
     """Wait while the browser goes on."""
-    wait_for(what, lambda: page.wait_for_timeout(20) or look(), WAIT_MS / 1000)
+    wait_for(what, lambda: page.wait_for_timeout(20) or look(), seconds=WAIT_MS / 1000)
 
 
 def is_live(route: Route) -> bool:

@@ -10,7 +10,8 @@ import pytest
 
 from demo.stack import FAB_AUTH_MANAGER
 from tests.airflow.conftest import make_site
-from tests.airflow.site import Shop, Site, wait_for
+from tests.airflow.site import Shop, Site
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -18,8 +18,8 @@ from dagctl_provider.controller import runtime
 from dagctl_provider.controller.runtime import Controller, controller_lifespan
 from dagctl_provider.pods.live_pods import ClusterUnavailable
 from dagctl_provider.services import projects
-from tests.airflow.site import wait_for
 from tests.services.world import World
+from tests.waiting import wait_for
 
 
 @pytest.fixture

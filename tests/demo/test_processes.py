@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import psutil
 import pytest
 
 from demo.processes import ProcessTable, write_private
+from tests.waiting import wait_for
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
 STUBBORN = [
@@ -37,11 +37,7 @@ def table(tmp_path: Path) -> ProcessTable:
 
 
 def wait_for_output(table: ProcessTable, name: str) -> str:
-    deadline = time.monotonic() + 20
-    while not (text := table.tail(name).strip()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return text
+    return wait_for(f"output of {name}", lambda: table.tail(name).strip(), seconds=20)
 
 
 def test_a_program_is_found_again_by_another_table_and_ended(table: ProcessTable, tmp_path: Path) -> None:
@@ -103,11 +99,7 @@ def test_a_damaged_table_is_an_empty_one(table: ProcessTable, tmp_path: Path, te
 
 def test_exit_codes_are_kept(table: ProcessTable) -> None:
     table.start("short", [sys.executable, "-c", "raise SystemExit(3)"], os.environ)
-    deadline = time.monotonic() + 20
-    while (code := table.exit_code("short")) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    assert code == 3
+    assert wait_for("its exit code", lambda: table.exit_code("short"), lambda code: code is not None, seconds=20) == 3
     assert table.get("short") is None
 
 

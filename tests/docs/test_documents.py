@@ -15,7 +15,7 @@ from dagctl_provider.domain.settings import SETTINGS
 from docs.generate import PAGES
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "tests" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def makefile_targets() -> dict[str, str | None]:
@@ -59,6 +59,14 @@ def test_make_commands_in_the_documents_exist() -> None:
     for document in DOCUMENTS:
         used = set(re.findall(r"(?:^\$ |`)make ([a-z][a-z-]*)", document.read_text(), re.MULTILINE))
         assert used <= targets, f"{document.name}: {used - targets}"
+
+
+def test_every_folder_of_tests_and_what_they_share_is_described() -> None:
+    text = (ROOT / "tests" / "README.md").read_text()
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/__init__.py")}
+    shared = {path.name for path in (ROOT / "tests").glob("*.py")} - {"__init__.py"}
+    shared = {name for name in shared if not name.startswith("test_")}
+    assert {name for name in folders | shared if f"`{name}`" not in text} == set()
 
 
 def test_airflow_commands_in_the_documents_exist() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from dagctl_provider.git.environment import git_environment
 from dagctl_provider.git.errors import GitMissing, GitTimeout, RepositoryTooLarge
 from dagctl_provider.git.processes import Deadline, ServerEnds, ending, run_git
 from tests.processes import is_alive
+from tests.waiting import nothing, wait_for
 
 ADDRESS = parse_repository_url("https://git.example.com/a")
 
@@ -80,7 +80,7 @@ def test_the_whole_family_is_killed_when_time_is_up(environment, tmp_path, stays
     with pytest.raises(GitTimeout):
         run_git(_shell(f"sleep 300 & echo $! > {pids}{stays}"), environment, _UntilWritten(pids), max_file_bytes=10_000_000)
 
-    _wait_until_gone(int(pids.read_text()))
+    wait_for("the process to go", lambda: is_alive(int(pids.read_text())), nothing, seconds=60)
 
 
 def test_a_server_that_ends_waits_for_no_answer(environment, tmp_path):
@@ -93,15 +93,7 @@ def test_a_server_that_ends_waits_for_no_answer(environment, tmp_path):
     finally:
         ending.clear()
 
-    _wait_until_gone(int(pids.read_text()))
-
-
-def _wait_until_gone(pid: int) -> None:
-    for _ in range(3000):
-        if not is_alive(pid):
-            return
-        time.sleep(0.02)
-    raise AssertionError("the process still runs")
+    wait_for("the process to go", lambda: is_alive(int(pids.read_text())), nothing, seconds=60)
 
 
 def test_a_process_that_closes_its_pipes_and_stays_is_killed(environment, tmp_path):

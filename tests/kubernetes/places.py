@@ -20,14 +20,13 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 from kubernetes import client, config
@@ -38,24 +37,13 @@ from demo.options import REPOSITORY_ROOT
 from tests.airflow.site import Shop
 from tests.kubernetes.repositories import HttpsRepositories
 from tests.kubernetes.running import RunningCluster
+from tests.waiting import wait_for
 
-T = TypeVar("T")
 IMAGE_USER = 10001
 _LAUNCHER = "launcher"
 _TOKEN_SECONDS = 7200
 _GONE_SECONDS = 300.0
-
-
-def wait_for(what: str, look: Callable[[], T | None], seconds: float = 300.0, every: float = 0.1) -> T:
-    """Look until something is there.
-
-    :raises AssertionError: when it does not come in time.
-    """
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
-        time.sleep(every)
-    return found
+_RUNNING_SECONDS = 300.0
 
 
 def one_cluster(kubeconfig: Path) -> dict[str, Any]:
@@ -191,7 +179,10 @@ class Place:
             only just started would take its whole grace to end.
         """
         return wait_for(
-            f"a running pod with {labels}", lambda: next((p for p in self.pods(**labels) if text in self.pod_log(p)), None)
+            f"a running pod with {labels} and {text!r} in its log",
+            lambda: next((pod for pod in self.pods(**labels) if text in self.pod_log(pod)), None),
+            seconds=_RUNNING_SECONDS,
+            show=lambda: [(pod.metadata.name, pod.status.phase, self.pod_log(pod)[-1000:]) for pod in self.pods(**labels)],
         )
 
     def pod_log(self, pod: Any) -> str:
@@ -355,7 +346,7 @@ def made_namespace(place: Place) -> Iterator[None]:
         yield
     finally:
         place.core.delete_namespace(place.namespace)
-        wait_for("the namespace to go", lambda: _namespace_is_gone(place), _GONE_SECONDS)
+        wait_for("the namespace to go", lambda: _namespace_is_gone(place), seconds=_GONE_SECONDS)
 
 
 def _namespace_is_gone(place: Place) -> bool:

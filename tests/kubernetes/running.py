@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ import yaml
 from kubernetes import client, config
 
 from demo.options import REPOSITORY_ROOT
+from tests.waiting import wait_for
 
 _START_SECONDS = 180.0
 
@@ -70,11 +70,12 @@ def running_cluster(folder: Path, *arguments: str) -> Iterator[RunningCluster]:
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=REPOSITORY_ROOT, stdout=output, stderr=output, start_new_session=True)
     try:
-        deadline = time.monotonic() + _START_SECONDS
-        while not kubeconfig.exists():
+
+        def started() -> bool:
             assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, "the cluster does not start"
-            time.sleep(0.05)
+            return kubeconfig.exists()
+
+        wait_for("the cluster to start", started, seconds=_START_SECONDS, show=log.read_text)
         yield RunningCluster(kubeconfig, Path(f"{kubeconfig}.control").read_text())
     finally:
         process.terminate()

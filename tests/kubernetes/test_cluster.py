@@ -12,6 +12,7 @@ from kubernetes.client import ApiException
 from kubernetes.stream import stream
 
 from tests.kubernetes.running import RunningCluster
+from tests.waiting import equals, holds, nothing, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SECONDS = 240.0
@@ -20,14 +21,6 @@ SECONDS = 240.0
 def pod(name: str, script: str = "exit 0", *, container: Any = None, **spec: Any) -> dict[str, Any]:
     base = {"name": "base", "image": "example.org/tool:1", "command": ["sh", "-c", script], **(container or {})}
     return {"metadata": {"name": name}, "spec": {"restartPolicy": "Never", "containers": [base], **spec}}
-
-
-def wait_for(what: str, look: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + SECONDS
-    while not (found := look()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-    return found
 
 
 class Looker:
@@ -43,22 +36,17 @@ class Looker:
         return self.core.read_namespaced_pod(name, self.namespace)
 
     def over(self, name: str) -> Any:
-        return wait_for(f"{name} to end", lambda: (p := self.read(name)).status.phase in ("Succeeded", "Failed") and p)
+        return wait_for(f"{name} to end", lambda: self.read(name), lambda pod: pod.status.phase in ("Succeeded", "Failed"))
 
     def state(self, name: str) -> Any:
         return self.read(name).status.container_statuses[0].state
 
     def waits(self, name: str, reason: str) -> Any:
-        def look() -> Any:
+        def waiting() -> Any:
             statuses = self.read(name).status.container_statuses
-            return (
-                statuses
-                and statuses[0].state.waiting
-                and statuses[0].state.waiting.reason == reason
-                and statuses[0].state.waiting
-            )
+            return statuses and statuses[0].state.waiting
 
-        return wait_for(f"{name} to wait for {reason}", look)
+        return wait_for(f"{name} to wait for {reason}", waiting, lambda state: state and state.reason == reason)
 
     def is_gone(self, name: str) -> bool:
         try:
@@ -128,8 +116,8 @@ def test_a_deleted_pod_gets_its_grace_and_is_seen_to_go(look: Looker) -> None:
         script = f"trap '{trap}' TERM; echo ready; while true; do sleep 0.1; done"
         look.make(name=name, script=script, terminationGracePeriodSeconds=graces[name])
     for name in graces:
-        wait_for(f"{name} to run", lambda name=name: look.read(name).status.phase == "Running")
-        wait_for("its log", lambda name=name: "ready" in look.core.read_namespaced_pod_log(name, look.namespace))
+        wait_for(f"{name} to run", lambda name=name: look.read(name).status.phase, equals("Running"))
+        wait_for("its log", lambda name=name: look.core.read_namespaced_pod_log(name, look.namespace), holds("ready"))
     seen = look.core.list_namespaced_pod(look.namespace).metadata.resource_version
     begun = time.monotonic()
     for name in graces:
@@ -160,7 +148,7 @@ def test_logs_follow_and_exec_joins_the_container(look: Looker) -> None:
     look.make(
         name="talks", script=script, container=mounts, volumes=volumes, securityContext={"runAsUser": 1000, "runAsGroup": 1000}
     )
-    wait_for("it to run", lambda: look.read("talks").status.phase == "Running")
+    wait_for("it to run", lambda: look.read("talks").status.phase, equals("Running"))
     follow = look.core.read_namespaced_pod_log("talks", look.namespace, follow=True, timestamps=True, _preload_content=False)
     lines = iter(follow)
     first = next(lines).decode()
@@ -194,7 +182,7 @@ def test_what_a_pod_owns_goes_with_it(look: Looker) -> None:
     reference = {"apiVersion": "v1", "kind": "Pod", "name": "owner", "uid": uid}
     look.core.create_namespaced_secret(look.namespace, {"metadata": {"name": "owned", "ownerReferences": [reference]}})
     look.core.delete_namespaced_pod("owner", look.namespace)
-    wait_for("the secret to go", lambda: not look.core.list_namespaced_secret(look.namespace).items)
+    wait_for("the secret to go", lambda: look.core.list_namespaced_secret(look.namespace).items, nothing)
 
 
 def refused(call: Callable[[], Any], status: int, words: str) -> None:

@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.kubernetes.places import Place, PodShop, one_cluster, wait_for
+from tests.kubernetes.places import Place, PodShop, one_cluster
 from tests.kubernetes.worker import Work, Workers
+from tests.waiting import holds, nothing, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -55,9 +56,9 @@ def test_explain_and_execute_in_pods(place: Place, crew: Workers) -> None:
     assert "shop.totals" in work.log, "the runner's log is the task's log"
     if place.shared:
         assert shop.warehouse.exists()
-    wait_for("the pods to be removed", lambda: not place.pods(project=shop.path.parent.name))
+    wait_for("the pods to be removed", lambda: place.pods(project=shop.path.parent.name), nothing)
     # By the garbage collector, in its own time.
-    wait_for("their Secrets to be removed", lambda: not place.secrets("deploys"))
+    wait_for("their Secrets to be removed", lambda: place.secrets("deploys"), nothing)
 
 
 # Causes
@@ -317,7 +318,7 @@ def test_the_api_server_is_away(
     with door(place, tmp_path) as (way, kubeconfig):
         work = crew.start("explain", conf, name, kubernetes_api_patience=patience, kubeconfig=kubeconfig)
         pod = place.running_pod(step=conf["step_id"])
-        wait_for("the log to be followed", lambda: "commit" in work.log)
+        wait_for("the log to be followed", lambda: work.log, holds("commit"))
         if not survives:
             with way.shut():
                 assert work.wait() in (1, 2)
@@ -355,11 +356,11 @@ def test_a_worker_killed_during_execute_is_followed_by_one_that_attaches(place: 
     decide(crew, "killed", result, "plan_killed_execute")
     first = crew.start("execute", conf, "killed")
     pod = place.running_pod(step="plan_killed_execute")
-    wait_for("the slow model", lambda: "slow" in place.pod_log(pod))
+    wait_for("the slow model", lambda: place.pod_log(pod), holds("slow"))
     first.send(signal.SIGKILL)
     assert first.wait() is None
     second = crew.start("execute", conf, "killed", try_number=2)
-    wait_for("the second worker to attach", lambda: "Attaching to pod" in second.log)
+    wait_for("the second worker to attach", lambda: second.log, holds("Attaching to pod"))
     shop.open_gate()
     assert second.wait() == 0, second.log[-3000:]
     assert second.result["pod_name"] == pod.metadata.name

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import secrets
 from collections.abc import Iterator
 
 import httpx
-import psutil
 import pytest
 
 from tests.airflow.conftest import make_site
 from tests.airflow.site import Site
-from tests.kubernetes.places import Place, PodShop, wait_for
+from tests.kubernetes.places import Place, PodShop
+from tests.waiting import equals, holds, wait_for
 
 pytestmark = [
     pytest.mark.slow,
@@ -109,25 +108,6 @@ def _everything_said(site: Site, place: Place, plans: list[str]) -> dict[str, st
     return texts
 
 
-def _kill_worker(site: Site, run_id: str) -> None:
-    """``kill -9`` of the task process and of its supervisor."""
-    scheduler = site.stack.processes.get("scheduler")
-    assert scheduler is not None
-    for process in scheduler.children(recursive=True):
-        try:
-            files = [file.path for file in process.open_files()]
-        except psutil.Error:
-            continue
-        if any(f"run_id={run_id}" in file and "task_id=execute" in file for file in files):
-            children = process.children(recursive=True)
-            for each in (process, *children):
-                # Without its supervisor a task may end by itself.
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    each.kill()
-            return
-    raise AssertionError("no worker runs this task")
-
-
 def test_plans_in_pods(site: Site, place: Place) -> None:
     shop = place.shop("stack")
     shop.add_slow_model()
@@ -143,8 +123,8 @@ def test_plans_in_pods(site: Site, place: Place) -> None:
     assert shown["podName"] == pod.metadata.name
 
     # A worker that dies is followed by one that attaches.
-    _kill_worker(site, plan["plan_id"])
-    wait_for("the next try to attach", lambda: "Attaching to pod" in site.log(execute))
+    site.kill_workers(plan["plan_id"])
+    wait_for("the next try to attach", lambda: site.log(execute), holds("Attaching to pod"))
     shop.open_gate()
     done = site.wait(execute, "completed")
     assert site.times_applied(shop) == 1
@@ -166,12 +146,12 @@ def test_a_cancelled_plan_ends_with_its_pod_and_secrets_are_found_nowhere(site: 
     execute = site.approve(plan)
     pod = place.running_pod(step=waiting)
     site.ask("POST", f"/plans/{waiting}/cancel")
-    wait_for("the plan to be cancelled", lambda: site.plan(waiting)["status"] == "cancelled")
+    wait_for("the plan to be cancelled", lambda: site.plan(waiting)["status"], equals("cancelled"))
     wait_for("the pod to go", lambda: place.is_gone(pod))
 
     failed = wait_for("the execution to fail", lambda: (p := site.plan(execute))["status"] == "failed" and p)
     assert "careless" in str(failed["error"])
-    wait_for("the log", lambda: "cannot log in with" in site.log(execute))
+    wait_for("the log", lambda: site.log(execute), holds("cannot log in with"))
     texts = _everything_said(site, place, [plan["id"], execute, waiting])
     found = {(name, where) for name, secret in PLANTED.items() for where, text in texts.items() if secret in text}
     assert found == set()
@@ -200,4 +180,4 @@ def test_a_newer_run_replaces_the_older_one_and_its_pod(site: Site, place: Place
     def statuses() -> list[str]:
         return sorted(run["status"] for run in site.ask("GET", f"{address}/runs")["runs"])
 
-    wait_for("both runs to end", lambda: statuses() == ["failed", "success"])
+    wait_for("both runs to end", statuses, equals(["failed", "success"]))

@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -27,6 +26,7 @@ import psutil
 from dagctl_provider.domain.ids import fingerprint
 from dagctl_provider.domain.names import INPUTS_TASK, ORIGIN_KEY
 from demo.options import REPOSITORY_ROOT
+from tests.waiting import wait_for
 
 _WAIT_SECONDS = 600.0
 
@@ -199,10 +199,7 @@ class Work:
 
         :raises AssertionError: with its log, when it takes longer.
         """
-        deadline = time.monotonic() + seconds
-        while not self.is_over():
-            assert time.monotonic() < deadline, f"the worker still runs after {seconds:.0f} s:\n{self.log[-3000:]}"
-            time.sleep(0.05)
+        wait_for("the worker to end", self.is_over, seconds=seconds, show=lambda: self.log)
         file = Path(self.job["exit"])
         return int(file.read_text()) if file.exists() else None
 

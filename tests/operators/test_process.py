@@ -18,7 +18,7 @@ from dagctl_provider.domain.ids import fingerprint
 from dagctl_provider.operators import process, progress, scratch
 from dagctl_provider.operators.process import ProcessStepOperator
 from dagctl_provider.operators.steps import StepFailed, StepInterrupted
-from tests.airflow.site import wait_for
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 

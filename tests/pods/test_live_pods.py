@@ -12,8 +12,8 @@ import yaml
 from kubernetes.client.exceptions import ApiException
 
 from dagctl_provider.pods import live_pods
-from tests.airflow.site import wait_for
 from tests.kubernetes.running import RunningCluster, can_run_pods, running_cluster
+from tests.waiting import holds, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -75,7 +75,7 @@ def test_the_rights_of_the_api_server_are_enough(cluster: RunningCluster, as_use
     start(cluster, "running", "trap 'exit 0' TERM; echo trapped; while :; do sleep 0.1; done")
     start(cluster, "foreign", "sleep 60", **{"app.kubernetes.io/managed-by": "somebody"})
     # The first process of a container ignores a signal that it has no trap for yet.
-    wait_for("the trap", lambda: "trapped" in log_of(cluster, "running"))
+    wait_for("the trap", lambda: log_of(cluster, "running"), holds("trapped"))
     as_user("dagctl-sweeper")
     (found,) = live_pods.live_pods(live_pods.MANAGED, 30)
     assert (found.name, found.step_id, found.going) == ("running", "plan_1", False)

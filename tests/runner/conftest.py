@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import time
 import uuid
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
 
-from tests.postgres import start
+from tests.postgres import PostgreSQL
 from tests.processes import is_alive
 from tests.runner.shop import Repository
+from tests.waiting import nothing, wait_for
 
 ROOT = Path(__file__).parents[2]
 NEWEST = "0.236.4"
@@ -64,14 +60,6 @@ def tool_environments() -> Path:
     folder = ROOT / ".tools" / "environments"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def wait_for(condition: Callable[[], bool], explain: Callable[[], str] = str, timeout: float = PATIENCE) -> None:
-    """Poll until something is so."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, explain()
-        time.sleep(0.1)
 
 
 @dataclass
@@ -215,7 +203,7 @@ class Running:
         self.process.kill()
         self.process.wait()
         # What it held, such as the file of a database, is free only then.
-        wait_for(lambda: not is_alive(inner))
+        wait_for("the killed tool to be gone", lambda: is_alive(inner), nothing, seconds=PATIENCE)
 
     def wait(self, timeout: float = PATIENCE) -> Outcome:
         """Wait for the end."""
@@ -233,53 +221,17 @@ def driver(tmp_path: Path, tool_environments: Path) -> Driver:
     return Driver(tmp_path, tool_environments)
 
 
-class PostgreSQL:
-    """An embedded server with one fresh database per call."""
-
-    def __init__(self, folder: Path) -> None:
-        self.server = start(folder, cleanup_mode="delete")
-        self.host = str(self.server.get_postmaster_info().socket_dir)
-
-    def connect(self, database: str = "postgres") -> Any:
-        """A connection in autocommit mode."""
-        connection = psycopg2.connect(host=self.host, user="postgres", dbname=database)
-        connection.autocommit = True
-        return connection
-
-    def query(self, database: str, query: str) -> list[tuple[Any, ...]]:
-        """Rows of a query."""
-        with contextlib.closing(self.connect(database)) as connection, connection.cursor() as cursor:
-            cursor.execute(query)
-            return cursor.fetchall() if cursor.description else []
-
-    def new_database(self) -> str:
-        """Make a database."""
-        name = f"d{uuid.uuid4().hex[:10]}"
-        self.query("postgres", f"CREATE DATABASE {name}")
-        return name
-
-    def state_connection(self, database: str, password: str = "unused-password") -> dict[str, Any]:
-        """What the launcher writes into the secrets folder."""
-        return {
-            "type": "postgres", "host": self.host, "port": 5432, "user": "postgres", "password": password,
-            "database": database, "schema": "state_of_shop",
-        }  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgreSQL]:
-    """A PostgreSQL server for the whole run, outside pytest's folder, which other users may not enter."""
-    folder = Path(tempfile.mkdtemp(prefix="dagctl-pg-"))
-    folder.chmod(0o755)
-    server = PostgreSQL(folder / "data")
-    yield server
-    server.server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
+def state_connection(server: PostgreSQL, database: str, password: str = "unused-password") -> dict[str, Any]:
+    """What the launcher writes into the secrets folder."""
+    return {
+        "type": "postgres", "host": server.host, "port": 5432, "user": "postgres", "password": password,
+        "database": database, "schema": "state_of_shop",
+    }  # fmt: skip
 
 
 @pytest.fixture
 def stateful(driver: Driver, postgres: PostgreSQL) -> Driver:
     """A driver whose state is in PostgreSQL, as with the managed state database."""
     driver.server, driver.state_database = postgres, postgres.new_database()
-    (driver.secrets / "state_connection.json").write_text(json.dumps(postgres.state_connection(driver.state_database)))
+    (driver.secrets / "state_connection.json").write_text(json.dumps(state_connection(postgres, driver.state_database)))
     return driver

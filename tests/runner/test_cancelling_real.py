@@ -10,8 +10,9 @@ import time
 import pytest
 
 from tests.processes import is_alive
-from tests.runner.conftest import PATIENCE, PATIENT, SLEEPING, Driver, Outcome, PostgreSQL, Running, approved, wait_for
+from tests.runner.conftest import PATIENCE, PATIENT, SLEEPING, Driver, Outcome, PostgreSQL, Running, approved
 from tests.runner.shop import config
+from tests.waiting import equals, holds, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +45,7 @@ class SlowProject:
     def start(self, *options: str) -> Running:
         """Start an execute and wait until its statement runs."""
         running = self.driver.start("execute", *options, **approved(self.explained))
-        wait_for(self.sleeping, lambda: running.output())
+        wait_for("the statement to run", self.sleeping, seconds=PATIENCE, show=running.output)
         return running
 
     def wake(self) -> None:
@@ -89,7 +90,7 @@ def test_a_run_is_cancelled_fails_and_succeeds_like_an_execute(project: SlowProj
     project.postgres.query(project.driver.state_database, "DELETE FROM state_of_shop._intervals")
     project.postgres.query(project.database, "UPDATE control.knob SET seconds = 600")
     running = project.driver.start("run", *PATIENT)
-    wait_for(project.sleeping, running.output)
+    wait_for("the statement to run", project.sleeping, seconds=PATIENCE, show=running.output)
     running.process.send_signal(signal.SIGTERM)
     outcome = running.wait()
     assert (outcome.status, outcome.code) == (130, "cancelled"), outcome.output
@@ -114,7 +115,12 @@ def test_nothing_outlives_a_killed_runner(project: SlowProject) -> None:
     running = project.start(*PATIENT)
     inner = running.inner_pid()
     running.process.kill()
-    wait_for(lambda: not project.sleeping() and not is_alive(inner))
+    wait_for(
+        "the statement and the tool to end",
+        lambda: (project.sleeping(), is_alive(inner)),
+        equals((False, False)),
+        seconds=PATIENCE,
+    )
 
     running = project.start("--grace", "1")
     # A tool that hangs is killed, and cannot interrupt its statement any more.
@@ -137,7 +143,7 @@ def test_nothing_outlives_a_killed_runner(project: SlowProject) -> None:
 def test_two_executes_wait_for_each_other(project: SlowProject) -> None:
     first = project.start()
     second = project.driver.start("execute", **approved(project.explained))
-    wait_for(lambda: "waiting for another step" in second.output(), second.output)
+    wait_for("the second to wait", second.output, holds("waiting for another step"), seconds=PATIENCE)
     # The first sleeps in the statement it has read already; ending that one makes it fail, and the second goes on.
     project.wake()
     killed = project.postgres.query(project.database, f"SELECT pg_terminate_backend(pid) {SLEEPING}")

@@ -11,8 +11,9 @@ import pytest
 
 from dagctl_provider.hooks.profiles import make_profile
 from tests.processes import is_alive
-from tests.runner.conftest import PATIENCE, PATIENT, SLEEPING, Driver, Outcome, PostgreSQL, Running, approved, wait_for
+from tests.runner.conftest import PATIENCE, PATIENT, SLEEPING, Driver, Outcome, PostgreSQL, Running, approved
 from tests.runner.dbt_shop import NEWEST
+from tests.waiting import equals, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -59,7 +60,7 @@ class SlowProject:
     def start(self, *options: str) -> Running:
         """Start an execute and wait until its statement runs."""
         running = self.driver.start("execute", *options, **approved(self.explained))
-        wait_for(self.sleeping, running.output)
+        wait_for("the statement to run", self.sleeping, seconds=PATIENCE, show=running.output)
         return running
 
     def execute(self) -> Outcome:
@@ -110,7 +111,12 @@ def test_what_dbt_itself_cannot_interrupt_ends_too(driver: Driver, postgres: Pos
     running = project.start(*PATIENT)
     inner = running.inner_pid()
     running.process.kill()
-    wait_for(lambda: not project.sleeping() and not is_alive(inner))
+    wait_for(
+        "the statement and the tool to end",
+        lambda: (project.sleeping(), is_alive(inner)),
+        equals((False, False)),
+        seconds=PATIENCE,
+    )
 
     # A tool that hangs is killed, and a new process ends what it was doing.
     running = project.start("--grace", "1")

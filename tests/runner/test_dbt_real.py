@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.runner.conftest import Driver, Outcome, Running, approved, wait_for
+from tests.runner.conftest import PATIENCE, Driver, Outcome, Running, approved
 from tests.runner.dbt_shop import FIRST, PROFILE, SECOND, Files, apply, deployed, prepare
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -94,7 +95,7 @@ def test_after_a_cancel_and_a_kill_nothing_is_built_twice(driver: Driver, tmp_pa
 
     set_rows(driver, 10**13)
     running = driver.start("execute", commit_sha=commit, **approved(explained))
-    wait_until(running, lambda: "START sql table model main.slow" in running.output())
+    wait_while_it_runs(running, "the slow model", lambda: "START sql table model main.slow" in running.output())
     running.process.send_signal(signal.SIGTERM)
     cancelled = running.wait()
     assert (cancelled.status, cancelled.code) == (130, "cancelled"), cancelled.output
@@ -103,7 +104,11 @@ def test_after_a_cancel_and_a_kill_nothing_is_built_twice(driver: Driver, tmp_pa
 
     # On this machine it is known what was done, even if nobody tells.
     running = driver.start("execute", commit_sha=commit, attempt=2, **approved(explained))
-    wait_until(running, lambda: "fct_customers" in str(first | finished(running)) and "model main.slow" in running.output())
+    wait_while_it_runs(
+        running,
+        "all but the slow model",
+        lambda: "fct_customers" in str(first | finished(running)) and "model main.slow" in running.output(),
+    )
     running.vanish()
     second = finished(running)
     assert first & second == set()
@@ -126,13 +131,13 @@ def set_rows(driver: Driver, rows: int) -> None:
     )
 
 
-def wait_until(running: Running, happened: Callable[[], bool]) -> None:
+def wait_while_it_runs(running: Running, what: str, happened: Callable[[], bool]) -> None:
     """Wait until the log or the events of what still runs say so."""
 
     def happened_or_over() -> bool:
         return happened() or running.process.poll() is not None
 
-    wait_for(happened_or_over, running.output)
+    wait_for(what, happened_or_over, seconds=PATIENCE, show=running.output)
     assert running.process.poll() is None, running.output()
 
 

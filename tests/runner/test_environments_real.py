@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from dagctl_provider.runner.environments import make_spec
-from tests.runner.conftest import PATIENCE, ROOT, wait_for
+from tests.runner.conftest import PATIENCE, ROOT
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +34,12 @@ def test_two_processes_make_one_environment(tmp_path: Path) -> None:
         for log in logs:
             with log.open("w") as out:
                 running.append(subprocess.Popen(command, cwd=ROOT, env=env, stdout=out))
-        wait_for(lambda: all("waiting for another step to install" in output for output in outputs()), lambda: str(outputs()))
+        wait_for(
+            "both to wait",
+            outputs,
+            lambda seen: all("waiting for another step to install" in log for log in seen),
+            seconds=PATIENCE,
+        )
     assert [process.wait(PATIENCE) for process in running] == [0, 0], outputs()
     pythons = {output.split()[-1] for output in outputs()}
     assert len(pythons) == 1

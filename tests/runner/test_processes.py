@@ -22,6 +22,7 @@ from dagctl_provider.runner.processes import Child, base_environment, run_child
 from dagctl_provider.runner.progress import LINE_LIMIT, OUTPUT_LIMIT, Progress, Ticker
 from dagctl_provider.runner.stopping import Stop
 from tests.processes import is_alive
+from tests.waiting import nothing, wait_for
 
 
 def child(code: str, lines: list[str], **more: object) -> Child:
@@ -67,10 +68,7 @@ def test_a_child_that_ignores_the_end_is_killed_with_its_own_children() -> None:
     assert run_child(replace(child(code, lines, grace=0.3), on_line=on_line), stop) == -signal.SIGKILL
     with pytest.raises(RunnerError, match="cancelled"):
         stop.check()
-    deadline = time.monotonic() + 60
-    while is_alive(int(lines[0])):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for("the child's own child to go", lambda: is_alive(int(lines[0])), nothing, seconds=60)
 
 
 def test_a_child_may_leave_an_orphan_that_keeps_its_output_open() -> None:
@@ -123,10 +121,7 @@ def test_the_end_of_the_parent_is_noticed() -> None:
     time.sleep(0.1)
     assert not stop.requested
     os.close(write)
-    deadline = time.monotonic() + 60
-    while not stop.requested:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for("the end to be noticed", lambda: stop.requested, seconds=60)
 
 
 def test_little_of_the_workers_environment_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:

