@@ -22,6 +22,8 @@ from kubernetes.client import models as k8s
 from dagctl_provider.config import setting
 from dagctl_provider.domain.names import POD_KEY
 from dagctl_provider.domain.pods import Finished, beyond_history, label_value
+from dagctl_provider.domain.wire.reports import PodSeen
+from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.hooks.project import project_secrets
 from dagctl_provider.operators.progress import ProgressTeller
@@ -31,9 +33,8 @@ from dagctl_provider.operators.steps import (
     StepKind,
     profile_refused,
     progress_to_xcom,
+    received_request,
     report,
-    runner_request,
-    step_request,
 )
 from dagctl_provider.pods import causes as causes
 from dagctl_provider.pods.causes import PodTrouble
@@ -113,7 +114,8 @@ class PodStepOperator(KubernetesPodOperator):
         :raises StepFailed: when the runner or the pod failed; the plan's error says why.
         :raises StepInterrupted: when the step was stopped.
         """
-        request = step_request(context, self.kind)
+        asked = received_request(context, self.kind)
+        request = asked.to_json()
         self._instance, self._running = context["ti"], True
         try:
             result = self._result(context, request)
@@ -127,7 +129,7 @@ class PodStepOperator(KubernetesPodOperator):
         finally:
             self._running = False
         try:
-            report(context, request, result, pod_name=self._name)
+            report(context, asked, result, pod_name=self._name)
         except (StepFailed, StepInterrupted):
             # A pod that nobody could ask about may be all right. It goes on, also when the cluster is back by now.
             if (result.get("error") or {}).get("code") != "cluster_unreachable":
@@ -171,11 +173,12 @@ class PodStepOperator(KubernetesPodOperator):
         self._check()
         self.pod = pod
         # For who reads the log while the step runs; its record has the name only from the result.
-        context["ti"].xcom_push(key=POD_KEY, value={"step_id": request["step_id"], "pod_name": self._name})
+        context["ti"].xcom_push(key=POD_KEY, value=PodSeen(step_id=request["step_id"], pod_name=self._name).to_json())
         self._await_start(cluster)
         with tempfile.TemporaryDirectory(prefix="dagctl-events-") as folder:
             events = Path(folder, "events.jsonl")
-            with ProgressTeller(events, progress_to_xcom(context, request)), events.open("a", encoding="utf-8") as stream:
+            tell = progress_to_xcom(context, StepRequest.from_json(request))
+            with ProgressTeller(events, tell), events.open("a", encoding="utf-8") as stream:
                 self._follow(cluster, stream)
         return self._collect(cluster, request)
 
@@ -272,8 +275,8 @@ class PodStepOperator(KubernetesPodOperator):
 
     def _files(self, request: dict[str, Any], name: str, stem: str | None = None) -> StepFiles:
         """Request and secrets of the step. Git credentials that the pod has from a Secret by reference stay out."""
-        known = {**request, "git_auth_method": "none"} if git_secret(request) else request
-        return step_files(runner_request(request), project_secrets(known).files, name, stem)
+        known = StepRequest.from_json({**request, "git_auth_method": "none"} if git_secret(request) else request)
+        return step_files(known.for_runner(), project_secrets(known).files, name, stem)
 
     def _give(self, cluster: Cluster, files: StepFiles, pod: k8s.V1Pod) -> None:
         try:
