@@ -8,7 +8,6 @@ is read by its task. So a Dag changes only when its shape or its schedule does.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 from airflow.sdk import DAG, Variable, get_parsing_context
 
@@ -27,6 +26,7 @@ from dagctl_provider.domain.names import (
     writer_pool,
 )
 from dagctl_provider.domain.tools import tool_of
+from dagctl_provider.domain.wire.specs import DagSpec
 from dagctl_provider.operators.launchers import step_operator
 from dagctl_provider.sensors.approval import PlanApprovalSensor
 
@@ -40,23 +40,25 @@ def build_dags() -> dict[str, DAG]:
     wanted = get_parsing_context().dag_id
     if wanted is None:
         index = Variable.get(INDEX_VARIABLE, default={}, deserialize_json=True)
-        return {dag.dag_id: dag for spec in index.values() for dag in (plan_dag(spec), run_dag(spec))}
+        specs = [DagSpec.from_json(spec) for spec in index.values()]
+        return {dag.dag_id: dag for spec in specs for dag in (plan_dag(spec), run_dag(spec))}
     if not wanted.startswith(DAG_PREFIX):
         return {}
-    spec = Variable.get(project_variable(wanted), default=None, deserialize_json=True)
-    if spec is None:
+    published = Variable.get(project_variable(wanted), default=None, deserialize_json=True)
+    if published is None:
         return {}
+    spec = DagSpec.from_json(published)
     dag = run_dag(spec) if wanted.endswith(RUN_SUFFIX) else plan_dag(spec)
     return {dag.dag_id: dag}
 
 
-def _tags(spec: dict[str, Any], kind: str) -> list[str]:
-    return [TAG, f"{TAG}:{kind}", f"{TAG}:{spec['slug']}", spec["project_type"]]
+def _tags(spec: DagSpec, kind: str) -> list[str]:
+    return [TAG, f"{TAG}:{kind}", f"{TAG}:{spec.slug}", spec.project_type]
 
 
-def _environment(spec: dict[str, Any]) -> str:
-    environment, tool = spec["environment"], tool_of(spec["project_type"])
-    return f"environment {environment}" if environment else tool.unnamed_environment.dag
+def _environment(spec: DagSpec) -> str:
+    tool = tool_of(spec.project_type)
+    return f"environment {spec.environment}" if spec.environment else tool.unnamed_environment.dag
 
 
 def _step_timeout() -> timedelta:
@@ -64,16 +66,16 @@ def _step_timeout() -> timedelta:
     return timedelta(seconds=setting("step_timeout") + 120)
 
 
-def plan_dag(spec: dict[str, Any]) -> DAG:
+def plan_dag(spec: DagSpec) -> DAG:
     """The Dag that explains a commit, waits for a decision and executes what was approved.
 
     :param spec: As published for the project (``services.lifecycle.publishing.dag_spec``).
     """
-    step = step_operator(spec["launcher"])
+    step = step_operator(spec.launcher)
     with DAG(
-        spec["dag_id"],
-        dag_display_name=f"{spec['name']}: plan",
-        description=f"Plans of {spec['name']} for {_environment(spec)}",
+        spec.dag_id,
+        dag_display_name=f"{spec.name}: plan",
+        description=f"Plans of {spec.name} for {_environment(spec)}",
         schedule=None,
         catchup=False,
         is_paused_upon_creation=False,
@@ -83,31 +85,29 @@ def plan_dag(spec: dict[str, Any]) -> DAG:
     ) as dag:
         explain = step(task_id=EXPLAIN, kind="explain", execution_timeout=_step_timeout())
         approval = PlanApprovalSensor(task_id=APPROVAL, retries=_APPROVAL_RETRIES, retry_delay=timedelta(0))
-        retries = {} if tool_of(spec["project_type"]).airflow_may_retry else {"retries": 0}
+        retries = {} if tool_of(spec.project_type).airflow_may_retry else {"retries": 0}
         execute = step(
-            task_id=EXECUTE, kind="execute", execution_timeout=_step_timeout(), pool=writer_pool(spec["dag_id"]), **retries
+            task_id=EXECUTE, kind="execute", execution_timeout=_step_timeout(), pool=writer_pool(spec.dag_id), **retries
         )
         explain >> approval >> execute
     return dag
 
 
-def run_dag(spec: dict[str, Any]) -> DAG:
+def run_dag(spec: DagSpec) -> DAG:
     """The Dag that runs the deployed state of a project (``sqlmesh run``, ``dbt build``), on its schedule if it has one.
 
     :param spec: As published for the project.
     """
     with DAG(
-        run_dag_id(spec["dag_id"]),
-        dag_display_name=f"{spec['name']}: run",
-        description=f"Runs of {spec['name']} in {_environment(spec)}",
-        schedule=spec.get("schedule"),
+        run_dag_id(spec.dag_id),
+        dag_display_name=f"{spec.name}: run",
+        description=f"Runs of {spec.name} in {_environment(spec)}",
+        schedule=spec.schedule,
         catchup=False,
         is_paused_upon_creation=False,
-        max_active_runs=spec["max_active_job_runs"],
+        max_active_runs=spec.max_active_job_runs,
         tags=_tags(spec, "run"),
         default_args={"owner": "dagctl"},
     ) as dag:
-        step_operator(spec["launcher"])(
-            task_id=RUN, kind="run", execution_timeout=_step_timeout(), pool=writer_pool(spec["dag_id"])
-        )
+        step_operator(spec.launcher)(task_id=RUN, kind="run", execution_timeout=_step_timeout(), pool=writer_pool(spec.dag_id))
     return dag

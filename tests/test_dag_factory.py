@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from dagctl_provider import dag_factory
-from dagctl_provider.dag_factory import build_dags, plan_dag, run_dag
+from dagctl_provider.dag_factory import build_dags
+from dagctl_provider.domain.wire.specs import DagSpec
 
 SPEC = {
     "project_id": "proj_1",
@@ -22,6 +23,14 @@ SPEC = {
     "launcher": "process",
     "max_active_job_runs": 1,
 }
+
+
+def plan_dag(spec: dict[str, Any]) -> Any:
+    return dag_factory.plan_dag(DagSpec.from_json(spec))
+
+
+def run_dag(spec: dict[str, Any]) -> Any:
+    return dag_factory.run_dag(DagSpec.from_json(spec))
 
 
 @pytest.mark.parametrize("launcher", ["process", "kubernetes"])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import secrets
 import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+
+from dagctl_provider.domain.wire.records import canonical
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _MAX_JOB_PROJECT = 24
@@ -53,7 +54,7 @@ def fingerprint(request: Mapping[str, Any]) -> str:
 
     :param request: As JSON can hold it.
     """
-    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(canonical(request)).hexdigest()
 
 
 def short_sha(sha: str) -> str:

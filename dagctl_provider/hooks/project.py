@@ -15,6 +15,7 @@ from airflow.sdk import BaseHook
 from dagctl_provider.config import filled_in
 from dagctl_provider.domain.ids import slug
 from dagctl_provider.domain.tools import tool_of
+from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.hooks.profiles import ProfileError, make_profile
 
 log = logging.getLogger(__name__)
@@ -108,30 +109,31 @@ class DagctlProjectHook(BaseHook):
         return make_profile(connection, target, {name: value for name, value in fields.items() if name != "connection"})
 
 
-def project_secrets(request: dict[str, Any]) -> ProjectSecrets:
+def project_secrets(request: StepRequest) -> ProjectSecrets:
     """Collect what the steps of a project may know.
 
-    :param request: The runner request; it names the connections, never their contents.
+    :param request: It names the connections, never their contents.
     :raises AirflowNotFoundException: when a connection that the project needs is missing.
     :raises ProfileError: when a dbt profile is to be made and cannot be.
     """
     files: dict[str, str] = {}
+    runner, launcher = request.runner, request.launcher
     # Underscores, so that the connection can also be an environment variable.
-    conn_id = filled_in("project_connection", project=slug(str(request["project_name"])).replace("-", "_"))
+    conn_id = filled_in("project_connection", project=slug(runner.project_name).replace("-", "_"))
     hook = DagctlProjectHook(conn_id)
     try:
         env = hook.environment()
-        made = hook.profile(request.get("environment")) if tool_of(request["tool"]).takes_profile else None
+        made = hook.profile(runner.environment) if tool_of(runner.tool).takes_profile else None
         if made is not None:
             files["profiles.yml"], secrets = made
             env = {**env, **secrets}
         files["env.json"] = json.dumps(env)
     except AirflowNotFoundException:
         log.info("There is no connection %r; the step gets no environment variables of its own", conn_id)
-    if request.get("state_connection_id"):
-        files["state_connection.json"] = json.dumps(_state(BaseHook.get_connection(request["state_connection_id"])))
-    if request.get("git_auth_method", "none") != "none" and request.get("git_secret_ref"):
-        files.update(_git(request["git_auth_method"], BaseHook.get_connection(request["git_secret_ref"])))
+    if launcher.state_connection_id:
+        files["state_connection.json"] = json.dumps(_state(BaseHook.get_connection(launcher.state_connection_id)))
+    if launcher.git_auth_method != "none" and launcher.git_secret_ref:
+        files.update(_git(launcher.git_auth_method, BaseHook.get_connection(launcher.git_secret_ref)))
     return ProjectSecrets(files)
 
 

@@ -6,8 +6,8 @@ run waited for its turn, and whoever may start a Dag must not choose which repos
 
 from __future__ import annotations
 
-import json
 import re
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -17,6 +17,9 @@ from airflow.sdk import Variable
 from dagctl_provider.domain.ids import job_name
 from dagctl_provider.domain.names import RESULT_KEY, project_variable
 from dagctl_provider.domain.runs import BY_ITSELF, run_step_id
+from dagctl_provider.domain.wire.reports import failed
+from dagctl_provider.domain.wire.requests import RunAsked, StepRequest, from_conf
+from dagctl_provider.domain.wire.specs import RunSpec
 
 _JOB_NAME = re.compile(r"[a-z0-9-]{1,63}")
 
@@ -25,34 +28,36 @@ class RunRefused(AirflowFailException):
     """The project must not run now."""
 
 
-def run_request(context: Any) -> dict[str, Any]:
-    """The request for the runner: the deployed commit as it was executed, with the project's credentials and resources of now.
+def run_request(context: Any) -> StepRequest:
+    """The request for a run: the deployed commit as it was executed, with the project's credentials and resources of now.
 
     :raises RunRefused: when nothing is deployed, or the project is suspended and this run had not begun before.
+    :raises WireError: when what is published was broken by hand; dagctl writes it again, so another try may find it whole.
     """
     instance, run = context["ti"], context["dag_run"]
-    published = Variable.get(project_variable(instance.dag_id), default=None, deserialize_json=True) or {}
+    published = Variable.get(project_variable(instance.dag_id), default=None, deserialize_json=True)
+    spec = RunSpec.from_json(published or {})
     step = run_step_id(instance.dag_id, run.run_id)
-    if not published.get("run"):
+    if spec.request is None:
         raise _refused(instance, step, "plan_not_executed", "Nothing is deployed yet.", "Approve a first plan of the project.")
     # What had begun goes on, also with a worker that takes over from a lost one.
-    if published.get("suspended") and instance.try_number == 1:
+    if spec.suspended and instance.try_number == 1:
         raise _refused(instance, step, "project_suspended", "The project is suspended, so nothing is run.", "Resume it first.")
-    deployed = json.loads(published["run"])
-    return {**deployed, "step_id": step, "plan_group_id": step, "job_name": _job_name(run, str(deployed["project_name"]))}
+    runner = replace(spec.request.runner, step_id=step, plan_group_id=step)
+    launcher = replace(spec.request.launcher, job_name=_job_name(run, runner.project_name))
+    return replace(spec.request, runner=runner, launcher=launcher)
 
 
 def _refused(instance: Any, step: str, code: str, message: str, hint: str) -> RunRefused:
     """The refusal, left as the run's result as well, so that it is told wherever runs are."""
-    error = {"code": code, "message": message, "hint": hint}
-    instance.xcom_push(key=RESULT_KEY, value={"outcome": "failed", "step_id": step, "error": error})
+    instance.xcom_push(key=RESULT_KEY, value={**failed(code, message, hint), "step_id": step})
     return RunRefused(f"{message} {hint}")
 
 
 def _job_name(run: Any, project_name: str) -> str:
     """The name that was answered when the run was asked for, or one from the time when it was due: each try has the same."""
-    asked = (run.conf or {}).get("dagctl")
-    if isinstance(asked, dict) and _JOB_NAME.fullmatch(str(asked.get("job_name"))):
-        return str(asked["job_name"])
+    asked = RunAsked.read(from_conf(run.conf))
+    if asked is not None and asked.job_name is not None and _JOB_NAME.fullmatch(asked.job_name):
+        return asked.job_name
     due: datetime = run.run_after
     return job_name(project_name, BY_ITSELF, due.astimezone(timezone.utc))

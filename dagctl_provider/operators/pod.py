@@ -8,6 +8,7 @@ pod's life stands in ``pods``.
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,8 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 
 from dagctl_provider.config import setting
 from dagctl_provider.domain.names import POD_KEY
+from dagctl_provider.domain.wire.reports import PodSeen
+from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.hooks.project import project_secrets
 from dagctl_provider.operators.progress import ProgressTeller
@@ -26,9 +29,8 @@ from dagctl_provider.operators.steps import (
     StepKind,
     profile_refused,
     progress_to_xcom,
+    received_request,
     report,
-    runner_request,
-    step_request,
 )
 from dagctl_provider.operators.wanted import is_wanted
 from dagctl_provider.pods.awaiting import await_start
@@ -88,26 +90,26 @@ class PodStepOperator(KubernetesPodOperator):
         :raises StepFailed: when the runner or the pod failed; the plan's error says why.
         :raises StepInterrupted: when the step was stopped.
         """
-        request = step_request(context, self.kind)
+        asked = received_request(context, self.kind)
         connect = partial(core_client, self.kubernetes_conn_id, self.in_cluster, self.config_file, self.cluster_context)
         self._running = context["ti"]
         try:
             pod = self._step_pod = StepPod(connect, str(self.namespace), self._stop, self.log)
-            result = self._result(context, request, pod)
+            result = self._result(context, asked, pod)
         except StepStopped:
             went_on = "the next try attaches to its pod" if self._stop.pod_goes_on else "and its pod with it"
             raise StepInterrupted(f"The step was stopped, {went_on}.") from None
         finally:
             self._running = None
         try:
-            report(context, request, result, pod_name=pod.name or None)
+            report(context, asked, result, pod_name=pod.name or None)
         except (StepFailed, StepInterrupted):
             # A pod that nobody could ask about may be all right. It goes on, also when the cluster is back by now.
             if (result.get("error") or {}).get("code") != "cluster_unreachable":
-                tidy(pod, str(request["project_id"]), succeeded=False)
+                tidy(pod, asked.runner.project_id, succeeded=False)
             raise
         # Only now: a worker that dies before the result is reported is followed by one that finds it in the pod.
-        tidy(pod, str(request["project_id"]), succeeded=True)
+        tidy(pod, asked.runner.project_id, succeeded=True)
 
     def on_kill(self) -> None:
         """Delete the pod and wait until it is gone. The runner has its grace to stop the tool, and the tool its queries.
@@ -123,22 +125,23 @@ class PodStepOperator(KubernetesPodOperator):
         elif pod is not None:
             pod.end()
 
-    def _result(self, context: Context, request: dict[str, Any], pod: StepPod) -> dict[str, Any]:
+    def _result(self, context: Context, asked: StepRequest, pod: StepPod) -> dict[str, Any]:
         """What the step left, or why it left nothing."""
         try:
-            return self._live_through(context, request, pod)
+            return self._live_through(context, asked, pod)
         except PodTrouble as trouble:
             return trouble.finding.result()
         except ProfileError as error:
             return profile_refused(error)
 
-    def _live_through(self, context: Context, request: dict[str, Any], pod: StepPod) -> dict[str, Any]:
+    def _live_through(self, context: Context, asked: StepRequest, pod: StepPod) -> dict[str, Any]:
         """Find or start the step's pod, follow it to its end, and read what it left.
 
         :raises PodTrouble: when the pod cannot do the step.
         :raises ProfileError: when the dbt profile that it is given cannot be made.
         """
-        order = Order(self.kind, request, partial(_packed, request), partial(self.build_step_pod, context, request))
+        request = asked.to_json()
+        order = Order(self.kind, request, partial(_packed, asked), partial(self.build_step_pod, context, request))
         try:
             self.pod = find_or_start(pod, order)
         except ProfileError:
@@ -147,13 +150,13 @@ class PodStepOperator(KubernetesPodOperator):
         except ValueError as error:
             raise PodTrouble("pod_settings_invalid", str(error)) from None
         # For who reads the log while the step runs; its record has the name only from the result.
-        context["ti"].xcom_push(key=POD_KEY, value={"step_id": request["step_id"], "pod_name": pod.name})
+        context["ti"].xcom_push(key=POD_KEY, value=PodSeen(step_id=asked.runner.step_id, pod_name=pod.name).to_json())
         await_start(pod)
         with tempfile.TemporaryDirectory(prefix="dagctl-events-") as folder:
             events = Path(folder, "events.jsonl")
-            with ProgressTeller(events, progress_to_xcom(context, request)), events.open("a", encoding="utf-8") as stream:
+            with ProgressTeller(events, progress_to_xcom(context, asked)), events.open("a", encoding="utf-8") as stream:
                 follow(pod, stream)
-        limit = (request.get("resources") or {}).get("memory_limit")
+        limit = asked.launcher.resources.get("memory_limit")
         return collect(pod, {"memory": limit} if limit else {})
 
     def build_step_pod(self, context: Context | None, request: dict[str, Any], files: StepFiles) -> Pod:
@@ -162,7 +165,7 @@ class PodStepOperator(KubernetesPodOperator):
         return self.build_pod_request_obj(context)
 
 
-def _packed(request: dict[str, Any], name: str, stem: str | None) -> StepFiles:
+def _packed(asked: StepRequest, name: str, stem: str | None) -> StepFiles:
     """Request and secrets of the step. Git credentials that the pod has from a Secret by reference stay out."""
-    known = {**request, "git_auth_method": "none"} if git_secret(request) else request
-    return step_files(runner_request(request), project_secrets(known).files, name, stem)
+    launcher = replace(asked.launcher, git_auth_method="none") if git_secret(asked.to_json()) else asked.launcher
+    return step_files(asked.for_runner(), project_secrets(replace(asked, launcher=launcher)).files, name, stem)

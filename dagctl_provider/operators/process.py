@@ -14,6 +14,7 @@ from typing import Any
 from airflow.sdk import BaseOperator
 
 from dagctl_provider.config import cache_folder, setting
+from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.hooks.project import ProjectSecrets, project_secrets
 from dagctl_provider.operators.progress import ProgressTeller
@@ -23,9 +24,8 @@ from dagctl_provider.operators.steps import (
     StepKind,
     profile_refused,
     progress_to_xcom,
+    received_request,
     report,
-    runner_request,
-    step_request,
 )
 
 _GRACE_SECONDS = 20
@@ -52,7 +52,7 @@ class ProcessStepOperator(BaseOperator):
 
     def execute(self, context: Any) -> None:
         """Run the step and report its result."""
-        request = step_request(context, self.kind)
+        request = received_request(context, self.kind)
         try:
             secrets = project_secrets(request)
         except ProfileError as error:
@@ -62,9 +62,9 @@ class ProcessStepOperator(BaseOperator):
             result = self._run(scratch, lock, request, secrets)
         report(context, request, result)
 
-    def _run(self, scratch: Path, lock: int, request: dict[str, Any], secrets: ProjectSecrets) -> dict[str, Any] | None:
+    def _run(self, scratch: Path, lock: int, request: StepRequest, secrets: ProjectSecrets) -> dict[str, Any] | None:
         secrets.write_to(scratch / "secrets")
-        (scratch / "request.json").write_text(json.dumps(runner_request(request)))
+        (scratch / "request.json").write_text(json.dumps(request.for_runner()))
         result = scratch / "result.json"
         command = [sys.executable, "-m", "dagctl_provider.runner", self.kind]
         command += ["--request", str(scratch / "request.json"), "--result", str(result)]

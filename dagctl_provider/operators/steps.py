@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from dagctl_provider.domain.ids import fingerprint
 from dagctl_provider.domain.names import (
     ARTIFACTS_KEY,
     DECISION_KEY,
@@ -18,13 +18,13 @@ from dagctl_provider.domain.names import (
     PROGRESS_KEY,
     RESULT_KEY,
 )
+from dagctl_provider.domain.wire.decisions import Decision
+from dagctl_provider.domain.wire.records import WireError
+from dagctl_provider.domain.wire.reports import Artifacts, Progress, Result, failed
+from dagctl_provider.domain.wire.requests import Inputs, Origin, StepRequest, from_conf
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.operators.deployed import run_request
 from dagctl_provider.plan_output import reading
-
-LAUNCHER_KEYS = frozenset(
-    {"git_auth_method", "git_secret_ref", "resources", "state_connection_id", "job_name", "commit_message", "commit_author"}
-)
 
 StepKind = Literal["explain", "execute", "run"]
 
@@ -41,37 +41,35 @@ class StepInterrupted(AirflowException):
     """The runner was stopped or lost before it finished; the step may run again."""
 
 
-def step_request(context: Any, kind: StepKind) -> dict[str, Any]:
-    """The request for the runner, from the run's conf and, for an execute, from the decision; for a run from what is deployed.
+def received_request(context: Any, kind: StepKind) -> StepRequest:
+    """What this try of a step is to do: from the run's conf and, for an execute, the decision; for a run from what is deployed.
 
     :raises StepRefused: when the run was not made by dagctl, or no approval of the explained digest exists.
     :raises RunRefused: when nothing is deployed, or the project is suspended.
     """
+    attempt = context["ti"].try_number
     if kind == "run":
-        return {**run_request(context), "attempt": context["ti"].try_number}
-    conf = (context["dag_run"].conf or {}).get("dagctl")
+        request = run_request(context)
+        return replace(request, runner=replace(request.runner, attempt=attempt))
+    try:
+        request = _planned(context, kind)
+        inputs = Inputs.from_json(context["ti"].xcom_pull(task_ids=INPUTS_TASK[kind], key=INPUTS_KEY))
+    except WireError as error:
+        raise StepRefused(f"What this step is to do was changed in Airflow and cannot be read: {error}.") from None
+    request = replace(request, runner=replace(request.runner, attempt=attempt, inputs=inputs.files or None))
+    return _approved(context, request) if kind == "execute" else request
+
+
+def _planned(context: Any, kind: StepKind) -> StepRequest:
+    """The request in the run's conf.
+
+    :raises StepRefused: when the run was not made by dagctl.
+    :raises WireError: when it is broken.
+    """
+    conf = from_conf(context["dag_run"].conf)
     if not isinstance(conf, dict) or (kind == "explain" and not _asked_for(context, conf)):
         raise StepRefused("This run was not started by dagctl. Create a plan: POST /api/v1/projects/{id}/plans.")
-    request = {**conf, "attempt": context["ti"].try_number}
-    inputs = context["ti"].xcom_pull(task_ids=INPUTS_TASK[kind], key=INPUTS_KEY) if kind in INPUTS_TASK else None
-    if isinstance(inputs, dict) and inputs:
-        request["inputs"] = inputs
-    if kind != "execute":
-        return request
-    decision = context["ti"].xcom_pull(task_ids=EXPLAIN, key=DECISION_KEY) or {}
-    explained = context["ti"].xcom_pull(task_ids=EXPLAIN, key=RESULT_KEY) or {}
-    if decision.get("decision") != "approved" or not decision.get("execution_plan_id"):
-        raise StepRefused("No approval stands for this plan, so nothing is executed.")
-    if not decision.get("digest") or decision["digest"] != explained.get("digest"):
-        raise StepRefused("The approval is for another digest than the one explained here, so nothing is executed.")
-    return {
-        **request,
-        "step_id": decision["execution_plan_id"],
-        "job_name": decision.get("job_name"),
-        "expected_digest": decision["digest"],
-        "expected_digest_parts": dict(reading.explained(explained.get("plan_output")).digest_parts) or None,
-        "explained_plan_id": explained.get("tool_plan_id"),
-    }
+    return StepRequest.from_json(conf)
 
 
 def _asked_for(context: Any, conf: dict[str, Any]) -> bool:
@@ -79,52 +77,70 @@ def _asked_for(context: Any, conf: dict[str, Any]) -> bool:
 
     An explain runs a project's code with its credentials. An execute is bound to what was explained by the decision's digest.
     """
-    origin = context["ti"].xcom_pull(task_ids=INPUTS_TASK["explain"], key=ORIGIN_KEY)
-    return isinstance(origin, dict) and origin.get("fingerprint") == fingerprint(conf)
+    origin = Origin.read(context["ti"].xcom_pull(task_ids=INPUTS_TASK["explain"], key=ORIGIN_KEY))
+    return origin is not None and origin == Origin.of(conf)
 
 
-def runner_request(request: dict[str, Any]) -> dict[str, Any]:
-    """The part of a request that is the runner's; the rest tells the launcher where credentials are and how big a pod is."""
-    return {key: value for key, value in request.items() if key not in LAUNCHER_KEYS}
+def _approved(context: Any, request: StepRequest) -> StepRequest:
+    """The request of an execute, bound to the digest that was approved.
+
+    :raises StepRefused: when no approval of the explained digest exists.
+    """
+    decision = Decision.read(context["ti"].xcom_pull(task_ids=EXPLAIN, key=DECISION_KEY))
+    explained = Result.read(context["ti"].xcom_pull(task_ids=EXPLAIN, key=RESULT_KEY)) or Result()
+    if decision is None or not decision.approves or not decision.execution_plan_id:
+        raise StepRefused("No approval stands for this plan, so nothing is executed.")
+    if not decision.digest or decision.digest != explained.digest:
+        raise StepRefused("The approval is for another digest than the one explained here, so nothing is executed.")
+    runner = replace(
+        request.runner,
+        step_id=decision.execution_plan_id,
+        expected_digest=decision.digest,
+        expected_digest_parts=dict(reading.explained(explained.plan_output).digest_parts) or None,
+        explained_plan_id=explained.tool_plan_id,
+    )
+    return replace(request, runner=runner, launcher=replace(request.launcher, job_name=decision.job_name))
 
 
 def profile_refused(error: ProfileError) -> dict[str, Any]:
     """The result of a step that was not started because its dbt profile could not be made."""
     hint = "Correct the connection, or 'profile' in the extra of the project's connection; see docs/dbt.md."
-    return {"outcome": "failed", "error": {"code": "profile_invalid", "message": str(error), "hint": hint}}
+    return failed("profile_invalid", str(error), hint)
 
 
-def progress_to_xcom(context: Any, request: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+def progress_to_xcom(context: Any, request: StepRequest) -> Callable[[dict[str, Any]], None]:
     """How a running step tells how far it is: pages show it, and the API server hands what is finished to a retry.
 
     :return: Gets the state so far.
     """
 
     def tell(state: dict[str, Any]) -> None:
-        context["ti"].xcom_push(key=PROGRESS_KEY, value={"step_id": request.get("step_id"), **state})
+        told = Progress(step_id=request.runner.step_id, **state)
+        context["ti"].xcom_push(key=PROGRESS_KEY, value=told.to_json())
 
     return tell
 
 
-def report(context: Any, request: dict[str, Any], result: dict[str, Any] | None, **more: Any) -> None:
+def report(context: Any, request: StepRequest, result: Mapping[str, Any] | None, **more: Any) -> None:
     """Leave the result where the API server reads it, then end the task accordingly.
 
-    :param result: The runner's result document; ``None`` when it left none.
+    :param result: The runner's result document, which is handed on as it is; ``None`` when it left none.
     :param more: Further members for the result, such as ``pod_name``.
     :raises StepFailed: when the runner said that it failed or drifted.
     :raises StepInterrupted: when it was cancelled or left no result.
     """
     if result is None:
         raise StepInterrupted("The runner ended without a result; its log says how far it got.")
-    result = dict(result)
-    artifacts = result.pop("artifacts", None)
-    if artifacts:
+    step_id = request.runner.step_id
+    if result.get("artifacts"):
         # Apart from the result, which is read often; this is read once, by the API server, and kept in its store.
-        context["ti"].xcom_push(key=ARTIFACTS_KEY, value={"step_id": request.get("step_id"), "artifacts": artifacts})
-    context["ti"].xcom_push(key=RESULT_KEY, value={**result, "step_id": request.get("step_id"), **more})
-    outcome = result.get("outcome")
-    if outcome == "succeeded":
+        left = Artifacts(step_id=step_id, artifacts=result["artifacts"])
+        context["ti"].xcom_push(key=ARTIFACTS_KEY, value=left.to_json())
+    handed_on = {key: value for key, value in result.items() if key != "artifacts"}
+    context["ti"].xcom_push(key=RESULT_KEY, value={**handed_on, "step_id": step_id, **more})
+    said = Result.read(result) or Result()
+    if said.outcome == "succeeded":
         return
-    error = result.get("error") or {}
-    text = " ".join(part for part in (error.get("message"), error.get("hint")) if part) or f"The runner reports {outcome}."
-    raise StepInterrupted(text) if outcome == "cancelled" else StepFailed(text)
+    failure = said.failure
+    text = " ".join(part for part in (failure.message, failure.hint) if part) or f"The runner reports {said.outcome}."
+    raise StepInterrupted(text) if said.outcome == "cancelled" else StepFailed(text)

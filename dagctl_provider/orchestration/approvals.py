@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from dagctl_provider.domain.names import APPROVAL, DAG_PREFIX, DECISION_KEY, EXPLAIN
+from dagctl_provider.domain.wire.decisions import Decision
 from dagctl_provider.store import tables
 from dagctl_provider.store.session import utcnow
 from dagctl_provider.version_compat import AIRFLOW_V_3_3_PLUS
@@ -55,7 +56,7 @@ def _keep_answer(_mapper: Any, connection: Connection, detail: Any) -> None:
     )
 
 
-def parked_after_decision(session: Session) -> list[tuple[str, str, dict[str, Any]]]:
+def parked_after_decision(session: Session) -> list[tuple[str, str, Decision]]:
     """The runs whose approval task is parked although the decision is there: dag_id, run_id, decision.
 
     The task looks for a decision and then parks; one that falls between the two finds nobody to wake.
@@ -66,7 +67,8 @@ def parked_after_decision(session: Session) -> list[tuple[str, str, dict[str, An
         .where(TaskInstance.task_id == APPROVAL, TaskInstance.state.in_(_PARKED))
         .where(XComModel.task_id == EXPLAIN, XComModel.key == DECISION_KEY)
     )
-    return [(row.dag_id, row.run_id, row.value) for row in session.execute(query) if isinstance(row.value, dict)]
+    found = [(row.dag_id, row.run_id, Decision.read(row.value)) for row in session.execute(query)]
+    return [(dag_id, run_id, decision) for dag_id, run_id, decision in found if decision is not None]
 
 
 def wake(session: Session, dag_id: str, run_id: str, chosen_option: str, user: dict[str, str]) -> None:

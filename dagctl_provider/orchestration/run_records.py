@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from airflow.models.dagrun import DagRun
 from airflow.models.xcom import XComModel
@@ -17,7 +17,8 @@ from sqlalchemy import and_, case, func, select
 from sqlalchemy.orm import Session
 
 from dagctl_provider.domain.names import POD_KEY, RESULT_KEY, RUN
-from dagctl_provider.domain.run_records import RunRecord
+from dagctl_provider.domain.run_records import RunRecord, RunStatus
+from dagctl_provider.domain.wire.reports import PodSeen, Result
 from dagctl_provider.store.tables import project_run
 
 NO_RESULT = "The run failed in Airflow without a result; its log says how far it got."
@@ -83,19 +84,19 @@ def _left_by(session: Session, rows: Sequence[Any]) -> dict[tuple[str, str], dic
 
 
 def _record(project_id: str, row: Any, left: dict[str, Any]) -> RunRecord:
-    result = left.get(RESULT_KEY, {})
-    error = (result.get("error") or {}).get("message") or NO_RESULT
+    result = Result.read(left.get(RESULT_KEY)) or Result()
+    seen = PodSeen.read(left.get(POD_KEY)) or PodSeen()
     return RunRecord(
         id=row.id,
         project_id=project_id,
         job_name=row.job_name,
         schedule_name=row.dag_id if row.run_type == DagRunType.SCHEDULED else None,
-        status=str(getattr(row.status, "value", row.status)),
+        status=cast(RunStatus, str(getattr(row.status, "value", row.status))),
         triggered_by=row.triggered_by,
         created_at=row.created_at,
         updated_at=row.updated_at,
         start_time=row.start_date,
         end_time=row.end_date,
-        error_message=str(error) if row.status == "failed" else None,
-        pod_name=result.get("pod_name") or left.get(POD_KEY, {}).get("pod_name"),
+        error_message=(result.failure.message or NO_RESULT) if row.status == "failed" else None,
+        pod_name=result.pod_name or seen.pod_name,
     )

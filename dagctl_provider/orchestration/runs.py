@@ -17,7 +17,8 @@ from airflow.utils.types import DagRunTriggeredByType
 from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.orm import Session
 
-from dagctl_provider.domain.names import DECISION_KEY, EXPLAIN, RESULT_KEY
+from dagctl_provider.domain.names import ANSWER_KEY, DECISION_KEY, EXPLAIN, RESULT_KEY
+from dagctl_provider.domain.wire.decisions import Decision, Refusal
 from dagctl_provider.store.session import utcnow
 from dagctl_provider.version_compat import AIRFLOW_V_3_4_PLUS
 
@@ -142,14 +143,15 @@ def read_result(session: Session, dag_id: str, run_id: str, task_id: str) -> dic
     return read_xcom(session, dag_id, run_id, task_id, RESULT_KEY)
 
 
-def write_decision(session: Session, dag_id: str, run_id: str, decision: dict[str, Any], key: str = DECISION_KEY) -> bool:
-    """Leave a decision where the approval sensor and the execute task look for it.
+def write_decision(session: Session, dag_id: str, run_id: str, decision: Decision | Refusal) -> bool:
+    """Leave a decision, or the refusal of an answer, where the approval sensor and the execute task look for it.
 
     It is an XCom of the *explain* task: Airflow clears a task's XComs when the task runs again, and explain never does.
 
     :return: False when the Dag run does not exist (never dispatched, or deleted in Airflow).
     """
-    return write_xcom(session, dag_id, run_id, EXPLAIN, key, decision)
+    key = DECISION_KEY if isinstance(decision, Decision) else ANSWER_KEY
+    return write_xcom(session, dag_id, run_id, EXPLAIN, key, decision.to_json())
 
 
 def read_xcom(session: Session, dag_id: str, run_id: str, task_id: str, key: str) -> dict[str, Any] | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dagctl_provider.domain.wire.reports import Result
+
 _RESULTS = ("models", "tests", "already_applied", "timings")
 """Members of an execute's result that stand in its output."""
 
@@ -35,20 +37,18 @@ def resumed(succeeded: Sequence[str]) -> dict[str, Any] | None:
     return {"already_succeeded": list(succeeded)} if succeeded else None
 
 
-def executed(output: Mapping[str, Any], reported: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
+def executed(output: Mapping[str, Any], result: Result) -> dict[str, Any]:
     """The output of an execute that succeeded.
 
     :param output: What it began with.
-    :param reported: The runner's ``plan_output``, if it sent one.
-    :param result: The runner's result.
     """
-    return {**output, **reported, **_results(result)}
+    return {**output, **(result.plan_output or {}), **_results(result)}
 
 
-def failed(result: Mapping[str, Any], succeeded: Sequence[str]) -> dict[str, Any]:
+def failed(result: Result, succeeded: Sequence[str]) -> dict[str, Any]:
     """The output of an execute that failed: what it did all the same, and what a retry need not do again."""
     return {**_results(result), **(resumed(succeeded) or {})}
 
 
-def _results(result: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: result[key] for key in _RESULTS if result.get(key) is not None}
+def _results(result: Result) -> dict[str, Any]:
+    return {key: value for key in _RESULTS if (value := getattr(result, key)) is not None}

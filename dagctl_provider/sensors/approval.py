@@ -15,6 +15,9 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipExc
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from dagctl_provider.domain.names import ANSWER_KEY, DECISION_KEY, EXPLAIN, RESULT_KEY
+from dagctl_provider.domain.wire.decisions import Decision, Refusal
+from dagctl_provider.domain.wire.reports import Result
+from dagctl_provider.domain.wire.requests import from_conf
 from dagctl_provider.plan_output.markdown import describe
 
 _ANSWER_WAIT_SECONDS = 90.0
@@ -37,43 +40,44 @@ class PlanApprovalSensor(ApprovalOperator):  # type: ignore[misc]
 
     def execute(self, context: Any) -> Any:
         """Pass, skip, or park."""
-        decision = self._decision(context)
-        if decision is not None:
-            return self._obey(decision)
-        explained = context["ti"].xcom_pull(task_ids=EXPLAIN, key=RESULT_KEY) or {}
-        conf = (context["dag_run"].conf or {}).get("dagctl") or {}
-        self.subject, self.body = describe(conf, explained.get("plan_output"))
+        letter = self._letter(context)
+        if letter is not None:
+            return self._obey(letter)
+        explained = Result.read(context["ti"].xcom_pull(task_ids=EXPLAIN, key=RESULT_KEY)) or Result()
+        conf = from_conf(context["dag_run"].conf) or {}
+        self.subject, self.body = describe(conf, explained.plan_output)
         return super().execute(context)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
         """Resume: by the decision, or, when a person answered in Airflow, once that answer has been judged."""
-        answered_at = event.get("responded_at")
+        answered_at = _moment(event.get("responded_at"))
         deadline = time.monotonic() + _ANSWER_WAIT_SECONDS
         while time.monotonic() < deadline:
-            decision = self._decision(context)
-            if decision is not None:
-                return self._obey(decision)
-            refusal = context["ti"].xcom_pull(task_ids=EXPLAIN, key=ANSWER_KEY)
-            if refusal and _same_moment(refusal.get("responded_at"), answered_at):
-                self.log.warning("The answer was refused: %s", refusal.get("detail"))
+            letter = self._letter(context)
+            if letter is not None:
+                return self._obey(letter)
+            refusal = Refusal.read(context["ti"].xcom_pull(task_ids=EXPLAIN, key=ANSWER_KEY))
+            if refusal is not None and refusal.responded_at == answered_at:
+                self.log.warning("The answer was refused: %s", refusal.detail)
                 return self.execute(context)
             time.sleep(_POLL_SECONDS)
         raise AnswerPending("The answer has not been judged yet; is the dagctl controller in the API server running?")
 
-    def _decision(self, context: Any) -> dict[str, Any] | None:
-        value = context["ti"].xcom_pull(task_ids=EXPLAIN, key=DECISION_KEY)
-        return value if isinstance(value, dict) and value.get("decision") else None
+    def _letter(self, context: Any) -> tuple[Decision, Any] | None:
+        """The decision, and as it was found: that is the task's own result, which people see in Airflow."""
+        found = context["ti"].xcom_pull(task_ids=EXPLAIN, key=DECISION_KEY)
+        decision = Decision.read(found)
+        return (decision, found) if decision is not None else None
 
-    def _obey(self, decision: dict[str, Any]) -> dict[str, Any]:
-        by = decision.get("decided_by", "somebody")
-        if decision["decision"] != "approved":
-            raise AirflowSkipException(f"The plan was {decision['decision']} by {by}; nothing is executed.")
+    def _obey(self, letter: tuple[Decision, Any]) -> Any:
+        decision, found = letter
+        by = decision.decided_by or "somebody"
+        if not decision.approves:
+            raise AirflowSkipException(f"The plan was {decision.decision} by {by}; nothing is executed.")
         self.log.info("The plan was approved by %s", by)
-        return decision
+        return found
 
 
-def _same_moment(text: Any, moment: Any) -> bool:
-    if not isinstance(text, str) or moment is None:
-        return False
-    other = moment if isinstance(moment, datetime) else datetime.fromisoformat(str(moment))
-    return datetime.fromisoformat(text) == other
+def _moment(value: Any) -> datetime | None:
+    """A time that Airflow tells as such or as text."""
+    return value if value is None or isinstance(value, datetime) else datetime.fromisoformat(str(value))

@@ -22,11 +22,12 @@ from dagctl_provider.domain.plans import (
     wrong_state,
 )
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.wire.reports import PodSeen
 from dagctl_provider.git.commits import CommitFacts
 from dagctl_provider.orchestration import runs
 from dagctl_provider.orchestration.logs import read_log
 from dagctl_provider.services.lifecycle import artifacts, lookups, publishing, steps
-from dagctl_provider.services.lifecycle.requests import step_request
+from dagctl_provider.services.lifecycle.project_requests import request_for_project
 from dagctl_provider.services.outside import pods, repositories
 from dagctl_provider.services.results import Page, PlanApproved, PlanAutoDiscarded, PlanCreated, PlanGroup, StepLogs
 from dagctl_provider.store import decisions as decision_rows
@@ -153,6 +154,9 @@ def _insert_explain(session: Session, project: Project, facts: CommitFacts, trig
     now = utcnow()
     step_id, group_id = new_id("plan_"), new_id("plangroup_")
     name = job_name(project.name, "plan-explain", now)
+    request = request_for_project(project, facts.sha)
+    named = replace(request.launcher, job_name=name, commit_message=facts.message, commit_author=facts.author_name)
+    request = replace(request, runner=replace(request.runner, plan_group_id=group_id, step_id=step_id), launcher=named)
     return plan_rows.insert_step(
         session,
         id=step_id,
@@ -170,12 +174,7 @@ def _insert_explain(session: Session, project: Project, facts: CommitFacts, trig
         status="running",
         job_name=name,
         triggered_by=triggered_by,
-        settings={
-            **step_request(project, facts.sha, group_id, step_id),
-            "job_name": name,
-            "commit_message": facts.message,
-            "commit_author": facts.author_name,
-        },
+        settings=request.to_json(),
         dag_id=project.dag_id,
         run_id=group_id,
         created_at=now,
@@ -225,9 +224,8 @@ def _with_pod(session: Session, step: PlanStep) -> PlanStep:
     """The step with its pod's name, which the step's record has only once the step has reported."""
     if step.pod_name or step.dispatched_at is None:
         return step
-    told = runs.read_xcom(session, step.dag_id, step.run_id, steps.task_id(step), POD_KEY) or {}
-    # An execute that is retried runs in the same task.
-    return replace(step, pod_name=told.get("pod_name")) if told.get("step_id") == step.id else step
+    seen = PodSeen.read_own(runs.read_xcom(session, step.dag_id, step.run_id, steps.task_id(step), POD_KEY), step.id)
+    return replace(step, pod_name=seen.pod_name) if seen is not None else step
 
 
 def _log(session: Session, step: PlanStep) -> str:

@@ -10,8 +10,9 @@ import pytest
 import yaml
 from airflow.sdk import Connection
 
+from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.hooks.profiles import ProfileError, make_profile
-from dagctl_provider.hooks.project import project_secrets
+from dagctl_provider.hooks.project import ProjectSecrets, project_secrets
 from dagctl_provider.hooks.warehouses import WAREHOUSES
 
 SECRET = "s3cret-value"
@@ -120,6 +121,11 @@ OPEN = {"redshift by IAM", "snowflake by key file", "bigquery by key file", "big
 """Those without a secret."""
 
 
+def secrets_for(request: dict[str, Any]) -> ProjectSecrets:
+    """What a step that is asked for this may know."""
+    return project_secrets(StepRequest.from_json(request))
+
+
 def made(connection: dict[str, Any], target: str | None = "prod", **overrides: Any) -> tuple[dict[str, Any], dict[str, str], str]:
     document = {**connection, "extra": json.dumps(connection.get("extra", {}))}
     text, secrets = make_profile(Connection(conn_id="warehouse", **document), target, overrides)
@@ -202,10 +208,10 @@ def test_a_dbt_step_gets_the_profile_that_its_connection_names(monkeypatch: pyte
     monkeypatch.setenv("AIRFLOW_CONN_DAGCTL_SHOP", json.dumps({"conn_type": "dagctl", "extra": extra}))
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(CASES["postgres"][0]))
     request = {"project_name": "Shop", "git_auth_method": "none", "tool": "dbt", "environment": "prod"}
-    files = project_secrets(request).files
+    files = secrets_for(request).files
     assert yaml.safe_load(files["profiles.yml"])["dagctl"]["outputs"]["prod"]["schema"] == "marts"
     assert json.loads(files["env.json"]) == {"REGION": "eu", "DBT_ENV_SECRET_DAGCTL_PASSWORD": SECRET}
-    assert "profiles.yml" not in project_secrets({**request, "tool": "sqlmesh"}).files
+    assert "profiles.yml" not in secrets_for({**request, "tool": "sqlmesh"}).files
     monkeypatch.delenv("AIRFLOW_CONN_WAREHOUSE")
     with pytest.raises(ProfileError, match="'warehouse'"):
-        project_secrets(request)
+        secrets_for(request)

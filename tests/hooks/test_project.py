@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
+from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.hooks.project import DagctlProjectHook, ProjectSecrets, project_secrets
 
 REQUEST = {"project_name": "Shop EU", "state_connection_id": None, "git_auth_method": "none", "git_secret_ref": None}
+
+
+def secrets_for(request: dict[str, Any]) -> ProjectSecrets:
+    """What a step that is asked for this may know."""
+    return project_secrets(StepRequest.from_json(request))
 
 
 @pytest.fixture
@@ -36,9 +43,7 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_everything_a_project_needs_is_collected(connections: None) -> None:
-    secrets = project_secrets(
-        {**REQUEST, "state_connection_id": "state", "git_auth_method": "ssh", "git_secret_ref": "deploy_key"}
-    )
+    secrets = secrets_for({**REQUEST, "state_connection_id": "state", "git_auth_method": "ssh", "git_secret_ref": "deploy_key"})
     assert json.loads(secrets.files["env.json"]) == {"WAREHOUSE_PASSWORD": "s3cret-value"}
     assert json.loads(secrets.files["state_connection.json"])["database"] == "state"
     assert (secrets.files["git_ssh_key"], secrets.files["git_known_hosts"]) == ("KEY", "HOSTS")
@@ -46,19 +51,19 @@ def test_everything_a_project_needs_is_collected(connections: None) -> None:
 
 
 def test_a_token_serves_https(connections: None) -> None:
-    secrets = project_secrets({**REQUEST, "git_auth_method": "github_app", "git_secret_ref": "app"})
+    secrets = secrets_for({**REQUEST, "git_auth_method": "github_app", "git_secret_ref": "app"})
     assert secrets.files["git_token"] == "ghs_token"
 
 
 def test_a_project_without_a_connection_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        assert project_secrets({**REQUEST, "project_name": "other"}).files == {}
+        assert secrets_for({**REQUEST, "project_name": "other"}).files == {}
     assert "dagctl_other" in caplog.text
 
 
 def test_a_missing_state_connection_ends_the_step() -> None:
     with pytest.raises(AirflowNotFoundException):
-        project_secrets({**REQUEST, "state_connection_id": "dagctl_state_gone"})
+        secrets_for({**REQUEST, "state_connection_id": "dagctl_state_gone"})
 
 
 def test_variables_must_be_texts(connections: None) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from dagctl_provider.dag_factory import plan_dag
 from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN
+from dagctl_provider.domain.wire.specs import DagSpec
 from dagctl_provider.operators.links import PlanLink
 from tests.serialising import DagSerialization
 
@@ -53,7 +54,7 @@ def test_the_address_is_that_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_airflow_shows_it_on_every_task_of_a_plan(launcher: str, tmp_path: Path) -> None:
     """In a process of its own, as the API server does it: from the serialised Dag alone, no operator loaded."""
     serialised = tmp_path / "dag.json"
-    serialised.write_text(json.dumps(DagSerialization.serialize_dag(plan_dag({**SPEC, "launcher": launcher}))))
+    serialised.write_text(json.dumps(DagSerialization.serialize_dag(plan_dag(DagSpec.from_json({**SPEC, "launcher": launcher})))))
     shown = subprocess.run(
         [sys.executable, "-c", SHOW, str(serialised)], check=True, capture_output=True, text=True, timeout=280
     ).stdout.splitlines()[-1]

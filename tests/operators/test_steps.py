@@ -12,9 +12,10 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from dagctl_provider.domain.ids import fingerprint, new_id
-from dagctl_provider.operators import deployed
+from dagctl_provider.domain.wire.requests import StepRequest
+from dagctl_provider.operators import deployed, steps
 from dagctl_provider.operators.deployed import RunRefused
-from dagctl_provider.operators.steps import StepFailed, StepInterrupted, StepRefused, report, runner_request, step_request
+from dagctl_provider.operators.steps import StepFailed, StepInterrupted, StepRefused, received_request
 
 CONF = {"tool": "sqlmesh", "step_id": "plan_explain", "commit_sha": "a" * 40}
 EXPLAINED = {"digest": "sha256:1", "tool_plan_id": "tool-1"}
@@ -30,6 +31,16 @@ def context(conf: Any = CONF, **xcoms: Any) -> Any:
         pushed=pushed,
     )
     return {"ti": task, "dag_run": SimpleNamespace(conf={"dagctl": conf} if conf is not None else None)}
+
+
+def step_request(context: Any, kind: Any) -> dict[str, Any]:
+    """What the step is asked to do, as a letter."""
+    return received_request(context, kind).to_json()
+
+
+def report(context: Any, request: dict[str, Any], result: Any, **more: Any) -> None:
+    """Report the result of a step that was asked for this."""
+    steps.report(context, StepRequest.from_json(request), result, **more)
 
 
 def test_an_approved_digest_is_executed() -> None:
@@ -63,7 +74,9 @@ ASKED_FOR = {"fingerprint": fingerprint(CONF)}
 
 def test_what_dagctl_asked_for_is_explained() -> None:
     reordered = dict(reversed(CONF.items()))
-    assert step_request(context(reordered, origin=ASKED_FOR), "explain") == {**CONF, "attempt": 1}
+    assert (
+        step_request(context(reordered, origin=ASKED_FOR), "explain") == StepRequest.from_json({**CONF, "attempt": 1}).to_json()
+    )
 
 
 @pytest.mark.parametrize(
@@ -166,7 +179,7 @@ def test_an_interruption_may_be_tried_again(result: Any) -> None:
 def test_inputs_reach_the_runner_and_artifacts_travel_apart_from_the_result() -> None:
     one = context(origin=ASKED_FOR, inputs={"deployed": "aGVsbG8="})
     request = step_request(one, "explain")
-    assert runner_request(request)["inputs"] == {"deployed": "aGVsbG8="}
+    assert StepRequest.from_json(request).for_runner()["inputs"] == {"deployed": "aGVsbG8="}
     report(one, request, {"outcome": "succeeded", "artifacts": {"deployed": "d29ybGQ="}})
     assert "artifacts" not in one["ti"].pushed["result"]
     assert one["ti"].pushed["artifacts"] == {"step_id": request["step_id"], "artifacts": {"deployed": "d29ybGQ="}}

@@ -15,8 +15,8 @@ import yaml
 from kubernetes.client import ApiClient
 
 from dagctl_provider.domain.pods import check_label_key, check_label_name, label_value
+from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.operators.pod import PodStepOperator
-from dagctl_provider.operators.steps import runner_request
 from dagctl_provider.pods.inputs import PIECE_BYTES, StepFiles, step_files
 from dagctl_provider.pods.specs import labels_for, pod_name
 from tests.pods.objects import REQUEST, model
@@ -46,7 +46,7 @@ class SilentHook:
 
 
 def files(request: dict[str, Any] | None = None, **credentials: str) -> StepFiles:
-    return step_files(runner_request(request or REQUEST), credentials, "analytics-x", "analytics-x-1")
+    return step_files(StepRequest.from_json(request or REQUEST).for_runner(), credentials, "analytics-x", "analytics-x-1")
 
 
 def made(given: StepFiles | None = None, kind: str = "explain", **more: Any) -> dict[str, Any]:

@@ -122,9 +122,9 @@ def on_record(project: Project) -> list[str]:
 
 def test_allow_adds_run_to_run_and_airflow_holds_the_maximum(world: World) -> None:
     project = deployed(world, concurrency_policy="Allow")
-    assert publishing.dag_spec(project)["max_active_job_runs"] == 16
+    assert publishing.dag_spec(project).max_active_job_runs == 16
     project = projects.update_project(world.actor(), project.id, {"max_concurrent_job_runs": 2})
-    assert publishing.dag_spec(project)["max_active_job_runs"] == 2
+    assert publishing.dag_spec(project).max_active_job_runs == 2
     started = [start(world, project) for _ in range(3)]
     assert [state_of(one)[0] for one in started] == ["queued"] * 3
     assert on_record(project) == started
@@ -159,7 +159,7 @@ def test_forbid_counts_what_airflow_does_not_have_yet(world: World, monkeypatch:
 
 def test_replace_stops_the_running_one_and_starts_the_new(world: World) -> None:
     project = deployed(world, concurrency_policy="Replace")
-    assert publishing.dag_spec(project)["max_active_job_runs"] == 2, "the newer one has to be there to be seen"
+    assert publishing.dag_spec(project).max_active_job_runs == 2, "the newer one has to be there to be seen"
     first = start(world, project)
     begin(first)
     second = start(world, project)

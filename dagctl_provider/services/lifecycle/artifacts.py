@@ -13,12 +13,14 @@ import gzip
 import hashlib
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dagctl_provider.domain.names import ARTIFACTS_KEY, EXECUTE, INPUTS_KEY, INPUTS_TASK, PROGRESS_KEY, RESULT_KEY
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.wire.reports import Artifacts, Progress, Result
+from dagctl_provider.domain.wire.requests import Inputs
 from dagctl_provider.orchestration import runs
 from dagctl_provider.plan_output.reading import executed
 from dagctl_provider.store import artifacts as artifact_rows
@@ -39,8 +41,8 @@ def keep(session: Session, project: Project, step: PlanStep) -> dict[str, str]:
 
     :return: The project's artifacts from now on, by name: the new ones and those of which there is no newer.
     """
-    left = runs.read_xcom(session, step.dag_id, step.run_id, EXECUTE, ARTIFACTS_KEY) or {}
-    found = _decoded(left.get("artifacts")) if left.get("step_id") == step.id else {}
+    left = Artifacts.read_own(runs.read_xcom(session, step.dag_id, step.run_id, EXECUTE, ARTIFACTS_KEY), step.id)
+    found = _decoded(left.artifacts) if left is not None else {}
     before = project.artifacts or {}
     if not found:
         return before
@@ -55,9 +57,9 @@ def keep(session: Session, project: Project, step: PlanStep) -> dict[str, str]:
     return after
 
 
-def _decoded(artifacts: Any) -> dict[str, bytes]:
+def _decoded(artifacts: Mapping[str, Any]) -> dict[str, bytes]:
     found = {}
-    for name, text in (artifacts if isinstance(artifacts, dict) else {}).items():
+    for name, text in artifacts.items():
         try:
             if name in _KEPT:
                 found[name] = base64.b64decode(text, validate=True)
@@ -93,7 +95,7 @@ def hand_out(session: Session, project: Project, step: PlanStep, succeeded: Iter
         inputs[PROGRESS] = base64.b64encode(gzip.compress(progress, mtime=0)).decode()
     place = (step.dag_id, step.run_id, INPUTS_TASK[step.plan_type], INPUTS_KEY)
     if inputs:
-        runs.write_xcom(session, *place, inputs)
+        runs.write_xcom(session, *place, Inputs(files=inputs).to_json())
     else:
         runs.delete_xcom(session, *place)
 
@@ -110,12 +112,7 @@ def finished_before(session: Session, step: PlanStep) -> list[str]:
     """
     told = executed(step.plan_output).already_succeeded
     place = (step.dag_id, step.run_id, EXECUTE)
-    reported = _own(step, runs.read_xcom(session, *place, PROGRESS_KEY)).get("succeeded") or []
-    models = executed(_own(step, runs.read_xcom(session, *place, RESULT_KEY))).models
-    results = [model.unique_id for model in models if model.status == "succeeded"]
-    return sorted({unique_id for unique_id in (*told, *reported, *results) if isinstance(unique_id, str)})
-
-
-def _own(step: PlanStep, value: dict[str, Any] | None) -> dict[str, Any]:
-    """``value`` when it is from this very step."""
-    return value if value is not None and value.get("step_id") == step.id else {}
+    progress = Progress.read_own(runs.read_xcom(session, *place, PROGRESS_KEY), step.id) or Progress()
+    result = Result.read_own(runs.read_xcom(session, *place, RESULT_KEY), step.id) or Result()
+    results = [model.unique_id for model in executed({"models": result.models}).models if model.status == "succeeded"]
+    return sorted({unique_id for unique_id in (*told, *progress.succeeded, *results) if isinstance(unique_id, str)})

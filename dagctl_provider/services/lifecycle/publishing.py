@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from dagctl_provider.config import setting
 from dagctl_provider.domain.ids import slug
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.wire.requests import StepRequest
+from dagctl_provider.domain.wire.specs import DagSpec, ProjectSpec, RunSpec
 from dagctl_provider.orchestration import dags
-from dagctl_provider.services.lifecycle.requests import step_request
+from dagctl_provider.services.lifecycle.project_requests import request_for_project
 from dagctl_provider.store import leases
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store import projects as project_rows
@@ -20,48 +23,44 @@ _INDEX_LOCK = "dags_index"
 
 # Where the deployed commit was executed, and as what; whatever the project asks of its next plan.
 _AS_DEPLOYED = ("environment", "git_path", "python_version")
-_OF_A_STEP = ("step_id", "plan_group_id")
 # A run that is to be replaced has to be there beside the one that replaces it. They still take turns in the writer's pool.
 _MOST_RUNS = {"Forbid": 1, "Replace": 2}
 
 
-def dag_spec(project: Project) -> dict[str, Any]:
-    """What the Dag factory gets of a project. Settings of plans are not in it: they travel in the conf of the plan's run."""
-    spec = {
-        "project_id": project.id,
-        "organization_id": project.organization_id,
-        "name": project.name,
-        "slug": slug(project.name),
-        "project_type": project.project_type,
-        "environment": project.environment,
-        "dag_id": project.dag_id,
-        "launcher": setting("launcher"),
-        "max_active_job_runs": _MOST_RUNS.get(project.settings.get("concurrency_policy", "Allow"))
+def dag_spec(project: Project) -> DagSpec:
+    """What the Dag factory gets of a project."""
+    return DagSpec(
+        project_id=project.id,
+        organization_id=project.organization_id,
+        name=project.name,
+        slug=slug(project.name),
+        project_type=project.project_type,
+        environment=project.environment,
+        dag_id=project.dag_id,
+        launcher=setting("launcher"),
+        max_active_job_runs=_MOST_RUNS.get(project.settings.get("concurrency_policy", "Allow"))
         or int(project.settings.get("max_concurrent_job_runs") or 16),
-    }
-    # Absent rather than null: the Dags of a project without one are then what they were before there were schedules.
-    return {**spec, "schedule": project.active_schedule} if project.active_schedule else spec
+        schedule=project.active_schedule,
+    )
 
 
-def project_spec(session: Session, project: Project) -> dict[str, Any]:
+def project_spec(session: Session, project: Project) -> ProjectSpec:
     """What a worker gets of its project: what the Dag is made from, and what a run of the deployed state is to do."""
-    spec = {**dag_spec(project), "suspended": project.suspended}
-    request = _run_request(project)
-    if request is None:
-        return spec
-    deployed = plan_rows.deployed_settings(session, project.id) or {}
-    request.update({name: deployed[name] for name in _AS_DEPLOYED if name in deployed})
-    # As text, since Airflow masks in a worker's logs what stands under keys such as git_secret_ref, which is only a name.
-    return {**spec, "run": json.dumps(request)}
+    request = _deployed_request(project)
+    if request is not None:
+        deployed = plan_rows.deployed_settings(session, project.id) or {}
+        as_deployed = {name: deployed[name] for name in _AS_DEPLOYED if name in deployed}
+        request = StepRequest.from_json({**request.to_json(), **as_deployed})
+    return ProjectSpec(dag=dag_spec(project), run=RunSpec(suspended=project.suspended, request=request))
 
 
-def _run_request(project: Project) -> dict[str, Any] | None:
+def _deployed_request(project: Project) -> StepRequest | None:
     """What any run is asked to do, before what is taken from the plan that was deployed. No secret is in it."""
     if project.current_commit_sha is None:
         return None
-    request = step_request(project, project.current_commit_sha, "", "")
-    request["tool_version"] = project.current_tool_version or request["tool_version"]
-    return {key: value for key, value in request.items() if key not in _OF_A_STEP}
+    request = request_for_project(project, project.current_commit_sha)
+    version = project.current_tool_version or request.runner.tool_version
+    return replace(request, runner=replace(request.runner, tool_version=version))
 
 
 def is_generated(project: Project) -> bool:
@@ -78,7 +77,7 @@ def publish(session: Session, project_id: str) -> None:
     leases.touch_lock(session, _INDEX_LOCK)
     project = project_rows.get_project(session, project_id)
     if project is not None:
-        spec = project_spec(session, project) if is_generated(project) else None
+        spec = project_spec(session, project).to_json() if is_generated(project) else None
         dags.publish_project(session, project.dag_id, spec)
     publish_index(session)
 
@@ -93,7 +92,7 @@ def withdraw(session: Session, project: Project) -> None:
 
 def publish_index(session: Session) -> None:
     """Write the index if it differs from what the projects say, and have the Dags made anew."""
-    specs = {project.id: dag_spec(project) for project in project_rows.list_projects(session) if is_generated(project)}
+    specs = {project.id: dag_spec(project).to_json() for project in project_rows.list_projects(session) if is_generated(project)}
     if json.dumps(dags.read_index(session), sort_keys=True) != json.dumps(specs, sort_keys=True):
         dags.publish_index(session, specs)
         ask_for_parsing(session)
@@ -105,7 +104,7 @@ def heal(session: Session) -> None:
     published = dags.read_projects(session)
     for project in filter(is_generated, project_rows.list_projects(session)):
         if not _stands(project, published.get(project.dag_id, {})):
-            dags.publish_project(session, project.dag_id, project_spec(session, project))
+            dags.publish_project(session, project.dag_id, project_spec(session, project).to_json())
     publish_index(session)
 
 
@@ -115,8 +114,10 @@ def _stands(project: Project, published: dict[str, Any]) -> bool:
         run = json.loads(published.get("run", "null"))
     except (TypeError, ValueError):
         return False
-    wanted = {**dag_spec(project), "suspended": project.suspended}
-    return {key: value for key, value in published.items() if key != "run"} == wanted and _own(run) == _own(_run_request(project))
+    asked = _deployed_request(project)
+    wanted = {**dag_spec(project).to_json(), "suspended": project.suspended}
+    own = _own(run) == _own(asked.to_json() if asked is not None else None)
+    return own and {key: value for key, value in published.items() if key != "run"} == wanted
 
 
 def _own(request: Any) -> Any:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from dagctl_provider.domain.errors import DagctlError
-from dagctl_provider.domain.ids import fingerprint, job_name, new_id
+from dagctl_provider.domain.ids import job_name, new_id
 from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN, INPUTS_TASK, ORIGIN_KEY
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import PlanStep, Status, require_transition, stands_for_commit
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.wire.decisions import Decision
+from dagctl_provider.domain.wire.requests import Origin, into_conf
 from dagctl_provider.orchestration import approvals, dags, runs
 from dagctl_provider.plan_output import stored
 from dagctl_provider.services.lifecycle import artifacts, telling
@@ -81,17 +84,22 @@ def record_decision(session: Session, actor: Actor, step: PlanStep, decision: st
     )
 
 
-def tell_airflow(session: Session, actor: Actor, step: PlanStep, decision: str, **more: Any) -> None:
-    """Leave the decision where the waiting task looks for it, and wake that task."""
-    payload = {"decision": decision, "digest": step.digest, "decided_by": actor.name, **more}
-    if runs.write_decision(session, step.dag_id, step.run_id, payload):
-        option = APPROVE_OPTION if decision == "approved" else REJECT_OPTION
+def tell_airflow(session: Session, actor: Actor, step: PlanStep, decision: str, execute: PlanStep | None = None) -> None:
+    """Leave the decision where the waiting task looks for it, and wake that task.
+
+    :param execute: The step that executes an approved plan.
+    """
+    told = Decision(decision=decision, digest=step.digest, decided_by=actor.name)
+    if execute is not None:
+        told = replace(told, execution_plan_id=execute.id, job_name=execute.job_name)
+    if runs.write_decision(session, step.dag_id, step.run_id, told):
+        option = APPROVE_OPTION if told.approves else REJECT_OPTION
         approvals.wake(session, step.dag_id, step.run_id, option, {"id": actor.identifier, "name": actor.name})
 
 
 def tell_approved(session: Session, actor: Actor, explain: PlanStep, execute: PlanStep) -> None:
     """Tell Airflow that the explained plan is to be executed, as which step and under which name."""
-    tell_airflow(session, actor, explain, "approved", execution_plan_id=execute.id, job_name=execute.job_name)
+    tell_airflow(session, actor, explain, "approved", execute)
 
 
 def start_execute(
@@ -193,7 +201,7 @@ def stop(session: Session, actor: Actor, step: PlanStep, event: str, door: str) 
     """Cancel a step that runs or is approved: its record first, then its tasks in Airflow."""
     moved = move(session, step, event, decided_at=utcnow(), decided_by=actor.name, **_beginning(session, step))
     record_decision(session, actor, moved, "cancelled", door)
-    runs.write_decision(session, step.dag_id, step.run_id, {"decision": "cancelled", "decided_by": actor.name})
+    runs.write_decision(session, step.dag_id, step.run_id, Decision(decision="cancelled", decided_by=actor.name))
     tasks = (EXPLAIN, APPROVAL, EXECUTE) if step.plan_type == "explain" else (APPROVAL, EXECUTE)
     runs.stop_tasks(session, step.dag_id, step.run_id, tasks)
     runs.fail_run(session, step.dag_id, step.run_id)
@@ -228,9 +236,9 @@ def dispatch(session: Session, step: PlanStep, *, wait: bool = True) -> bool:
     current = plan_rows.get_step(session, step.id)
     if project is None or current is None or current.status != "running" or current.dispatched_at is not None:
         return True
-    runs.trigger_run(session, step.dag_id, step.run_id, {"dagctl": step.settings}, step.triggered_by)
+    runs.trigger_run(session, step.dag_id, step.run_id, into_conf(step.settings), step.triggered_by)
     # Anybody who may trigger the Dag can give it a conf; only what was asked for here gets the project's credentials.
-    origin = {"fingerprint": fingerprint(step.settings)}
+    origin = Origin.of(step.settings).to_json()
     runs.write_xcom(session, step.dag_id, step.run_id, INPUTS_TASK[step.plan_type], ORIGIN_KEY, origin)
     artifacts.hand_out(session, project, step)
     plan_rows.note_step(session, step.id, dispatched_at=utcnow())

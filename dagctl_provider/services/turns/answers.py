@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from dagctl_provider.domain.errors import DagctlError
-from dagctl_provider.domain.names import ANSWER_KEY
 from dagctl_provider.domain.plans import PlanStep
+from dagctl_provider.domain.wire.decisions import Refusal
 from dagctl_provider.orchestration import runs
 from dagctl_provider.services import plans
 from dagctl_provider.services.lifecycle import steps
@@ -67,5 +67,5 @@ def _judged(step: PlanStep, answer: dict[str, Any]) -> bool:
 
 def _refuse(step: PlanStep, answer: dict[str, Any], error: DagctlError) -> None:
     log.info("Answer of %s to plan %s refused: %s", answer["user_name"], step.id, error.code)
-    refusal = {"responded_at": answer["responded_at"].isoformat(), "code": error.code, "detail": error.detail}
-    transactions.run(lambda session: runs.write_decision(session, step.dag_id, step.run_id, refusal, key=ANSWER_KEY))
+    refusal = Refusal(responded_at=answer["responded_at"], code=error.code, detail=error.detail)
+    transactions.run(lambda session: runs.write_decision(session, step.dag_id, step.run_id, refusal))

@@ -17,6 +17,7 @@ from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN
 from dagctl_provider.domain.permissions import system_actor
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.wire.reports import Result
 from dagctl_provider.orchestration import approvals, runs
 from dagctl_provider.plan_output import stored
 from dagctl_provider.services.lifecycle import artifacts, publishing, steps
@@ -85,8 +86,8 @@ def wake_decided() -> int:
     """
     found = transactions.run(approvals.parked_after_decision)
     for dag_id, run_id, decision in found:
-        option = steps.APPROVE_OPTION if decision.get("decision") == "approved" else steps.REJECT_OPTION
-        name = str(decision.get("decided_by", "dagctl"))
+        option = steps.APPROVE_OPTION if decision.approves else steps.REJECT_OPTION
+        name = decision.decided_by or "dagctl"
         user = {"id": name, "name": name}
         # One transaction for each, so that none holds the tasks of two runs.
         transactions.run(partial(approvals.wake, dag_id=dag_id, run_id=run_id, chosen_option=option, user=user))
@@ -139,33 +140,32 @@ def _settled(session: Session, project: Project, step: PlanStep) -> PlanStep:
     return step
 
 
-def _own_result(session: Session, step: PlanStep) -> dict[str, Any] | None:
+def _own_result(session: Session, step: PlanStep) -> Result | None:
     """The result of this very step, not one that an earlier execution left in the same place."""
-    result = runs.read_result(session, step.dag_id, step.run_id, _task_id(step))
-    return result if result is not None and result.get("step_id") == step.id else None
+    return Result.read_own(runs.read_result(session, step.dag_id, step.run_id, _task_id(step)), step.id)
 
 
 def _fail(session: Session, step: PlanStep, fallback: str, **facts: Any) -> PlanStep:
-    result = _own_result(session, step) or {}
-    error = result.get("error") or {}
+    result = _own_result(session, step) or Result()
+    error = result.failure
     message, hint = _FAILURES[fallback]
-    output = stored.unfinished(result.get("plan_output") or {})
+    output = stored.unfinished(result.plan_output or {})
     if step.plan_type == "execute":
         output = _failed_output(session, step, result)
     return steps.move(
         session,
         step,
         "failed",
-        error_code=str(error.get("code") or fallback)[:64],
-        error_message=str(error.get("message") or message),
-        error_hint=str(error.get("hint") or hint),
-        pod_name=result.get("pod_name"),
+        error_code=(error.code or fallback)[:64],
+        error_message=error.message or message,
+        error_hint=error.hint or hint,
+        pod_name=result.pod_name,
         plan_output=output or None,
         **facts,
     )
 
 
-def _failed_output(session: Session, step: PlanStep, result: dict[str, Any]) -> dict[str, Any]:
+def _failed_output(session: Session, step: PlanStep, result: Result) -> dict[str, Any]:
     """What a failed execute did all the same: the results of its models, and what a retry need not do again."""
     return stored.failed(result, artifacts.finished_before(session, step))
 
@@ -174,16 +174,14 @@ def _succeed(session: Session, project: Project, step: PlanStep, facts: dict[str
     result = _own_result(session, step)
     if result is None:
         return _fail(session, step, "task_failed", **facts)
-    facts["pod_name"] = result.get("pod_name")
+    facts["pod_name"] = result.pod_name
     if step.plan_type == "explain":
         return _explained(session, project, step, result, facts)
     return _applied(session, project, step, result, facts)
 
 
-def _explained(session: Session, project: Project, step: PlanStep, result: dict[str, Any], facts: dict[str, Any]) -> PlanStep:
-    facts.update(
-        plan_output=result.get("plan_output") or {}, digest=result.get("digest"), tool_plan_id=result.get("tool_plan_id")
-    )
+def _explained(session: Session, project: Project, step: PlanStep, result: Result, facts: dict[str, Any]) -> PlanStep:
+    facts.update(plan_output=dict(result.plan_output or {}), digest=result.digest, tool_plan_id=result.tool_plan_id)
     if project.current_commit_sha != step.from_commit_sha:
         # Another plan was applied meanwhile; an execution of this one would find that it drifted.
         plan_rows.note_step(session, step.id, **facts)
@@ -202,8 +200,8 @@ def _explained(session: Session, project: Project, step: PlanStep, result: dict[
         return step
 
 
-def _applied(session: Session, project: Project, step: PlanStep, result: dict[str, Any], facts: dict[str, Any]) -> PlanStep:
-    output = stored.executed(step.plan_output or {}, result.get("plan_output") or {}, result)
+def _applied(session: Session, project: Project, step: PlanStep, result: Result, facts: dict[str, Any]) -> PlanStep:
+    output = stored.executed(step.plan_output or {}, result)
     moved = steps.move(session, step, "applied", plan_output=output, **facts)
     artifacts.keep(session, project, step)
     project_rows.update_project(

@@ -16,6 +16,7 @@ from dagctl_provider.domain.names import EXECUTE, EXPLAIN, PROGRESS_KEY
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import PlanStep, current_status
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.wire import reports
 from dagctl_provider.orchestration import runs
 from dagctl_provider.plan_output.findings import findings_of
 from dagctl_provider.plan_output.graphs import graph_of
@@ -105,9 +106,8 @@ def _told(session: Session, step: PlanStep) -> dict[str, Any]:
     if step.dispatched_at is None or ended:
         return {}
     task_id = EXPLAIN if step.plan_type == "explain" else EXECUTE
-    told = runs.read_xcom(session, step.dag_id, step.run_id, task_id, PROGRESS_KEY) or {}
-    # A retry runs in the same task.
-    return told if told.get("step_id") == step.id else {}
+    told = reports.Progress.read_own(runs.read_xcom(session, step.dag_id, step.run_id, task_id, PROGRESS_KEY), step.id)
+    return told.to_json() if told is not None else {}
 
 
 def _progress(step: PlanStep, told: Mapping[str, Any]) -> tuple[Progress | None, dict[str, ModelResult]]:

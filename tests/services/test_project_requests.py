@@ -9,8 +9,8 @@ import pytest
 
 from dagctl_provider.domain.repository import parse_repository_url
 from dagctl_provider.runner.requests import parse_request
-from dagctl_provider.services.lifecycle.requests import step_request
-from tests.ui.plan_samples import PROJECT
+from dagctl_provider.services.lifecycle.project_requests import request_for_project
+from tests.plan_output.samples import PROJECT
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,8 @@ from tests.ui.plan_samples import PROJECT
     ],
 )
 def test_stored_addresses_are_sent_in_the_spelling_that_git_is_asked_with(written: str) -> None:
-    request = step_request(replace(PROJECT, repository_url=written), "0" * 40, "plangroup_1", "plan_1")
+    asked_for = request_for_project(replace(PROJECT, repository_url=written), "0" * 40)
+    request = replace(asked_for, runner=replace(asked_for.runner, step_id="plan_1")).for_runner()
 
     asked = parse_repository_url(written, allow_local=True, allow_private=True).url
     assert request["repository_url"] == asked
@@ -35,4 +36,4 @@ def test_stored_addresses_are_sent_in_the_spelling_that_git_is_asked_with(writte
 
 def test_a_stored_address_that_the_rules_refuse_is_left_for_the_runner_to_refuse() -> None:
     stored = "https://user@github.com/acme/x"
-    assert step_request(replace(PROJECT, repository_url=stored), "0" * 40, "", "")["repository_url"] == stored
+    assert request_for_project(replace(PROJECT, repository_url=stored), "0" * 40).runner.repository_url == stored

@@ -1,0 +1,102 @@
+"""What a step tells while it runs and leaves when it ends, as XComs of its task, read by the API server.
+
+A worker hands the runner's result on as it is. Its members are the runner's (docs/runner.md); what is read of them stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from dagctl_provider.domain.wire.records import Record
+
+S = TypeVar("S", bound="OfStep")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfStep(Record):
+    """What the task of a step left. An execute that is retried runs in the same task, so each letter names its step."""
+
+    step_id: str | None = None
+
+    @classmethod
+    def read_own(cls: type[S], letter: Any, step_id: str) -> S | None:
+        """The record of a letter of this very step; ``None`` when it is another's, or none."""
+        found = cls.read(letter)
+        return found if found is not None and found.step_id == step_id else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure(Record):
+    """Why a step did not succeed.
+
+    :param code: Stable, for programs.
+    """
+
+    code: str | None = None
+    message: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result(OfStep):
+    """The runner's result. What a step did not get to is ``None``.
+
+    :param outcome: ``succeeded``, ``failed``, ``drifted`` or ``cancelled``.
+    :param digest: What explain found; what execute compared it with.
+    :param error: See :attr:`failure`.
+    """
+
+    outcome: str | None = None
+    digest: str | None = None
+    tool_plan_id: str | None = None
+    plan_output: Mapping[str, Any] | None = None
+    models: list[Any] | None = None
+    tests: Any = None
+    already_applied: bool | None = None
+    timings: Mapping[str, Any] | None = None
+    error: Mapping[str, Any] | None = None
+    pod_name: str | None = None
+
+    @property
+    def failure(self) -> Failure:
+        """What the error says; all ``None`` when there is none."""
+        return Failure.read(self.error) or Failure()
+
+
+def failed(code: str, message: str, hint: str) -> dict[str, Any]:
+    """The result of a step that a worker did not hand to a runner."""
+    return {"outcome": "failed", "error": {"code": code, "message": message, "hint": hint}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifacts(OfStep):
+    """What a step leaves for later ones, apart from its result, which is read often.
+
+    :param artifacts: Files by name, as base64.
+    """
+
+    artifacts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress(OfStep):
+    """How far a step is.
+
+    :param expected: How many models, batches and tests there are to do.
+    :param models: One object each.
+    :param succeeded: ``unique_id`` of what a retry leaves out.
+    """
+
+    stage: str | None = None
+    expected: Mapping[str, Any] = field(default_factory=dict)
+    models: list[Any] = field(default_factory=list)
+    succeeded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodSeen(OfStep):
+    """Which pod a step runs in, for who looks before there is a result."""
+
+    pod_name: str | None = None
