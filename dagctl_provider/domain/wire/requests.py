@@ -23,6 +23,7 @@ class RunnerRequest(Record):
 
     WHEN_KNOWN: ClassVar[frozenset[str]] = frozenset(
         {
+            "gateway",
             "plan_group_id",
             "step_id",
             "attempt",
@@ -42,6 +43,7 @@ class RunnerRequest(Record):
     commit_sha: str = ""
     git_path: str = ""
     environment: str | None = None
+    gateway: str | None = None
     run_tests: bool = True
     project_id: str = ""
     project_name: str = ""

@@ -114,5 +114,6 @@ def finished_before(session: Session, step: PlanStep) -> list[str]:
     place = (step.dag_id, step.run_id, EXECUTE)
     progress = Progress.read_own(runs.read_xcom(session, *place, PROGRESS_KEY), step.id) or Progress()
     result = Result.read_own(runs.read_xcom(session, *place, RESULT_KEY), step.id) or Result()
-    results = [model.unique_id for model in executed({"models": result.models}).models if model.status == "succeeded"]
+    models = [model for model in result.models or () if isinstance(model, dict)]
+    results = [model.get("unique_id") for model in models if model.get("status") == "succeeded"]
     return sorted({unique_id for unique_id in (*told, *progress.succeeded, *results) if isinstance(unique_id, str)})
