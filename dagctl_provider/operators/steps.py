@@ -20,7 +20,6 @@ from dagctl_provider.domain.names import (
 )
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.operators.deployed import run_request
-from dagctl_provider.plan_output import reading
 
 LAUNCHER_KEYS = frozenset(
     {"git_auth_method", "git_secret_ref", "resources", "state_connection_id", "job_name", "commit_message", "commit_author"}
@@ -64,12 +63,15 @@ def step_request(context: Any, kind: StepKind) -> dict[str, Any]:
         raise StepRefused("No approval stands for this plan, so nothing is executed.")
     if not decision.get("digest") or decision["digest"] != explained.get("digest"):
         raise StepRefused("The approval is for another digest than the one explained here, so nothing is executed.")
+    # Here, since Dags are parsed far more often than a plan is executed.
+    from dagctl_provider.plan_output.reading import explained as read
+
     return {
         **request,
         "step_id": decision["execution_plan_id"],
         "job_name": decision.get("job_name"),
         "expected_digest": decision["digest"],
-        "expected_digest_parts": dict(reading.explained(explained.get("plan_output")).digest_parts) or None,
+        "expected_digest_parts": dict(read(explained.get("plan_output")).digest_parts) or None,
         "explained_plan_id": explained.get("tool_plan_id"),
     }
 

@@ -15,7 +15,6 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipExc
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from dagctl_provider.domain.names import ANSWER_KEY, DECISION_KEY, EXPLAIN, RESULT_KEY
-from dagctl_provider.plan_output.markdown import describe
 
 _ANSWER_WAIT_SECONDS = 90.0
 _POLL_SECONDS = 0.5
@@ -40,6 +39,9 @@ class PlanApprovalSensor(ApprovalOperator):  # type: ignore[misc]
         decision = self._decision(context)
         if decision is not None:
             return self._obey(decision)
+        # Here, since Dags are parsed far more often than a plan waits.
+        from dagctl_provider.plan_output.markdown import describe
+
         explained = context["ti"].xcom_pull(task_ids=EXPLAIN, key=RESULT_KEY) or {}
         conf = (context["dag_run"].conf or {}).get("dagctl") or {}
         self.subject, self.body = describe(conf, explained.get("plan_output"))
