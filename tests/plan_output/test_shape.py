@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from dagctl_provider.api import examples, openapi
+from dagctl_provider.api import examples, openapi, schemas
 from dagctl_provider.plan_output import numbers, stored
+from dagctl_provider.plan_output.markdown import describe
 from dagctl_provider.plan_output.members import members, records_in
 from dagctl_provider.plan_output.reading import executed, explained, read
 from dagctl_provider.plan_output.shape import ExecuteOutput, ExplainOutput, RunningModelRow, Told
@@ -73,16 +80,38 @@ def test_long_texts_are_cut_and_diffs_are_not() -> None:
 
 
 def test_the_document_shows_all_of_it_and_refuses_nothing() -> None:
-    schemas = openapi.document()["components"]["schemas"]
-    references = [each["$ref"].rpartition("/")[2] for each in schemas["Plan"]["properties"]["plan_output"]["anyOf"]]
+    drawn = openapi.document()["components"]["schemas"]
+    references = [each["$ref"].rpartition("/")[2] for each in drawn["Plan"]["properties"]["plan_output"]["anyOf"]]
     assert references == ["ExplainOutput", "ExecuteOutput"]
-    assert schemas["ExplainOutput"]["properties"]["requirements_diff"]["description"].endswith("Set by SQLMesh.")
-    validator = Draft202012Validator({**schemas["Plan"]["properties"]["plan_output"], "components": {"schemas": schemas}})
+    assert drawn["ExplainOutput"]["properties"]["requirements_diff"]["description"].endswith("Set by SQLMesh.")
+    validator = Draft202012Validator({**drawn["Plan"]["properties"]["plan_output"], "components": {"schemas": drawn}})
     for output in ({}, {"news": {"of": 1}}, samples.small_output(), samples.dbt_output(), EXECUTED):
         validator.validate(output)
     for record in records_in(ExplainOutput, ExecuteOutput):
-        assert "required" not in schemas[record.__name__]
-        assert "additionalProperties" not in schemas[record.__name__]
+        assert "required" not in drawn[record.__name__]
+        assert "additionalProperties" not in drawn[record.__name__]
+
+
+def with_nulls(value: Any, places: Iterator[bool]) -> Any:
+    """``value`` with more members that are null: those that ``places`` picks, and one that nobody knows."""
+    if isinstance(value, dict):
+        picked = {key: None if next(places) else with_nulls(member, places) for key, member in value.items()}
+        return {**picked, "notKnown": None}
+    return [with_nulls(item, places) for item in value] if isinstance(value, list) else value
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from([samples.small_output(), samples.dbt_output()]), st.randoms(use_true_random=False))
+def test_a_null_is_as_good_as_nothing(output: dict[str, Any], dice: Random) -> None:
+    """A result is stored as it came; only answers under /api/v1 leave nulls out."""
+    stored_one = with_nulls(output, (dice.random() < 0.2 for _ in itertools.count()))
+    bare = schemas.without_nulls(stored_one)
+    assert explained(stored_one) == explained(bare)
+    assert describe({}, stored_one) == describe({}, bare)
+    answers = [schemas.to_json(schemas.plan(samples.explained(each))) for each in (stored_one, bare)]
+    assert json.dumps(answers[0]) == json.dumps(answers[1])
+    execution = with_nulls(EXECUTED, (dice.random() < 0.3 for _ in itertools.count()))
+    assert executed(execution) == executed(schemas.without_nulls(execution))
 
 
 def test_lists_read_their_numbers_where_the_shape_has_them() -> None:
