@@ -24,7 +24,6 @@ from dagctl_provider.domain.wire.reports import Artifacts, Progress, Result, fai
 from dagctl_provider.domain.wire.requests import Inputs, Origin, StepRequest, from_conf
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.operators.deployed import run_request
-from dagctl_provider.plan_output import reading
 
 StepKind = Literal["explain", "execute", "run"]
 
@@ -92,11 +91,14 @@ def _approved(context: Any, request: StepRequest) -> StepRequest:
         raise StepRefused("No approval stands for this plan, so nothing is executed.")
     if not decision.digest or decision.digest != explained.digest:
         raise StepRefused("The approval is for another digest than the one explained here, so nothing is executed.")
+    # Here, since Dags are parsed far more often than a plan is executed.
+    from dagctl_provider.plan_output.reading import explained as read
+
     runner = replace(
         request.runner,
         step_id=decision.execution_plan_id,
         expected_digest=decision.digest,
-        expected_digest_parts=dict(reading.explained(explained.plan_output).digest_parts) or None,
+        expected_digest_parts=dict(read(explained.plan_output).digest_parts) or None,
         explained_plan_id=explained.tool_plan_id,
     )
     return replace(request, runner=runner, launcher=replace(request.launcher, job_name=decision.job_name))

@@ -86,8 +86,8 @@ def _list_reader(hint: Any) -> Reader:
 
 
 def _some(record: type[Any], value: object) -> Any:
-    """A record that says something: an empty object is none."""
-    return read(record, value) if isinstance(value, dict) and value else None
+    """A record that says something: an object without members, or with nulls only, is none."""
+    return read(record, value) if any(member is not None for member in mapping(value).values()) else None
 
 
 def _mixed(record: type[Any], value: object) -> tuple[Any, ...]:

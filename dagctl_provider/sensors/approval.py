@@ -18,7 +18,6 @@ from dagctl_provider.domain.names import ANSWER_KEY, DECISION_KEY, EXPLAIN, RESU
 from dagctl_provider.domain.wire.decisions import Decision, Refusal
 from dagctl_provider.domain.wire.reports import Result
 from dagctl_provider.domain.wire.requests import from_conf
-from dagctl_provider.plan_output.markdown import describe
 
 _ANSWER_WAIT_SECONDS = 90.0
 _POLL_SECONDS = 0.5
@@ -43,6 +42,9 @@ class PlanApprovalSensor(ApprovalOperator):  # type: ignore[misc]
         letter = self._letter(context)
         if letter is not None:
             return self._obey(letter)
+        # Here, since Dags are parsed far more often than a plan waits.
+        from dagctl_provider.plan_output.markdown import describe
+
         explained = Result.read(context["ti"].xcom_pull(task_ids=EXPLAIN, key=RESULT_KEY)) or Result()
         conf = from_conf(context["dag_run"].conf) or {}
         self.subject, self.body = describe(conf, explained.plan_output)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.plan_output.conformance import check_result
 from tests.postgres import PostgreSQL
 from tests.processes import is_alive
 from tests.runner.shop import Repository
@@ -212,6 +213,7 @@ class Running:
         self.process.stdin.close()
         path = self.place / "result.json"
         result = json.loads(path.read_text()) if path.exists() else {}
+        check_result(result)
         return Outcome(status, self.output(), result, self.events())
 
 

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from dagctl_provider.plan_output.shape import ExplainOutput
 from dagctl_provider.runner.steps import INNER
+from tests.plan_output.conformance import complaints
 from tests.runner.conftest import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(900)]
@@ -48,6 +50,7 @@ def test_the_corpus_has_40_commits_of_different_names() -> None:
 def test_shown_as_written_down_beforehand(commit: Mapping[str, Any], answers: Mapping[str, Any]) -> None:
     output = answers[commit["name"]]["output"]
 
+    assert complaints(ExplainOutput, output) == []
     assert shown(output) == {
         "direct": {name: sorted(reasons) for name, reasons in (commit.get("direct") or {}).items()},
         **{key: sorted(commit.get(key) or []) for key in ("indirect", "added", "removed", "metadata")},

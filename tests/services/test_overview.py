@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dagctl_provider.api import schemas
 from dagctl_provider.services import organizations, plans, projects
 from dagctl_provider.services.results import PlanApproved
 from dagctl_provider.services.showing import live, overview
@@ -62,6 +63,16 @@ def test_a_group_is_one_row_through_its_whole_life(world: World) -> None:
     (row,) = overview.list_plan_groups(world.actor()).page.items
     assert (row.status, row.attempt) == ("running", 2)
     assert overview.list_plan_groups(world.actor()).counts == {"running": 1}
+
+
+def test_numbers_that_a_report_has_as_null_are_not_known(world: World) -> None:
+    """A result is stored as it came."""
+    created = plans.create_plan(world.actor(), world.project().id)
+    assert created.step is not None
+    explain = world.finish_explain(created.step, modelsModified=None, has_changes=None, warnings=None)
+    (row,) = overview.list_plan_groups(world.actor()).page.items
+    assert row.counts == overview.Counts(added=1, modified=0, removed=0, backfill=0, nothing=False)
+    assert "warnings" not in schemas.to_json(schemas.plan(plans.get_plan(world.actor(), explain.id)))["plan_output"]
 
 
 def test_a_discarded_plan_says_so(world: World) -> None:

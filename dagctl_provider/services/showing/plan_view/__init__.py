@@ -163,6 +163,8 @@ def assemble(
         events=timeline(steps, decisions, explained_at),
         actions=actions_of(actor, project, steps, summary),
         has_graph=bool(output.lineage),
+        discard_reason=output.auto_discard_reason,
+        overtaken_by=output.current_commit,
         progress=progress,
     )
 

@@ -80,6 +80,8 @@ class PlanView:
     """Everything the plan page shows, apart from diffs and logs.
 
     :param counts: Those that are not zero.
+    :param discard_reason: Why it was discarded without anybody deciding so.
+    :param overtaken_by: The commit that it was discarded for.
     """
 
     group_id: str
@@ -98,6 +100,8 @@ class PlanView:
     events: tuple[Event, ...]
     actions: tuple[Action, ...]
     has_graph: bool
+    discard_reason: str | None = None
+    overtaken_by: str | None = None
     progress: Progress | None = None
 
     @property
