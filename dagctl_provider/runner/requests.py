@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from dagctl_provider.runner.errors import RunnerError
+from dagctl_provider.runner.versions import DEFAULT_TOOL
 
 REQUEST_LIMIT = 64 * 1024 * 1024
 """Characters; nearly all of them are the deployed manifest of a dbt project, about 600 KB for a thousand models."""
@@ -102,7 +103,7 @@ class Request:
     commit_sha: str
     project_id: str
     step_id: str
-    tool: str = "sqlmesh"
+    tool: str = DEFAULT_TOOL
     tool_version: str | None = None
     python_version: str | None = None
     branch: str = "main"
