@@ -141,7 +141,15 @@ def _inspected(project: Project) -> tuple[Project, str]:
 
 
 def _note_head(session: Session, project: Project, head: str) -> None:
-    records.update_project(session, project.id, touch=False, latest_commit_sha=head, last_synced_at=utcnow(), sync_error=None)
+    """Write down the branch HEAD; what is known of a commit stays only if it is still that one."""
+    same = head == project.latest_commit_sha
+    records.note_head(
+        session,
+        project.id,
+        head,
+        message=project.latest_commit_message if same else None,
+        behind=project.commits_behind if same else None,
+    )
 
 
 def _read(session: Session, project_id: str) -> Project:

@@ -53,6 +53,18 @@ def test_create_fills_in_the_documented_defaults(world: World) -> None:
     assert project.latest_commit_sha == sha("first")
 
 
+def test_what_was_known_of_one_commit_is_not_said_of_another(world: World) -> None:
+    project = world.project()
+    plans.create_plan(world.actor(), project.id)
+    before = projects.get_project(world.actor(), project.id)
+    assert before.latest_commit_message
+    same = projects.update_project(world.actor(), project.id, {"branch": "release"})
+    assert same.latest_commit_message == before.latest_commit_message, "the branch stands at the same commit"
+    world.head = "elsewhere"
+    moved = projects.update_project(world.actor(), project.id, {"branch": "develop"})
+    assert (moved.latest_commit_sha, moved.latest_commit_message, moved.commits_behind) == (sha("elsewhere"), None, None)
+
+
 def test_names_are_unique_in_an_organization_whatever_their_case(world: World) -> None:
     world.project("Analytics")
     with refused("name_taken"):
