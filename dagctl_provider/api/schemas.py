@@ -23,10 +23,10 @@ from pydantic import (
     TypeAdapter,
 )
 
+from dagctl_provider.domain.doors import MAX_COMMENT
 from dagctl_provider.domain.plans import STATUSES, PlanStep, PlanType, Status
 from dagctl_provider.domain.run_records import RUN_STATUSES, RunRecord, RunStatus
 
-MAX_COMMENT = 2000
 MAX_PAGE = 2**31 - 1
 MAX_LIMIT = 500
 DEFAULT_PLANS_LIMIT = 25

@@ -121,7 +121,7 @@ def test_plans_keep_the_settings_they_were_made_with(world: World) -> None:
     project = world.project(sqlmesh_version=older)
     step = world.explained(project)
     projects.update_project(world.actor(), project.id, {"sqlmesh_version": default_version("sqlmesh")})
-    approved = plans.approve(world.actor(), step.id)
+    approved = plans.approve(world.actor(), step.id, door="rest")
     assert isinstance(approved, PlanApproved)
     assert approved.execute.settings["tool_version"] == older
 
@@ -130,7 +130,7 @@ def test_version_changes_are_planned_and_downgrades_refused(world: World) -> Non
     versions = supported_versions("sqlmesh")
     older, newest = versions[-8], versions[-1]
     project = world.project(sqlmesh_version=older)
-    approved = plans.approve(world.actor(), world.explained(project).id)
+    approved = plans.approve(world.actor(), world.explained(project).id, door="rest")
     assert isinstance(approved, PlanApproved)
     world.finish_execute(approved.execute)
     projects.update_project(world.actor(), project.id, {"sqlmesh_version": newest})
@@ -139,7 +139,7 @@ def test_version_changes_are_planned_and_downgrades_refused(world: World) -> Non
     assert created.step is not None
     assert created.step.settings["deployed_tool_version"] == older
     world.finish_explain(created.step)
-    execute = plans.approve(world.actor(), created.step.id)
+    execute = plans.approve(world.actor(), created.step.id, door="rest")
     assert isinstance(execute, PlanApproved)
     world.finish_execute(execute.execute)
     with refused("downgrade_refused"):
@@ -163,7 +163,7 @@ def test_run_uses_what_is_deployed(world: World) -> None:
     project = world.project()
     with refused("plan_not_executed"):
         projects.run_project(world.actor(), project.id)
-    approved = plans.approve(world.actor(), world.explained(project).id)
+    approved = plans.approve(world.actor(), world.explained(project).id, door="rest")
     assert isinstance(approved, PlanApproved)
     world.finish_execute(approved.execute)
     projects.update_project(world.actor(), project.id, {"sqlmesh_environment": "staging"})
@@ -182,7 +182,7 @@ def test_what_workers_read_is_put_right(world: World) -> None:
     from airflow.models.variable import Variable
 
     project = world.project()
-    approved = plans.approve(world.actor(), world.explained(project).id)
+    approved = plans.approve(world.actor(), world.explained(project).id, door="rest")
     assert isinstance(approved, PlanApproved)
     world.finish_execute(approved.execute)
     good = variable(project.dag_id)
@@ -206,7 +206,7 @@ def test_what_workers_read_is_put_right(world: World) -> None:
 def test_sync_status_tells_the_truth_when_the_remote_is_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     project = world.project()
     assert not projects.sync_status(world.actor(), project.id).in_sync
-    approved = plans.approve(world.actor(), world.explained(project).id)
+    approved = plans.approve(world.actor(), world.explained(project).id, door="rest")
     assert isinstance(approved, PlanApproved)
     world.finish_execute(approved.execute)
     assert projects.sync_status(world.actor(), project.id).in_sync
