@@ -12,6 +12,8 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from dagctl_provider.domain.addresses import PAGES
+
 
 class OnFirstUse:
     """A list as a class attribute that is made when somebody looks.
@@ -57,7 +59,7 @@ def _links() -> list[Any]:
 
 
 # Addresses without a leading slash: the browser puts the path that Airflow itself is served at before them.
-_PAGES = "pluginsv2/dagctl"
+_PAGES = PAGES.removeprefix("/")
 EXTERNAL_VIEWS: list[Any] = [
     {
         "name": "dagctl",

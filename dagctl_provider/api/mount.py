@@ -18,9 +18,9 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from dagctl_provider.api.contracts import Contract
+from dagctl_provider.domain.addresses import FLASK_PREFIX
 from dagctl_provider.services.outside import airflow_users
 
-FLASK_PREFIX = "/pluginsv2"
 WORKERS = 32
 """Requests served at once per API server process; approvals wait for git remotes, so there are more than cores."""
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.names import task_of
 
 PlanType = Literal["explain", "execute"]
 Status = Literal["running", "pending", "approved", "completed", "failed", "rejected", "cancelled"]
@@ -109,6 +110,11 @@ class PlanStep:
     decided_by: str | None = None
     verbs: tuple[str, ...] | None = None
     comment: str | None = None
+
+    @property
+    def task_id(self) -> str:
+        """The task of its Dag run that does its work."""
+        return task_of(self.plan_type)
 
     @property
     def auto_discarded(self) -> bool:

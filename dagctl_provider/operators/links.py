@@ -13,6 +13,7 @@ from urllib.parse import quote
 from airflow.configuration import conf
 from airflow.sdk import BaseOperatorLink
 
+from dagctl_provider.domain.addresses import PAGES
 from dagctl_provider.domain.names import DAG_PREFIX, RUN_SUFFIX
 
 
@@ -44,4 +45,4 @@ class PlanLink(BaseOperatorLink):
         if not ti_key.dag_id.startswith(DAG_PREFIX) or ti_key.dag_id.endswith(RUN_SUFFIX):
             return ""
         root = str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
-        return f"{root}/pluginsv2/dagctl/runs/{quote(ti_key.dag_id, safe='')}/{quote(ti_key.run_id, safe='')}"
+        return f"{root}{PAGES}/runs/{quote(ti_key.dag_id, safe='')}/{quote(ti_key.run_id, safe='')}"

@@ -19,7 +19,7 @@ from dagctl_provider.runner.progress import Progress
 from dagctl_provider.runner.requests import REQUEST_LIMIT
 from dagctl_provider.runner.steps import StepOptions, run_step
 from dagctl_provider.runner.stopping import Stop
-from dagctl_provider.runner.versions import TOOL_VERSIONS
+from dagctl_provider.runner.versions import DEFAULT_TOOL, TOOL_VERSIONS
 
 _STEPS = {
     "explain": "work out what a commit would change; writes nothing",
@@ -35,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     for name, text in _STEPS.items():
         _add_step(commands.add_parser(name, help=text, description=text))
     install = commands.add_parser("install", help="make a tool's environment ahead of time, for images and warm-up")
-    install.add_argument("--tool", default="sqlmesh", choices=sorted(TOOL_VERSIONS))
+    install.add_argument("--tool", default=DEFAULT_TOOL, choices=sorted(TOOL_VERSIONS))
     install.add_argument("--version", help="exact version; the newest supported one by default")
     install.add_argument(
         "--extra", action="append", default=[], help="database driver: extra of SQLMesh or adapter of dbt, for example snowflake"

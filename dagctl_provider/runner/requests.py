@@ -20,6 +20,7 @@ from dagctl_provider.runner.repositories import (
     check_git_path,
     parse_repository_url,
 )
+from dagctl_provider.runner.versions import DEFAULT_TOOL
 
 REQUEST_LIMIT = 64 * 1024 * 1024
 """Characters; nearly all of them are the deployed manifest of a dbt project, about 600 KB for a thousand models."""
@@ -59,7 +60,7 @@ class Request:
     commit_sha: str
     project_id: str
     step_id: str
-    tool: str = "sqlmesh"
+    tool: str = DEFAULT_TOOL
     tool_version: str | None = None
     python_version: str | None = None
     branch: str = "main"

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 
 from dagctl_provider.runner.errors import RunnerError
 
+DEFAULT_TOOL = "sqlmesh"
+"""The tool of requests that name none."""
+
 _SQLMESH_RELEASES: Mapping[str, str] = {
     "0.130": "0=2024-10-30 1=2024-11-01 2=2024-11-04",
     "0.131": "0=2024-11-08",

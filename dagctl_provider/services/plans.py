@@ -6,6 +6,8 @@ import logging
 from dataclasses import replace
 from typing import Any
 
+from dagctl_provider.domain import doors
+from dagctl_provider.domain.doors import Door
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.ids import job_name, new_id, short_sha
 from dagctl_provider.domain.names import APPROVAL, EXECUTE, POD_KEY
@@ -224,22 +226,22 @@ def _with_pod(session: Session, step: PlanStep) -> PlanStep:
     """The step with its pod's name, which the step's record has only once the step has reported."""
     if step.pod_name or step.dispatched_at is None:
         return step
-    seen = PodSeen.read_own(runs.read_xcom(session, step.dag_id, step.run_id, steps.task_id(step), POD_KEY), step.id)
+    seen = PodSeen.read_own(runs.read_xcom(session, step.dag_id, step.run_id, step.task_id, POD_KEY), step.id)
     return replace(step, pod_name=seen.pod_name) if seen is not None else step
 
 
 def _log(session: Session, step: PlanStep) -> str:
-    task_id, try_number = steps.task_id(step), step.try_number
+    task_id, try_number = step.task_id, step.try_number
     if step.status == "running":
         state = runs.task_states(session, [(step.dag_id, step.run_id)]).get((step.dag_id, step.run_id, task_id))
         try_number = state.try_number if state is not None and state.state is not None else try_number
     return read_log(session, step.dag_id, step.run_id, task_id, try_number)
 
 
-def approve(actor: Actor, plan_id: str, door: str = "rest", comment: str | None = None) -> PlanApproved | PlanAutoDiscarded:
+def approve(actor: Actor, plan_id: str, door: Door, comment: str | None = None) -> PlanApproved | PlanAutoDiscarded:
     """Approve a pending explain step and start its execution, if the branch still stands where it was explained.
 
-    :param door: Where the decision was taken: ``rest``, ``page``, ``required_actions``.
+    :param door: Where the decision was taken.
     :raises DagctlError: ``not_found``, ``forbidden``, ``wrong_state``, ``execution_in_progress``, and what git answers.
     """
     actor.require("approve_plan")
@@ -281,9 +283,13 @@ def _locked(session: Session, actor: Actor, plan_id: str, verb: str) -> tuple[Pl
     return step, group, project
 
 
-def reject(actor: Actor, plan_id: str, door: str = "rest", comment: str | None = None) -> PlanStep:
-    """Reject a pending plan; nothing is executed."""
+def reject(actor: Actor, plan_id: str, door: Door, comment: str | None = None) -> PlanStep:
+    """Reject a pending plan; nothing is executed.
+
+    :raises DagctlError: ``not_found``, ``forbidden``, ``wrong_state``, ``invalid_request`` where the door asks for a reason.
+    """
     actor.require("approve_plan")
+    doors.require_reason(door, comment)
 
     def work(session: Session) -> PlanStep:
         step, _, _ = _locked(session, actor, plan_id, "reject")
@@ -295,7 +301,7 @@ def reject(actor: Actor, plan_id: str, door: str = "rest", comment: str | None =
     return transactions.run(work)
 
 
-def cancel(actor: Actor, plan_id: str, door: str = "rest") -> PlanStep:
+def cancel(actor: Actor, plan_id: str, door: Door) -> PlanStep:
     """Stop a running step, or withdraw the approval of a plan that has not been applied, together with its running execution.
 
     :raises DagctlError: ``not_found``, ``forbidden``, ``wrong_state``.
@@ -317,7 +323,7 @@ def cancel(actor: Actor, plan_id: str, door: str = "rest") -> PlanStep:
     return cancelled
 
 
-def retry(actor: Actor, plan_id: str, door: str = "rest") -> PlanStep:
+def retry(actor: Actor, plan_id: str, door: Door) -> PlanStep:
     """Execute an approved plan again after its last execution failed or was cancelled.
 
     :raises DagctlError: ``wrong_state``, ``head_moved`` (nothing changes), ``retries_exhausted``, ``execution_in_progress``.
@@ -361,7 +367,7 @@ def _require_retryable(step: PlanStep, group: tuple[PlanStep, ...], head: str) -
         raise DagctlError("retries_exhausted", f"Plan group {step.group_id} was executed {step.attempt} times.", plan_id=step.id)
 
 
-def delete(actor: Actor, plan_id: str, door: str = "rest") -> None:
+def delete(actor: Actor, plan_id: str, door: Door) -> None:
     """Remove a pending plan; its Dag run ends without executing. The record of decisions keeps that it was there."""
     actor.require("approve_plan")
 

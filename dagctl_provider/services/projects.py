@@ -144,14 +144,35 @@ def _inspected(project: Project) -> tuple[Project, str]:
 
 
 def _note_head(session: Session, project: Project, head: str) -> None:
-    noted = {"latest_commit_sha": head, "last_synced_at": utcnow(), "sync_error": None}
-    project_rows.update_project(session, project.id, touch=False, **noted)
+    """Write down the branch HEAD; what is known of a commit stays only if it is still that one."""
+    same = head == project.latest_commit_sha
+    project_rows.note_head(
+        session,
+        project.id,
+        head,
+        message=project.latest_commit_message if same else None,
+        behind=project.commits_behind if same else None,
+    )
 
 
 def _read(session: Session, project_id: str) -> Project:
     project = project_rows.get_project(session, project_id)
     assert project is not None
     return project
+
+
+@dataclasses.dataclass(frozen=True)
+class _Change:
+    """A change of a project against which nothing speaks so far.
+
+    :param values: The fields to set, as they are stored.
+    :param wanted: The project as it would be.
+    :param head: The branch HEAD, where the repository had to be asked.
+    """
+
+    values: dict[str, Any]
+    wanted: Project
+    head: str | None = None
 
 
 def update_project(actor: Actor, project_id: str, values: dict[str, Any]) -> Project:
@@ -161,43 +182,63 @@ def update_project(actor: Actor, project_id: str, values: dict[str, Any]) -> Pro
     """
     actor.require("manage_projects")
     before = get_project(actor, project_id)
-    _require_fitting_fields(before, values)
-    version = f"{before.project_type}_version"
-    if version in values:
-        values = {**values, version: versions.checked(before.project_type, values[version])}
-        versions.require_no_downgrade(before.project_type, before.current_tool_version, values[version])
-    wanted = _changed(before, values)
-    if pods.SHAPES_THE_POD & set(values):
-        pods.require_acceptable(wanted)
-    head = None
-    if any(name in values for name in _LOCATION):
-        wanted, head = _inspected(wanted)
-        if "git_path" in values:
-            values = {**values, "git_path": wanted.settings.get("git_path")}
-    stored = None
-    if wanted.settings.get("use_managed_state_database") and before.state_connection_id is None:
-        stored = state_databases.create(before.id)
+    change = _judged(before, values)
+    managed = change.wanted.settings.get("use_managed_state_database") and before.state_connection_id is None
+    stored = state_databases.create(before.id) if managed else None
 
     def work(session: Session) -> Project:
         current = lookups.locked_project(session, actor, project_id)
-        _require_free_name(wanted, session)
-        merged = _changed(current, values)
-        changes: dict[str, Any] = {name: getattr(merged, name) for name in _COLUMNS}
-        changes["settings"] = merged.settings
-        if head is not None:
-            changes.update(gateways=wanted.gateways, default_gateway=wanted.default_gateway)
+        _require_free_name(change.wanted, session)
+        merged = _changed(current, change.values)
+        columns = _columns(merged, change)
         if stored is not None:
             connections.write_state_connection(session, stored)
-            changes["state_connection_id"] = stored.conn_id
-        project_rows.update_project(session, project_id, **changes)
-        if head is not None:
-            _note_head(session, current, head)
+            columns["state_connection_id"] = stored.conn_id
+        project_rows.update_project(session, project_id, **columns)
+        if change.head is not None:
+            _note_head(session, current, change.head)
         publishing.publish(session, project_id)
         if current.active_schedule and not merged.active_schedule:
             schedules.forget_next(session, current.run_dag_id)
         return _read(session, project_id)
 
     return transactions.run(work)
+
+
+def _judged(before: Project, values: dict[str, Any]) -> _Change:
+    """Look for what stands in the way of a change, asking the repository where the change is about where that is."""
+    _require_fitting_fields(before, values)
+    values = {**values, **_checked_version(before, values)}
+    wanted = _changed(before, values)
+    if pods.SHAPES_THE_POD & set(values):
+        pods.require_acceptable(wanted)
+    if not set(_LOCATION) & set(values):
+        return _Change(values, wanted)
+    wanted, head = _inspected(wanted)
+    if "git_path" in values:
+        values = {**values, "git_path": wanted.settings.get("git_path")}
+    return _Change(values, wanted, head)
+
+
+def _checked_version(before: Project, values: dict[str, Any]) -> dict[str, str]:
+    """The version of the tool that is asked for, if one is, under the name of its field.
+
+    :raises DagctlError: ``unsupported_version``, ``downgrade_refused``.
+    """
+    field = before.tool.version_field
+    if field not in values:
+        return {}
+    version = versions.checked(before.project_type, values[field])
+    versions.require_no_downgrade(before.project_type, before.current_tool_version, version)
+    return {field: version}
+
+
+def _columns(project: Project, change: _Change) -> dict[str, Any]:
+    """What a change writes to the project's row."""
+    found = {name: getattr(project, name) for name in (*_COLUMNS, "settings")}
+    if change.head is None:
+        return found
+    return {**found, "gateways": change.wanted.gateways, "default_gateway": change.wanted.default_gateway}
 
 
 def _require_fitting_fields(project: Project, values: dict[str, Any]) -> None:
@@ -265,12 +306,7 @@ def _wanted(actor: Actor, values: dict[str, Any], project_id: str | None) -> Pro
         return _draft(actor, values)
     before = get_project(actor, project_id)
     _require_fitting_fields(before, values)
-    version = f"{before.project_type}_version"
-    if values.get(version):
-        versions.require_no_downgrade(
-            before.project_type, before.current_tool_version, versions.checked(before.project_type, values[version])
-        )
-    return _changed(before, values)
+    return _changed(before, {**values, **_checked_version(before, values)})
 
 
 def delete_project(actor: Actor, project_id: str) -> None:

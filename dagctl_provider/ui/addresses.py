@@ -7,8 +7,8 @@ from urllib.parse import quote, urlencode
 
 from flask import request
 
-ROUTE_BASE = "/dagctl"
-FLASK_PREFIX = "/pluginsv2"
+from dagctl_provider.domain.addresses import FLASK_PREFIX, PAGES_ROUTE
+
 _MAX_NEXT = 2000
 
 
@@ -25,7 +25,7 @@ def page_url(*parts: str, **query: Any) -> str:
     """
     path = "".join(f"/{quote(str(part), safe='')}" for part in parts)
     given = {name: value for name, value in query.items() if value not in (None, "")}
-    return f"{request.script_root}{ROUTE_BASE}{path}" + (f"?{urlencode(given)}" if given else "")
+    return f"{request.script_root}{PAGES_ROUTE}{path}" + (f"?{urlencode(given)}" if given else "")
 
 
 def here(**changes: Any) -> str:

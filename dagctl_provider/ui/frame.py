@@ -17,7 +17,7 @@ _FOR_GOOD = "public, max-age=31536000, immutable"
 def answer_unroutable() -> Response | None:
     """Our page where Flask found no route below ours, instead of Airflow's."""
     error = request.routing_exception
-    below = request.path == addresses.ROUTE_BASE or request.path.startswith(f"{addresses.ROUTE_BASE}/")
+    below = request.path == addresses.PAGES_ROUTE or request.path.startswith(f"{addresses.PAGES_ROUTE}/")
     return add_headers(answer_error(error)) if error is not None and below else None
 
 

@@ -184,7 +184,7 @@ def add_headers(response: Response) -> Response:
 class Pages(BaseView):  # type: ignore[misc]
     """Base of the views. Rights are asked of the actor; Flask AppBuilder only gets to know which there are."""
 
-    route_base = addresses.ROUTE_BASE
+    route_base = addresses.PAGES_ROUTE
     class_permission_name = VIEW_NAME
     base_permissions = list(VIEW_PERMISSIONS)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from dagctl_provider.domain import doors
+from dagctl_provider.domain.doors import Door
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.services import plans
@@ -12,8 +14,7 @@ from dagctl_provider.services.showing import plan_view
 from dagctl_provider.services.showing.plan_view.parts import PlanView
 from dagctl_provider.ui.addresses import page_url
 
-DOOR = "page"
-LONGEST_COMMENT = 2000
+DOOR: Door = "page"
 
 
 def take(actor: Actor, plan_id: str, verb: str, form: Mapping[str, str]) -> str:
@@ -28,8 +29,7 @@ def take(actor: Actor, plan_id: str, verb: str, form: Mapping[str, str]) -> str:
     if verb not in _VERBS or step_id not in {view.project.id, *(step.id for step in view.steps)}:
         raise DagctlError("not_found", "This plan has no such action.")
     comment = form.get("comment", "").strip()
-    if len(comment) > LONGEST_COMMENT:
-        raise DagctlError("invalid_request", f"The comment is longer than {LONGEST_COMMENT:,} characters.")
+    doors.require_short(comment)
     return _VERBS[verb](actor, view, step_id, comment or None)
 
 
@@ -43,8 +43,7 @@ def _approve(actor: Actor, view: PlanView, step_id: str, comment: str | None) ->
 
 
 def _reject(actor: Actor, view: PlanView, step_id: str, comment: str | None) -> str:
-    if comment is None:
-        raise DagctlError("invalid_request", "Say why: the author of the commit reads it here.")
+    doors.require_reason(DOOR, comment)
     plans.reject(actor, step_id, DOOR, comment)
     return _here(view, "rejected")
 

@@ -6,13 +6,14 @@ are plain forms. The scripts of ``frontend/plan`` make the same things faster an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, request
 from flask_appbuilder import expose
 
+from dagctl_provider.domain.doors import Door
 from dagctl_provider.domain.errors import DagctlError, not_found
-from dagctl_provider.domain.names import EXECUTE, EXPLAIN
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.plan_output.parts import MARK_TITLES, MARKS, Graph, ModelChange
 from dagctl_provider.plan_output.reading import spoken
@@ -59,7 +60,7 @@ FINDING_LABELS = {
 SEVERITIES = {"danger": ("!", "Danger"), "warning": ("▲", "Warning"), "info": ("i", "Note")}
 SHORT_DETAIL = 240
 """Details of findings that are no longer stand open."""
-DOORS = {
+DOORS: Mapping[Door, str] = {
     "page": "on this page",
     "rest": "over the API",
     "required_actions": "in Required Actions",
@@ -182,7 +183,7 @@ def plan_page(actor: Actor, view: PlanView, version: str, refused: DagctlError |
         with_results=view.newest.plan_type == "execute",
         result_text=result_text,
         spoken=spoken,
-        task_of=lambda step: EXPLAIN if step.plan_type == "explain" else EXECUTE,
+        task_of=lambda step: step.task_id,
     )
 
 

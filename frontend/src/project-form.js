@@ -5,8 +5,10 @@ import { sessionOver } from "./live.js";
 
 const TYPING_MS = 350;
 
+// Each tool has a group of its own; without scripts all of them show.
 function showType(form, type) {
   form.dataset.type = type;
+  for (const group of form.querySelectorAll("[data-for]")) group.hidden = group.dataset.for !== type;
 }
 
 function showErrors(form, errors, touched) {
@@ -81,6 +83,7 @@ function testInPlace(form) {
 export function helpWithProject() {
   const form = document.querySelector("form[data-project-form]");
   if (!form) return;
+  showType(form, form.dataset.type);
   checkAsTyped(form);
   testInPlace(form);
   document.querySelector("[data-focus]")?.focus();

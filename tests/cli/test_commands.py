@@ -118,7 +118,7 @@ def test_a_new_token_says_that_it_is_shown_once(parser: Any, database: None, cap
 @pytest.mark.parametrize("output", ["table", "plain", "yaml", "json"])
 def test_what_others_wrote_is_printed_as_text(run: Any, world: World, output: str) -> None:
     step = world.explained(world.project())
-    plans.reject(world.actor(name="ada"), step.id, comment="[/x] [red]no\x1b[2J \u202e")
+    plans.reject(world.actor(name="ada"), step.id, door="rest", comment="[/x] [red]no\x1b[2J \u202e")
     printed = run("decisions", step.group_id, "--organization", "acme", "-o", output)
     printed = json.dumps(printed) if output == "json" else printed
     assert "[/x] [red]no" in printed.replace("\n", " ")
@@ -158,7 +158,7 @@ def test_every_command_says_what_it_is_for(parser: Any, capsys: pytest.CaptureFi
 
 def test_the_record_of_decisions_can_be_read(run: Any, world: World) -> None:
     step = world.explained(world.project())
-    plans.reject(world.actor(name="ada"), step.id, comment="not on a Friday")
+    plans.reject(world.actor(name="ada"), step.id, door="rest", comment="not on a Friday")
     (row,) = run("decisions", step.group_id, "--organization", "acme", "-o", "json")
     assert (row["decision"], row["actor_name"], row["door"], row["comment"]) == ("rejected", "ada", "rest", "not on a Friday")
     assert row["digest"] == "sha256:1"
@@ -171,7 +171,7 @@ def test_the_record_of_decisions_can_be_read(run: Any, world: World) -> None:
 def test_the_record_of_decisions_outlives_what_was_decided(run: Any, world: World) -> None:
     project = world.project()
     step = world.explained(project)
-    plans.delete(world.actor(name="ada"), step.id)
+    plans.delete(world.actor(name="ada"), step.id, door="rest")
     command = ("decisions", step.group_id, "--organization", "acme", "-o", "json")
     (row,) = run(*command)
     assert (row["decision"], row["actor_name"]) == ("deleted", "ada")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dagctl_provider.api.schemas import without_nulls
 from jsonschema import Draft202012Validator
 
+from dagctl_provider.api.models import without_nulls
 from dagctl_provider.plan_output.members import members
 from dagctl_provider.plan_output.schemas import record_schemas
 from dagctl_provider.plan_output.shape import ExecuteOutput, ExplainOutput

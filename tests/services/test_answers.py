@@ -126,7 +126,7 @@ def test_an_answer_that_comes_before_the_result_is_known_waits_for_it(world: Wor
 
 def test_an_answer_to_a_plan_that_waits_no_more_is_dropped(world: World, people: dict[str, Actor]) -> None:
     step = world.explained(world.project())
-    plans.reject(world.actor(), step.id)
+    plans.reject(world.actor(), step.id, door="rest")
     answer(world, step, "1", "Approve")
     assert answers.handle_answers() == 0
     assert transactions.run(answer_rows.unjudged_answers) == []
@@ -138,7 +138,7 @@ def test_what_wakes_the_task_is_no_answer(world: World, people: dict[str, Actor]
     step = world.explained(world.project())
     ask(world, step)
     world.end_task(step, "await_approval", "awaiting_input")
-    plans.approve(world.actor(), step.id)
+    plans.approve(world.actor(), step.id, door="rest")
     assert world.task(step, "await_approval").state == "scheduled"
     assert transactions.run(answer_rows.unjudged_answers) == []
 

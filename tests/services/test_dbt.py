@@ -39,7 +39,7 @@ def text(content: bytes) -> str:
 
 def executed(world: World, project: Project, left: bytes | None = b"manifest") -> Any:
     """HEAD explained, approved and applied; the execute step, whose runner left ``left`` as the deployed state."""
-    approved = plans.approve(world.actor(), world.explained(project).id)
+    approved = plans.approve(world.actor(), world.explained(project).id, door="rest")
     assert isinstance(approved, PlanApproved)
     return world.finish_execute(approved.execute, xcoms=leaving(approved.execute.id, left) if left is not None else None)
 
@@ -129,7 +129,7 @@ def test_the_first_explain_starts_from_nothing_and_the_next_from_what_was_deploy
     step = start(world, project)
     assert world.decision(step, "inputs", "execute") is None
     world.finish_explain(step)
-    approved = plans.approve(world.actor(), step.id)
+    approved = plans.approve(world.actor(), step.id, door="rest")
     assert isinstance(approved, PlanApproved)
     done = world.finish_execute(approved.execute, xcoms=leaving(approved.execute.id, b"manifest"))
     assert done.status == "completed"
@@ -141,7 +141,7 @@ def test_the_first_explain_starts_from_nothing_and_the_next_from_what_was_deploy
     assert world.decision(second, "inputs", "execute") == {"deployed": text(b"manifest")}
     world.finish_explain(second)
     assert world.decision(second, "inputs", "execute") is None, "nobody needs them any more"
-    approved = plans.approve(world.actor(), second.id)
+    approved = plans.approve(world.actor(), second.id, door="rest")
     assert isinstance(approved, PlanApproved)
     assert world.decision(second, "inputs", "explain") == {"deployed": text(b"manifest")}
     world.finish_execute(approved.execute, xcoms=leaving(approved.execute.id, b"newer"))
@@ -210,7 +210,7 @@ def test_what_is_not_of_this_step_or_makes_no_sense_is_not_kept(world: World) ->
         ]
     ):
         world.head = f"commit {number}"
-        approved = plans.approve(world.actor(), world.explained(project).id)
+        approved = plans.approve(world.actor(), world.explained(project).id, door="rest")
         assert isinstance(approved, PlanApproved)
         left = {"artifacts": {"step_id": approved.execute.id if step_id == "own" else step_id, "artifacts": artifacts}}
         assert world.finish_execute(approved.execute, xcoms=left).status == "completed"
@@ -222,7 +222,7 @@ def test_a_failure_leaves_the_deployed_state_where_it_was(world: World) -> None:
     project = dbt(world)
     executed(world, project)
     world.head = "second"
-    approved = plans.approve(world.actor(), world.explained(project).id)
+    approved = plans.approve(world.actor(), world.explained(project).id, door="rest")
     assert isinstance(approved, PlanApproved)
     world.finish_execute(approved.execute, "failed", xcoms=leaving(approved.execute.id, b"half"))
     assert list(stored().values()) == [b"manifest"]
@@ -244,7 +244,7 @@ def test_a_retry_is_told_what_all_executions_before_it_finished(world: World) ->
     executed(world, project)
     world.head = "second"
     step = world.explained(project, digest="sha256:2")
-    approved = plans.approve(world.actor(), step.id)
+    approved = plans.approve(world.actor(), step.id, door="rest")
     assert isinstance(approved, PlanApproved)
 
     # The worker of the first is lost: no result, but what it reported while it ran.
@@ -252,7 +252,7 @@ def test_a_retry_is_told_what_all_executions_before_it_finished(world: World) ->
     world.end_task(first, "execute", "failed", xcoms={"progress": {"step_id": first.id, "succeeded": ["model.shop.a"]}})
     failed = reconcile.settle(first)
     assert (failed.status, failed.plan_output) == ("failed", {"already_succeeded": ["model.shop.a"]})
-    second = plans.retry(world.actor(), first.id)
+    second = plans.retry(world.actor(), first.id, door="rest")
     assert progress(world, second) == {"digest": "sha256:2", "succeeded": ["model.shop.a"]}
     inputs = world.decision(second, "inputs", "explain")
     assert inputs is not None
@@ -266,7 +266,7 @@ def test_a_retry_is_told_what_all_executions_before_it_finished(world: World) ->
     ]
     world.end_task(second, "execute", "failed", xcoms={"progress": {"step_id": first.id, "succeeded": ["model.shop.stale"]}})
     world.finish_execute(second, "failed", models=models, error={"code": "model_failed", "message": "c"})
-    third = plans.retry(world.actor(), second.id)
+    third = plans.retry(world.actor(), second.id, door="rest")
     assert progress(world, third)["succeeded"] == ["model.shop.a", "model.shop.b"]
     done = world.finish_execute(third)
     assert done.status == "completed"
@@ -275,13 +275,13 @@ def test_a_retry_is_told_what_all_executions_before_it_finished(world: World) ->
 @pytest.mark.slow
 def test_a_cancelled_execution_counts_what_its_worker_reported_until_it_was_gone(world: World) -> None:
     project = dbt(world)
-    approved = plans.approve(world.actor(), world.explained(project).id)
+    approved = plans.approve(world.actor(), world.explained(project).id, door="rest")
     assert isinstance(approved, PlanApproved)
     world.end_task(approved.execute, "execute", "running")
-    plans.cancel(world.actor(), approved.execute.id)
+    plans.cancel(world.actor(), approved.execute.id, door="rest")
     left = {"progress": {"step_id": approved.execute.id, "succeeded": ["seed.shop.raw"]}}
     world.end_task(approved.execute, "execute", "failed", xcoms=left)
-    assert progress(world, plans.retry(world.actor(), approved.execute.id))["succeeded"] == ["seed.shop.raw"]
+    assert progress(world, plans.retry(world.actor(), approved.execute.id, door="rest"))["succeeded"] == ["seed.shop.raw"]
 
 
 # What makes a plan
@@ -303,7 +303,7 @@ def deploy(world: World, remotes: Remotes, project: Project) -> None:
     assert remotes.poll() == 1
     (step,) = [step for step in plans.list_plans(world.actor(), project.id).items if step.status == "running"]
     world.finish_explain(plans.get_plan(world.actor(), step.id))
-    approved = plans.approve(world.actor(), step.id)
+    approved = plans.approve(world.actor(), step.id, door="rest")
     assert isinstance(approved, PlanApproved)
     world.finish_execute(approved.execute)
 

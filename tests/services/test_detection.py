@@ -51,7 +51,7 @@ def test_a_new_commit_is_planned_once(world: World, remotes: Remotes) -> None:
 @pytest.mark.parametrize("verb", [plans.reject, plans.delete])
 def test_what_somebody_turned_down_is_left_alone(world: World, remotes: Remotes, verb: Any) -> None:
     project = world.project()
-    verb(world.actor(), world.explained(project).id)
+    verb(world.actor(), world.explained(project).id, door="rest")
     assert remotes.poll() == 0
     world.head = "second"
     assert remotes.poll() == 1
@@ -68,7 +68,7 @@ def test_what_was_discarded_by_itself_is_planned_again(world: World, remotes: Re
 
 def test_a_deployed_commit_is_not_planned(world: World, remotes: Remotes) -> None:
     project = world.project()
-    approved = plans.approve(world.actor(), world.explained(project).id)
+    approved = plans.approve(world.actor(), world.explained(project).id, door="rest")
     assert isinstance(approved, PlanApproved)
     world.finish_execute(approved.execute)
     assert remotes.poll() == 0

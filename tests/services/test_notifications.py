@@ -169,7 +169,7 @@ def test_the_whole_life_of_a_plan_is_told_in_order(world: World, notify: Any, re
     notify(WEBHOOK)
     project = world.project()
     explained = world.explained(project, models=[{"name": "shop.orders", "change": "directly_modified", "category": "breaking"}])
-    approved = plans.approve(world.actor(), explained.id, comment="Looks right")
+    approved = plans.approve(world.actor(), explained.id, door="rest", comment="Looks right")
     world.finish_execute(approved.execute)  # type: ignore[union-attr]
     deliver_now()
 
@@ -190,7 +190,7 @@ def test_the_whole_life_of_a_plan_is_told_in_order(world: World, notify: Any, re
 def test_a_notifier_of_airflow_gets_its_templates_filled_with_text_that_stays_text(world: World, notify: Any) -> None:
     notify({"name": "chat", "class": CALL, "kwargs": {"text": "{{ dagctl.event }} {{ dagctl.comment }}"}, "events": ["rejected"]})
     plan = world.explained(world.project())
-    plans.reject(world.actor(), plan.id, comment="{{ 7 * 7 }} is no reason")
+    plans.reject(world.actor(), plan.id, door="rest", comment="{{ 7 * 7 }} is no reason")
     deliver_now()
     assert TOLD == [{"text": "rejected {{ 7 * 7 }} is no reason", "event": "rejected"}]
 
@@ -202,10 +202,10 @@ def test_what_ends_without_a_decision_is_told_apart_from_a_rejection(world: Worl
     world.head = "second"
     second = plans.create_plan(world.actor(), project.id).step
     assert second is not None
-    plans.cancel(world.actor(), second.id)
+    plans.cancel(world.actor(), second.id, door="rest")
     world.head = "third"
-    third = plans.approve(world.actor(), world.explained(project).id).execute  # type: ignore[union-attr]
-    plans.cancel(world.actor(), third.id)
+    third = plans.approve(world.actor(), world.explained(project).id, door="rest").execute  # type: ignore[union-attr]
+    plans.cancel(world.actor(), third.id, door="rest")
     deliver_now()
     told = [
         (news["event"], news["id"], news["subject"].partition(": ")[2]) for _, body in receiver.got if (news := json.loads(body))
@@ -248,7 +248,7 @@ def test_mail_is_sent_with_airflows_own_texts_and_with_ours(
         {"name": "ours", "class": notifier, "events": ["rejected"], "kwargs": {**common, **texts}},
     )
     plan = world.explained(world.project())
-    plans.reject(world.actor(), plan.id, comment="<b>Ask finance</b>")
+    plans.reject(world.actor(), plan.id, door="rest", comment="<b>Ask finance</b>")
     deliver_now()
     assert [row["status"] for row in outbox()] == ["delivered"] * 2, [row["error"] for row in outbox()]
     mails = [message_from_bytes(mail, policy=policy.default) for mail in mailbox.got]
@@ -263,9 +263,9 @@ def test_a_change_that_is_rolled_back_is_not_told(world: World, notify: Any) -> 
     notify(WEBHOOK)
     plan = world.explained(world.project())
     before = len(outbox())
-    plans.reject(world.actor(), plan.id)
+    plans.reject(world.actor(), plan.id, door="rest")
     with pytest.raises(DagctlError):
-        plans.reject(world.actor(), plan.id)
+        plans.reject(world.actor(), plan.id, door="rest")
     assert len(outbox()) == before + 1
 
 
@@ -334,7 +334,7 @@ def test_a_wrong_setting_and_a_removed_target_stop_nothing(
     assert first.status == "pending"
     assert outbox() == []
     notify(WEBHOOK)
-    plans.reject(world.actor(), first.id)
+    plans.reject(world.actor(), first.id, door="rest")
     notify({**WEBHOOK, "name": "another"})
     deliver_now()
     assert [row["status"] for row in outbox()] == ["dropped"]

@@ -53,13 +53,13 @@ def test_a_group_is_one_row_through_its_whole_life(world: World) -> None:
     (row,) = overview.list_plan_groups(world.actor()).page.items
     assert (row.status, row.group_id, row.project_name) == ("pending", explain.group_id, "analytics")
     assert row.counts == overview.Counts(added=1, modified=2, removed=1, backfill=0, nothing=False)
-    approved = plans.approve(world.actor(), explain.id)
+    approved = plans.approve(world.actor(), explain.id, door="rest")
     assert isinstance(approved, PlanApproved)
     assert statuses(world) == [("running", True)]
     failed = world.finish_execute(approved.execute, "failed", error={"code": "audit_failed", "message": "Bad rows."})
     (row,) = overview.list_plan_groups(world.actor()).page.items
     assert (row.status, row.executing, row.attempt, row.error_code) == ("failed", True, 1, "audit_failed")
-    plans.retry(world.actor(), failed.id)
+    plans.retry(world.actor(), failed.id, door="rest")
     (row,) = overview.list_plan_groups(world.actor()).page.items
     assert (row.status, row.attempt) == ("running", 2)
     assert overview.list_plan_groups(world.actor()).counts == {"running": 1}
@@ -79,7 +79,7 @@ def test_a_discarded_plan_says_so(world: World) -> None:
     step = world.explained(world.project())
     assert not overview.list_plan_groups(world.actor()).page.items[0].auto_discarded
     world.head = "second"
-    plans.approve(world.actor(), step.id)
+    plans.approve(world.actor(), step.id, door="rest")
     (row,) = overview.list_plan_groups(world.actor()).page.items
     assert (row.status, row.auto_discarded) == ("rejected", True)
 
@@ -116,7 +116,7 @@ def test_pages_of_rows(world: World) -> None:
 def test_a_row_has_the_newest_run_of_its_project(world: World) -> None:
     project = world.project()
     explain = world.explained(project)
-    approved = plans.approve(world.actor(), explain.id)
+    approved = plans.approve(world.actor(), explain.id, door="rest")
     assert isinstance(approved, PlanApproved)
     world.finish_execute(approved.execute)
     started = projects.run_project(world.actor(), project.id)
@@ -145,7 +145,7 @@ def test_a_step_that_came_and_went_between_two_looks_is_told(world: World) -> No
     project = world.project()
     before = live.take_picture()
     step = world.explained(project)
-    plans.reject(world.actor(), step.id)
+    plans.reject(world.actor(), step.id, door="rest")
     after = live.take_picture(before)
     assert step.id not in after.steps
     assert live.changes(before, after, world.organization_id).groups == {step.group_id}

@@ -32,7 +32,7 @@ def test_a_plan_goes_from_commit_to_completed(world: World) -> None:
     assert explain.status == "pending"
     assert explain.digest == "sha256:1"
 
-    approved = plans.approve(world.actor("developer", "bob"), explain.id)
+    approved = plans.approve(world.actor("developer", "bob"), explain.id, door="rest")
     assert isinstance(approved, PlanApproved)
     assert approved.explain.status == "approved"
     assert approved.execute.status == "running"
@@ -74,7 +74,7 @@ def test_a_commit_has_one_plan(world: World) -> None:
 def test_a_rejected_commit_may_be_planned_again_by_hand(world: World) -> None:
     project = world.project()
     step = world.explained(project)
-    assert plans.reject(world.actor(), step.id, comment="no").status == "rejected"
+    assert plans.reject(world.actor(), step.id, door="rest", comment="no").status == "rejected"
     assert world.decision(step)["decision"] == "rejected"  # type: ignore[index]
     assert plans.create_plan(world.actor(), project.id).outcome == "created"
 
@@ -83,7 +83,7 @@ def test_approval_of_a_moved_head_discards(world: World) -> None:
     project = world.project()
     step = world.explained(project)
     world.head = "second"
-    answer = plans.approve(world.actor(), step.id)
+    answer = plans.approve(world.actor(), step.id, door="rest")
     assert isinstance(answer, PlanAutoDiscarded)
     assert (answer.expected_commit, answer.current_commit) == (sha("first"), sha("second"))
     stored = plans.get_plan(world.actor(), step.id)
@@ -115,7 +115,7 @@ def test_a_newer_commit_stops_the_running_explain(world: World) -> None:
 def test_illegal_verbs_name_the_state_and_what_is_allowed(world: World, verb: str) -> None:
     project = world.project()
     step = world.explained(project)
-    plans.reject(world.actor(), step.id)
+    plans.reject(world.actor(), step.id, door="rest")
     with pytest.raises(DagctlError) as caught:
         getattr(plans, verb)(world.actor(), step.id)
     assert caught.value.code == "wrong_state"
@@ -129,7 +129,7 @@ def test_cancel_of_a_running_explain(world: World) -> None:
     step = plans.create_plan(world.actor(), project.id).step
     assert step is not None
     world.end_task(step, "explain", "running")
-    assert plans.cancel(world.actor(), step.id).status == "cancelled"
+    assert plans.cancel(world.actor(), step.id, door="rest").status == "cancelled"
     assert str(world.task(step, "explain").state) == "failed"
     assert str(world.task(step, "execute").state) == "skipped"
 
@@ -137,44 +137,44 @@ def test_cancel_of_a_running_explain(world: World) -> None:
 def test_cancel_of_an_approved_plan_withdraws_the_approval(world: World) -> None:
     project = world.project()
     step = world.explained(project)
-    approved = plans.approve(world.actor(), step.id)
+    approved = plans.approve(world.actor(), step.id, door="rest")
     assert isinstance(approved, PlanApproved)
-    assert plans.cancel(world.actor(), step.id).status == "cancelled"
+    assert plans.cancel(world.actor(), step.id, door="rest").status == "cancelled"
     assert plans.get_plan(world.actor(), approved.execute.id).status == "cancelled"
     assert world.decision(step)["decision"] == "cancelled"  # type: ignore[index]
     with refused("wrong_state"):
-        plans.retry(world.actor(), approved.execute.id)
+        plans.retry(world.actor(), approved.execute.id, door="rest")
 
 
 def test_three_retries_and_no_more(world: World) -> None:
     project = world.project()
     step = world.explained(project)
-    approved = plans.approve(world.actor(), step.id)
+    approved = plans.approve(world.actor(), step.id, door="rest")
     assert isinstance(approved, PlanApproved)
     execute = world.finish_execute(
         approved.execute, "failed", error={"code": "warehouse_refused", "message": "no", "hint": "ask"}
     )
     assert (execute.status, execute.error_code, execute.error_message) == ("failed", "warehouse_refused", "no")
     for attempt in (2, 3, 4):
-        again = plans.retry(world.actor(), execute.id)
+        again = plans.retry(world.actor(), execute.id, door="rest")
         assert (again.status, again.attempt, again.retry_of) == ("running", attempt, execute.id)
         assert world.decision(step)["execution_plan_id"] == again.id  # type: ignore[index]
         assert world.task(step, "execute").state is None, "the task is cleared"
         execute = world.finish_execute(again, "failed")
     with refused("retries_exhausted"):
-        plans.retry(world.actor(), execute.id)
+        plans.retry(world.actor(), execute.id, door="rest")
     assert plans.create_plan(world.actor(), project.id).outcome == "created", "an exhausted group no longer stands for the commit"
 
 
 def test_retry_is_refused_when_head_moved_and_nothing_changes(world: World) -> None:
     project = world.project()
     step = world.explained(project)
-    approved = plans.approve(world.actor(), step.id)
+    approved = plans.approve(world.actor(), step.id, door="rest")
     assert isinstance(approved, PlanApproved)
     execute = world.finish_execute(approved.execute, "failed")
     world.head = "second"
     with pytest.raises(DagctlError) as caught:
-        plans.retry(world.actor(), execute.id)
+        plans.retry(world.actor(), execute.id, door="rest")
     assert caught.value.code == "head_moved"
     assert caught.value.extra["current_commit"] == sha("second")[:7]
     assert len(plans.get_group(world.actor(), step.group_id).steps) == 2
@@ -182,10 +182,10 @@ def test_retry_is_refused_when_head_moved_and_nothing_changes(world: World) -> N
 
 def test_an_old_result_is_not_taken_for_a_new_execution(world: World) -> None:
     project = world.project()
-    approved = plans.approve(world.actor(), world.explained(project).id)
+    approved = plans.approve(world.actor(), world.explained(project).id, door="rest")
     assert isinstance(approved, PlanApproved)
     failed = world.finish_execute(approved.execute, "failed", error={"code": "old_error", "message": "old"})
-    again = plans.retry(world.actor(), failed.id)
+    again = plans.retry(world.actor(), failed.id, door="rest")
     world.end_task(again, "execute", "failed", None, tries=2)
     assert reconcile.settle(again).error_code == "task_failed"
 
@@ -193,7 +193,7 @@ def test_an_old_result_is_not_taken_for_a_new_execution(world: World) -> None:
 def test_delete_removes_a_pending_plan_and_keeps_the_record(world: World) -> None:
     project = world.project()
     step = world.explained(project)
-    plans.delete(world.actor(), step.id)
+    plans.delete(world.actor(), step.id, door="rest")
     with refused("not_found"):
         plans.get_plan(world.actor(), step.id)
     assert world.decision(step)["decision"] == "deleted"  # type: ignore[index]
@@ -211,7 +211,7 @@ def test_auto_apply_goes_straight_to_approved(world: World) -> None:
 
 def test_auto_apply_waits_for_a_running_execution(world: World) -> None:
     project = world.project()
-    approved = plans.approve(world.actor(), world.explained(project).id)
+    approved = plans.approve(world.actor(), world.explained(project).id, door="rest")
     assert isinstance(approved, PlanApproved)
     projects.update_project(world.actor(), project.id, {"auto_apply": True})
     world.head = "second"
@@ -225,7 +225,7 @@ def test_auto_apply_waits_for_a_running_execution(world: World) -> None:
 def test_what_was_explained_while_another_plan_was_applied_is_discarded(world: World, auto_apply: bool) -> None:
     """It was explained against a state that is not deployed any more; an execution would find that it drifted."""
     project = world.project()
-    approved = plans.approve(world.actor(), world.explained(project).id)
+    approved = plans.approve(world.actor(), world.explained(project).id, door="rest")
     assert isinstance(approved, PlanApproved)
     projects.update_project(world.actor(), project.id, {"auto_apply": auto_apply})
     world.head = "second"
@@ -241,17 +241,17 @@ def test_what_was_explained_while_another_plan_was_applied_is_discarded(world: W
 
 def test_one_execution_at_a_time(world: World) -> None:
     project = world.project()
-    plans.approve(world.actor(), world.explained(project).id)
+    plans.approve(world.actor(), world.explained(project).id, door="rest")
     world.head = "second"
     second = world.explained(project, "sha256:2")
     with refused("execution_in_progress"):
-        plans.approve(world.actor(), second.id)
+        plans.approve(world.actor(), second.id, door="rest")
     assert plans.get_plan(world.actor(), second.id).status == "pending"
 
 
 def test_a_plan_explained_against_an_older_state_is_discarded(world: World) -> None:
     project = world.project()
-    approved = plans.approve(world.actor(), world.explained(project).id)
+    approved = plans.approve(world.actor(), world.explained(project).id, door="rest")
     assert isinstance(approved, PlanApproved)
     world.head = "second"
     second = world.explained(project, "sha256:2")
@@ -274,7 +274,7 @@ def test_a_deleted_dag_run_ends_the_plan(world: World) -> None:
 def test_a_lost_approval_task_is_healed(world: World) -> None:
     project = world.project()
     step = world.explained(project)
-    approved = plans.approve(world.actor(), step.id)
+    approved = plans.approve(world.actor(), step.id, door="rest")
     assert isinstance(approved, PlanApproved)
     world.end_task(step, "await_approval", "failed")
     world.end_task(step, "execute", "upstream_failed")
@@ -305,8 +305,8 @@ def test_other_organizations_do_not_exist(world: World) -> None:
     for ask in (
         lambda: plans.get_plan(stranger, step.id),
         lambda: plans.get_group(stranger, step.group_id),
-        lambda: plans.approve(stranger, step.id),
-        lambda: plans.reject(stranger, step.id),
+        lambda: plans.approve(stranger, step.id, door="rest"),
+        lambda: plans.reject(stranger, step.id, door="rest"),
         lambda: plans.list_plans(stranger, project.id),
         lambda: plans.create_plan(stranger, project.id),
         lambda: projects.get_project(stranger, project.id),
@@ -322,7 +322,7 @@ def test_readers_cannot_decide(world: World) -> None:
     reader = world.actor("reader")
     for ask in (plans.approve, plans.reject, plans.cancel, plans.delete):
         with refused("forbidden"):
-            ask(reader, step.id)
+            ask(reader, step.id, door="rest")
     assert plans.get_plan(reader, step.id).status == "pending"
 
 

@@ -64,7 +64,7 @@ def cluster_pods(monkeypatch: pytest.MonkeyPatch) -> Pods:
 
 def executing(world: World, name: str = "analytics") -> Any:
     """An execute step that runs."""
-    approved = plans.approve(world.actor(), world.explained(world.project(name)).id)
+    approved = plans.approve(world.actor(), world.explained(world.project(name)).id, door="rest")
     assert isinstance(approved, PlanApproved)
     return approved.execute
 
@@ -73,7 +73,7 @@ def test_a_cancel_answers_when_the_pod_is_gone(world: World, cluster_pods: Pods)
     step = executing(world)
     name = cluster_pods.add(step.id, step.group_id)
     foreign = cluster_pods.add("plan_other", "plangroup_other")
-    assert plans.cancel(world.actor(), step.id).status == "cancelled"
+    assert plans.cancel(world.actor(), step.id, door="rest").status == "cancelled"
     assert cluster_pods.asked == [name]
     assert list(cluster_pods.alive) == [foreign]
 
@@ -83,7 +83,7 @@ def test_a_cancel_is_one_even_where_the_cluster_cannot_be_asked(
 ) -> None:
     step = executing(world)
     cluster_pods.away = True
-    assert plans.cancel(world.actor(), step.id).status == "cancelled"
+    assert plans.cancel(world.actor(), step.id, door="rest").status == "cancelled"
     assert "left to its worker: 403" in caplog.text
 
 
@@ -92,13 +92,13 @@ def test_a_pod_that_takes_long_does_not_hold_the_answer_for_ever(
 ) -> None:
     step = executing(world)
     cluster_pods.stubborn.add(cluster_pods.add(step.id, step.group_id))
-    assert plans.cancel(world.actor(), step.id).status == "cancelled"
+    assert plans.cancel(world.actor(), step.id, door="rest").status == "cancelled"
     assert "is still stopping" in caplog.text
 
 
 def test_pods_of_cancelled_steps_are_swept_at_once_and_others_after_a_while(world: World, cluster_pods: Pods) -> None:
     running, cancelled, done = executing(world, "one"), executing(world, "two"), executing(world, "three")
-    plans.cancel(world.actor(), cancelled.id)
+    plans.cancel(world.actor(), cancelled.id, door="rest")
     world.finish_execute(done)
     kept = cluster_pods.add(running.id)
     unknown = cluster_pods.add("plan_of_another_airflow")
@@ -125,6 +125,6 @@ def test_nothing_is_asked_with_another_launcher(world: World, cluster_pods: Pods
     monkeypatch.setenv("AIRFLOW__DAGCTL__LAUNCHER", "process")
     step = executing(world)
     cluster_pods.add(step.id, step.group_id)
-    plans.cancel(world.actor(), step.id)
+    plans.cancel(world.actor(), step.id, door="rest")
     assert stray_pods.sweep() == 0
     assert cluster_pods.asked == []

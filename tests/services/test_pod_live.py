@@ -13,7 +13,7 @@ from tests.services.world import World
 
 
 def test_a_running_step_tells_its_pod(world: World) -> None:
-    approved = plans.approve(world.actor(), world.explained(world.project()).id)
+    approved = plans.approve(world.actor(), world.explained(world.project()).id, door="rest")
     assert isinstance(approved, PlanApproved)
     step = approved.execute
 

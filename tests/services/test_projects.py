@@ -55,6 +55,18 @@ def test_create_fills_in_the_documented_defaults(world: World) -> None:
     assert project.latest_commit_sha == sha("first")
 
 
+def test_what_was_known_of_one_commit_is_not_said_of_another(world: World) -> None:
+    project = world.project()
+    plans.create_plan(world.actor(), project.id)
+    before = projects.get_project(world.actor(), project.id)
+    assert before.latest_commit_message
+    same = projects.update_project(world.actor(), project.id, {"branch": "release"})
+    assert same.latest_commit_message == before.latest_commit_message, "the branch stands at the same commit"
+    world.head = "elsewhere"
+    moved = projects.update_project(world.actor(), project.id, {"branch": "develop"})
+    assert (moved.latest_commit_sha, moved.latest_commit_message, moved.commits_behind) == (sha("elsewhere"), None, None)
+
+
 def test_names_are_unique_in_an_organization_whatever_their_case(world: World) -> None:
     world.project("Analytics")
     with refused("name_taken"):
@@ -111,7 +123,7 @@ def test_plans_keep_the_settings_they_were_made_with(world: World) -> None:
     project = world.project(sqlmesh_version=older)
     step = world.explained(project)
     projects.update_project(world.actor(), project.id, {"sqlmesh_version": default_version("sqlmesh")})
-    approved = plans.approve(world.actor(), step.id)
+    approved = plans.approve(world.actor(), step.id, door="rest")
     assert isinstance(approved, PlanApproved)
     assert approved.execute.settings["tool_version"] == older
 
@@ -120,7 +132,7 @@ def test_version_changes_are_planned_and_downgrades_refused(world: World) -> Non
     versions = supported_versions("sqlmesh")
     older, newest = versions[-8], versions[-1]
     project = world.project(sqlmesh_version=older)
-    approved = plans.approve(world.actor(), world.explained(project).id)
+    approved = plans.approve(world.actor(), world.explained(project).id, door="rest")
     assert isinstance(approved, PlanApproved)
     world.finish_execute(approved.execute)
     projects.update_project(world.actor(), project.id, {"sqlmesh_version": newest})
@@ -129,7 +141,7 @@ def test_version_changes_are_planned_and_downgrades_refused(world: World) -> Non
     assert created.step is not None
     assert created.step.settings["deployed_tool_version"] == older
     world.finish_explain(created.step)
-    execute = plans.approve(world.actor(), created.step.id)
+    execute = plans.approve(world.actor(), created.step.id, door="rest")
     assert isinstance(execute, PlanApproved)
     world.finish_execute(execute.execute)
     with refused("downgrade_refused"):
@@ -153,7 +165,7 @@ def test_run_uses_what_is_deployed(world: World) -> None:
     project = world.project()
     with refused("plan_not_executed"):
         projects.run_project(world.actor(), project.id)
-    approved = plans.approve(world.actor(), world.explained(project).id)
+    approved = plans.approve(world.actor(), world.explained(project).id, door="rest")
     assert isinstance(approved, PlanApproved)
     world.finish_execute(approved.execute)
     projects.update_project(world.actor(), project.id, {"sqlmesh_environment": "staging"})
@@ -172,7 +184,7 @@ def test_what_workers_read_is_put_right(world: World) -> None:
     from airflow.models.variable import Variable
 
     project = world.project()
-    approved = plans.approve(world.actor(), world.explained(project).id)
+    approved = plans.approve(world.actor(), world.explained(project).id, door="rest")
     assert isinstance(approved, PlanApproved)
     world.finish_execute(approved.execute)
     good = variable(project.dag_id)
@@ -196,7 +208,7 @@ def test_what_workers_read_is_put_right(world: World) -> None:
 def test_sync_status_tells_the_truth_when_the_remote_is_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     project = world.project()
     assert not projects.sync_status(world.actor(), project.id).in_sync
-    approved = plans.approve(world.actor(), world.explained(project).id)
+    approved = plans.approve(world.actor(), world.explained(project).id, door="rest")
     assert isinstance(approved, PlanApproved)
     world.finish_execute(approved.execute)
     assert projects.sync_status(world.actor(), project.id).in_sync

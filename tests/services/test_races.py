@@ -100,7 +100,8 @@ def test_two_approves(world: World) -> None:
     for number in range(ROUNDS):
         step = pending_step(project, number)
         answers = together(
-            partial(plans.approve, world.actor(name="ada"), step.id), partial(plans.approve, world.actor(name="bob"), step.id)
+            partial(plans.approve, world.actor(name="ada"), step.id, door="rest"),
+            partial(plans.approve, world.actor(name="bob"), step.id, door="rest"),
         )
         losers = [answer for answer in answers if isinstance(answer, DagctlError)]
         assert [loser.code for loser in losers] == ["wrong_state"]
@@ -114,7 +115,8 @@ def test_approve_against_reject(world: World) -> None:
     for number in range(ROUNDS):
         step = pending_step(project, number)
         approved, rejected = together(
-            partial(plans.approve, world.actor(), step.id), partial(plans.reject, world.actor(), step.id)
+            partial(plans.approve, world.actor(), step.id, door="rest"),
+            partial(plans.reject, world.actor(), step.id, door="rest"),
         )
         assert isinstance(approved, DagctlError) != isinstance(rejected, DagctlError)
         assert len(executions(step)) == (0 if isinstance(approved, DagctlError) else 1)
@@ -128,7 +130,8 @@ def test_approve_against_cancel(world: World) -> None:
     for number in range(ROUNDS):
         step = pending_step(project, number)
         approved, cancelled = together(
-            partial(plans.approve, world.actor(), step.id), partial(plans.cancel, world.actor(), step.id)
+            partial(plans.approve, world.actor(), step.id, door="rest"),
+            partial(plans.cancel, world.actor(), step.id, door="rest"),
         )
         assert not isinstance(approved, DagctlError)
         (execution,) = executions(step)
@@ -144,8 +147,10 @@ def test_two_cancels(world: World) -> None:
     project = world.project()
     for number in range(ROUNDS):
         step = pending_step(project, number)
-        plans.approve(world.actor(), step.id)
-        answers = together(partial(plans.cancel, world.actor(), step.id), partial(plans.cancel, world.actor(), step.id))
+        plans.approve(world.actor(), step.id, door="rest")
+        answers = together(
+            partial(plans.cancel, world.actor(), step.id, door="rest"), partial(plans.cancel, world.actor(), step.id, door="rest")
+        )
         assert sum(isinstance(answer, DagctlError) for answer in answers) == 1
         clear(project)
 
@@ -156,9 +161,12 @@ def test_two_retries(world: World) -> None:
         step = pending_step(project, number)
         world.parse(project) if number == 0 else None
         transactions.run(partial(start_run, step=step))
-        approved = plans.approve(world.actor(), step.id)
+        approved = plans.approve(world.actor(), step.id, door="rest")
         failed = world.finish_execute(approved.execute, "failed")
-        answers = together(partial(plans.retry, world.actor(), failed.id), partial(plans.retry, world.actor(), failed.id))
+        answers = together(
+            partial(plans.retry, world.actor(), failed.id, door="rest"),
+            partial(plans.retry, world.actor(), failed.id, door="rest"),
+        )
         assert sum(isinstance(answer, DagctlError) for answer in answers) == 1
         assert len(executions(step)) == 2
         clear(project)
@@ -221,7 +229,7 @@ def test_a_retry_while_the_scheduler_ends_the_run_over_the_failure(world: World)
     from sqlalchemy import select, update
 
     project = world.project()
-    approved = plans.approve(world.actor(), world.explained(project).id)
+    approved = plans.approve(world.actor(), world.explained(project).id, door="rest")
     assert isinstance(approved, PlanApproved)
     failed = world.finish_execute(approved.execute, "failed", error={"code": "model_failed", "message": "no"})
     this_run = (DagRun.dag_id == failed.dag_id, DagRun.run_id == failed.run_id)
@@ -229,7 +237,7 @@ def test_a_retry_while_the_scheduler_ends_the_run_over_the_failure(world: World)
 
     with ThreadPoolExecutor(1) as pool, transaction() as scheduler:
         scheduler.execute(select(DagRun.id).where(*this_run).with_for_update(of=DagRun))
-        retried = pool.submit(plans.retry, world.actor(), failed.id)
+        retried = pool.submit(plans.retry, world.actor(), failed.id, door="rest")
         wait_for("the retry to wait for the run", someone_waits)
         scheduler.execute(update(DagRun).where(*this_run).values(state="failed"))
         scheduler.commit()
@@ -256,7 +264,7 @@ def test_a_cancel_and_the_scheduler_take_their_locks_in_one_order(world: World, 
     monkeypatch.setattr(steps, "stop", lambda *them, real=steps.stop: tries.append(them[2].id) or real(*them))
     with ThreadPoolExecutor(1) as pool, transaction() as scheduler:
         scheduler.execute(select(DagRun.id).where(DagRun.run_id == step.run_id).with_for_update(of=DagRun))
-        cancelled = pool.submit(plans.cancel, world.actor(), step.id)
+        cancelled = pool.submit(plans.cancel, world.actor(), step.id, door="rest")
         wait_for("the cancel to wait for the run", someone_waits)
         scheduler.execute(update(TaskInstance).where(TaskInstance.run_id == step.run_id).values(state="scheduled"))
         scheduler.commit()
@@ -292,5 +300,5 @@ def test_nobody_waits_for_a_held_project_for_ever(world: World, monkeypatch: pyt
     with transaction() as session, ThreadPoolExecutor(1) as pool:
         project_rows.get_project(session, step.project_id, lock=True)
         with pytest.raises(OperationalError, match="lock timeout"):
-            pool.submit(plans.reject, world.actor(), step.id).result(timeout=60)
-    assert plans.reject(world.actor(), step.id).status == "rejected"
+            pool.submit(plans.reject, world.actor(), step.id, door="rest").result(timeout=60)
+    assert plans.reject(world.actor(), step.id, door="rest").status == "rejected"

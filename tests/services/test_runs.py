@@ -345,7 +345,7 @@ def test_a_schedule_is_airflows_from_the_first_deployment_on(world: World) -> No
     project = world.project(run_schedule="@hourly")
     assert next_run(world, project) is None
     assert "run" not in variable(project.dag_id)
-    approved = plans.approve(world.actor(), world.explained(project).id)
+    approved = plans.approve(world.actor(), world.explained(project).id, door="rest")
     assert isinstance(approved, PlanApproved)
     world.finish_execute(approved.execute)
     hourly = next_run(world, project)
@@ -388,7 +388,7 @@ def test_an_undeployed_project_is_not_due_and_no_run_is_left_behind(world: World
 def test_a_run_that_took_the_place_of_an_execution_starts_again_with_what_is_deployed_now(world: World) -> None:
     project = deployed(world)
     world.head = "second"
-    approved = plans.approve(world.actor(), world.explained(project).id)
+    approved = plans.approve(world.actor(), world.explained(project).id, door="rest")
     assert isinstance(approved, PlanApproved)
     early, waiting = by_itself(project, 1), by_itself(project, 2)
     begin(early)

@@ -100,7 +100,7 @@ def test_an_answer_is_found_by_an_index(world: World) -> None:
 
 def test_a_turn_with_nothing_to_do(world: World) -> None:
     """Every two seconds, whatever was done before: these are the statements of an idle deployment."""
-    approved = plans.approve(world.actor(), world.explained(world.project()).id)
+    approved = plans.approve(world.actor(), world.explained(world.project()).id, door="rest")
     assert isinstance(approved, PlanApproved)
     world.finish_execute(approved.execute)
     parts = (

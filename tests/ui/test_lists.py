@@ -26,7 +26,7 @@ def test_what_waits_stands_first(browser: Browser, world: World) -> None:
     waiting = world.explained(world.project("first"))
     world.head = "newer"
     rejected = world.explained(world.project("second"))
-    plans.reject(world.actor(), rejected.id)
+    plans.reject(world.actor(), rejected.id, door="rest")
     shown = browser.get("/dagctl/plans")
     assert shown.html.index(waiting.group_id) < shown.html.index(rejected.group_id)
     assert "1 plan waits for approval; you may decide." in shown.text
@@ -82,7 +82,7 @@ def test_the_version_follows_what_happens(browser: Browser, world: World, monkey
     step = world.explained(project)
     seen.append(version())
     assert version() == seen[-1], "nothing happened"
-    plans.reject(world.actor(), step.id)
+    plans.reject(world.actor(), step.id, door="rest")
     seen.append(version())
     assert len(set(seen)) == 4
     assert f'data-version="{seen[-1]}"' in browser.get("/dagctl/plans").html

@@ -151,7 +151,7 @@ MODELS = [{"name": name, "change": "added", "kind": "FULL", "backfill": []} for 
 def executing(world: World) -> PlanStep:
     """An execute step whose task runs."""
     step = world.explained(world.project(), models=MODELS)
-    execute = plans.approve(world.actor(), step.id).execute  # type: ignore[union-attr]
+    execute = plans.approve(world.actor(), step.id, door="rest").execute  # type: ignore[union-attr]
     world.end_task(execute, "execute", "running")
     return execute
 

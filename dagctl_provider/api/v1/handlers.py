@@ -118,7 +118,7 @@ def retry_plan(call: Call) -> Result:
 
 
 def delete_plan(call: Call) -> Result:
-    plans.delete(call.actor, call.ids["planId"])
+    plans.delete(call.actor, call.ids["planId"], door="rest")
     return 200, schemas.Message(message="Plan deleted successfully")
 
 

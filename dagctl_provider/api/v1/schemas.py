@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StrictStr, WithJsonSchema
 
 from dagctl_provider.api.models import REFERENCE, WHOLE, Answer, Count, Request, ShortSha, Timestamp, instant, storable
+from dagctl_provider.domain.doors import MAX_COMMENT
 from dagctl_provider.domain.plans import STATUSES, PlanStep, PlanType, Status
 from dagctl_provider.domain.run_records import RUN_STATUSES, RunRecord, RunStatus
 from dagctl_provider.plan_output.schemas import output_schema
 
-MAX_COMMENT = 2000
 MAX_PAGE = 2**31 - 1
 MAX_LIMIT = 500
 DEFAULT_PLANS_LIMIT = 25

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from dagctl_provider.domain.doors import Door
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import job_name, new_id
 from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN, INPUTS_TASK, ORIGIN_KEY
@@ -65,7 +66,9 @@ def refresh_commit_key(session: Session, group_id: str) -> None:
     plan_rows.note_step(session, explain.id, active_key=key)
 
 
-def record_decision(session: Session, actor: Actor, step: PlanStep, decision: str, door: str, comment: str | None = None) -> None:
+def record_decision(
+    session: Session, actor: Actor, step: PlanStep, decision: str, door: Door, comment: str | None = None
+) -> None:
     """Add to the record of who decided what, for which digest."""
     decision_rows.insert_decision(
         session,
@@ -157,7 +160,7 @@ def approve_step(
     actor: Actor,
     step: PlanStep,
     event: str,
-    door: str,
+    door: Door,
     *,
     comment: str | None = None,
     **values: Any,
@@ -182,22 +185,17 @@ def discard(session: Session, actor: Actor, step: PlanStep, reason: str, current
     return moved
 
 
-def task_id(step: PlanStep) -> str:
-    """The task that does the work of a step."""
-    return EXPLAIN if step.plan_type == "explain" else EXECUTE
-
-
 def _beginning(session: Session, step: PlanStep) -> dict[str, Any]:
     """What only Airflow knows yet of a running step, and what its log is found by: its try and when that began."""
     if step.status != "running":
         return {}
-    task = runs.task_states(session, [(step.dag_id, step.run_id)]).get((step.dag_id, step.run_id, task_id(step)))
+    task = runs.task_states(session, [(step.dag_id, step.run_id)]).get((step.dag_id, step.run_id, step.task_id))
     if task is None or task.state is None:
         return {}
     return {"try_number": task.try_number, "started_at": task.start_date}
 
 
-def stop(session: Session, actor: Actor, step: PlanStep, event: str, door: str) -> PlanStep:
+def stop(session: Session, actor: Actor, step: PlanStep, event: str, door: Door) -> PlanStep:
     """Cancel a step that runs or is approved: its record first, then its tasks in Airflow."""
     moved = move(session, step, event, decided_at=utcnow(), decided_by=actor.name, **_beginning(session, step))
     record_decision(session, actor, moved, "cancelled", door)

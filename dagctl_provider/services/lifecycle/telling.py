@@ -14,6 +14,7 @@ from urllib.parse import quote
 from airflow.configuration import conf
 
 from dagctl_provider.config import setting
+from dagctl_provider.domain.addresses import PAGES
 from dagctl_provider.domain.ids import new_id, short_sha
 from dagctl_provider.domain.notifications import InvalidNotifiers, Target, event_of, parse_targets
 from dagctl_provider.domain.plans import PlanStep
@@ -28,7 +29,6 @@ from dagctl_provider.store.session import Session, utcnow
 
 log = logging.getLogger(__name__)
 
-_PAGES = "pluginsv2/dagctl"
 _LONGEST_TEXT = 1000
 _SAID: Mapping[str, str] = {
     "pending": "the plan waits for approval",
@@ -121,4 +121,4 @@ def describe(
 
 def plan_address(group_id: str) -> str:
     """The page of a plan as people outside reach it, from ``[api] base_url``."""
-    return f"{str(conf.get('api', 'base_url', fallback='') or '').rstrip('/')}/{_PAGES}/plans/{quote(group_id, safe='')}"
+    return f"{str(conf.get('api', 'base_url', fallback='') or '').rstrip('/')}{PAGES}/plans/{quote(group_id, safe='')}"

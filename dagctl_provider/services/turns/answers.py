@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from dagctl_provider.domain.doors import Door
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.wire.decisions import Refusal
@@ -20,7 +21,7 @@ from dagctl_provider.store.session import utcnow
 
 log = logging.getLogger(__name__)
 
-DOOR = "required_actions"
+DOOR: Door = "required_actions"
 # Less than the waiting task has, so that it hears of the refusal.
 _PATIENCE = timedelta(seconds=60)
 

@@ -15,7 +15,7 @@ from datetime import datetime
 from importlib import import_module
 from typing import Any
 
-from dagctl_provider.domain.names import EXECUTE, EXPLAIN
+from dagctl_provider.domain.names import task_of
 from dagctl_provider.domain.notifications import CLAIM, KEPT, RETRY_SECONDS, Target, retry_at
 from dagctl_provider.orchestration.contexts import run_facts, task_facts
 from dagctl_provider.services.lifecycle.telling import targets
@@ -156,7 +156,7 @@ def _context(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _in_airflow(session: Session, payload: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    task_id = EXPLAIN if payload["plan_type"] == "explain" else EXECUTE
+    task_id = task_of(payload["plan_type"])
     return run_facts(session, payload["dag_id"], payload["run_id"]), task_facts(
         session, payload["dag_id"], payload["run_id"], task_id
     )

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from dagctl_provider.domain.errors import DagctlError
-from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN
+from dagctl_provider.domain.names import APPROVAL, EXECUTE
 from dagctl_provider.domain.permissions import system_actor
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
@@ -71,7 +71,7 @@ def _ended(states: dict[tuple[str, str], str]) -> Callable[[PlanStep], bool]:
 
 def _has_news(step: PlanStep, tasks: dict[tuple[str, str, str], runs.TaskState], ended: Callable[[PlanStep], bool]) -> bool:
     """Whether settling a step could change it; told from two queries for all steps together."""
-    task = tasks.get((step.dag_id, step.run_id, _task_id(step)))
+    task = tasks.get((step.dag_id, step.run_id, step.task_id))
     if task is None or task.state in runs.FINISHED:
         return True
     if task.state is None:
@@ -92,10 +92,6 @@ def wake_decided() -> int:
         # One transaction for each, so that none holds the tasks of two runs.
         transactions.run(partial(approvals.wake, dag_id=dag_id, run_id=run_id, chosen_option=option, user=user))
     return len(found)
-
-
-def _task_id(step: PlanStep) -> str:
-    return EXPLAIN if step.plan_type == "explain" else EXECUTE
 
 
 def _run_ended(session: Session, step: PlanStep) -> bool:
@@ -121,7 +117,7 @@ def settle(step: PlanStep, wait: bool = True) -> PlanStep:
 
 def _settled(session: Session, project: Project, step: PlanStep) -> PlanStep:
     key = (step.dag_id, step.run_id)
-    state = runs.task_states(session, [key]).get((*key, _task_id(step)))
+    state = runs.task_states(session, [key]).get((*key, step.task_id))
     if state is None:
         return _fail(session, step, "run_lost") if _run_ended(session, step) else step
     facts: dict[str, Any] = {"try_number": state.try_number, "started_at": state.start_date}
@@ -142,7 +138,7 @@ def _settled(session: Session, project: Project, step: PlanStep) -> PlanStep:
 
 def _own_result(session: Session, step: PlanStep) -> Result | None:
     """The result of this very step, not one that an earlier execution left in the same place."""
-    return Result.read_own(runs.read_result(session, step.dag_id, step.run_id, _task_id(step)), step.id)
+    return Result.read_own(runs.read_result(session, step.dag_id, step.run_id, step.task_id), step.id)
 
 
 def _fail(session: Session, step: PlanStep, fallback: str, **facts: Any) -> PlanStep:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dagctl_provider.domain.errors import not_found
-from dagctl_provider.domain.names import EXECUTE, EXPLAIN, PROGRESS_KEY
+from dagctl_provider.domain.names import EXPLAIN, PROGRESS_KEY
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import PlanStep, current_status
 from dagctl_provider.domain.projects import Project
@@ -105,8 +105,7 @@ def _told(session: Session, step: PlanStep) -> dict[str, Any]:
     ended = step.status != "running" and (step.plan_type == "explain" or is_reported(step))
     if step.dispatched_at is None or ended:
         return {}
-    task_id = EXPLAIN if step.plan_type == "explain" else EXECUTE
-    told = reports.Progress.read_own(runs.read_xcom(session, step.dag_id, step.run_id, task_id, PROGRESS_KEY), step.id)
+    told = reports.Progress.read_own(runs.read_xcom(session, step.dag_id, step.run_id, step.task_id, PROGRESS_KEY), step.id)
     return told.to_json() if told is not None else {}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from dagctl_provider.domain.doors import DOORS
 from dagctl_provider.domain.ids import short_sha
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import MAX_RETRIES, PlanStep, has_drifted, newest, retries_left, stands_for_commit, verbs_now
@@ -64,7 +65,7 @@ def _on_explain(actor: Actor, project: Project, explain: PlanStep, verbs: Sequen
             "approve_plan",
             "approve_plan" in actor.permissions,
             "danger",
-            "required",
+            "required" if DOORS["page"].reason_to_reject else "optional",
         )
     if "delete" in verbs:
         yield Action(
