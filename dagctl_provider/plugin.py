@@ -78,7 +78,7 @@ EXTERNAL_VIEWS: list[Any] = [
 ]
 
 
-class DagctlPlugin(AirflowPlugin):  # type: ignore[misc]
+class DagctlPlugin(AirflowPlugin):
     """The plugin: the REST API and the controller in the lifespan of its app, and the pages with their places in Airflow's."""
 
     name = "dagctl"

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from a2wsgi import WSGIMiddleware
 from fastapi import FastAPI
 from starlette.routing import Mount
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dagctl_provider.api.routes import PREFIX
 from dagctl_provider.services.outside import airflow_users
@@ -48,7 +48,9 @@ class ApiV1(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request below the mount; ``scope["app"]`` is still Airflow's own app here."""
         root = scope.get("root_path", "").removesuffix(PREFIX)
-        await self._bridge(scope["app"])({**scope, "root_path": root}, receive, send)
+        # a2wsgi spells out the very messages that Starlette calls mappings.
+        bridge = cast("ASGIApp", self._bridge(scope["app"]))
+        await bridge({**scope, "root_path": root}, receive, send)
 
     def _bridge(self, airflow: Any) -> WSGIMiddleware:
         """The way into Flask, made once per Airflow app: Flask is mounted after the plugins' FastAPI apps."""

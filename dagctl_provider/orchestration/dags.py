@@ -112,7 +112,8 @@ def request_parsing(session: Session, default_bundle: str, default_file: str) ->
         .where(DagModel.dag_id.like(DAG_PREFIX.replace("_", r"\_") + "%", escape="\\"), DagModel.relative_fileloc.is_not(None))
         .distinct()
     )
-    places = [tuple(row) for row in session.execute(query)] or [(default_bundle, default_file)]
+    known = [(row.bundle_name, row.relative_fileloc) for row in session.execute(query)]
+    places: list[tuple[str, str]] = known or [(default_bundle, default_file)]
     for bundle_name, relative_fileloc in places:
         asked = exists().where(
             DagPriorityParsingRequest.bundle_name == bundle_name, DagPriorityParsingRequest.relative_fileloc == relative_fileloc

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from airflow.models.dagrun import DagRun
 from airflow.models.xcom import XComModel
@@ -17,7 +17,7 @@ from sqlalchemy import and_, case, func, select
 from sqlalchemy.orm import Session
 
 from dagctl_provider.domain.names import POD_KEY, RESULT_KEY, RUN
-from dagctl_provider.domain.run_records import RunRecord
+from dagctl_provider.domain.run_records import RunRecord, RunStatus
 from dagctl_provider.store.tables import project_run
 
 NO_RESULT = "The run failed in Airflow without a result; its log says how far it got."
@@ -90,7 +90,8 @@ def _record(project_id: str, row: Any, left: dict[str, Any]) -> RunRecord:
         project_id=project_id,
         job_name=row.job_name,
         schedule_name=row.dag_id if row.run_type == DagRunType.SCHEDULED else None,
-        status=str(getattr(row.status, "value", row.status)),
+        # The database said so: one of these, or of those that `_status` lets through.
+        status=cast("RunStatus", str(getattr(row.status, "value", row.status))),
         triggered_by=row.triggered_by,
         created_at=row.created_at,
         updated_at=row.updated_at,

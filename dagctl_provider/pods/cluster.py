@@ -10,10 +10,9 @@ import base64
 import contextlib
 import gzip
 import json
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from kubernetes.client import CoreV1Api, V1DeleteOptions
 from kubernetes.client import models as k8s
@@ -37,6 +36,16 @@ class ExecFailed(Exception):
     """A command in a container did not run, or did not run well."""
 
 
+class Log(Protocol):
+    """What is told to a logger, Python's or that of an Airflow task."""
+
+    def info(self, message: str, /, *values: object) -> object:
+        """Tell what is as it should be."""
+
+    def warning(self, message: str, /, *values: object) -> object:
+        """Tell what may become trouble."""
+
+
 class Cluster:
     """One namespace of a cluster.
 
@@ -52,7 +61,7 @@ class Cluster:
         connect: Callable[[], CoreV1Api],
         namespace: str,
         patience: float,
-        log: logging.Logger,
+        log: Log,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._connect = connect

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from sqlalchemy import Table, and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
@@ -27,25 +27,40 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.store import tables
 from dagctl_provider.store.session import limit_lock_waits, utcnow
 
+if TYPE_CHECKING:
+    from sqlalchemy import CursorResult, Delete, RowMapping, Update
+
 _STEP_COLUMNS = tuple(c for c in tables.plan_step.c if c.name != "active_key")
 _STEP_LIST_COLUMNS = tuple(c for c in _STEP_COLUMNS if c.name not in ("plan_output", "settings"))
 _PROJECT_COLUMNS = tuple(c for c in tables.project.c if c.name != "name_key")
+
+
+class Row(Protocol):
+    """A row of a query, whatever its columns are."""
+
+    @property
+    def _mapping(self) -> RowMapping: ...
 
 
 class StaleState(Exception):
     """A row no longer had the state that a change expected; nothing was written."""
 
 
-def _step(row: Any) -> PlanStep:
+def _step(row: Row) -> PlanStep:
     return PlanStep(**row._mapping)
 
 
-def _listed_step(row: Any) -> PlanStep:
+def _listed_step(row: Row) -> PlanStep:
     return PlanStep(settings={}, **row._mapping)
 
 
-def _project(row: Any) -> Project:
+def _project(row: Row) -> Project:
     return Project(**row._mapping)
+
+
+def _changed(session: Session, statement: Update | Delete) -> int:
+    """How many rows a write changed."""
+    return cast("CursorResult[Any]", session.execute(statement)).rowcount
 
 
 # Projects
@@ -242,7 +257,7 @@ def move_step(session: Session, step: PlanStep, target: Status, **values: Any) -
         .values(status=target, updated_at=utcnow(), **values)
         .execution_options(synchronize_session=False)
     )
-    if session.execute(statement).rowcount != 1:
+    if _changed(session, statement) != 1:
         raise StaleState(step.id)
     moved = get_step(session, step.id)
     assert moved is not None
@@ -260,7 +275,7 @@ def delete_step(session: Session, step: PlanStep) -> None:
     :raises StaleState: when it has not.
     """
     c = tables.plan_step.c
-    if session.execute(delete(tables.plan_step).where(c.id == step.id, c.status == step.status)).rowcount != 1:
+    if _changed(session, delete(tables.plan_step).where(c.id == step.id, c.status == step.status)) != 1:
         raise StaleState(step.id)
 
 
@@ -311,7 +326,7 @@ def claim_notification(session: Session, notification: dict[str, Any], until: da
     c = tables.notification.c
     mine = (c.id == notification["id"], c.status == "waiting", c.attempts == notification["attempts"])
     values = {"attempts": notification["attempts"] + 1, "due_at": until}
-    return bool(session.execute(update(tables.notification).where(*mine).values(**values)).rowcount == 1)
+    return _changed(session, update(tables.notification).where(*mine).values(**values)) == 1
 
 
 def end_notification(session: Session, notification_id: str, attempts: int, **values: Any) -> None:
@@ -398,7 +413,7 @@ def dispatched_runs(session: Session) -> list[dict[str, Any]]:
 def mark_run_dispatched(session: Session, run_id: str) -> bool:
     """Note that Airflow has the run; false when it is not on record any more."""
     statement = update(tables.project_run).where(tables.project_run.c.id == run_id).values(dispatched_at=utcnow())
-    return bool(session.execute(statement).rowcount)
+    return bool(_changed(session, statement))
 
 
 def delete_run(session: Session, run_id: str) -> None:
@@ -447,7 +462,7 @@ def take_lease(session: Session, name: str, holder: str, now: datetime, until: d
     """
     c = tables.lease.c
     statement = update(tables.lease).where(c.name == name, or_(c.holder == holder, c.expires_at < now))
-    if session.execute(statement.values(holder=holder, expires_at=until)).rowcount == 1:
+    if _changed(session, statement.values(holder=holder, expires_at=until)) == 1:
         return True
     if session.execute(select(exists().where(c.name == name))).scalar():
         return False
@@ -462,7 +477,7 @@ def touch_lock(session: Session, name: str) -> None:
     """
     limit_lock_waits(session)
     now = utcnow()
-    if session.execute(update(tables.lease).where(tables.lease.c.name == name).values(expires_at=now)).rowcount == 0:
+    if _changed(session, update(tables.lease).where(tables.lease.c.name == name).values(expires_at=now)) == 0:
         session.execute(insert(tables.lease).values(name=name, holder="lock", expires_at=now))
 
 

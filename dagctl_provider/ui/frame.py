@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response, request, send_from_directory
-from flask_appbuilder import expose
 
 from dagctl_provider.ui import addresses
 from dagctl_provider.ui.assets import STATIC, fingerprint
-from dagctl_provider.ui.pages import Pages, add_headers, answer_error, back_to
+from dagctl_provider.ui.pages import Pages, add_headers, answer_error, back_to, expose
 
 _FOR_GOOD = "public, max-age=31536000, immutable"
 
@@ -24,12 +23,12 @@ def answer_unroutable() -> Response | None:
 class FramePages(Pages):
     """Start page and files."""
 
-    @expose("/")  # type: ignore[untyped-decorator]
+    @expose("/")
     def start(self) -> Response:
         """The projects are where everything begins."""
         return back_to(addresses.page_url("projects"))
 
-    @expose("/static/<path:name>")  # type: ignore[untyped-decorator]
+    @expose("/static/<path:name>")
     def static_file(self, name: str) -> Response:
         """A script, style or picture; no secret is among them, so nobody needs to sign in."""
         response: Response = send_from_directory(STATIC, name)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Response, request
-from flask_appbuilder import expose
 
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.names import EXECUTE, EXPLAIN
@@ -19,7 +18,7 @@ from dagctl_provider.plan_output.reading import spoken
 from dagctl_provider.services.showing import live, plan_view
 from dagctl_provider.services.showing.plan_view.logs import LogPart, get_log
 from dagctl_provider.services.showing.plan_view.parts import PlanView
-from dagctl_provider.ui.pages import Pages, back_to, check_id, json_answer, page, render, signed_in
+from dagctl_provider.ui.pages import Pages, back_to, check_id, expose, json_answer, page, render, signed_in
 from dagctl_provider.ui.plan_actions import take
 from dagctl_provider.ui.plan_diffs import diff_lines, visible
 from dagctl_provider.ui.plan_progress import MOST_NAMED, bar, elapsed, marked, progress_texts, result_text

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Response, request
-from flask_appbuilder import expose
 
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import Actor
@@ -15,7 +14,7 @@ from dagctl_provider.services.showing import live, overview
 from dagctl_provider.ui import project_form
 from dagctl_provider.ui.addresses import page_url
 from dagctl_provider.ui.lists import STATUS_FILTERS, page_number, status_tabs
-from dagctl_provider.ui.pages import Pages, back_to, check_id, json_answer, page, signed_in
+from dagctl_provider.ui.pages import Pages, back_to, check_id, expose, json_answer, page, signed_in
 from dagctl_provider.ui.project_actions import BY_VERB, Action
 
 _FILTERS = (
@@ -33,7 +32,7 @@ _MAX_FORM_BYTES = 256 * 1024
 class ProjectPages(Pages):
     """Projects."""
 
-    @expose("/projects")  # type: ignore[untyped-decorator]
+    @expose("/projects")
     def projects(self) -> Response:
         """All projects of the organization."""
         actor = signed_in("read")
@@ -57,7 +56,7 @@ class ProjectPages(Pages):
             filters=filters,
         )
 
-    @expose("/projects/<project_id>")  # type: ignore[untyped-decorator]
+    @expose("/projects/<project_id>")
     def project(self, project_id: str) -> Response:
         """One project with its plans."""
         actor = signed_in("read")
@@ -79,7 +78,7 @@ class ProjectPages(Pages):
             settings=_settings(row.project),
         )
 
-    @expose("/projects/<project_id>/<any(plan,run,deploy,undeploy,suspend,resume,delete):verb>", methods=("GET", "POST"))  # type: ignore[untyped-decorator]
+    @expose("/projects/<project_id>/<any(plan,run,deploy,undeploy,suspend,resume,delete):verb>", methods=("GET", "POST"))
     def act(self, project_id: str, verb: str) -> Response:
         """Ask whether something shall be done to a project, and do it."""
         action = BY_VERB[verb]
@@ -94,7 +93,7 @@ class ProjectPages(Pages):
         except DagctlError as error:
             return _ask(actor, action, row, error)
 
-    @expose("/projects/new", methods=("GET", "POST"))  # type: ignore[untyped-decorator]
+    @expose("/projects/new", methods=("GET", "POST"))
     def new(self) -> Response:
         """Make a project."""
         actor = signed_in("manage_projects")
@@ -102,7 +101,7 @@ class ProjectPages(Pages):
             return _form(actor, None, project_form.defaults())
         return _take_form(actor, None)
 
-    @expose("/projects/<project_id>/edit", methods=("GET", "POST"))  # type: ignore[untyped-decorator]
+    @expose("/projects/<project_id>/edit", methods=("GET", "POST"))
     def edit(self, project_id: str) -> Response:
         """Change a project."""
         actor = signed_in("manage_projects")

@@ -85,8 +85,10 @@ def _holds(user: Any, name: str, permission: Permission, held_rights: dict[tuple
     if permission.airflow_right not in held_rights:
         ask = manager.is_authorized_dag if resource == "dag" else manager.is_authorized_connection
         held_rights[permission.airflow_right] = bool(ask(method=verb, user=user))
+    # Auth managers take any word for what is done to a custom view.
+    can: Any = f"can_{name}"
     return held_rights[permission.airflow_right] and bool(
-        manager.is_authorized_custom_view(method=f"can_{name}", resource_name=VIEW_NAME, user=user)
+        manager.is_authorized_custom_view(method=can, resource_name=VIEW_NAME, user=user)
     )
 
 

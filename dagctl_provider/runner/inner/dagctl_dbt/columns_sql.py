@@ -136,9 +136,9 @@ class Query:
         for inner in scope.traverse():
             for column in inner.columns:
                 source = _source_of(column, inner)
-                key = self._reader.table(source) if isinstance(source, exp.Table) else None
-                if key and not found.get((key, column.name)):
-                    found[key, column.name] = {""}
+                table = self._reader.table(source) if isinstance(source, exp.Table) else None
+                if table and not found.get((table, column.name)):
+                    found[table, column.name] = {""}
         return found
 
     def _origins(self, position: int, scope: Any, seen: set[tuple[int, int]]) -> set[tuple[str, str]]:

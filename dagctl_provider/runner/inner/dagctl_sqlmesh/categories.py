@@ -13,7 +13,7 @@ def category_of(snapshot: Any) -> str | None:
     :param snapshot: A SQLMesh snapshot.
     """
     category = getattr(snapshot, "change_category", None)
-    name = category.name.lower() if category is not None else None
+    name: str | None = category.name.lower() if category is not None else None
     if name in (None, "metadata"):
         return name
     if not getattr(snapshot, "is_forward_only", False) and name != "forward_only":

@@ -29,7 +29,7 @@ def load_configs(step: Step, state_schema: str | None = None) -> dict[Any, Any]:
     from sqlmesh.core.config.loader import load_configs as load
 
     extra = {"dotenv_path": Path(step.job["empty_file"])} if supports(load, "dotenv_path") else {}
-    configs = load(None, Config, [step.job["project"]], **extra)
+    configs: dict[Any, Any] = load(None, Config, [step.job["project"]], **extra)
     connection = _state_connection(step)
     for config in configs.values():
         gateway = config.get_gateway(step.job["gateway"])
