@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlmesh.core.snapshot import Snapshot
 
 
-def category_of(snapshot: Any) -> str | None:
+def category_of(snapshot: Snapshot) -> str | None:
     """The change category of a snapshot.
 
     A forward-only change is a category of its own up to 0.200 and a flag beside ``NON_BREAKING`` later.
