@@ -22,24 +22,24 @@ class OnFirstUse:
     :param make: Makes the list. Called once; everybody gets the same list, because Airflow edits some in place.
     """
 
-    def __init__(self, make: Callable[[], list[Any]]) -> None:
+    def __init__(self, make: Callable[[], list[object]]) -> None:
         self._make = make
         self._made: list[Any] | None = None
 
-    def __get__(self, instance: object, owner: type) -> list[Any]:
+    def __get__(self, instance: object, owner: type) -> list[object]:
         if self._made is None:
             self._made = self._make()
         return self._made
 
 
-def _views() -> list[Any]:
+def _views() -> list[object]:
     from dagctl_provider.api.views import RESOURCES
     from dagctl_provider.ui.views import VIEWS
 
     return [{"view": view()} for view in (*RESOURCES, *VIEWS)]
 
 
-def _apps() -> list[Any]:
+def _apps() -> list[object]:
     from dagctl_provider.api.mount import ApiV1
     from dagctl_provider.api.routes import PREFIX
     from dagctl_provider.ui import live
@@ -50,7 +50,7 @@ def _apps() -> list[Any]:
     ]
 
 
-def _links() -> list[Any]:
+def _links() -> list[object]:
     from dagctl_provider.operators.links import PlanLink
 
     return [PlanLink()]
@@ -82,6 +82,7 @@ class DagctlPlugin(AirflowPlugin):
     """The plugin: the REST API and the controller in the lifespan of its app, and the pages with their places in Airflow's."""
 
     name = "dagctl"
+    # Airflow asks for lists and only ever reads them, which the others do as well.
     appbuilder_views: list[Any] = OnFirstUse(_views)  # type: ignore[assignment]
     external_views = EXTERNAL_VIEWS
     fastapi_apps: list[Any] = OnFirstUse(_apps)  # type: ignore[assignment]

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import cast
 
 from a2wsgi import WSGIMiddleware
 from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -52,9 +53,10 @@ class ApiV1(FastAPI):
         bridge = cast("ASGIApp", self._bridge(scope["app"]))
         await bridge({**scope, "root_path": root}, receive, send)
 
-    def _bridge(self, airflow: Any) -> WSGIMiddleware:
+    def _bridge(self, airflow: Starlette) -> WSGIMiddleware:
         """The way into Flask, made once per Airflow app: Flask is mounted after the plugins' FastAPI apps."""
         if id(airflow) not in self._bridges:
             mount = next(route for route in airflow.routes if isinstance(route, Mount) and route.path == FLASK_PREFIX)
+            # What Airflow mounted there is its own bridge, and that has the Flask app.
             self._bridges[id(airflow)] = WSGIMiddleware(mount.app.app, workers=WORKERS)  # type: ignore[attr-defined]
         return self._bridges[id(airflow)]

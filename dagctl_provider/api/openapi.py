@@ -39,7 +39,7 @@ def document_json(server: str) -> str:
     return json.dumps(document(server))
 
 
-def document(server: str = "") -> dict[str, Any]:
+def document(server: str = "") -> dict[str, object]:
     """The whole document."""
     paths: dict[str, Any] = {}
     for operation in OPERATIONS:
@@ -66,8 +66,8 @@ def document(server: str = "") -> dict[str, Any]:
     }
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
-    described = {
+def _operation(operation: Operation) -> dict[str, object]:
+    described: dict[str, object] = {
         "operationId": operation.id,
         "tags": [operation.tag],
         "summary": operation.summary,
@@ -80,7 +80,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     return described
 
 
-def _document_operation() -> dict[str, Any]:
+def _document_operation() -> dict[str, object]:
     return {
         "operationId": "get_document",
         "tags": ["Document"],
@@ -93,15 +93,15 @@ def _document_operation() -> dict[str, Any]:
     }
 
 
-def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
+def _path_parameters(operation: Operation) -> list[dict[str, object]]:
     return [
         {"name": name, "in": "path", "required": True, "description": _PATH_PARAMETERS[name], "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)}", operation.path)
     ]
 
 
-def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
-    schema = _without_null(_plain(operation.query.model_json_schema()))
+def _query_parameters(operation: Operation) -> list[dict[str, object]]:
+    schema: Any = _without_null(_plain(operation.query.model_json_schema()))
     return [
         {
             "name": name,
@@ -114,7 +114,7 @@ def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
     ]
 
 
-def _body(operation: Operation, model: type[schemas.Request]) -> dict[str, Any]:
+def _body(operation: Operation, model: type[schemas.Request]) -> dict[str, object]:
     content: dict[str, Any] = {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}
     if operation.body_examples:
         content["examples"] = {name: {"value": value} for name, value in operation.body_examples.items()}
@@ -122,8 +122,8 @@ def _body(operation: Operation, model: type[schemas.Request]) -> dict[str, Any]:
     return {"required": required, "content": {"application/json": content}}
 
 
-def _answers(operation: Operation) -> dict[str, Any]:
-    described = {}
+def _answers(operation: Operation) -> dict[str, object]:
+    described: dict[str, object] = {}
     for status, outcomes in operation.answers.items():
         references = [{"$ref": _REFERENCE.format(model=outcome.model.__name__)} for outcome in outcomes]
         described[str(status)] = {
@@ -138,7 +138,7 @@ def _answers(operation: Operation) -> dict[str, Any]:
     return described
 
 
-def _errors(codes: tuple[str, ...]) -> dict[str, Any]:
+def _errors(codes: tuple[str, ...]) -> dict[str, object]:
     reference = {"$ref": _REFERENCE.format(model="Problem")}
     return {
         str(status): {
@@ -149,11 +149,11 @@ def _errors(codes: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _narrowed(reference: dict[str, str], codes: list[str]) -> dict[str, Any]:
+def _narrowed(reference: dict[str, str], codes: list[str]) -> dict[str, object]:
     return {"allOf": [reference, {"type": "object", "properties": {"code": {"enum": codes}}}]}
 
 
-def _schemas() -> dict[str, Any]:
+def _schemas() -> dict[str, object]:
     answers: set[Any] = {
         outcome.model for operation in OPERATIONS for outcomes in operation.answers.values() for outcome in outcomes
     }
@@ -172,7 +172,7 @@ def _name(model: type) -> str:
     return model.__name__
 
 
-def _plain(schema: Any) -> Any:
+def _plain(schema: object) -> object:
     """``schema`` without pydantic's titles and without ``null`` as a default, which only stands for "not sent"."""
     if isinstance(schema, dict):
         return {
@@ -185,19 +185,21 @@ def _plain(schema: Any) -> Any:
     return schema
 
 
-def _without_null(schema: Any) -> Any:
+def _without_null(schema: object) -> object:
     """``schema`` without ``null`` among its alternatives: answers never hold one."""
     if isinstance(schema, list):
         return [_without_null(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     rest = {key: _without_null(value) for key, value in schema.items() if key != "anyOf"}
-    alternatives = [_without_null(item) for item in schema.get("anyOf", []) if item != {"type": "null"}]
+    alternatives: list[Any] = [_without_null(item) for item in schema.get("anyOf", []) if item != {"type": "null"}]
     if len(alternatives) == 1:
         return {**alternatives[0], **rest}
     return {**rest, "anyOf": alternatives} if alternatives else rest
 
 
-def _open(schema: dict[str, Any]) -> dict[str, Any]:
+def _open(schema: object) -> object:
     """Answers may gain keys; clients must not refuse them."""
+    if not isinstance(schema, dict):
+        return schema
     return {key: value for key, value in schema.items() if key != "additionalProperties"}

@@ -9,7 +9,7 @@ import json
 import logging
 import secrets
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from flask import Response, request
@@ -32,7 +32,7 @@ _MOST_ERRORS = 50
 _LONGEST_NAME = 64
 
 
-def problem(error: DagctlError, instance: str) -> dict[str, Any]:
+def problem(error: DagctlError, instance: str) -> dict[str, object]:
     """The problem document of an error.
 
     :param instance: Path of the request that met it.

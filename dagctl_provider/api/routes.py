@@ -98,7 +98,7 @@ _SOURCE_ERRORS = (
 
 
 def _ok(
-    model: type[schemas.Answer], example: Mapping[str, Any], summary: str, status: int = 200
+    model: type[schemas.Answer], example: Mapping[str, object], summary: str, status: int = 200
 ) -> dict[int, tuple[Outcome, ...]]:
     return {status: (Outcome(model, example, summary),)}
 

@@ -7,7 +7,6 @@ and no tokens. The permissions are declared all the same, so that the FAB auth m
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from flask import Blueprint, Response, request
 from flask_appbuilder.api import BaseApi, expose
@@ -67,6 +66,7 @@ def release_session(_: BaseException | None) -> None:
         settings.Session.remove()
 
 
+# Flask AppBuilder has no types.
 class DagctlApi(BaseApi):  # type: ignore[misc]
     """Base of the resources: takes its routes from the table.
 
@@ -79,21 +79,21 @@ class DagctlApi(BaseApi):  # type: ignore[misc]
     class_permission_name = VIEW_NAME
     base_permissions = list(VIEW_PERMISSIONS)
 
-    def __init_subclass__(cls, tag: str = "", **kwargs: Any) -> None:
+    def __init_subclass__(cls, tag: str = "", **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         own = [operation for operation in OPERATIONS if operation.tag == tag]
         cls.method_permission_name = {operation.id: operation.permission for operation in own}
         for operation in own:
             setattr(cls, operation.id, _method(operation))
 
-    def create_blueprint(self, *args: Any, **kwargs: Any) -> Blueprint:
+    def create_blueprint(self, *args: object, **kwargs: object) -> Blueprint:
         blueprint: Blueprint = super().create_blueprint(*args, **kwargs)
         blueprint.register_error_handler(Exception, answer_error)
         blueprint.teardown_request(release_session)
         return blueprint
 
 
-def _method(operation: Operation) -> Any:
+def _method(operation: Operation) -> object:
     def method(self: DagctlApi, **ids: str) -> Response:
         return serve(operation, ids)
 
@@ -124,7 +124,7 @@ class DocumentApi(DagctlApi):
         """The document, with the address it was asked at as server."""
         return Response(openapi.document_json(request.script_root), content_type="application/json")
 
-    def create_blueprint(self, *args: Any, **kwargs: Any) -> Blueprint:
+    def create_blueprint(self, *args: object, **kwargs: object) -> Blueprint:
         blueprint = super().create_blueprint(*args, **kwargs)
         blueprint.before_app_request(answer_unroutable)
         return blueprint

@@ -9,7 +9,6 @@ import secrets
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _MAX_JOB_PROJECT = 24
@@ -48,7 +47,7 @@ def job_name(project_name: str, kind: str, at: datetime) -> str:
     return f"{stem}-{kind}-{at:%Y%m%d-%H%M%S}"
 
 
-def fingerprint(request: Mapping[str, Any]) -> str:
+def fingerprint(request: Mapping[str, object]) -> str:
     """What tells one request from every other, whatever the order of its keys.
 
     :param request: As JSON can hold it.

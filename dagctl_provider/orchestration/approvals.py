@@ -31,7 +31,7 @@ def keep_answers() -> None:
             event.listen(HITLDetail, name, _keep_answer)
 
 
-def _keep_answer(_mapper: Any, connection: Connection, detail: Any) -> None:
+def _keep_answer(_mapper: object, connection: Connection, detail: HITLDetail) -> None:
     """Mapper event: copies a fresh answer by a person to one of our approval tasks."""
     if not inspect(detail).attrs.responded_at.history.added or not detail.responded_at or not detail.responded_by:
         return
@@ -55,7 +55,7 @@ def _keep_answer(_mapper: Any, connection: Connection, detail: Any) -> None:
     )
 
 
-def parked_after_decision(session: Session) -> list[tuple[str, str, dict[str, Any]]]:
+def parked_after_decision(session: Session) -> list[tuple[str, str, dict[str, object]]]:
     """The runs whose approval task is parked although the decision is there: dag_id, run_id, decision.
 
     The task looks for a decision and then parks; one that falls between the two finds nobody to wake.

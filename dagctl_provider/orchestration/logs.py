@@ -54,7 +54,7 @@ def read_log(session: Session, dag_id: str, run_id: str, task_id: str, try_numbe
     return ""
 
 
-def _split(chunks: Iterable[Any]) -> tuple[list[str], list[str]]:
+def _split(chunks: Iterable[object]) -> tuple[list[str], list[str]]:
     """The lines of the log, and apart from them the lines in which Airflow tells where it looked for it."""
     lines: list[str] = []
     about_sources: list[str] = []

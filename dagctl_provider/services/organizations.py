@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from dagctl_provider.config import setting
 from dagctl_provider.domain.errors import DagctlError
@@ -44,5 +43,4 @@ def organization_exists(identifier: str) -> bool:
 
 def list_organizations() -> list[tuple[str, str, datetime]]:
     """Id, name and creation time of all organizations, oldest first."""
-    rows: list[dict[str, Any]] = transactions.run(records.list_organizations)
-    return [(row["id"], row["name"], row["created_at"]) for row in rows]
+    return [(row["id"], row["name"], row["created_at"]) for row in transactions.run(records.list_organizations)]

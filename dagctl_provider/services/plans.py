@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import Any
 
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.ids import job_name, new_id, short_sha
@@ -30,6 +29,7 @@ from dagctl_provider.services.lifecycle.requests import step_request
 from dagctl_provider.services.outside import pods, repositories
 from dagctl_provider.services.results import Page, PlanApproved, PlanAutoDiscarded, PlanCreated, PlanGroup, StepLogs
 from dagctl_provider.store import records, transactions
+from dagctl_provider.store.rows import DecisionRow
 from dagctl_provider.store.session import Session, utcnow
 
 log = logging.getLogger(__name__)
@@ -373,7 +373,7 @@ def delete(actor: Actor, plan_id: str, door: str = "rest") -> None:
     transactions.run(work)
 
 
-def decisions(actor: Actor, group_id: str) -> list[dict[str, Any]]:
+def decisions(actor: Actor, group_id: str) -> list[DecisionRow]:
     """Who decided what on a plan group, oldest first; also of plans that have been deleted.
 
     What outlived its project belongs to no organization any more and is told to the system only.
@@ -382,7 +382,7 @@ def decisions(actor: Actor, group_id: str) -> list[dict[str, Any]]:
     """
     actor.require("read")
 
-    def work(session: Session) -> list[dict[str, Any]]:
+    def work(session: Session) -> list[DecisionRow]:
         rows = records.list_decisions(session, group_id)
         project_ids = [step.project_id for step in records.group_steps(session, group_id)] or [row["project_id"] for row in rows]
         project = records.get_project(session, project_ids[0]) if project_ids else None

@@ -16,9 +16,10 @@ from typing import Any
 
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.ids import new_id
-from dagctl_provider.domain.permissions import ROLES, Actor, Role, permissions_of
+from dagctl_provider.domain.permissions import ROLES, Actor, permissions_of
 from dagctl_provider.services.results import Token, TokenCreated
 from dagctl_provider.store import records, tables, transactions
+from dagctl_provider.store.rows import TokenRow
 from dagctl_provider.store.session import Session, utcnow
 
 PREFIX = "dctl_"
@@ -41,8 +42,9 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _view(row: dict[str, Any]) -> Token:
-    return Token(**{name: row[name] for name in Token.__dataclass_fields__})
+def _view(row: TokenRow) -> Token:
+    shown: dict[str, Any] = {name: value for name, value in row.items() if name in Token.__dataclass_fields__}
+    return Token(**shown)
 
 
 def create_token(
@@ -123,7 +125,7 @@ def authenticate(secret: str, organization_id: str) -> Actor:
     if match is None or not hmac.compare_digest(_checksum(match[1]), match[2]):
         raise refused
 
-    def work(session: Session) -> dict[str, Any] | None:
+    def work(session: Session) -> TokenRow | None:
         row = records.get_token(session, token_hash=_hash(secret))
         now = utcnow()
         if row is None or row["organization_id"] != organization_id or row["revoked_at"] is not None:
@@ -137,5 +139,4 @@ def authenticate(secret: str, organization_id: str) -> Actor:
     row = transactions.run(work)
     if row is None:
         raise refused
-    role: Role = row["role"]
-    return Actor("token", row["id"], row["name"], row["organization_id"], permissions_of(role))
+    return Actor("token", row["id"], row["name"], row["organization_id"], permissions_of(row["role"]))

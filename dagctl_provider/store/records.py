@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from sqlalchemy import Table, and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
@@ -25,10 +25,13 @@ from sqlalchemy.orm import Session
 from dagctl_provider.domain.plans import PlanStep, Status
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.store import tables
+from dagctl_provider.store.rows import AnswerRow, DecisionRow, DispatchedRun, NotificationRow, OrganizationRow, RunRow, TokenRow
 from dagctl_provider.store.session import limit_lock_waits, utcnow
 
 if TYPE_CHECKING:
-    from sqlalchemy import CursorResult, Delete, RowMapping, Update
+    from sqlalchemy import CursorResult, Delete, Executable, RowMapping, Update
+
+KindT = TypeVar("KindT")
 
 _STEP_COLUMNS = tuple(c for c in tables.plan_step.c if c.name != "active_key")
 _STEP_LIST_COLUMNS = tuple(c for c in _STEP_COLUMNS if c.name not in ("plan_output", "settings"))
@@ -56,6 +59,11 @@ def _listed_step(row: Row) -> PlanStep:
 
 def _project(row: Row) -> Project:
     return Project(**row._mapping)
+
+
+def _rows(session: Session, query: Executable, kind: type[KindT]) -> list[KindT]:
+    """The rows of a query as the dictionaries that ``kind`` describes."""
+    return [cast("KindT", dict(row._mapping)) for row in session.execute(query)]
 
 
 def _changed(session: Session, statement: Update | Delete) -> int:
@@ -94,12 +102,12 @@ def list_projects(session: Session, organization_id: str | None = None) -> tuple
     return tuple(_project(row) for row in session.execute(query))
 
 
-def insert_project(session: Session, **values: Any) -> None:
+def insert_project(session: Session, **values: object) -> None:
     """Add a project row. The name's uniqueness is the database's to judge (``IntegrityError``)."""
-    session.execute(insert(tables.project).values(name_key=values["name"].lower(), **values))
+    session.execute(insert(tables.project).values(name_key=str(values["name"]).lower(), **values))
 
 
-def note_projects(session: Session, project_ids: Sequence[str], **values: Any) -> None:
+def note_projects(session: Session, project_ids: Sequence[str], **values: object) -> None:
     """Write columns of some projects that are no change of them, such as when they were last looked at.
 
     Projects that somebody is changing are left out: this is not worth waiting for.
@@ -127,13 +135,14 @@ def note_head(session: Session, project_id: str, sha: str, *, message: str | Non
     )
 
 
-def update_project(session: Session, project_id: str, *, touch: bool = True, **values: Any) -> None:
+def update_project(session: Session, project_id: str, *, touch: bool = True, **values: object) -> None:
     """Change columns of a project.
 
     :param touch: Whether ``updated_at`` moves; not for what is noted without anybody having changed the project.
     """
-    if "name" in values:
-        values["name_key"] = values["name"].lower()
+    name = values.get("name")
+    if isinstance(name, str):
+        values["name_key"] = name.lower()
     if touch:
         values["updated_at"] = utcnow()
     session.execute(update(tables.project).where(tables.project.c.id == project_id).values(**values))
@@ -207,7 +216,7 @@ def explains_for_commit(session: Session, project_id: str, commit_sha: str) -> t
     return tuple(_step(row) for row in session.execute(query.order_by(c.created_at.desc(), c.id.desc())))
 
 
-def settings_planned(session: Session, project_id: str, commit_sha: str) -> list[dict[str, Any]]:
+def settings_planned(session: Session, project_id: str, commit_sha: str) -> list[dict[str, object]]:
     """The settings of all plans for a commit that were not discarded by themselves.
 
     Asked in every round of polling, so the output of the plans, which may be megabytes, stays where it is.
@@ -218,7 +227,7 @@ def settings_planned(session: Session, project_id: str, commit_sha: str) -> list
     return list(session.execute(query.where(~discarded)).scalars())
 
 
-def deployed_settings(session: Session, project_id: str) -> dict[str, Any] | None:
+def deployed_settings(session: Session, project_id: str) -> dict[str, object] | None:
     """The settings with which the deployed commit was executed; ``None`` before the first execution."""
     c = tables.plan_step.c
     query = select(c.settings).where(c.project_id == project_id, c.plan_type == "execute", c.status == "completed")
@@ -234,18 +243,18 @@ def steps_in(session: Session, statuses: Iterable[Status], project_id: str | Non
     return tuple(_step(row) for row in session.execute(query.order_by(c.created_at, c.id)))
 
 
-def insert_step(session: Session, **values: Any) -> PlanStep:
+def insert_step(session: Session, *, id: str, **values: object) -> PlanStep:
     """Add a plan step. A second active one for the same thing raises ``IntegrityError`` from ``active_key``."""
     now = utcnow()
     values.setdefault("created_at", now)
     values.update(updated_at=now, attempt=values.get("attempt", 1), try_number=values.get("try_number", 0))
-    session.execute(insert(tables.plan_step).values(**values))
-    step = get_step(session, values["id"])
+    session.execute(insert(tables.plan_step).values(id=id, **values))
+    step = get_step(session, id)
     assert step is not None
     return step
 
 
-def move_step(session: Session, step: PlanStep, target: Status, **values: Any) -> PlanStep:
+def move_step(session: Session, step: PlanStep, target: Status, **values: object) -> PlanStep:
     """Take ``step`` from the status it was read with to ``target``, together with other columns.
 
     :raises StaleState: when the row meanwhile has another status.
@@ -264,7 +273,7 @@ def move_step(session: Session, step: PlanStep, target: Status, **values: Any) -
     return moved
 
 
-def note_step(session: Session, step_id: str, **values: Any) -> None:
+def note_step(session: Session, step_id: str, **values: object) -> None:
     """Write columns of a step that are no state: times, names, numbers of tries."""
     session.execute(update(tables.plan_step).where(tables.plan_step.c.id == step_id).values(**values))
 
@@ -308,20 +317,20 @@ def drop_unused_artifacts(session: Session, candidates: Iterable[str]) -> None:
 # Notifications, decisions, runs, organizations, tokens, leases
 
 
-def insert_notification(session: Session, **values: Any) -> None:
+def insert_notification(session: Session, **values: object) -> None:
     """Note that something is to be told."""
     now = utcnow()
     session.execute(insert(tables.notification).values(status="waiting", attempts=0, due_at=now, created_at=now, **values))
 
 
-def due_notifications(session: Session, now: datetime, limit: int) -> list[dict[str, Any]]:
+def due_notifications(session: Session, now: datetime, limit: int) -> list[NotificationRow]:
     """What is to be told by now, longest due first."""
     c = tables.notification.c
     query = select(*c).where(c.status == "waiting", c.due_at <= now).order_by(c.due_at, c.id).limit(limit)
-    return [dict(row._mapping) for row in session.execute(query)]
+    return _rows(session, query, NotificationRow)
 
 
-def claim_notification(session: Session, notification: dict[str, Any], until: datetime) -> bool:
+def claim_notification(session: Session, notification: NotificationRow, until: datetime) -> bool:
     """Make a notification one's own until a moment; false when another process was faster."""
     c = tables.notification.c
     mine = (c.id == notification["id"], c.status == "waiting", c.attempts == notification["attempts"])
@@ -329,7 +338,7 @@ def claim_notification(session: Session, notification: dict[str, Any], until: da
     return _changed(session, update(tables.notification).where(*mine).values(**values)) == 1
 
 
-def end_notification(session: Session, notification_id: str, attempts: int, **values: Any) -> None:
+def end_notification(session: Session, notification_id: str, attempts: int, **values: object) -> None:
     """Note how a delivery ended, unless somebody else has taken the notification over since."""
     c = tables.notification.c
     session.execute(update(tables.notification).where(c.id == notification_id, c.attempts == attempts).values(**values))
@@ -341,16 +350,16 @@ def drop_notifications(session: Session, created_before: datetime) -> None:
     session.execute(delete(tables.notification).where(c.status != "waiting", c.created_at < created_before))
 
 
-def insert_decision(session: Session, **values: Any) -> None:
+def insert_decision(session: Session, **values: object) -> None:
     """Add to the record of who decided what."""
     session.execute(insert(tables.decision).values(created_at=utcnow(), **values))
 
 
-def list_decisions(session: Session, group_id: str) -> list[dict[str, Any]]:
+def list_decisions(session: Session, group_id: str) -> list[DecisionRow]:
     """The decisions on a plan group, oldest first."""
     c = tables.decision.c
     query = select(*tables.decision.c).where(c.group_id == group_id).order_by(c.created_at, c.id)
-    return [dict(row._mapping) for row in session.execute(query)]
+    return _rows(session, query, DecisionRow)
 
 
 def was_deleted(session: Session, project_id: str, commit_sha: str) -> bool:
@@ -360,14 +369,15 @@ def was_deleted(session: Session, project_id: str, commit_sha: str) -> bool:
     return bool(session.execute(select(condition)).scalar())
 
 
-def unjudged_answers(session: Session) -> list[tuple[dict[str, Any], PlanStep | None]]:
+def unjudged_answers(session: Session) -> list[tuple[AnswerRow, PlanStep | None]]:
     """The answers nobody has judged yet, oldest first, each with the explain step it is about, if that still exists."""
     c, step = tables.answer.c, tables.plan_step.c
     # The run of a plan has the id of its group, and that is what has an index.
     about = and_(step.group_id == c.run_id, step.dag_id == c.dag_id, step.plan_type == "explain")
     query = select(*c, step.id.label("step_id")).select_from(tables.answer.outerjoin(tables.plan_step, about))
     found = [dict(row._mapping) for row in session.execute(query.order_by(c.responded_at, c.id))]
-    return [(row, get_step(session, step_id) if (step_id := row.pop("step_id")) else None) for row in found]
+    steps = [get_step(session, step_id) if (step_id := row.pop("step_id")) else None for row in found]
+    return list(zip(cast("list[AnswerRow]", found), steps, strict=True))
 
 
 def delete_answer(session: Session, answer_id: int) -> None:
@@ -375,39 +385,39 @@ def delete_answer(session: Session, answer_id: int) -> None:
     session.execute(delete(tables.answer).where(tables.answer.c.id == answer_id))
 
 
-def insert_row(session: Session, table: Table, **values: Any) -> None:
+def insert_row(session: Session, table: Table, **values: object) -> None:
     """Add a row to a table that has no rules of its own."""
     session.execute(insert(table).values(**values))
 
 
-def undispatched_runs(session: Session) -> list[dict[str, Any]]:
+def undispatched_runs(session: Session) -> list[RunRow]:
     """Requested project runs that Airflow does not have yet, oldest first."""
     query = select(*tables.project_run.c).where(tables.project_run.c.dispatched_at.is_(None))
-    return [dict(row._mapping) for row in session.execute(query.order_by(tables.project_run.c.created_at))]
+    return _rows(session, query.order_by(tables.project_run.c.created_at), RunRow)
 
 
-def runs_of(session: Session, project_id: str) -> list[dict[str, Any]]:
+def runs_of(session: Session, project_id: str) -> list[RunRow]:
     """All runs on record of a project, oldest first."""
     query = select(*tables.project_run.c).where(tables.project_run.c.project_id == project_id)
-    return [dict(row._mapping) for row in session.execute(query.order_by(tables.project_run.c.created_at))]
+    return _rows(session, query.order_by(tables.project_run.c.created_at), RunRow)
 
 
-def get_run(session: Session, run_id: str) -> dict[str, Any] | None:
+def get_run(session: Session, run_id: str) -> RunRow | None:
     """A run on record."""
     return next(iter(get_runs(session, [run_id])), None)
 
 
-def get_runs(session: Session, run_ids: Iterable[str]) -> list[dict[str, Any]]:
+def get_runs(session: Session, run_ids: Iterable[str]) -> list[RunRow]:
     """Those of the runs that are on record."""
     query = select(*tables.project_run.c).where(tables.project_run.c.id.in_(list(run_ids)))
-    return [dict(row._mapping) for row in session.execute(query)]
+    return _rows(session, query, RunRow)
 
 
-def dispatched_runs(session: Session) -> list[dict[str, Any]]:
+def dispatched_runs(session: Session) -> list[DispatchedRun]:
     """Where to find each run that Airflow has had, of all projects: ``id``, ``project_id``, ``dag_id``, ``run_id``."""
     c = tables.project_run.c
     query = select(c.id, c.project_id, c.dag_id, c.run_id).where(c.dispatched_at.is_not(None))
-    return [dict(row._mapping) for row in session.execute(query)]
+    return _rows(session, query, DispatchedRun)
 
 
 def mark_run_dispatched(session: Session, run_id: str) -> bool:
@@ -421,35 +431,35 @@ def delete_run(session: Session, run_id: str) -> None:
     session.execute(delete(tables.project_run).where(tables.project_run.c.id == run_id))
 
 
-def get_organization(session: Session, *, identifier: str | None = None, name: str | None = None) -> dict[str, Any] | None:
+def get_organization(session: Session, *, identifier: str | None = None, name: str | None = None) -> OrganizationRow | None:
     """An organization by id or by name."""
     c = tables.organization.c
     row = session.execute(select(*c).where(c.id == identifier if identifier is not None else c.name == name)).first()
-    return dict(row._mapping) if row else None
+    return cast("OrganizationRow", dict(row._mapping)) if row else None
 
 
-def list_organizations(session: Session) -> list[dict[str, Any]]:
+def list_organizations(session: Session) -> list[OrganizationRow]:
     """All organizations, oldest first."""
     c = tables.organization.c
-    return [dict(row._mapping) for row in session.execute(select(*c).order_by(c.created_at, c.id))]
+    return _rows(session, select(*c).order_by(c.created_at, c.id), OrganizationRow)
 
 
-def get_token(session: Session, *, token_hash: str | None = None, identifier: str | None = None) -> dict[str, Any] | None:
+def get_token(session: Session, *, token_hash: str | None = None, identifier: str | None = None) -> TokenRow | None:
     """A token row by the hash of its secret, or by id."""
     c = tables.api_token.c
     condition = c.token_hash == token_hash if token_hash is not None else c.id == identifier
     row = session.execute(select(*c).where(condition)).first()
-    return dict(row._mapping) if row else None
+    return cast("TokenRow", dict(row._mapping)) if row else None
 
 
-def list_tokens(session: Session, organization_id: str) -> list[dict[str, Any]]:
+def list_tokens(session: Session, organization_id: str) -> list[TokenRow]:
     """The tokens of an organization, oldest first."""
     c = tables.api_token.c
     query = select(*c).where(c.organization_id == organization_id).order_by(c.created_at, c.id)
-    return [dict(row._mapping) for row in session.execute(query)]
+    return _rows(session, query, TokenRow)
 
 
-def update_token(session: Session, token_id: str, **values: Any) -> None:
+def update_token(session: Session, token_id: str, **values: object) -> None:
     """Change columns of a token."""
     session.execute(update(tables.api_token).where(tables.api_token.c.id == token_id).values(**values))
 

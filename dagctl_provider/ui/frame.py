@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, Response, request, send_from_directory
 
 from dagctl_provider.ui import addresses
@@ -37,7 +35,7 @@ class FramePages(Pages):
         response.headers["Cache-Control"] = _FOR_GOOD if current else "no-cache"
         return response
 
-    def create_blueprint(self, *args: Any, **kwargs: Any) -> Blueprint:
+    def create_blueprint(self, *args: object, **kwargs: object) -> Blueprint:
         blueprint = super().create_blueprint(*args, **kwargs)
         blueprint.before_app_request(answer_unroutable)
         return blueprint

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import flask_appbuilder
 from flask import Blueprint, Response, current_app, redirect, request
@@ -126,12 +126,12 @@ def check_id(identifier: str, what: str) -> str:
     return identifier
 
 
-def render(template: str, **context: Any) -> str:
+def render(template: str, **context: object) -> str:
     """A template as text."""
     return _ENVIRONMENT.get_template(template).render(**context)
 
 
-def page(template: str, actor: Actor | None, *, title: str, nav: str = "", status: int = 200, **context: Any) -> Response:
+def page(template: str, actor: Actor | None, *, title: str, nav: str = "", status: int = 200, **context: object) -> Response:
     """A page in the common frame.
 
     :param actor: Who looks at it; ``None`` when nobody is known. Templates ask ``may("approve_plan")``.
@@ -151,13 +151,14 @@ def page(template: str, actor: Actor | None, *, title: str, nav: str = "", statu
     return Response(render(template, **{**frame, **context}), status, content_type="text/html; charset=utf-8")
 
 
-def json_answer(value: Any, status: int = 200) -> Response:
+def json_answer(value: object, status: int = 200) -> Response:
     """JSON for the scripts of a page."""
     return Response(json.dumps(value), status, content_type="application/json")
 
 
 def back_to(address: str) -> Response:
     """Go on with a page after a write, so that reloading it does not write again."""
+    # Flask makes one of its own answers and calls it one of Werkzeug's, here and below.
     return redirect(address, 303)  # type: ignore[return-value]
 
 
@@ -195,6 +196,7 @@ def add_headers(response: Response) -> Response:
     return response
 
 
+# Flask AppBuilder has no types.
 class Pages(flask_appbuilder.BaseView):  # type: ignore[misc]
     """Base of the views. Rights are asked of the actor; Flask AppBuilder only gets to know which there are."""
 
@@ -202,7 +204,7 @@ class Pages(flask_appbuilder.BaseView):  # type: ignore[misc]
     class_permission_name = VIEW_NAME
     base_permissions = list(VIEW_PERMISSIONS)
 
-    def create_blueprint(self, *args: Any, **kwargs: Any) -> Blueprint:
+    def create_blueprint(self, *args: object, **kwargs: object) -> Blueprint:
         blueprint: Blueprint = super().create_blueprint(*args, **kwargs)
         protection = current_app.extensions.get("csrf")
         if protection is not None:

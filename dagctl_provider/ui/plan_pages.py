@@ -185,7 +185,7 @@ def plan_page(actor: Actor, view: PlanView, version: str, refused: DagctlError |
     )
 
 
-def _grouped(shown: tuple[ModelChange, ...], everything: tuple[ModelChange, ...]) -> list[dict[str, Any]]:
+def _grouped(shown: tuple[ModelChange, ...], everything: tuple[ModelChange, ...]) -> list[dict[str, object]]:
     """The models of this page by mark, with how many there are on all pages."""
     groups: list[dict[str, Any]] = []
     for mark in MARKS:
@@ -197,16 +197,16 @@ def _grouped(shown: tuple[ModelChange, ...], everything: tuple[ModelChange, ...]
     return groups
 
 
-def _opened(actor: Actor, view: PlanView) -> dict[str, Any] | None:
+def _opened(actor: Actor, view: PlanView) -> dict[str, object] | None:
     """The diff that the address asks for, for browsers without scripts."""
     name = request.args.get("open", "")
     if not name or len(name) > _LONGEST_NAME or name not in {model.name for model in view.models}:
         return None
     found = plan_view.get_diff(actor, view.group_id, name)
-    return {**found, "lines": diff_lines(found["diff"] or "")}
+    return {**found, "lines": diff_lines(str(found["diff"] or ""))}
 
 
-def _listed(graph: Graph) -> list[dict[str, Any]]:
+def _listed(graph: Graph) -> list[dict[str, object]]:
     """Who reads what and is read by whom, for everybody who does not look at a picture."""
     reads: list[list[int]] = [[] for _ in graph.names]
     read_by: list[list[int]] = [[] for _ in graph.names]

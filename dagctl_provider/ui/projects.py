@@ -137,7 +137,7 @@ def _settings(project: Project) -> list[tuple[str, str]]:
     return shown
 
 
-def _said(name: str, value: Any) -> str:
+def _said(name: str, value: object) -> str:
     if FIELDS[name].json_type == "boolean":
         return "yes" if value else "no"
     return project_form.CHOICES.get(name, {}).get(str(value), str(value))
@@ -149,10 +149,10 @@ def _said(name: str, value: Any) -> str:
 def _form(
     actor: Actor,
     project: Project | None,
-    values: dict[str, Any],
+    values: dict[str, object],
     *,
     error: DagctlError | None = None,
-    report: Any = None,
+    report: object = None,
 ) -> Response:
     errors = project_form.errors_by_field(error) if error is not None else {}
     return page(
@@ -191,7 +191,7 @@ def _take_form(actor: Actor, project: Project | None) -> Response:
         return _form(actor, project, shown, error=error)
 
 
-def _blank() -> dict[str, Any]:
+def _blank() -> dict[str, object]:
     """A field that was sent empty is shown empty, not with its default."""
     return {name: None for name, field in FIELDS.items() if field.choices is None and field.json_type != "boolean"}
 
@@ -211,7 +211,7 @@ def _judged(actor: Actor, sent: dict[str, Any], project_id: str | None) -> dict[
     return found
 
 
-def _saved(actor: Actor, project: Project | None, values: dict[str, Any]) -> Response:
+def _saved(actor: Actor, project: Project | None, values: dict[str, object]) -> Response:
     if project is None:
         made = projects.create_project(actor, values)
         return back_to(page_url("projects", made.id, said="project_created"))

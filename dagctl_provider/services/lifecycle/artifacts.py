@@ -52,7 +52,7 @@ def keep(session: Session, project: Project, step: PlanStep) -> dict[str, str]:
     return after
 
 
-def _decoded(artifacts: Any) -> dict[str, bytes]:
+def _decoded(artifacts: object) -> dict[str, bytes]:
     found = {}
     for name, text in (artifacts if isinstance(artifacts, dict) else {}).items():
         try:

@@ -30,7 +30,7 @@ def execute_key(project_id: str) -> str:
     return f"execute:{project_id}"
 
 
-def move(session: Session, step: PlanStep, event: str, *, comment: str | None = None, **values: Any) -> PlanStep:
+def move(session: Session, step: PlanStep, event: str, *, comment: str | None = None, **values: object) -> PlanStep:
     """Apply one row of the state machine, keep the unique keys in step with it, and note who is to be told.
 
     :param comment: What the person who decided said, for those who are told.
@@ -78,7 +78,7 @@ def record_decision(session: Session, actor: Actor, step: PlanStep, decision: st
     )
 
 
-def tell_airflow(session: Session, actor: Actor, step: PlanStep, decision: str, **more: Any) -> None:
+def tell_airflow(session: Session, actor: Actor, step: PlanStep, decision: str, **more: object) -> None:
     """Leave the decision where the waiting task looks for it, and wake that task."""
     payload = {"decision": decision, "digest": step.digest, "decided_by": actor.name, **more}
     if runs.write_decision(session, step.dag_id, step.run_id, payload):
@@ -149,7 +149,7 @@ def approve_step(
     door: str,
     *,
     comment: str | None = None,
-    **values: Any,
+    **values: object,
 ) -> tuple[PlanStep, PlanStep]:
     """Decide for a plan: explain to approved, a new execute step, the record, and the word to Airflow, all or nothing.
 

@@ -159,10 +159,10 @@ class _Numbers:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._kept: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], overviews.Numbers] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, session: Session, keys: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:
+    def of(self, session: Session, keys: Iterable[tuple[str, str]]) -> dict[str, overviews.Numbers]:
         """The numbers by step id.
 
         :param keys: Step id and status; the status because discarding a plan adds to its output.
@@ -185,13 +185,13 @@ class _Numbers:
 _numbers = _Numbers(_REMEMBERED)
 
 
-def _plan_rows(session: Session, rows: list[dict[str, Any]]) -> list[PlanRow]:
+def _plan_rows(session: Session, rows: list[overviews.GroupRow]) -> list[PlanRow]:
     numbers = _numbers.of(session, ((row["explain_id"], row["explain_status"]) for row in rows))
     return [_plan_row(row, numbers.get(row["explain_id"])) for row in rows]
 
 
-def _plan_row(row: Mapping[str, Any], numbers: Mapping[str, Any] | None) -> PlanRow:
-    same = {name: row[name] for name in PlanRow.__dataclass_fields__ if name in row}
+def _plan_row(row: overviews.GroupRow, numbers: overviews.Numbers | None) -> PlanRow:
+    same: dict[str, Any] = {name: value for name, value in row.items() if name in PlanRow.__dataclass_fields__}
     return PlanRow(
         **same,
         executing=row["execute_id"] is not None and row["explain_status"] == "approved",
@@ -200,12 +200,11 @@ def _plan_row(row: Mapping[str, Any], numbers: Mapping[str, Any] | None) -> Plan
     )
 
 
-def _counts(numbers: Mapping[str, Any] | None) -> Counts | None:
+def _counts(numbers: overviews.Numbers | None) -> Counts | None:
     if numbers is None or numbers["modelsAdded"] is None:
         return None
-    added, modified, removed, backfill = (
-        int(numbers[name] or 0) for name in ("modelsAdded", "modelsModified", "modelsRemoved", "modelsNeedingBackfill")
-    )
+    added, modified = int(numbers["modelsAdded"] or 0), int(numbers["modelsModified"] or 0)
+    removed, backfill = int(numbers["modelsRemoved"] or 0), int(numbers["modelsNeedingBackfill"] or 0)
     return Counts(added, modified, removed, backfill, nothing=numbers["has_changes"] is False)
 
 
@@ -276,7 +275,7 @@ def _matches(project: Project, search: str) -> bool:
     return search.strip().lower() in "\n".join(texts).lower()
 
 
-def _completed(session: Session, rows: list[ProjectRow], newest: Mapping[str, dict[str, Any]]) -> list[ProjectRow]:
+def _completed(session: Session, rows: list[ProjectRow], newest: Mapping[str, overviews.GroupRow]) -> list[ProjectRow]:
     """Rows with the numbers of their plans and with their runs."""
     dag_ids = [row.project.run_dag_id for row in rows]
     ran, next_runs = schedules.newest_runs(session, dag_ids), schedules.next_runs(session, dag_ids)

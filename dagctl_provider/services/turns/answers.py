@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.names import ANSWER_KEY
@@ -15,6 +14,7 @@ from dagctl_provider.services import plans
 from dagctl_provider.services.lifecycle import steps
 from dagctl_provider.services.outside.airflow_users import actor_for_airflow_user_id
 from dagctl_provider.store import records, transactions
+from dagctl_provider.store.rows import AnswerRow
 from dagctl_provider.store.session import utcnow
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def handle_answers() -> int:
     return handled
 
 
-def _judged(step: PlanStep, answer: dict[str, Any]) -> bool:
+def _judged(step: PlanStep, answer: AnswerRow) -> bool:
     """Decide or refuse; false when something is broken that may be mended at the next look."""
     try:
         actor = actor_for_airflow_user_id(answer["user_id"], step.organization_id)
@@ -64,7 +64,7 @@ def _judged(step: PlanStep, answer: dict[str, Any]) -> bool:
     return True
 
 
-def _refuse(step: PlanStep, answer: dict[str, Any], error: DagctlError) -> None:
+def _refuse(step: PlanStep, answer: AnswerRow, error: DagctlError) -> None:
     log.info("Answer of %s to plan %s refused: %s", answer["user_name"], step.id, error.code)
     refusal = {"responded_at": answer["responded_at"].isoformat(), "code": error.code, "detail": error.detail}
     transactions.run(lambda session: runs.write_decision(session, step.dag_id, step.run_id, refusal, key=ANSWER_KEY))

@@ -10,7 +10,7 @@ import copy
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from importlib import import_module
 from typing import Any
@@ -21,9 +21,13 @@ from dagctl_provider.orchestration.contexts import run_facts, task_facts
 from dagctl_provider.services.lifecycle.telling import targets
 from dagctl_provider.services.turns import webhooks
 from dagctl_provider.store import records, transactions
+from dagctl_provider.store.rows import NotificationRow
 from dagctl_provider.store.session import Session, utcnow
 
 log = logging.getLogger(__name__)
+
+Payload = Mapping[str, Any]
+"""What is told, as it was noted: JSON of our own."""
 
 _BATCH = 100
 _CLEAN_SECONDS = 3600.0
@@ -43,7 +47,7 @@ class Deliverer:
         self._clean()
         now = utcnow()
         due = transactions.run(lambda session: records.due_notifications(session, now, _BATCH))
-        by_target: dict[str, list[dict[str, Any]]] = {}
+        by_target: dict[str, list[NotificationRow]] = {}
         for notification in due:
             by_target.setdefault(notification["target"], []).append(notification)
         for name, notifications in by_target.items():
@@ -69,7 +73,7 @@ class Deliverer:
             transactions.run(lambda session: records.drop_notifications(session, utcnow() - KEPT))
 
 
-def _deliver_all(notifications: list[dict[str, Any]]) -> None:
+def _deliver_all(notifications: list[NotificationRow]) -> None:
     started = time.monotonic()
     for notification in notifications:
         # What is left is due still, and another thread may be at it by then.
@@ -81,7 +85,7 @@ def _deliver_all(notifications: list[dict[str, Any]]) -> None:
             log.exception("A notification could not be handled; it is tried again")
 
 
-def deliver(notification: dict[str, Any]) -> None:
+def deliver(notification: NotificationRow) -> None:
     """Deliver one notification if nobody else is doing that, and note how it went."""
     attempt = notification["attempts"] + 1
     now = utcnow()
@@ -99,7 +103,7 @@ def deliver(notification: dict[str, Any]) -> None:
     transactions.run(lambda session: records.end_notification(session, notification["id"], attempt, **outcome))
 
 
-def _attempt(target: Target, notification: dict[str, Any], attempt: int) -> dict[str, Any]:
+def _attempt(target: Target, notification: NotificationRow, attempt: int) -> dict[str, object]:
     try:
         _send(target, notification["payload"])
     except Exception as error:
@@ -120,7 +124,7 @@ def _attempt(target: Target, notification: dict[str, Any], attempt: int) -> dict
     return {"status": "delivered", "error": None}
 
 
-def _send(target: Target, payload: dict[str, Any]) -> None:
+def _send(target: Target, payload: Payload) -> None:
     if target.webhook_conn_id:
         webhooks.deliver(target.webhook_conn_id, payload["event_id"], payload)
         return
@@ -129,7 +133,7 @@ def _send(target: Target, payload: dict[str, Any]) -> None:
     notifier(_context(payload))
 
 
-def _context(payload: dict[str, Any]) -> dict[str, Any]:
+def _context(payload: Payload) -> dict[str, object]:
     """What templates in a notifier's arguments see.
 
     Under ``dagctl`` everything about the event; the rest under the names that contexts of Airflow have, as far as it is true
@@ -154,7 +158,7 @@ def _context(payload: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _in_airflow(session: Session, payload: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+def _in_airflow(session: Session, payload: Payload) -> tuple[dict[str, object] | None, dict[str, object] | None]:
     task_id = EXPLAIN if payload["plan_type"] == "explain" else EXECUTE
     return run_facts(session, payload["dag_id"], payload["run_id"]), task_facts(
         session, payload["dag_id"], payload["run_id"], task_id

@@ -141,10 +141,12 @@ def _settled(session: Session, project: Project, step: PlanStep) -> PlanStep:
 def _own_result(session: Session, step: PlanStep) -> dict[str, Any] | None:
     """The result of this very step, not one that an earlier execution left in the same place."""
     result = runs.read_result(session, step.dag_id, step.run_id, _task_id(step))
-    return without_nulls(result) if result is not None and result.get("step_id") == step.id else None
+    if result is None or result.get("step_id") != step.id:
+        return None
+    return {key: without_nulls(member) for key, member in result.items() if member is not None}
 
 
-def without_nulls(value: Any) -> Any:
+def without_nulls(value: object) -> object:
     """``value`` without object members that are null, however deep: under ``/api/v1`` what is not known is absent."""
     if isinstance(value, dict):
         return {key: without_nulls(member) for key, member in value.items() if member is not None}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from dagctl_provider.config import setting
 from dagctl_provider.domain.names import project_variable
@@ -13,6 +12,7 @@ from dagctl_provider.domain.pods import Finished, beyond_history
 from dagctl_provider.orchestration import runs, schedules
 from dagctl_provider.services.lifecycle.runs import adopt, end
 from dagctl_provider.store import records, transactions
+from dagctl_provider.store.rows import DispatchedRun
 from dagctl_provider.store.session import Session, utcnow
 
 # A run that was stopped is over for Airflow at once, but its worker needs a while to end the process or pod and keep the log.
@@ -55,11 +55,11 @@ def clean_history(now: datetime | None = None) -> int:
     settled = (now or utcnow()) - SETTLING
     beyond, gone = transactions.run(lambda session: _superfluous(session, settled))
     for row in (*beyond, *gone):
-        transactions.run(lambda session, row=row: _forget(session, row))  # type: ignore[misc]
+        transactions.run(partial(_forget, row))
     return len(beyond)
 
 
-def _superfluous(session: Session, settled: datetime) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _superfluous(session: Session, settled: datetime) -> tuple[list[DispatchedRun], list[DispatchedRun]]:
     """Rows of runs beyond the limits, and rows of runs that somebody deleted in Airflow."""
     rows = records.dispatched_runs(session)
     known = runs.existing_runs(session, [_key(row) for row in rows])
@@ -76,10 +76,10 @@ def _superfluous(session: Session, settled: datetime) -> tuple[list[dict[str, An
     return superfluous, [row for row in rows if _key(row) not in known]
 
 
-def _key(row: dict[str, Any]) -> tuple[str, str]:
+def _key(row: DispatchedRun) -> tuple[str, str]:
     return row["dag_id"], row["run_id"]
 
 
-def _forget(session: Session, row: dict[str, Any]) -> None:
+def _forget(row: DispatchedRun, session: Session) -> None:
     if runs.delete_run(session, row["dag_id"], row["run_id"]):
         records.delete_run(session, row["id"])

@@ -164,13 +164,13 @@ def add_columns(output: dict[str, Any], report: ColumnReport) -> None:
 
 def _diff(old: Node | None, new: Node | None, compiled: str | None) -> tuple[str, str]:
     sides = (old or {}), (new or {})
-    known = sides[0].get("compiled_code") if old else "", compiled if new else ""
-    candidates = [
-        ("compiled", known if None not in known else ("", "")),
+    before, after = sides[0].get("compiled_code") if old else "", compiled if new else ""
+    candidates: list[tuple[str, tuple[str, str]]] = [
+        ("compiled", (before, after) if before is not None and after is not None else ("", "")),
         ("raw", (sides[0].get("raw_code") or "", sides[1].get("raw_code") or "")),
         ("config", (_config(old), _config(new)) if old and new else ("", "")),
     ]
-    return next(((kind, text) for kind, texts in candidates if (text := unified(*texts))), ("", ""))  # type: ignore[arg-type]
+    return next(((kind, text) for kind, texts in candidates if (text := unified(*texts))), ("", ""))
 
 
 def _config(node: Node | None) -> str:

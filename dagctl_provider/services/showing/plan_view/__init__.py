@@ -8,8 +8,8 @@ page only has to lay it out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from types import MappingProxyType
-from typing import Any
 
 from dagctl_provider.domain.errors import not_found
 from dagctl_provider.domain.names import EXECUTE, EXPLAIN, PROGRESS_KEY
@@ -29,6 +29,7 @@ from dagctl_provider.services.showing.plan_view.commit_pages import commit_page,
 from dagctl_provider.services.showing.plan_view.parts import Commit, PlanView
 from dagctl_provider.services.showing.plan_view.timelines import timeline
 from dagctl_provider.store import records, transactions
+from dagctl_provider.store.rows import DecisionRow
 from dagctl_provider.store.session import Session, utcnow
 
 GROUP_PREFIX = "plangroup_"
@@ -79,7 +80,7 @@ def get_graph(actor: Actor, identifier: str) -> Graph:
     return transactions.run(work)
 
 
-def get_diff(actor: Actor, identifier: str, model: str) -> dict[str, Any]:
+def get_diff(actor: Actor, identifier: str, model: str) -> dict[str, object]:
     """The diff of one model of a plan: ``name``, and as far as known ``diff``, ``diff_of`` and ``truncated``.
 
     :param model: Its name, as the plan has it.
@@ -87,7 +88,7 @@ def get_diff(actor: Actor, identifier: str, model: str) -> dict[str, Any]:
     """
     actor.require("read")
 
-    def work(session: Session) -> dict[str, Any]:
+    def work(session: Session) -> dict[str, object]:
         output = _group(session, actor, identifier)[0].plan_output or {}
         for row in reading.rows(output.get("models")):
             if row.get("name") == model:
@@ -100,7 +101,7 @@ def get_diff(actor: Actor, identifier: str, model: str) -> dict[str, Any]:
     return transactions.run(work)
 
 
-def _told(session: Session, step: PlanStep) -> dict[str, Any]:
+def _told(session: Session, step: PlanStep) -> dict[str, object]:
     """What the task of ``step`` last told of its progress, where no result says more."""
     ended = step.status != "running" and (step.plan_type == "explain" or (step.plan_output or {}).get("models"))
     if step.dispatched_at is None or ended:
@@ -111,7 +112,7 @@ def _told(session: Session, step: PlanStep) -> dict[str, Any]:
     return told if told.get("step_id") == step.id else {}
 
 
-def _progress(step: PlanStep, told: Mapping[str, Any]) -> tuple[Progress | None, dict[str, ModelResult]]:
+def _progress(step: PlanStep, told: Mapping[str, object]) -> tuple[Progress | None, dict[str, ModelResult]]:
     rows = rows_of(step, told)
     return progress_of(step, told, rows, utcnow()), results_of(rows)
 
@@ -131,9 +132,9 @@ def assemble(
     actor: Actor,
     project: Project,
     steps: Sequence[PlanStep],
-    decisions: Sequence[Mapping[str, Any]],
-    explained_at: Any = None,
-    told: Mapping[str, Any] = MappingProxyType({}),
+    decisions: Sequence[DecisionRow],
+    explained_at: datetime | None = None,
+    told: Mapping[str, object] = MappingProxyType({}),
 ) -> PlanView:
     """Work out the page from the stored records.
 

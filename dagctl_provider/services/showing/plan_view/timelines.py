@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from dagctl_provider.domain.plans import MAX_RETRIES, PlanStep
 from dagctl_provider.services.showing.plan_view.parts import Event
+from dagctl_provider.store.rows import DecisionRow
 
 _DECISIONS: Mapping[str, tuple[str, str]] = {
     "approved": ("Approved", "good"),
@@ -27,9 +27,7 @@ _ENDS: Mapping[tuple[str, str], tuple[str, str]] = {
 _AUTHORS: Mapping[str, str] = {"manual": "asked for by hand", "git_polling": "found in git"}
 
 
-def timeline(
-    steps: Sequence[PlanStep], decisions: Iterable[Mapping[str, Any]], explained_at: datetime | None
-) -> tuple[Event, ...]:
+def timeline(steps: Sequence[PlanStep], decisions: Iterable[DecisionRow], explained_at: datetime | None) -> tuple[Event, ...]:
     """All events of a group, oldest first.
 
     :param steps: Explain first.
@@ -78,7 +76,7 @@ def _execute(step: PlanStep) -> Iterator[Event]:
     yield Event(ended, title + attempt, tone, seconds=_span(step.started_at, ended), step=step)
 
 
-def _decision(row: Mapping[str, Any]) -> Event:
+def _decision(row: DecisionRow) -> Event:
     title, tone = _DECISIONS.get(str(row["decision"]), (str(row["decision"]), "plain"))
     return Event(row["created_at"], title, tone, row["actor_name"], row["door"], row["comment"])
 
