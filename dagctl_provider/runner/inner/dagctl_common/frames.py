@@ -11,7 +11,7 @@ from dagctl_common.cancelling import Canceller
 from dagctl_common.channel import Channel, StepFailed, plain, write_answer
 from dagctl_common.jobs import Job
 
-Answer = dict[str, Any]
+Answer = dict[str, object]
 
 
 class Journal(Protocol):
