@@ -17,9 +17,13 @@ def setting(name: str) -> Any:
     :param name: Key of :data:`~dagctl_provider.domain.settings.SETTINGS`.
     """
     row = SETTINGS[name]
-    read = {"string": conf.get, "boolean": conf.getboolean, "integer": conf.getint, "float": conf.getfloat}[row.kind]
-    fallback = {"string": str, "boolean": lambda text: text == "True", "integer": int, "float": float}[row.kind](row.default)
-    return read(SECTION, name, fallback=fallback)
+    if row.kind == "boolean":
+        return conf.getboolean(SECTION, name, fallback=row.default == "True")
+    if row.kind == "integer":
+        return conf.getint(SECTION, name, fallback=int(row.default))
+    if row.kind == "float":
+        return conf.getfloat(SECTION, name, fallback=float(row.default))
+    return conf.get(SECTION, name, fallback=row.default)
 
 
 def filled_in(name: str, **values: str) -> str:

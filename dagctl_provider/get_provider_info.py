@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from dagctl_provider import __version__
 from dagctl_provider.domain.settings import SECTION, SETTINGS
 
 
-def get_provider_info() -> dict[str, Any]:
+def get_provider_info() -> dict[str, object]:
     """Provider information in the form of Airflow's ``provider_info.schema.json``."""
     name = "dagctl"
     return {

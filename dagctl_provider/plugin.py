@@ -24,11 +24,11 @@ class OnFirstUse:
     :param make: Makes the list. Called once; everybody gets the same list, because Airflow edits some in place.
     """
 
-    def __init__(self, make: Callable[[], list[Any]]) -> None:
+    def __init__(self, make: Callable[[], list[object]]) -> None:
         self._make = make
         self._made: list[Any] | None = None
 
-    def __get__(self, instance: object, owner: type) -> list[Any]:
+    def __get__(self, instance: object, owner: type) -> list[object]:
         if self._made is None:
             self._made = self._make()
         return self._made
@@ -52,7 +52,7 @@ def _apps() -> list[Any]:
     ]
 
 
-def _links() -> list[Any]:
+def _links() -> list[object]:
     from dagctl_provider.operators.links import PlanLink
 
     return [PlanLink()]
@@ -80,10 +80,11 @@ EXTERNAL_VIEWS: list[Any] = [
 ]
 
 
-class DagctlPlugin(AirflowPlugin):  # type: ignore[misc]
+class DagctlPlugin(AirflowPlugin):
     """The plugin: the REST API and the controller in the lifespan of its app, and the pages with their places in Airflow's."""
 
     name = "dagctl"
+    # Airflow asks for lists and only ever reads them, which the others do as well.
     appbuilder_views: list[Any] = OnFirstUse(_views)  # type: ignore[assignment]
     external_views = EXTERNAL_VIEWS
     fastapi_apps: list[Any] = OnFirstUse(_apps)  # type: ignore[assignment]

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import cast
 
 from a2wsgi import WSGIMiddleware
 from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.routing import Mount
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dagctl_provider.api.contracts import Contract
 from dagctl_provider.domain.addresses import FLASK_PREFIX
@@ -55,11 +56,14 @@ class ContractApp(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request below the mount; ``scope["app"]`` is still Airflow's own app here."""
         root = scope.get("root_path", "").removesuffix(self._prefix)
-        await self._bridge(scope["app"])({**scope, "root_path": root}, receive, send)
+        # a2wsgi spells out the very messages that Starlette calls mappings.
+        bridge = cast("ASGIApp", self._bridge(scope["app"]))
+        await bridge({**scope, "root_path": root}, receive, send)
 
-    def _bridge(self, airflow: Any) -> WSGIMiddleware:
+    def _bridge(self, airflow: Starlette) -> WSGIMiddleware:
         """The way into Flask, made once per Airflow app: Flask is mounted after the plugins' FastAPI apps."""
         if id(airflow) not in self._bridges:
             mount = next(route for route in airflow.routes if isinstance(route, Mount) and route.path == FLASK_PREFIX)
+            # What Airflow mounted there is its own bridge, and that has the Flask app.
             self._bridges[id(airflow)] = WSGIMiddleware(mount.app.app, workers=WORKERS)  # type: ignore[attr-defined]
         return self._bridges[id(airflow)]

@@ -78,7 +78,7 @@ def _operation(contract: Contract, operation: Operation) -> dict[str, Any]:
     return described
 
 
-def _document_operation() -> dict[str, Any]:
+def _document_operation() -> dict[str, object]:
     return {
         "operationId": "get_document",
         "tags": ["Document"],
@@ -99,8 +99,8 @@ def _path_parameters(contract: Contract, operation: Operation) -> list[dict[str,
     ]
 
 
-def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
-    schema = _without_null(_plain(operation.query.model_json_schema()))
+def _query_parameters(operation: Operation) -> list[dict[str, object]]:
+    schema: Any = _without_null(_plain(operation.query.model_json_schema()))
     return [
         {
             "name": name,
@@ -121,8 +121,8 @@ def _body(operation: Operation, model: type[Request]) -> dict[str, Any]:
     return {"required": required, "content": {"application/json": content}}
 
 
-def _answers(operation: Operation) -> dict[str, Any]:
-    described = {}
+def _answers(operation: Operation) -> dict[str, object]:
+    described: dict[str, object] = {}
     for status, outcomes in operation.answers.items():
         references = [{"$ref": REFERENCE.format(model=outcome.model.__name__)} for outcome in outcomes]
         described[str(status)] = {
@@ -169,7 +169,7 @@ def _name(model: type) -> str:
     return model.__name__
 
 
-def _plain(schema: Any) -> Any:
+def _plain(schema: object) -> object:
     """``schema`` without pydantic's titles and without ``null`` as a default, which only stands for "not sent"."""
     if isinstance(schema, dict):
         return {
@@ -182,19 +182,21 @@ def _plain(schema: Any) -> Any:
     return schema
 
 
-def _without_null(schema: Any) -> Any:
+def _without_null(schema: object) -> object:
     """``schema`` without ``null`` among its alternatives: answers never hold one."""
     if isinstance(schema, list):
         return [_without_null(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     rest = {key: _without_null(value) for key, value in schema.items() if key != "anyOf"}
-    alternatives = [_without_null(item) for item in schema.get("anyOf", []) if item != {"type": "null"}]
+    alternatives: list[Any] = [_without_null(item) for item in schema.get("anyOf", []) if item != {"type": "null"}]
     if len(alternatives) == 1:
         return {**alternatives[0], **rest}
     return {**rest, "anyOf": alternatives} if alternatives else rest
 
 
-def _open(schema: dict[str, Any]) -> dict[str, Any]:
+def _open(schema: object) -> object:
     """Answers may gain keys; clients must not refuse them."""
+    if not isinstance(schema, dict):
+        return schema
     return {key: value for key, value in schema.items() if key != "additionalProperties"}

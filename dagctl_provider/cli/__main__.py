@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from airflow.cli.cli_config import GroupCommand
 from airflow.cli.cli_parser import DefaultHelpParser, _add_command
 
 from dagctl_provider.cli.definition import get_dagctl_cli_commands
@@ -14,6 +15,7 @@ def main() -> None:
     parser = DefaultHelpParser(prog="python -m dagctl_provider.cli")
     groups = parser.add_subparsers(dest="subcommand", metavar="GROUP", required=True)
     (dagctl,) = get_dagctl_cli_commands()
+    assert isinstance(dagctl, GroupCommand)
     for group in dagctl.subcommands:
         _add_command(groups, group)
     args: argparse.Namespace = parser.parse_args()

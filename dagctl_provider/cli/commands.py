@@ -6,13 +6,13 @@ markup or control characters.
 
 from __future__ import annotations
 
+import argparse
 import functools
 import getpass
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from airflow.cli.simple_table import AirflowConsole
 from airflow.utils.cli import suppress_logs_and_warning
@@ -35,11 +35,11 @@ _DATABASE_FAILED = (
 _NARROWEST = 80
 
 
-def _command(function: Callable[[Any], None]) -> Callable[[Any], None]:
+def _command(function: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], None]:
     """Answer a refused request with one line and a hint instead of a traceback."""
 
     @functools.wraps(function)
-    def wrapped(args: Any) -> None:
+    def wrapped(args: argparse.Namespace) -> None:
         try:
             function(args)
         except DagctlError as error:
@@ -52,7 +52,7 @@ def _command(function: Callable[[Any], None]) -> Callable[[Any], None]:
     return suppress_logs_and_warning(wrapped)
 
 
-def _organization(args: Any) -> str:
+def _organization(args: argparse.Namespace) -> str:
     wanted = args.organization
     if wanted is None:
         return organizations.default_organization_id()
@@ -72,13 +72,13 @@ def _lifetime(text: str | None) -> timedelta | None:
     return timedelta(**{unit: int(match[1])})
 
 
-def _print(args: Any, rows: list[dict[str, Any]]) -> None:
+def _print(args: argparse.Namespace, rows: Sequence[Mapping[str, object]]) -> None:
     if args.output in ("table", "plain"):
         rows = [{name: _cell(value, args.output) for name, value in row.items()} for row in rows]
     AirflowConsole().print_as(data=rows, output=args.output)
 
 
-def _cell(value: Any, output: str) -> str:
+def _cell(value: object, output: str) -> str:
     text = "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in str(value))
     return escape(text) if output == "table" else text
 
@@ -88,7 +88,7 @@ def _time(moment: datetime | None) -> str:
 
 
 @_command
-def tokens_create(args: Any) -> None:
+def tokens_create(args: argparse.Namespace) -> None:
     """Make a token and print its secret, this once."""
     made = tokens.create_token(_organization(args), args.name, args.role, f"cli:{getpass.getuser()}", _lifetime(args.expires_in))
     values = {
@@ -109,7 +109,7 @@ def tokens_create(args: Any) -> None:
 
 
 @_command
-def tokens_list(args: Any) -> None:
+def tokens_list(args: argparse.Namespace) -> None:
     """List tokens; never their secrets."""
     _print(
         args,
@@ -131,29 +131,33 @@ def tokens_list(args: Any) -> None:
 
 
 @_command
-def tokens_revoke(args: Any) -> None:
+def tokens_revoke(args: argparse.Namespace) -> None:
     """Revoke a token."""
     token = tokens.revoke_token(_organization(args), args.token_id)
     print(f"Token {token.id} ({token.name}) is revoked.")
 
 
+def _texts(row: Mapping[str, object], names: Iterable[str]) -> dict[str, object]:
+    return {name: row[name] or "" for name in names}
+
+
 @_command
-def decisions(args: Any) -> None:
+def decisions(args: argparse.Namespace) -> None:
     """List the decisions on a plan group, oldest first."""
     reader = system_actor(_organization(args), "command_line")
     shown = ("decision", "actor_kind", "actor_name", "door", "commit_sha", "digest", "comment")
     rows = plans.decisions(reader, args.plan_group_id)
-    _print(args, [{"created": _time(row["created_at"]), **{name: row[name] or "" for name in shown}} for row in rows])
+    _print(args, [{"created": _time(row["created_at"]), **_texts(row, shown)} for row in rows])
 
 
 @_command
-def organizations_create(args: Any) -> None:
+def organizations_create(args: argparse.Namespace) -> None:
     """Make an organization."""
     _print(args, [{"organization_id": organizations.ensure_organization(args.name), "name": args.name}])
 
 
 @_command
-def organizations_list(args: Any) -> None:
+def organizations_list(args: argparse.Namespace) -> None:
     """List organizations."""
     rows = organizations.list_organizations()
     _print(args, [{"organization_id": identifier, "name": name, "created": _time(made)} for identifier, name, made in rows])

@@ -15,7 +15,6 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
-from typing import Any
 
 from dagctl_provider.config import setting
 from dagctl_provider.git import environment, processes
@@ -86,13 +85,13 @@ class Controller:
             with contextlib.suppress(Exception):
                 transactions.run(lambda session: leases.drop_lease(session, LEASE, self.holder))
 
-    def _repeat(self, work: Callable[[], Any], needs_lead: bool) -> None:
+    def _repeat(self, work: Callable[[], object], needs_lead: bool) -> None:
         while not self._stopped.is_set():
             if self._leads or not needs_lead:
                 self._guarded(work)
             self._stopped.wait(setting("tick_seconds"))
 
-    def _guarded(self, work: Callable[[], Any]) -> None:
+    def _guarded(self, work: Callable[[], object]) -> None:
         try:
             work()
         except Exception:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ class DagctlError(Exception):
     :param extra: Further members of the problem document, for example ``expected_commit``.
     """
 
-    def __init__(self, code: str, detail: str, **extra: Any) -> None:
+    def __init__(self, code: str, detail: str, **extra: object) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail

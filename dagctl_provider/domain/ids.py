@@ -8,7 +8,6 @@ import secrets
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from dagctl_provider.domain.wire.records import canonical
 
@@ -49,7 +48,7 @@ def job_name(project_name: str, kind: str, at: datetime) -> str:
     return f"{stem}-{kind}-{at:%Y%m%d-%H%M%S}"
 
 
-def fingerprint(request: Mapping[str, Any]) -> str:
+def fingerprint(request: Mapping[str, object]) -> str:
     """What tells one request from every other, whatever the order of its keys.
 
     :param request: As JSON can hold it.

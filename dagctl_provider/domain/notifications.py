@@ -105,7 +105,7 @@ def parse_targets(text: str) -> tuple[Target, ...]:
     return targets
 
 
-def _target(entry: Any, where: str) -> Target:
+def _target(entry: object, where: str) -> Target:
     if not isinstance(entry, dict):
         raise InvalidNotifiers(f"{where} is not an object")
     unknown = sorted(set(entry) - _MEMBERS)
@@ -128,7 +128,7 @@ def _target(entry: Any, where: str) -> Target:
     return Target(name, frozenset(events), projects, notifier, kwargs, conn_id)
 
 
-def _texts(value: Any, what: str) -> tuple[str, ...]:
+def _texts(value: object, what: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(item, str) and item for item in value):
         raise InvalidNotifiers(f"{what} is not a list of texts")
     return tuple(value)

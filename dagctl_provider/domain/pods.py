@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import TypeVar
 
 import yaml
 
@@ -43,6 +43,8 @@ _IMAGE = re.compile(
 )
 _MAX_IMAGE_NAME = 255
 _PLACE = re.compile(r"<[^<>]*>")
+KindT = TypeVar("KindT")
+
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
@@ -71,7 +73,7 @@ def parse_quantity(text: str) -> Decimal:
     return Decimal(match["number"]) * factor
 
 
-def resource_problems(settings: Mapping[str, Any]) -> list[Problem]:
+def resource_problems(settings: Mapping[str, object]) -> list[Problem]:
     """Quantities that are none, and requests above their limits: Kubernetes refuses such a pod.
 
     :param settings: Of a project: ``cpu_request``, ``cpu_limit``, ``memory_request``, ``memory_limit``, each if set.
@@ -211,7 +213,7 @@ def check_group(text: str) -> None:
         raise ValueError(f"{text!r} is no group: a number below 2147483648")
 
 
-def _json(text: str, kind: type, example: str) -> Any:
+def _json(text: str, kind: type[KindT], example: str) -> KindT:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from cron_descriptor import ExpressionDescriptor, Options  # type: ignore[import-untyped]
-from croniter import CroniterBadDateError, croniter  # type: ignore[import-untyped]
+from cron_descriptor import ExpressionDescriptor, Options
+from croniter import CroniterBadDateError, croniter
 
 PRESETS = {
     "@hourly": "0 * * * *",
@@ -71,7 +72,7 @@ def _smallest_gap(cron: str) -> timedelta:
     return timedelta(minutes=min(gaps, default=60))
 
 
-def _values(field: list[int | str], size: int) -> list[int]:
+def _values(field: Sequence[int | str], size: int) -> list[int]:
     return list(range(size)) if field == ["*"] else sorted(int(value) for value in field)
 
 

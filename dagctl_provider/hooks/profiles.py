@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from dagctl_provider.hooks.warehouses import WAREHOUSES, Login, Source, Warehouse
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
 
 PROFILE = "dagctl"
 DEFAULT_TARGET = "dagctl"
@@ -28,7 +31,7 @@ class ProfileError(ValueError):
     """The connection cannot be made into a profile; the text names the connection and what is wrong, never a value of it."""
 
 
-def make_profile(connection: Any, target: str | None, overrides: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+def make_profile(connection: Connection, target: str | None, overrides: Mapping[str, object]) -> tuple[str, dict[str, str]]:
     """A profiles.yml with one profile of one target, and the variables it names.
 
     :param connection: An Airflow connection.
@@ -37,12 +40,12 @@ def make_profile(connection: Any, target: str | None, overrides: Mapping[str, An
     :raises ProfileError: for a type of connection that is not in the table, a way to log in that dbt does not have, or a field
         that dbt cannot do without.
     """
-    if connection.conn_type not in WAREHOUSES:
+    warehouse = WAREHOUSES.get(connection.conn_type or "")
+    if warehouse is None:
         raise ProfileError(
             f"The Airflow connection {connection.conn_id!r} is of type {connection.conn_type!r}, from which no dbt profile can "
             f"be made; possible are {', '.join(WAREHOUSES)}. Put a profiles.yml into the project instead."
         )
-    warehouse = WAREHOUSES[connection.conn_type]
     sources = {**warehouse.fields, **_login(connection, warehouse, overrides).fields}
     secrets: dict[str, str] = {}
     output: dict[str, Any] = {"type": warehouse.adapter, "threads": _THREADS}
@@ -55,7 +58,7 @@ def make_profile(connection: Any, target: str | None, overrides: Mapping[str, An
     return yaml.safe_dump(document, default_flow_style=False, sort_keys=False, width=10_000), secrets
 
 
-def _login(connection: Any, warehouse: Warehouse, overrides: Mapping[str, Any]) -> Login:
+def _login(connection: Connection, warehouse: Warehouse, overrides: Mapping[str, object]) -> Login:
     """The way to log in that the connection tells, or else the project's own fields."""
     *special, usual = warehouse.logins
     told = [login for login in special if any(_value(connection, place) for place in login.told_by)]
@@ -66,7 +69,7 @@ def _login(connection: Any, warehouse: Warehouse, overrides: Mapping[str, Any]) 
     return login
 
 
-def _fields(connection: Any, sources: Mapping[str, Source], overrides: Mapping[str, Any]) -> dict[str, Any]:
+def _fields(connection: Connection, sources: Mapping[str, Source], overrides: Mapping[str, object]) -> dict[str, object]:
     found: dict[str, Any] = {}
     for name, source in sources.items():
         value = overrides.get(name, _given(connection, source))
@@ -81,7 +84,7 @@ def _fields(connection: Any, sources: Mapping[str, Source], overrides: Mapping[s
     return {**found, **{name: value for name, value in overrides.items() if name not in found}}
 
 
-def _given(connection: Any, source: Source) -> Any:
+def _given(connection: Connection, source: Source) -> object:
     values = [value for place in source.places if (value := _value(connection, place)) not in (None, "")]
     if not values:
         return source.default
@@ -89,7 +92,7 @@ def _given(connection: Any, source: Source) -> Any:
     return source.convert(value) if source.convert else value
 
 
-def _value(connection: Any, place: str) -> Any:
+def _value(connection: Connection, place: str) -> object:
     if not place.startswith("extra."):
         return getattr(connection, place, None)
     name, _, member = place.removeprefix("extra.").partition(".")
@@ -99,7 +102,7 @@ def _value(connection: Any, place: str) -> Any:
     return _key_file(value).get(member) if value and member else value
 
 
-def _key_file(value: Any) -> dict[str, Any]:
+def _key_file(value: object) -> dict[str, object]:
     try:
         members = json.loads(value) if isinstance(value, str) else value
     except ValueError:
@@ -109,7 +112,7 @@ def _key_file(value: Any) -> dict[str, Any]:
     return members
 
 
-def _hidden(name: str, value: Any, secrets: dict[str, str]) -> Any:
+def _hidden(name: str, value: object, secrets: dict[str, str]) -> object:
     """A reference to a variable that holds the value; for a key file, one for each of its secrets."""
     if name == "keyfile_json":
         return {

@@ -7,7 +7,7 @@ import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
@@ -17,6 +17,9 @@ from dagctl_provider.domain.ids import slug
 from dagctl_provider.domain.tools import tool_of
 from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.hooks.profiles import ProfileError, make_profile
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +59,7 @@ class DagctlProjectHook(BaseHook):
         self.dagctl_conn_id = dagctl_conn_id
 
     @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+    def get_ui_field_behaviour(cls) -> dict[str, object]:
         """Shows only the fields that mean something here."""
         return {
             "hidden_fields": ["host", "port", "login", "schema"],
@@ -73,7 +76,7 @@ class DagctlProjectHook(BaseHook):
             },
         }
 
-    def get_conn(self) -> Any:
+    def get_conn(self) -> Connection:
         """The Airflow connection."""
         return self.get_connection(self.dagctl_conn_id)
 
@@ -137,7 +140,7 @@ def project_secrets(request: StepRequest) -> ProjectSecrets:
     return ProjectSecrets(files)
 
 
-def _state(connection: Any) -> dict[str, Any]:
+def _state(connection: Connection) -> dict[str, object]:
     return {
         "type": "postgres",
         "host": connection.host,
@@ -148,7 +151,7 @@ def _state(connection: Any) -> dict[str, Any]:
     }
 
 
-def _git(method: str, connection: Any) -> dict[str, str]:
+def _git(method: str, connection: Connection) -> dict[str, str]:
     if method != "ssh":
         return {"git_token": connection.password} if connection.password else {}
     extra = connection.extra_dejson

@@ -66,8 +66,8 @@ def _from(*places: str, **rules: Any) -> Source:
     return Source(places, **rules)
 
 
-def _number(value: Any) -> Any:
-    return int(value) if str(value).isdigit() else value
+def _number(value: object) -> object:
+    return int(str(value)) if str(value).isdigit() else value
 
 
 def _without_scheme(value: str) -> str:
@@ -83,7 +83,7 @@ def _pem(value: str) -> str:
     return text.lstrip() if text.lstrip().startswith("-----BEGIN") else value
 
 
-def _account(value: Any) -> Any:
+def _account(value: object) -> object:
     """The last of a chain of impersonated accounts is the one to be."""
     chain = value if isinstance(value, list) else str(value).split(",")
     return str(chain[-1]).strip()

@@ -32,7 +32,7 @@ def keep_answers() -> None:
             event.listen(HITLDetail, name, _keep_answer)
 
 
-def _keep_answer(_mapper: Any, connection: Connection, detail: Any) -> None:
+def _keep_answer(_mapper: object, connection: Connection, detail: HITLDetail) -> None:
     """Mapper event: copies a fresh answer by a person to one of our approval tasks."""
     if not inspect(detail).attrs.responded_at.history.added or not detail.responded_at or not detail.responded_by:
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from airflow.models.dag import DagModel
 from airflow.models.dagbag import DagPriorityParsingRequest
@@ -17,8 +17,11 @@ from sqlalchemy.orm import Session
 
 from dagctl_provider.domain.names import DAG_PREFIX, INDEX_VARIABLE, project_variable, writer_pool
 
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
 
-def publish_project(session: Session, dag_id: str, spec: Mapping[str, Any] | None) -> None:
+
+def publish_project(session: Session, dag_id: str, spec: Mapping[str, object] | None) -> None:
     """Write the Variable from which a worker builds a project's Dags, and make its writer pool.
 
     :param spec: What the Dag factory needs; ``None`` withdraws the project.
@@ -43,7 +46,7 @@ def drop_pool(session: Session, dag_id: str) -> None:
     session.execute(delete(Pool).where(Pool.pool == writer_pool(dag_id)))
 
 
-def publish_index(session: Session, specs: Mapping[str, Mapping[str, Any]]) -> None:
+def publish_index(session: Session, specs: Mapping[str, Mapping[str, object]]) -> None:
     """Write the Variable from which the Dag processor builds the Dags of all projects.
 
     :param specs: What the Dag factory needs, by project id; deployed projects only.
@@ -57,18 +60,18 @@ def publish_index(session: Session, specs: Mapping[str, Mapping[str, Any]]) -> N
     )
 
 
-def read_index(session: Session) -> dict[str, Any]:
+def read_index(session: Session) -> dict[str, object]:
     """The index as last published."""
     return _objects(session, Variable.key == INDEX_VARIABLE).get(INDEX_VARIABLE, {})
 
 
-def read_projects(session: Session) -> dict[str, dict[str, Any]]:
+def read_projects(session: Session) -> dict[str, dict[str, object]]:
     """What is published for the workers of each project, by the id of its plan Dag."""
     found = _objects(session, Variable.key.like(DAG_PREFIX.replace("_", r"\_") + "%", escape="\\"))
     return {key: value for key, value in found.items() if key != INDEX_VARIABLE}
 
 
-def _objects(session: Session, which: Any) -> dict[str, dict[str, Any]]:
+def _objects(session: Session, which: ColumnElement[bool]) -> dict[str, dict[str, object]]:
     """The Variables that hold a JSON object; what somebody made of one by hand is as good as absent."""
     found = {}
     for row in session.execute(select(Variable).where(which)).scalars():
@@ -112,7 +115,8 @@ def request_parsing(session: Session, default_bundle: str, default_file: str) ->
         .where(DagModel.dag_id.like(DAG_PREFIX.replace("_", r"\_") + "%", escape="\\"), DagModel.relative_fileloc.is_not(None))
         .distinct()
     )
-    places = [tuple(row) for row in session.execute(query)] or [(default_bundle, default_file)]
+    known = [(row.bundle_name, row.relative_fileloc) for row in session.execute(query)]
+    places: list[tuple[str, str]] = known or [(default_bundle, default_file)]
     for bundle_name, relative_fileloc in places:
         asked = exists().where(
             DagPriorityParsingRequest.bundle_name == bundle_name, DagPriorityParsingRequest.relative_fileloc == relative_fileloc

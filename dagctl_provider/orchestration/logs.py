@@ -45,7 +45,8 @@ def read_log(session: Session, dag_id: str, run_id: str, task_id: str, try_numbe
             reader = TaskLogReader()
             if not reader.supports_read:
                 return ""
-            chunks, _ = reader.read_log_chunks(task, try_number, {})
+            # Airflow's own page begins with nothing, too.
+            chunks, _ = reader.read_log_chunks(task, try_number, {})  # type: ignore[typeddict-item]
             lines, about_sources = _split(chunks)
             # Where nothing can be read any more, what Airflow tells about the sources is the reason.
             wanted = lines if lines or task.state not in _FINAL else about_sources
@@ -53,7 +54,7 @@ def read_log(session: Session, dag_id: str, run_id: str, task_id: str, try_numbe
     return ""
 
 
-def _split(chunks: Iterable[Any]) -> tuple[list[str], list[str]]:
+def _split(chunks: Iterable[object]) -> tuple[list[str], list[str]]:
     """The lines of the log, and apart from them the lines in which Airflow tells where it looked for it."""
     lines: list[str] = []
     about_sources: list[str] = []

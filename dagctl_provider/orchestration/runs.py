@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.api.common.trigger_dag import trigger_dag
 from airflow.exceptions import DagRunAlreadyExists
@@ -21,6 +21,9 @@ from dagctl_provider.domain.names import ANSWER_KEY, DECISION_KEY, EXPLAIN, RESU
 from dagctl_provider.domain.wire.decisions import Decision, Refusal
 from dagctl_provider.store.session import utcnow
 from dagctl_provider.version_compat import AIRFLOW_V_3_4_PLUS
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Executable
 
 FINISHED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 _LIVE = ("running", "queued", "scheduled", "deferred", "awaiting_input", "up_for_retry", "up_for_reschedule", "restarting")
@@ -55,7 +58,7 @@ class RunEnd:
     succeeded: bool
 
 
-def trigger_run(session: Session, dag_id: str, run_id: str, conf: dict[str, Any], user: str | None) -> None:
+def trigger_run(session: Session, dag_id: str, run_id: str, conf: dict[str, object], user: str | None) -> None:
     """Start a Dag run; a run of that id that exists already is as good."""
     try:
         trigger_dag(
@@ -125,7 +128,7 @@ def task_states(session: Session, keys: Iterable[tuple[str, str]]) -> dict[tuple
     return {(state.dag_id, state.run_id, state.task_id): state for state in states}
 
 
-def _any_of(model: Any, keys: Iterable[tuple[str, str]]) -> Any:
+def _any_of(model: type[DagRun] | type[TaskInstance], keys: Iterable[tuple[str, str]]) -> ColumnElement[bool] | None:
     by_dag: dict[str, set[str]] = {}
     for dag_id, run_id in keys:
         by_dag.setdefault(dag_id, set()).add(run_id)
@@ -134,7 +137,7 @@ def _any_of(model: Any, keys: Iterable[tuple[str, str]]) -> Any:
     return or_(*(and_(model.dag_id == dag_id, model.run_id.in_(sorted(runs))) for dag_id, runs in sorted(by_dag.items())))
 
 
-def _text(state: Any) -> str | None:
+def _text(state: object) -> str | None:
     return None if state is None else str(getattr(state, "value", state))
 
 
@@ -162,7 +165,7 @@ def read_xcom(session: Session, dag_id: str, run_id: str, task_id: str, key: str
     return value if isinstance(value, dict) else None
 
 
-def write_xcom(session: Session, dag_id: str, run_id: str, task_id: str, key: str, value: dict[str, Any]) -> bool:
+def write_xcom(session: Session, dag_id: str, run_id: str, task_id: str, key: str, value: Mapping[str, object]) -> bool:
     """Leave something for the tasks of a run, in place of what stands there.
 
     :param task_id: Of the task it is filed under. Airflow clears what is filed under a task when that task starts.
@@ -193,14 +196,14 @@ def delete_xcom(session: Session, dag_id: str, run_id: str, task_id: str, key: s
     session.execute(delete(XComModel).where(*_at(dag_id, run_id, task_id, key)).execution_options(synchronize_session=False))
 
 
-def _newest_try(dag_id: str, run_id: str, task_id: str) -> Any:
+def _newest_try(dag_id: str, run_id: str, task_id: str) -> Executable:
     """Airflow 3.4 leaves earlier tries out by itself."""
     return select(TaskInstance.id).where(
         TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id, TaskInstance.task_id == task_id
     )
 
 
-def _at(dag_id: str, run_id: str, task_id: str, key: str) -> tuple[Any, ...]:
+def _at(dag_id: str, run_id: str, task_id: str, key: str) -> tuple[ColumnElement[bool], ...]:
     return (
         XComModel.dag_id == dag_id,
         XComModel.run_id == run_id,
@@ -216,7 +219,7 @@ def _lock_run(session: Session, dag_id: str, run_id: str) -> None:
     session.execute(run.execution_options(populate_existing=True)).scalars().first()
 
 
-def _locked_tasks(session: Session, dag_id: str, run_id: str, task_ids: Iterable[str]) -> list[Any]:
+def _locked_tasks(session: Session, dag_id: str, run_id: str, task_ids: Iterable[str]) -> list[TaskInstance]:
     query = (
         select(TaskInstance)
         .where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id, TaskInstance.task_id.in_(list(task_ids)))

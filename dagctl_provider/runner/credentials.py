@@ -102,7 +102,7 @@ def _text(folder: Path, name: str) -> str | None:
     return path.read_text(encoding="utf-8")
 
 
-def _object(folder: Path, name: str) -> dict[str, Any] | None:
+def _object(folder: Path, name: str) -> dict[str, object] | None:
     text = _text(folder, name)
     if text is None:
         return None
@@ -115,7 +115,7 @@ def _object(folder: Path, name: str) -> dict[str, Any] | None:
     return value
 
 
-def _state_connection(folder: Path) -> dict[str, Any] | None:
+def _state_connection(folder: Path) -> dict[str, object] | None:
     value = _object(folder, "state_connection.json")
     if value is None:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from dagctl_provider.runner.progress import Progress, Ticker
 
@@ -65,7 +65,7 @@ class EventFile:
         self._stream = None
         self._progress.line(f"events cannot be written any more: {error.strerror}")
 
-    def _tell(self, event: dict[str, Any]) -> None:
+    def _tell(self, event: dict[str, object]) -> None:
         """Let the ticker name what is going on: the stage, and the models that are being computed."""
         kind, model = event.get("event"), str(event.get("model"))
         if kind == "stage":

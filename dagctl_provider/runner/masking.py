@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 MASK = "***"
 _SENSITIVE_NAME = re.compile(r"PASS|PWD|PW$|SECRET|TOKEN|KEY|PRIVATE|CREDENTIAL|AUTH|DSN|SIGNATURE|SALT|CERT", re.IGNORECASE)
@@ -63,7 +62,7 @@ class Masker:
         """
         return self._pattern.sub(MASK, text) if self._pattern else text
 
-    def tree(self, value: Any) -> Any:
+    def tree(self, value: object) -> object:
         """Mask every string in a JSON value, keys included.
 
         :param value: JSON value.
@@ -72,6 +71,11 @@ class Masker:
             return self.text(value)
         if isinstance(value, list):
             return [self.tree(item) for item in value]
-        if isinstance(value, dict):
-            return {self.text(key): self.tree(item) for key, item in value.items()}
-        return value
+        return self.mapping(value) if isinstance(value, dict) else value
+
+    def mapping(self, value: Mapping[str, object]) -> dict[str, object]:
+        """Mask every string in a JSON object, keys included.
+
+        :param value: JSON object.
+        """
+        return {self.text(key): self.tree(item) for key, item in value.items()}

@@ -153,6 +153,7 @@ def _rendered(value: str, env: Mapping[str, str]) -> str:
 def _adapters(
     text: str, known: Mapping[Keys, str], place: tuple[str | None, str, str | None], env: Mapping[str, str]
 ) -> list[str]:
+    # A place without a profile or a target is not among them.
     exact = known.get((*place, "type"))  # type: ignore[arg-type]
     types = {_rendered(exact, env)} if exact else set(rendered_types(text, env)) & set(ADAPTER_PACKAGES)
     if not types - {""}:

@@ -112,11 +112,18 @@ class Request:
                 _check_text(name)(getattr(self, name))
         if self.python_version is not None and not _PYTHON_VERSION.fullmatch(self.python_version):
             raise _fail("python_version", "must be a version such as 3.11")
+        self._check_inputs()
+        if (self.environment or "").startswith("-"):
+            raise _fail("environment", "must not begin with '-'")
+        self._check_approval(command)
+
+    def _check_inputs(self) -> None:
         for name, value in (self.inputs or {}).items():
             if not _INPUT_NAME.fullmatch(name) or not isinstance(value, str):
                 raise _fail("inputs", "must map names to base64 texts")
-        if (self.environment or "").startswith("-"):
-            raise _fail("environment", "must not begin with '-'")
+
+    def _check_approval(self, command: str) -> None:
+        """What an execute brings along of the plan that was approved."""
         if self.expected_digest is not None and not _DIGEST.fullmatch(self.expected_digest):
             raise _fail("expected_digest", "must be 'sha256:' and 64 hexadecimal digits")
         if command == "execute" and not (self.expected_digest and self.explained_plan_id):

@@ -31,7 +31,7 @@ def error_result(error: RunnerError, exit_code: int | None = None) -> dict[str, 
     }
 
 
-def finish_result(result: Mapping[str, Any], timings: Mapping[str, float], masker: Masker) -> dict[str, Any]:
+def finish_result(result: Mapping[str, object], timings: Mapping[str, float], masker: Masker) -> dict[str, Any]:
     """Mask, bound and complete a result.
 
     :param result: What the step found.
@@ -41,7 +41,7 @@ def finish_result(result: Mapping[str, Any], timings: Mapping[str, float], maske
     # Packed files were cleaned by whoever packed them; replacing a piece of base64 text would only break them.
     packed = result.get("artifacts")
     rest = {key: value for key, value in result.items() if key != "artifacts"}
-    finished = {key: value for key, value in masker.tree(rest).items() if value is not None}
+    finished: dict[str, Any] = {key: value for key, value in masker.mapping(rest).items() if value is not None}
     if packed:
         finished["artifacts"] = packed
     finished["timings"] = {**timings, **finished.get("timings", {})}
@@ -52,7 +52,7 @@ def finish_result(result: Mapping[str, Any], timings: Mapping[str, float], maske
     return finished
 
 
-def write_result(path: Path, result: Mapping[str, Any]) -> None:
+def write_result(path: Path, result: Mapping[str, object]) -> None:
     """Replace the result file in one step, so that a reader sees all of it or none.
 
     :param path: Where the launcher looks.

@@ -155,7 +155,7 @@ def _run_tool(options: StepOptions, prepared: _Prepared, progress: Progress, sto
     tool = TOOLS[prepared.spec.tool]
     progress.line(f"{options.command} with {tool.label} {prepared.spec.version}")
     with EventFile(options.events, progress) as events:
-        status = _start({**job, "answer": str(answer), "grace": options.grace}, prepared, progress, stop, events)
+        status = _start({**job, "answer": str(answer), "grace": options.grace}, options.grace, prepared, progress, stop, events)
     if prepared.finding.sweeps and status == -signal.SIGKILL and options.command != "explain":
         _sweep(job, prepared, progress)
     result = _read_answer(answer)
@@ -172,7 +172,9 @@ def _run_tool(options: StepOptions, prepared: _Prepared, progress: Progress, sto
     return {**result, "exit_code": 0}
 
 
-def _start(job: dict[str, Any], prepared: _Prepared, progress: Progress, stop: Stop, events: EventFile) -> int:
+def _start(
+    job: Mapping[str, object], grace: float, prepared: _Prepared, progress: Progress, stop: Stop, events: EventFile
+) -> int:
     """Run the inner program; one pipe brings its events, the other tells it by its end that we died."""
     events_read, events_write = os.pipe()
     alive_read, alive_write = os.pipe()
@@ -184,7 +186,7 @@ def _start(job: dict[str, Any], prepared: _Prepared, progress: Progress, stop: S
         prepared.scene.project,
         events.line,
         events.ticker.tick,
-        grace=job["grace"],
+        grace=grace,
         channels={events_read: events.event},
         pass_fds=(events_write, alive_read),
     )
@@ -195,7 +197,7 @@ def _start(job: dict[str, Any], prepared: _Prepared, progress: Progress, stop: S
         os.close(events_read)
 
 
-def _job(options: StepOptions, prepared: _Prepared) -> dict[str, Any]:
+def _job(options: StepOptions, prepared: _Prepared) -> dict[str, object]:
     request = prepared.scene.request
     step = f"{request.step_id}.{request.attempt}"
     writer = hashlib.sha256(f"{request.project_id}/{request.environment}".encode()).hexdigest()[:16]
@@ -238,7 +240,7 @@ def _unpack(inputs: Mapping[str, str], scratch: Path) -> dict[str, str]:
     return files
 
 
-def _tool_environment(job: Mapping[str, Any], prepared: _Prepared, progress: Progress) -> dict[str, str]:
+def _tool_environment(job: Mapping[str, object], prepared: _Prepared, progress: Progress) -> dict[str, str]:
     scratch, tool = prepared.scene.scratch, TOOLS[prepared.spec.tool]
     home, temporary = scratch / "home", scratch / "tmp"
     for folder in (home, temporary):
@@ -246,7 +248,7 @@ def _tool_environment(job: Mapping[str, Any], prepared: _Prepared, progress: Pro
     more = os.environ.get("DAGCTL_PASS_ENV", "").replace(",", " ").split()
     env = {
         **base_environment("MAX_FORK_WORKERS", *more),
-        "PGAPPNAME": job["application_name"],
+        "PGAPPNAME": str(job["application_name"]),
         "PYTHONUNBUFFERED": "1",
         # Old tools warn about each other's deprecations; nobody can act on that.
         "PYTHONWARNINGS": "ignore::DeprecationWarning,ignore::FutureWarning,ignore::UserWarning",
@@ -261,7 +263,7 @@ def _tool_environment(job: Mapping[str, Any], prepared: _Prepared, progress: Pro
     return {**env, **own}
 
 
-def _sweep(job: dict[str, Any], prepared: _Prepared, progress: Progress) -> None:
+def _sweep(job: Mapping[str, object], prepared: _Prepared, progress: Progress) -> None:
     """After a kill: end the statements that the killed process left running in the warehouse."""
     progress.line("the tool was killed; looking for statements it left running")
     scratch = prepared.scene.scratch

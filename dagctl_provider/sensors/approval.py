@@ -23,11 +23,11 @@ _ANSWER_WAIT_SECONDS = 90.0
 _POLL_SECONDS = 0.5
 
 
-class AnswerPending(AirflowException):  # type: ignore[misc]
+class AnswerPending(AirflowException):
     """The answer given in Airflow has not been judged yet; another try looks again."""
 
 
-class PlanApprovalSensor(ApprovalOperator):  # type: ignore[misc]
+class PlanApprovalSensor(ApprovalOperator):
     """Waits until somebody decides for the plan of this run, on the page, over REST or in Required Actions."""
 
     ui_color = "#fce5b0"

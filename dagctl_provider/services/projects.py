@@ -45,7 +45,7 @@ def get_project(actor: Actor, project_id: str) -> Project:
     return transactions.run(lambda session: lookups.visible_project(session, actor, project_id))
 
 
-def create_project(actor: Actor, values: dict[str, Any]) -> Project:
+def create_project(actor: Actor, values: dict[str, object]) -> Project:
     """Make a project and deploy it: its Dags are generated from now on.
 
     The repository is asked first, so that a project that could never be planned is refused. The state database is made
@@ -111,7 +111,7 @@ def _draft(actor: Actor, values: dict[str, Any]) -> Project:
     )
 
 
-def _as_row(project: Project) -> dict[str, Any]:
+def _as_row(project: Project) -> dict[str, object]:
     row = {field.name: getattr(project, field.name) for field in dataclasses.fields(project)}
     del row["extra"]
     return row
@@ -260,7 +260,7 @@ def _changed(project: Project, values: dict[str, Any]) -> Project:
     return dataclasses.replace(project, settings={k: v for k, v in settings.items() if v is not None}, **columns)
 
 
-def check_project(actor: Actor, values: dict[str, Any], project_id: str | None = None) -> None:
+def check_project(actor: Actor, values: dict[str, object], project_id: str | None = None) -> None:
     """Judge fields as :func:`create_project` and :func:`update_project` would, without asking a remote and without a write.
 
     :param values: As for those; validated for type and form.
@@ -286,7 +286,7 @@ def check_name(actor: Actor, name: str, project_id: str | None = None) -> None:
         raise _name_taken(name)
 
 
-def inspect_repository(actor: Actor, values: dict[str, Any], project_id: str | None = None) -> RepositoryReport:
+def inspect_repository(actor: Actor, values: dict[str, object], project_id: str | None = None) -> RepositoryReport:
     """What the repository of a project would say if the project were saved with these values.
 
     :param values: As for :func:`check_project`.

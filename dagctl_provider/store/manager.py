@@ -32,5 +32,6 @@ class DagctlDBManager(BaseDBManager):
         """
         if from_revision and not show_sql_only:
             raise ValueError("from_revision is for SQL that is only shown; a real downgrade begins where the database is.")
-        begin = f"{from_revision or self.get_current_revision()}:" if show_sql_only else ""
-        command.downgrade(self.get_alembic_config(), revision=f"{begin}{to_revision}", sql=show_sql_only)
+        # Airflow's methods have no types.
+        begin = f"{from_revision or self.get_current_revision()}:" if show_sql_only else ""  # type: ignore[no-untyped-call]
+        command.downgrade(self.get_alembic_config(), revision=f"{begin}{to_revision}", sql=show_sql_only)  # type: ignore[no-untyped-call]

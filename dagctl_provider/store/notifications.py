@@ -9,7 +9,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from dagctl_provider.store import tables
-from dagctl_provider.store.session import utcnow
+from dagctl_provider.store.session import changed, utcnow
 
 
 def insert_notification(session: Session, **values: Any) -> None:
@@ -30,7 +30,7 @@ def claim_notification(session: Session, notification: dict[str, Any], until: da
     c = tables.notification.c
     mine = (c.id == notification["id"], c.status == "waiting", c.attempts == notification["attempts"])
     values = {"attempts": notification["attempts"] + 1, "due_at": until}
-    return bool(session.execute(update(tables.notification).where(*mine).values(**values)).rowcount == 1)
+    return bool(changed(session, update(tables.notification).where(*mine).values(**values)) == 1)
 
 
 def end_notification(session: Session, notification_id: str, attempts: int, **values: Any) -> None:

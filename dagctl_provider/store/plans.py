@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from dagctl_provider.domain.plans import PlanStep, Status
 from dagctl_provider.store import tables
-from dagctl_provider.store.session import StaleState, utcnow
+from dagctl_provider.store.session import StaleState, changed, utcnow
 
 _STEP_COLUMNS = tuple(c for c in tables.plan_step.c if c.name != "active_key")
 _STEP_LIST_COLUMNS = tuple(c for c in _STEP_COLUMNS if c.name not in ("plan_output", "settings"))
@@ -137,7 +137,7 @@ def move_step(session: Session, step: PlanStep, target: Status, **values: Any) -
         .values(status=target, updated_at=utcnow(), **values)
         .execution_options(synchronize_session=False)
     )
-    if session.execute(statement).rowcount != 1:
+    if changed(session, statement) != 1:
         raise StaleState(step.id)
     moved = get_step(session, step.id)
     assert moved is not None
@@ -155,5 +155,5 @@ def delete_step(session: Session, step: PlanStep) -> None:
     :raises StaleState: when it has not.
     """
     c = tables.plan_step.c
-    if session.execute(delete(tables.plan_step).where(c.id == step.id, c.status == step.status)).rowcount != 1:
+    if changed(session, delete(tables.plan_step).where(c.id == step.id, c.status == step.status)) != 1:
         raise StaleState(step.id)

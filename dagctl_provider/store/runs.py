@@ -9,7 +9,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from dagctl_provider.store import tables
-from dagctl_provider.store.session import utcnow
+from dagctl_provider.store.session import changed, utcnow
 
 
 def undispatched_runs(session: Session) -> list[dict[str, Any]]:
@@ -45,7 +45,7 @@ def dispatched_runs(session: Session) -> list[dict[str, Any]]:
 def mark_run_dispatched(session: Session, run_id: str) -> bool:
     """Note that Airflow has the run; false when it is not on record any more."""
     statement = update(tables.project_run).where(tables.project_run.c.id == run_id).values(dispatched_at=utcnow())
-    return bool(session.execute(statement).rowcount)
+    return bool(changed(session, statement))
 
 
 def delete_run(session: Session, run_id: str) -> None:

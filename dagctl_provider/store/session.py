@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from typing import cast
 
 from airflow.utils.session import create_session
 from sqlalchemy import text
+from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
+from sqlalchemy.sql import Delete, Update
 
-__all__ = ["Session", "StaleState", "is_lost_race", "limit_lock_waits", "transaction", "utcnow"]
+__all__ = ["Session", "StaleState", "changed", "is_lost_race", "limit_lock_waits", "transaction", "utcnow"]
 
 LOCK_SECONDS = 15.0
 
@@ -49,6 +52,11 @@ def is_lost_race(error: Exception) -> bool:
         text = str(error.orig)
         return getattr(error.orig, "pgcode", None) == "23505" or "UNIQUE constraint" in text or "Duplicate entry" in text
     return isinstance(error, OperationalError) and not error.connection_invalidated
+
+
+def changed(session: Session, statement: Delete | Update) -> int:
+    """How many rows a statement changed or removed."""
+    return cast("CursorResult[object]", session.execute(statement)).rowcount
 
 
 def utcnow() -> datetime:

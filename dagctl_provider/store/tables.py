@@ -32,8 +32,8 @@ metadata = MetaData(
 )
 
 
-def _id(name: str = "id", **options: object) -> Column:
-    return Column(name, String(64), nullable=bool(options.pop("nullable", False)), **options)  # type: ignore[arg-type]
+def _id(name: str = "id", *, primary_key: bool = False, nullable: bool = False) -> Column[str]:
+    return Column(name, String(64), primary_key=primary_key, nullable=nullable)
 
 
 organization = Table(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from flask import request
@@ -17,7 +16,7 @@ def airflow_root() -> str:
     return request.script_root.removesuffix(FLASK_PREFIX)
 
 
-def page_url(*parts: str, **query: Any) -> str:
+def page_url(*parts: str, **query: object) -> str:
     """Address of a page: ``page_url("projects", id, "edit")``.
 
     :param parts: Path segments; each is escaped as one.
@@ -28,7 +27,7 @@ def page_url(*parts: str, **query: Any) -> str:
     return f"{request.script_root}{PAGES_ROUTE}{path}" + (f"?{urlencode(given)}" if given else "")
 
 
-def here(**changes: Any) -> str:
+def here(**changes: object) -> str:
     """Address of this page with other parameters.
 
     :param changes: New values; ``None`` takes one away.

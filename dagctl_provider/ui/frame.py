@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, Response, request, send_from_directory
-from flask_appbuilder import expose
 
+from dagctl_provider.domain.addresses import PAGES_ROUTE
 from dagctl_provider.ui import addresses
 from dagctl_provider.ui.assets import STATIC, fingerprint
-from dagctl_provider.ui.pages import Pages, add_headers, answer_error, back_to
+from dagctl_provider.ui.pages import Pages, add_headers, answer_error, back_to, expose
 
 _FOR_GOOD = "public, max-age=31536000, immutable"
 
@@ -17,19 +15,19 @@ _FOR_GOOD = "public, max-age=31536000, immutable"
 def answer_unroutable() -> Response | None:
     """Our page where Flask found no route below ours, instead of Airflow's."""
     error = request.routing_exception
-    below = request.path == addresses.PAGES_ROUTE or request.path.startswith(f"{addresses.PAGES_ROUTE}/")
+    below = request.path == PAGES_ROUTE or request.path.startswith(f"{PAGES_ROUTE}/")
     return add_headers(answer_error(error)) if error is not None and below else None
 
 
 class FramePages(Pages):
     """Start page and files."""
 
-    @expose("/")  # type: ignore[untyped-decorator]
+    @expose("/")
     def start(self) -> Response:
         """The projects are where everything begins."""
         return back_to(addresses.page_url("projects"))
 
-    @expose("/static/<path:name>")  # type: ignore[untyped-decorator]
+    @expose("/static/<path:name>")
     def static_file(self, name: str) -> Response:
         """A script, style or picture; no secret is among them, so nobody needs to sign in."""
         response: Response = send_from_directory(STATIC, name)
@@ -38,7 +36,7 @@ class FramePages(Pages):
         response.headers["Cache-Control"] = _FOR_GOOD if current else "no-cache"
         return response
 
-    def create_blueprint(self, *args: Any, **kwargs: Any) -> Blueprint:
+    def create_blueprint(self, *args: object, **kwargs: object) -> Blueprint:
         blueprint = super().create_blueprint(*args, **kwargs)
         blueprint.before_app_request(answer_unroutable)
         return blueprint

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flask import Response, request
-from flask_appbuilder import expose
 
 from dagctl_provider.services.showing import live, overview
 from dagctl_provider.ui.addresses import page_url
-from dagctl_provider.ui.pages import Pages, back_to, json_answer, page, signed_in
+from dagctl_provider.ui.pages import Pages, back_to, expose, json_answer, page, signed_in
 
 STATUS_FILTERS: Mapping[str, str] = {
     "pending": "Waiting",
@@ -37,7 +36,7 @@ def status_tabs(counts: Mapping[str, int]) -> list[tuple[str, str, int]]:
 class PlanListPages(Pages):
     """Plans of all projects."""
 
-    @expose("/plans")  # type: ignore[untyped-decorator]
+    @expose("/plans")
     def plans(self) -> Response:
         """Plans of all projects, those that wait for a decision first."""
         actor = signed_in("read")
@@ -57,7 +56,7 @@ class PlanListPages(Pages):
             filters=status_tabs(found.counts),
         )
 
-    @expose("/runs/<dag_id>/<path:run_id>")  # type: ignore[untyped-decorator]
+    @expose("/runs/<dag_id>/<path:run_id>")
     def run(self, dag_id: str, run_id: str) -> Response:
         """From a Dag run to its plan: what Airflow's tab on a Dag run shows."""
         actor = signed_in("read")
@@ -67,7 +66,7 @@ class PlanListPages(Pages):
         project = overview.get_project_row(actor, project_id).project if project_id is not None else None
         return page("no_plan.html", actor, title="No plan", project=project)
 
-    @expose("/version")  # type: ignore[untyped-decorator]
+    @expose("/version")
     def version(self) -> Response:
         """What open pages ask for where no stream of events comes through."""
         actor = signed_in("read")

@@ -15,7 +15,6 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -131,7 +130,7 @@ class Watcher:
                 listener.note(*told[own])
 
 
-def event(data: dict[str, Any], identifier: str) -> str:
+def event(data: dict[str, object], identifier: str) -> str:
     """A server-sent event; browsers send ``identifier`` back when they connect again."""
     return f"id: {identifier}\ndata: {json.dumps(data)}\n\n"
 

@@ -15,10 +15,11 @@ everything is escaped and nothing undefined goes through.
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
+import flask_appbuilder
 from flask import Blueprint, Response, current_app, redirect, request
-from flask_appbuilder import BaseView
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from werkzeug.exceptions import HTTPException
 
@@ -26,6 +27,7 @@ from dagctl_provider.api import problems
 from dagctl_provider.api.authentication import authenticate
 from dagctl_provider.api.requests import is_identifier
 from dagctl_provider.api.resources import VIEW_PERMISSIONS, release_session
+from dagctl_provider.domain.addresses import PAGES_ROUTE
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.ids import short_sha
 from dagctl_provider.domain.permissions import Actor
@@ -56,6 +58,19 @@ HEADERS = {
     "X-Frame-Options": "SAMEORIGIN",
 }
 """On every answer of the pages that does not set one itself."""
+
+
+PageT = TypeVar("PageT", bound=Callable[..., Response])
+
+
+def expose(rule: str, methods: tuple[str, ...] = ("GET",)) -> Callable[[PageT], PageT]:
+    """Serve a method of :class:`Pages` at an address, as Flask AppBuilder does, whose decorator has no types.
+
+    :param rule: The address below the pages, with Flask's places.
+    :param methods: What the page answers to.
+    """
+    exposed: Callable[[PageT], PageT] = flask_appbuilder.expose(rule, methods=methods)
+    return exposed
 
 
 def _environment() -> Environment:
@@ -112,12 +127,12 @@ def check_id(identifier: str, what: str) -> str:
     return identifier
 
 
-def render(template: str, **context: Any) -> str:
+def render(template: str, **context: object) -> str:
     """A template as text."""
     return _ENVIRONMENT.get_template(template).render(**context)
 
 
-def page(template: str, actor: Actor | None, *, title: str, nav: str = "", status: int = 200, **context: Any) -> Response:
+def page(template: str, actor: Actor | None, *, title: str, nav: str = "", status: int = 200, **context: object) -> Response:
     """A page in the common frame.
 
     :param actor: Who looks at it; ``None`` when nobody is known. Templates ask ``may("approve_plan")``.
@@ -137,13 +152,14 @@ def page(template: str, actor: Actor | None, *, title: str, nav: str = "", statu
     return Response(render(template, **{**frame, **context}), status, content_type="text/html; charset=utf-8")
 
 
-def json_answer(value: Any, status: int = 200) -> Response:
+def json_answer(value: object, status: int = 200) -> Response:
     """JSON for the scripts of a page."""
     return Response(json.dumps(value), status, content_type="application/json")
 
 
 def back_to(address: str) -> Response:
     """Go on with a page after a write, so that reloading it does not write again."""
+    # Flask makes one of its own answers and calls it one of Werkzeug's, here and below.
     return redirect(address, 303)  # type: ignore[return-value]
 
 
@@ -181,14 +197,15 @@ def add_headers(response: Response) -> Response:
     return response
 
 
-class Pages(BaseView):  # type: ignore[misc]
+# Flask AppBuilder has no types.
+class Pages(flask_appbuilder.BaseView):  # type: ignore[misc]
     """Base of the views. Rights are asked of the actor; Flask AppBuilder only gets to know which there are."""
 
-    route_base = addresses.PAGES_ROUTE
+    route_base = PAGES_ROUTE
     class_permission_name = VIEW_NAME
     base_permissions = list(VIEW_PERMISSIONS)
 
-    def create_blueprint(self, *args: Any, **kwargs: Any) -> Blueprint:
+    def create_blueprint(self, *args: object, **kwargs: object) -> Blueprint:
         blueprint: Blueprint = super().create_blueprint(*args, **kwargs)
         protection = current_app.extensions.get("csrf")
         if protection is not None:

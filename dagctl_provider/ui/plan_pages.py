@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, request
-from flask_appbuilder import expose
 
 from dagctl_provider.domain.doors import Door
 from dagctl_provider.domain.errors import DagctlError, not_found
@@ -20,7 +19,7 @@ from dagctl_provider.plan_output.reading import spoken
 from dagctl_provider.services.showing import live, plan_view
 from dagctl_provider.services.showing.plan_view.logs import LogPart, get_log
 from dagctl_provider.services.showing.plan_view.parts import PlanView
-from dagctl_provider.ui.pages import Pages, back_to, check_id, json_answer, page, render, signed_in
+from dagctl_provider.ui.pages import Pages, back_to, check_id, expose, json_answer, page, render, signed_in
 from dagctl_provider.ui.plan_actions import take
 from dagctl_provider.ui.plan_diffs import diff_lines, visible
 from dagctl_provider.ui.plan_progress import MOST_NAMED, bar, elapsed, marked, progress_texts, result_text
@@ -187,7 +186,7 @@ def plan_page(actor: Actor, view: PlanView, version: str, refused: DagctlError |
     )
 
 
-def _grouped(shown: tuple[ModelChange, ...], everything: tuple[ModelChange, ...]) -> list[dict[str, Any]]:
+def _grouped(shown: tuple[ModelChange, ...], everything: tuple[ModelChange, ...]) -> list[dict[str, object]]:
     """The models of this page by mark, with how many there are on all pages."""
     groups: list[dict[str, Any]] = []
     for mark in MARKS:
@@ -199,16 +198,16 @@ def _grouped(shown: tuple[ModelChange, ...], everything: tuple[ModelChange, ...]
     return groups
 
 
-def _opened(actor: Actor, view: PlanView) -> dict[str, Any] | None:
+def _opened(actor: Actor, view: PlanView) -> dict[str, object] | None:
     """The diff that the address asks for, for browsers without scripts."""
     name = request.args.get("open", "")
     if not name or len(name) > _LONGEST_NAME or name not in {model.name for model in view.models}:
         return None
     found = plan_view.get_diff(actor, view.group_id, name)
-    return {**found, "lines": diff_lines(found["diff"] or "")}
+    return {**found, "lines": diff_lines(str(found["diff"] or ""))}
 
 
-def _listed(graph: Graph) -> list[dict[str, Any]]:
+def _listed(graph: Graph) -> list[dict[str, object]]:
     """Who reads what and is read by whom, for everybody who does not look at a picture."""
     reads: list[list[int]] = [[] for _ in graph.names]
     read_by: list[list[int]] = [[] for _ in graph.names]

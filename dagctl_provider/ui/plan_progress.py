@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from dagctl_provider.plan_output.parts import ModelResult, Progress, Tally
 from dagctl_provider.ui.filters import counted, duration
@@ -58,7 +57,7 @@ def marked(results: Mapping[str, ModelResult]) -> list[tuple[str, str, str]]:
     ]
 
 
-def bar(progress: Progress) -> list[dict[str, Any]]:
+def bar(progress: Progress) -> list[dict[str, object]]:
     """The parts of the bar, one after the other: what they mean, where each begins and how long it is, in models and tests."""
     parts, start = [], 0
     for kind in ("succeeded", "failed", "skipped", "running"):

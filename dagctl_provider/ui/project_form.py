@@ -147,7 +147,7 @@ class Input:
     suggestions: tuple[str, ...] = ()
 
 
-def read_form(form: Mapping[str, str], project: Project | None) -> dict[str, Any]:
+def read_form(form: Mapping[str, str], project: Project | None) -> dict[str, object]:
     """The fields of a sent form, typed; for a project that exists only those that differ from it.
 
     Fields of the other tool are left out: the form shows them where scripts are off.
@@ -172,7 +172,7 @@ def read_form(form: Mapping[str, str], project: Project | None) -> dict[str, Any
     }
 
 
-def _typed(field: Field, text: str | None) -> Any:
+def _typed(field: Field, text: str | None) -> object:
     if field.json_type == "boolean":
         return text is not None
     text = (text or "").strip().replace("\r\n", "\n")
@@ -181,18 +181,18 @@ def _typed(field: Field, text: str | None) -> Any:
     return int(text) if field.json_type == "integer" and text.isascii() and text.isdigit() else text
 
 
-def values_of(project: Project) -> dict[str, Any]:
+def values_of(project: Project) -> dict[str, object]:
     """The fields of a project as the form shows them."""
     answer = as_answer(project).model_dump()
     return {name: answer.get(name) for name in FIELDS}
 
 
-def defaults() -> dict[str, Any]:
+def defaults() -> dict[str, object]:
     """What the form of a new project shows."""
     return {name: field.default for name, field in FIELDS.items()}
 
 
-def require_valid(values: Mapping[str, Any], creating: bool) -> dict[str, Any]:
+def require_valid(values: Mapping[str, object], creating: bool) -> dict[str, object]:
     """The values, judged by the rules of the API.
 
     :raises DagctlError: ``invalid_request``, naming the fields.
@@ -208,7 +208,8 @@ def errors_by_field(error: DagctlError) -> dict[str, str]:
     """What is wrong with each field, said to people; under the empty name what concerns no single field."""
     if error.code == "name_taken":
         return {"name": error.detail}
-    listed = {entry["field"]: _said(entry["field"], entry["message"]) for entry in error.extra.get("errors", [])}
+    wrong: Any = error.extra.get("errors", [])
+    listed = {entry["field"]: _said(entry["field"], entry["message"]) for entry in wrong}
     known = {name: message for name, message in listed.items() if name in FIELDS}
     return known or {_FIELD_OF.get(error.code, ""): error.detail}
 
@@ -231,7 +232,7 @@ def _said(name: str, message: str) -> str:
     return message
 
 
-def inputs(values: Mapping[str, Any], errors: Mapping[str, str], creating: bool) -> list[tuple[Group, list[Input]]]:
+def inputs(values: Mapping[str, object], errors: Mapping[str, str], creating: bool) -> list[tuple[Group, list[Input]]]:
     """The form, group by group; groups and fields that do not apply are left out.
 
     :param creating: Whether the project is new.
@@ -246,7 +247,7 @@ def inputs(values: Mapping[str, Any], errors: Mapping[str, str], creating: bool)
     return found
 
 
-def _input(name: str, value: Any, error: str) -> Input:
+def _input(name: str, value: object, error: str) -> Input:
     field = FIELDS[name]
     suggestions = tuple(versions.supported(_TOOL_OF[name])) if name in _TOOL_OF else ()
     return Input(
@@ -262,8 +263,8 @@ def _input(name: str, value: Any, error: str) -> Input:
     )
 
 
-def _hint(name: str, value: Any, error: str) -> str:
-    if name == "run_schedule" and value and not error:
+def _hint(name: str, value: object, error: str) -> str:
+    if name == "run_schedule" and isinstance(value, str) and value and not error:
         times = due_times(value)
         said = ", ".join(f"{time:%a %d %b %Y %H:%M}" for time in times)
         return f"Runs {describe(value)}; next on {said} ({times[0]:%Z})."
@@ -271,7 +272,7 @@ def _hint(name: str, value: Any, error: str) -> str:
     return HINTS.get(name) or ("" if LABELS[name].lower() in description.lower() else description)
 
 
-def hints(values: Mapping[str, Any], errors: Mapping[str, str]) -> dict[str, str]:
+def hints(values: Mapping[str, object], errors: Mapping[str, str]) -> dict[str, str]:
     """The hints that follow from what stands in the field, for a form that is judged while somebody types."""
     return {name: _hint(name, values.get(name), errors.get(name, "")) for name in ("run_schedule",)}
 
@@ -284,7 +285,7 @@ def _kind(name: str, field: Field) -> str:
     return {"boolean": "checkbox", "integer": "number"}.get(field.json_type, "text")
 
 
-def _rules(name: str, field: Field) -> dict[str, Any]:
+def _rules(name: str, field: Field) -> dict[str, object]:
     rules = {
         "required": field.required or name == "branch" or None,
         "maxlength": field.max_length,

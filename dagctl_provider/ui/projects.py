@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Response, request
-from flask_appbuilder import expose
 
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import Actor
@@ -16,7 +15,7 @@ from dagctl_provider.services.showing import live, overview
 from dagctl_provider.ui import project_form
 from dagctl_provider.ui.addresses import page_url
 from dagctl_provider.ui.lists import STATUS_FILTERS, page_number, status_tabs
-from dagctl_provider.ui.pages import Pages, back_to, check_id, json_answer, page, signed_in
+from dagctl_provider.ui.pages import Pages, back_to, check_id, expose, json_answer, page, signed_in
 from dagctl_provider.ui.project_actions import BY_VERB, Action
 
 _FILTERS = (
@@ -34,7 +33,7 @@ _MAX_FORM_BYTES = 256 * 1024
 class ProjectPages(Pages):
     """Projects."""
 
-    @expose("/projects")  # type: ignore[untyped-decorator]
+    @expose("/projects")
     def projects(self) -> Response:
         """All projects of the organization."""
         actor = signed_in("read")
@@ -59,7 +58,7 @@ class ProjectPages(Pages):
             tools=" or ".join(tool.label for tool in TOOLS.values()),
         )
 
-    @expose("/projects/<project_id>")  # type: ignore[untyped-decorator]
+    @expose("/projects/<project_id>")
     def project(self, project_id: str) -> Response:
         """One project with its plans."""
         actor = signed_in("read")
@@ -81,7 +80,7 @@ class ProjectPages(Pages):
             settings=_settings(row.project),
         )
 
-    @expose("/projects/<project_id>/<any(plan,run,deploy,undeploy,suspend,resume,delete):verb>", methods=("GET", "POST"))  # type: ignore[untyped-decorator]
+    @expose("/projects/<project_id>/<any(plan,run,deploy,undeploy,suspend,resume,delete):verb>", methods=("GET", "POST"))
     def act(self, project_id: str, verb: str) -> Response:
         """Ask whether something shall be done to a project, and do it."""
         action = BY_VERB[verb]
@@ -96,7 +95,7 @@ class ProjectPages(Pages):
         except DagctlError as error:
             return _ask(actor, action, row, error)
 
-    @expose("/projects/new", methods=("GET", "POST"))  # type: ignore[untyped-decorator]
+    @expose("/projects/new", methods=("GET", "POST"))
     def new(self) -> Response:
         """Make a project."""
         actor = signed_in("manage_projects")
@@ -104,7 +103,7 @@ class ProjectPages(Pages):
             return _form(actor, None, project_form.defaults())
         return _take_form(actor, None)
 
-    @expose("/projects/<project_id>/edit", methods=("GET", "POST"))  # type: ignore[untyped-decorator]
+    @expose("/projects/<project_id>/edit", methods=("GET", "POST"))
     def edit(self, project_id: str) -> Response:
         """Change a project."""
         actor = signed_in("manage_projects")
@@ -140,7 +139,7 @@ def _settings(project: Project) -> list[tuple[str, str]]:
     return shown
 
 
-def _said(name: str, value: Any) -> str:
+def _said(name: str, value: object) -> str:
     if FIELDS[name].json_type == "boolean":
         return "yes" if value else "no"
     return project_form.CHOICES.get(name, {}).get(str(value), str(value))
@@ -152,10 +151,10 @@ def _said(name: str, value: Any) -> str:
 def _form(
     actor: Actor,
     project: Project | None,
-    values: dict[str, Any],
+    values: dict[str, object],
     *,
     error: DagctlError | None = None,
-    report: Any = None,
+    report: object = None,
 ) -> Response:
     errors = project_form.errors_by_field(error) if error is not None else {}
     return page(
@@ -194,7 +193,7 @@ def _take_form(actor: Actor, project: Project | None) -> Response:
         return _form(actor, project, shown, error=error)
 
 
-def _blank() -> dict[str, Any]:
+def _blank() -> dict[str, object]:
     """A field that was sent empty is shown empty, not with its default."""
     return {name: None for name, field in FIELDS.items() if field.choices is None and field.json_type != "boolean"}
 
@@ -214,7 +213,7 @@ def _judged(actor: Actor, sent: dict[str, Any], project_id: str | None) -> dict[
     return found
 
 
-def _saved(actor: Actor, project: Project | None, values: dict[str, Any]) -> Response:
+def _saved(actor: Actor, project: Project | None, values: dict[str, object]) -> Response:
     if project is None:
         made = projects.create_project(actor, values)
         return back_to(page_url("projects", made.id, said="project_created"))

@@ -42,6 +42,11 @@ class Scene:
     calls: list[tuple[Any, ...]] = field(default_factory=list)
 
 
+def _graph(made: Scene) -> Any:
+    output = reading.explained(made.steps[0].plan_output)
+    return graph_of(output, models_of(output, {}))
+
+
 @pytest.fixture
 def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
     """A pending plan, looked at by an owner."""
@@ -58,10 +63,6 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
             raise not_found("Model", model)
         return {"name": model, "diff": rows[model].get("diff"), "diff_of": None, "truncated": False}
 
-    def get_graph(actor: Actor, identifier: str) -> Any:
-        output = reading.explained(made.steps[0].plan_output)
-        return graph_of(output, models_of(output, {}))
-
     def service(name: str) -> Any:
         def call(actor: Actor, *arguments: Any) -> Any:
             made.calls.append((name, *arguments))
@@ -72,7 +73,7 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
 
         return call
 
-    for name, stand_in in (("get_view", get_view), ("get_diff", get_diff), ("get_graph", get_graph)):
+    for name, stand_in in (("get_view", get_view), ("get_diff", get_diff), ("get_graph", lambda *_: _graph(made))):
         monkeypatch.setattr(plan_view, name, stand_in)
     for name in ("approve", "reject", "cancel", "retry", "delete", "create_plan"):
         monkeypatch.setattr(plans, name, service(name))

@@ -80,7 +80,8 @@ def get_plan_logs(call: Call) -> Result:
 
 
 def approve_plan(call: Call) -> Result:
-    outcome = plans.approve(call.actor, call.ids["planId"], door="rest", comment=call.sent.get("comment"))
+    body: schemas.DecisionBody = call.body
+    outcome = plans.approve(call.actor, call.ids["planId"], door="rest", comment=body.comment)
     if isinstance(outcome, PlanAutoDiscarded):
         return 200, schemas.AutoDiscardedAnswer(
             message="Plan auto-discarded due to repository changes",
@@ -101,7 +102,8 @@ def approve_plan(call: Call) -> Result:
 
 
 def reject_plan(call: Call) -> Result:
-    step = plans.reject(call.actor, call.ids["planId"], door="rest", comment=call.sent.get("comment"))
+    body: schemas.DecisionBody = call.body
+    step = plans.reject(call.actor, call.ids["planId"], door="rest", comment=body.comment)
     return 200, schemas.PlanMessage(message="Plan rejected successfully", plan_id=step.id)
 
 

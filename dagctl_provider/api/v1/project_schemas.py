@@ -27,11 +27,11 @@ _JSON_TYPES = {"string": StrictStr, "boolean": StrictBool, "integer": StrictInt}
 _ANSWER_TYPES = {"string": str, "boolean": bool, "integer": int}
 
 
-def _matching(pattern: str, example: Any) -> BeforeValidator:
+def _matching(pattern: str, example: object) -> BeforeValidator:
     compiled = re.compile(pattern)
     wanted = f"must match {pattern}" if example is None else f"must match {pattern}, as {example!r} does"
 
-    def check(value: Any) -> Any:
+    def check(value: object) -> object:
         if isinstance(value, str) and not compiled.fullmatch(value):
             raise ValueError(wanted)
         return value
@@ -40,7 +40,7 @@ def _matching(pattern: str, example: Any) -> BeforeValidator:
 
 
 def _checked(field: ProjectField) -> AfterValidator:
-    def check(value: Any) -> Any:
+    def check(value: object) -> object:
         if isinstance(value, str):
             storable(value)
         if field.check is not None:
@@ -102,6 +102,7 @@ UpdateProject.__doc__ = "What to change; fields left out stay as they are."
 _Settings = create_model("_Settings", __base__=Answer, **dict(_answer_fields()))
 
 
+# Made from the table of fields, so a checker knows nothing of it.
 class ProjectAnswer(_Settings):  # type: ignore[misc, valid-type]
     """A project."""
 

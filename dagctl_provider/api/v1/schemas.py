@@ -51,6 +51,7 @@ class NoBody(Request):
 class DecisionBody(Request):
     """Nothing has to be sent; a comment may be."""
 
+    # A text where it is sent: null is refused.
     comment: Annotated[
         StrictStr, Field(max_length=MAX_COMMENT, description="Kept with the decision"), AfterValidator(storable)
     ] = None  # type: ignore[assignment]

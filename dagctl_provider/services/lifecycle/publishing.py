@@ -120,7 +120,7 @@ def _stands(project: Project, published: dict[str, Any]) -> bool:
     return own and {key: value for key, value in published.items() if key != "run"} == wanted
 
 
-def _own(request: Any) -> Any:
+def _own(request: object) -> object:
     if not isinstance(request, dict):
         return request
     return {key: value for key, value in request.items() if key not in _AS_DEPLOYED}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 from urllib.parse import quote
 
 from airflow.configuration import conf
@@ -80,7 +79,7 @@ def note(session: Session, step: PlanStep, comment: str | None = None) -> None:
 
 def describe(
     event: str, event_id: str, project: Project, step: PlanStep, explain: PlanStep, comment: str | None = None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """What is told about an event; docs/notifications.md says what each member means. Members without a value are absent.
 
     :param explain: The explain step of the group, which knows what the commit changes.

@@ -8,14 +8,19 @@ managers that know no ``dagctl`` view (SimpleAuthManager) say yes to the first, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import PERMISSIONS, Actor, Permission
 from dagctl_provider.version_compat import AIRFLOW_V_3_2_PLUS
+
+if TYPE_CHECKING:
+    from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+    from airflow.providers.fab.auth_manager.fab_auth_manager import FabAuthManager
 
 T = TypeVar("T")
 
@@ -37,7 +42,7 @@ def answer_on(loop: asyncio.AbstractEventLoop | None) -> None:
     _server_loop = loop
 
 
-def user_from_token(token: str) -> Any:
+def user_from_token(token: str) -> BaseUser:
     """The user of the auth manager whom one of Airflow's own tokens stands for.
 
     :param token: From the Authorization header or the session cookie.
@@ -58,14 +63,14 @@ def _not_valid() -> DagctlError:
     return DagctlError("unauthenticated", "The credential is not valid or has expired.")
 
 
-def _wait_for(answer: Coroutine[Any, Any, T]) -> T:
+def _wait_for(answer: Coroutine[object, object, T]) -> T:
     """Await ``answer`` from a thread that has no event loop."""
     if _server_loop is not None and _server_loop.is_running():
         return asyncio.run_coroutine_threadsafe(answer, _server_loop).result(ANSWER_TIMEOUT)
     return asyncio.run(answer)
 
 
-def actor_for_airflow_user(user: Any, organization_id: str) -> Actor:
+def actor_for_airflow_user(user: BaseUser, organization_id: str) -> Actor:
     """A user of the auth manager as an actor.
 
     :param user: As the auth manager gave it.
@@ -76,7 +81,7 @@ def actor_for_airflow_user(user: Any, organization_id: str) -> Actor:
     return Actor("user", str(user.get_id()), str(user.get_name()), organization_id, permissions)
 
 
-def _holds(user: Any, name: str, permission: Permission, held_rights: dict[tuple[str, str], bool]) -> bool:
+def _holds(user: BaseUser, name: str, permission: Permission, held_rights: dict[tuple[str, str], bool]) -> bool:
     """Both questions; the second is asked once for permissions that share a right."""
     from airflow.api_fastapi.app import get_auth_manager
 
@@ -85,8 +90,10 @@ def _holds(user: Any, name: str, permission: Permission, held_rights: dict[tuple
     if permission.airflow_right not in held_rights:
         ask = manager.is_authorized_dag if resource == "dag" else manager.is_authorized_connection
         held_rights[permission.airflow_right] = bool(ask(method=verb, user=user))
+    # Auth managers take any word for what is done to a custom view.
+    can: Any = f"can_{name}"
     return held_rights[permission.airflow_right] and bool(
-        manager.is_authorized_custom_view(method=f"can_{name}", resource_name=VIEW_NAME, user=user)
+        manager.is_authorized_custom_view(method=can, resource_name=VIEW_NAME, user=user)
     )
 
 
@@ -101,7 +108,7 @@ def actor_for_airflow_user_id(user_id: str, organization_id: str) -> Actor | Non
     return None if user is None else actor_for_airflow_user(user, organization_id)
 
 
-def _user_by_id(user_id: str) -> Any:
+def _user_by_id(user_id: str) -> BaseUser | None:
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
     from airflow.providers.fab.auth_manager.fab_auth_manager import FabAuthManager
@@ -114,18 +121,18 @@ def _user_by_id(user_id: str) -> Any:
     return None
 
 
-def _simple_user(manager: Any, user_id: str) -> Any:
+def _simple_user(manager: SimpleAuthManager, user_id: str) -> BaseUser | None:
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
     if everyone_is_admin():
         return SimpleAuthManagerUser(username=user_id, role="ADMIN")
-    users = manager.get_users()
+    users: Any = manager.get_users()
     if not AIRFLOW_V_3_2_PLUS:
         users = [SimpleAuthManagerUser(**fields) for fields in users]
     return next((user for user in users if user.username == user_id), None)
 
 
-def _fab_user(manager: Any, user_id: str) -> Any:
+def _fab_user(manager: FabAuthManager, user_id: str) -> BaseUser | None:
     """Asked on the server's loop where there is one, for the manager's cache stands no second thread."""
     load = partial(manager.deserialize_user, {"sub": user_id})
     try:
@@ -135,11 +142,11 @@ def _fab_user(manager: Any, user_id: str) -> Any:
     return _answer_or_none(load)
 
 
-async def _quietly(load: partial[Any]) -> Any:
+async def _quietly(load: Callable[[], BaseUser]) -> BaseUser | None:
     return _answer_or_none(load)
 
 
-def _answer_or_none(load: partial[Any]) -> Any:
+def _answer_or_none(load: Callable[[], BaseUser]) -> BaseUser | None:
     try:
         return load()
     except ValueError:  # not a number, no such user, or one that is locked

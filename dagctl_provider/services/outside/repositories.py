@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from packaging.version import Version
 
@@ -66,7 +66,7 @@ def remote() -> RemoteGit:
     )
 
 
-def credentials_for(settings: dict[str, Any]) -> GitCredentials | None:
+def credentials_for(settings: dict[str, object]) -> GitCredentials | None:
     """Git credentials of a project from the Airflow connection that ``git_secret_ref`` names.
 
     :raises DagctlError: ``repository_authentication_failed`` when the connection is missing.
@@ -74,7 +74,7 @@ def credentials_for(settings: dict[str, Any]) -> GitCredentials | None:
     method, reference = settings.get("git_auth_method", "none"), settings.get("git_secret_ref")
     if method == "none" or not reference:
         return None
-    stored = read_connection(reference)
+    stored = read_connection(str(reference))
     if stored is None:
         raise DagctlError("repository_authentication_failed", f"There is no Airflow connection {reference!r}.")
     if method == "ssh":

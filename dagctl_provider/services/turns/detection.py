@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from packaging.version import Version
 
@@ -145,7 +144,7 @@ class Poller:
         return risen
 
 
-def _note(projects: list[Project], **values: Any) -> None:
+def _note(projects: list[Project], **values: object) -> None:
     ids = [project.id for project in projects]
     transactions.run(lambda session: project_rows.note_projects(session, ids, **values))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import httpx
@@ -25,7 +24,7 @@ class WebhookError(Exception):
     """A delivery did not succeed. The text is shown to administrators and holds neither address nor secret."""
 
 
-def deliver(conn_id: str, event_id: str, payload: Mapping[str, Any]) -> None:
+def deliver(conn_id: str, event_id: str, payload: Mapping[str, object]) -> None:
     """Send a notification.
 
     :param conn_id: Airflow connection: ``host`` is the whole address, ``password`` the secret of the signature. ``path`` in its

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypedDict
+
 from airflow import settings
 from alembic import context
+from sqlalchemy import MetaData
 
 from dagctl_provider.store.manager import DagctlDBManager
 
@@ -13,7 +17,15 @@ def include_object(_obj: object, name: str | None, type_: str, *_: object) -> bo
     return type_ != "table" or name in DagctlDBManager.metadata.tables
 
 
-_OPTIONS = {
+class _Options(TypedDict):
+    target_metadata: MetaData
+    version_table: str
+    include_object: Callable[..., bool]
+    render_as_batch: bool
+    compare_type: bool
+
+
+_OPTIONS: _Options = {
     "target_metadata": DagctlDBManager.metadata,
     "version_table": DagctlDBManager.version_table_name,
     "include_object": include_object,
@@ -31,6 +43,8 @@ def run_offline() -> None:
 
 def run_online() -> None:
     """Run against the database, one transaction per migration."""
+    if settings.engine is None:
+        raise RuntimeError("Airflow has no connection to its database")
     with settings.engine.connect() as connection:
         context.configure(connection=connection, transaction_per_migration=True, **_OPTIONS)
         with context.begin_transaction():

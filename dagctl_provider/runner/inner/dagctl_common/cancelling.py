@@ -13,7 +13,6 @@ import select
 import signal
 import threading
 import time
-from typing import Any
 
 POLL_SECONDS = 0.5
 
@@ -57,7 +56,7 @@ class Canceller:
         watched = [fd for fd in (wake_read, self._alive_fd) if fd is not None]
         threading.Thread(target=self._watch, args=(watched,), name="cancel-watch", daemon=True).start()
 
-    def _on_signal(self, _number: int, _frame: Any) -> None:
+    def _on_signal(self, _number: int, _frame: object) -> None:
         # The flag does not tell whether this is the first: the watching thread may have set it already.
         first, self._signalled = not self._signalled, True
         self.flag.set()

@@ -8,14 +8,13 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
-def plain(text: Any) -> str:
+def plain(text: object) -> str:
     """Text without colours and control characters."""
     return _CONTROL.sub("", str(text))
 
@@ -28,7 +27,7 @@ class StepFailed(Exception):
     :param answer: What else belongs into the answer.
     """
 
-    def __init__(self, code: str, message: str, **answer: Any) -> None:
+    def __init__(self, code: str, message: str, **answer: object) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
@@ -52,7 +51,7 @@ class Channel:
         with self._lock, contextlib.suppress(OSError, ValueError):
             print(plain(text), flush=True)
 
-    def event(self, kind: str, /, **details: Any) -> None:
+    def event(self, kind: str, /, **details: object) -> None:
         """Write one event for machines.
 
         :param kind: ``stage``, ``tests``, ``model_start``, ``model_batch``, ``model_finished``, ``model_failed`` …
@@ -77,7 +76,7 @@ class Channel:
         self.stage_name = outer
 
 
-def write_answer(path: str, answer: dict[str, Any]) -> None:
+def write_answer(path: str, answer: Mapping[str, object]) -> None:
     """Hand the answer to the outer program, whole or not at all."""
     temporary = Path(path + ".new")
     temporary.write_text(json.dumps(answer, default=str), encoding="utf-8")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from dagctl_common.channel import StepFailed
 
 
-def hashes_of(parts: Mapping[str, Any]) -> dict[str, str]:
+def hashes_of(parts: Mapping[str, object]) -> dict[str, str]:
     """One short hash per part of a plan."""
     return {name: _hash(value)[:16] for name, value in parts.items()}
 
@@ -20,7 +19,7 @@ def digest_of(parts: Mapping[str, str]) -> str:
     return f"sha256:{_hash(dict(parts))}"
 
 
-def _hash(value: Any) -> str:
+def _hash(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -36,7 +35,7 @@ def changed_parts(words: Mapping[str, str], expected: Mapping[str, str] | None, 
     return ", ".join(words.get(name, name) for name, value in found.items() if expected.get(name) != value)
 
 
-def drift(what: str, summary: str, output: Mapping[str, Any], parts: Mapping[str, str], **answer: Any) -> StepFailed:
+def drift(what: str, summary: str, output: Mapping[str, object], parts: Mapping[str, str], **answer: object) -> StepFailed:
     """The end of an execute whose plan is not the approved one.
 
     :param what: Which parts differ, if it is known.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from dagctl_common.cancelling import Canceller
 from dagctl_common.channel import Channel, StepFailed, plain, write_answer
+from dagctl_common.jobs import Job
 
-Answer = dict[str, Any]
+Answer = dict[str, object]
 
 
 class Journal(Protocol):
@@ -29,7 +30,7 @@ class Step:
 
     journal: Journal
 
-    def __init__(self, job: dict[str, Any], canceller: type[Canceller]) -> None:
+    def __init__(self, job: Job, canceller: type[Canceller]) -> None:
         self.job = job
         self.channel = Channel(job.get("events_fd"))
         self.canceller: Any = canceller(job.get("alive_fd"), float(job.get("grace") or 20.0))
@@ -46,11 +47,14 @@ class Step:
             self.channel.line(line.rstrip("\n"))
 
 
+StepT = TypeVar("StepT", bound=Step)
+
+
 def do(
-    step: Any,
-    load: Callable[[Any], None],
-    commands: Mapping[str, Callable[[Any], Answer]],
-    judge: Callable[[Any, BaseException], StepFailed],
+    step: StepT,
+    load: Callable[[StepT], None],
+    commands: Mapping[str, Callable[[StepT], Answer]],
+    judge: Callable[[StepT, BaseException], StepFailed],
 ) -> int:
     """Do a step's job and write the answer.
 
@@ -75,7 +79,7 @@ def do(
     return 0 if answer["outcome"] == "succeeded" else 1
 
 
-def _failed(step: Any, judge: Callable[[Any, BaseException], StepFailed], error: BaseException) -> Answer:
+def _failed(step: StepT, judge: Callable[[StepT, BaseException], StepFailed], error: BaseException) -> Answer:
     if step.canceller.is_set() or isinstance(error, KeyboardInterrupt):
         return {"outcome": "cancelled", "error": {"code": "cancelled", "message": "The step was cancelled."}}
     failure = judge(step, error)

@@ -8,10 +8,11 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from dagctl_common.cancelling import Canceller
 from dagctl_common.channel import Channel
+from dagctl_common.jobs import Job
 
 POLL_SECONDS = 0.5
 
@@ -19,7 +20,7 @@ POLL_SECONDS = 0.5
 class Waiter(Protocol):
     """What a wait needs of a step."""
 
-    job: dict[str, Any]
+    job: Job
     channel: Channel
     canceller: Canceller
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from dagctl_common.frames import Step
+from dagctl_common.jobs import Job
 
 GONE_SECONDS = 10.0
 """How long statements that were told to end are waited for: the server undoes their work first."""
@@ -24,7 +24,7 @@ _QUERY = (
 )
 
 
-def end_leftovers(step: Step, ask: Callable[[str], Any]) -> None:
+def end_leftovers(step: Step, ask: Callable[[str], int]) -> None:
     """End them, wait until they are gone, and say so.
 
     A warehouse that cannot be asked does not end the step: it shows soon enough, with a better message.
@@ -33,7 +33,7 @@ def end_leftovers(step: Step, ask: Callable[[str], Any]) -> None:
     :param ask: Gets the answer of a query that has one row and one column.
     """
     try:
-        told = int(ask(_query(step.job, _END)))
+        told = ask(_query(step.job, _END))
         left = _wait(step, ask) if told else 0
     except Exception as error:
         step.channel.line(f"could not look for statements of killed steps: {step.shorten(str(error))[:300]}")
@@ -44,15 +44,15 @@ def end_leftovers(step: Step, ask: Callable[[str], Any]) -> None:
         step.channel.line(f"{left} statement(s) of a killed step were told to end and still run")
 
 
-def _wait(step: Step, ask: Callable[[str], Any]) -> int:
+def _wait(step: Step, ask: Callable[[str], int]) -> int:
     """How many leftovers there still are when all are gone or the time is over."""
     deadline = time.monotonic() + GONE_SECONDS
-    while (left := int(ask(_query(step.job, _COUNT)))) and time.monotonic() < deadline:
+    while (left := ask(_query(step.job, _COUNT))) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
     return left
 
 
-def _query(job: dict[str, Any], what: str) -> str:
+def _query(job: Job, what: str) -> str:
     """SQL that looks for the leftovers.
 
     :param what: Is counted.

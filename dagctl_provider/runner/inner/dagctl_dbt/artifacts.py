@@ -13,13 +13,13 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dagctl_dbt.differ_facts import attach, attached
-from dagctl_dbt.differ_types import Facts
+from dagctl_dbt.differ_types import Facts, Manifest
 from dagctl_dbt.journals import Step
 
 PLAN_KEY = "DAGCTL_PLAN"
@@ -37,7 +37,7 @@ class Deployed:
     :param identity: Hash of its content.
     """
 
-    manifest: dict[str, Any] | None = None
+    manifest: Manifest | None = None
     facts: Facts = field(default_factory=Facts)
     note: dict[str, Any] = field(default_factory=dict)
     identity: str | None = None
@@ -67,7 +67,12 @@ def write_state(deployed: Deployed, folder: Path) -> Path:
 
 
 def pack_deployed(
-    step: Step, manifest: dict[str, Any], facts: Facts, deployed: Deployed, final: Mapping[str, Any] | None, ran: Iterable[str]
+    step: Step,
+    manifest: Manifest,
+    facts: Facts,
+    deployed: Deployed,
+    final: Manifest | None,
+    ran: Iterable[str],
 ) -> str:
     """The new deployed state: the parsed manifest with the SQL that stands in the warehouse, as far as it is known.
 
@@ -88,12 +93,12 @@ def pack_deployed(
         if code:
             node["compiled_code"] = step.hide(code) if source is after else code
     packed = attach(manifest, facts)
-    keys = {"plan_id": "explained_plan_id", "digest": "expected_digest", "commit": "commit_sha"}
-    packed["metadata"]["env"][PLAN_KEY] = json.dumps({name: step.job[key] for name, key in keys.items()})
+    note = {"plan_id": step.job["explained_plan_id"], "digest": step.job["expected_digest"], "commit": step.job["commit_sha"]}
+    packed["metadata"]["env"][PLAN_KEY] = json.dumps(note)
     return pack(packed)
 
 
-def pack(value: Any) -> str:
+def pack(value: object) -> str:
     """Base64 text of gzip bytes of JSON, the same for the same value."""
     return base64.b64encode(gzip.compress(json.dumps(value, separators=(",", ":")).encode(), 6, mtime=0)).decode()
 
@@ -106,7 +111,7 @@ class ProgressFile:
 
     def __init__(self, step: Step) -> None:
         self._step = step
-        key = hashlib.sha256("/".join((step.job["project_id"], step.job["explained_plan_id"])).encode()).hexdigest()[:32]
+        key = hashlib.sha256(f"{step.job['project_id']}/{step.job['explained_plan_id']}".encode()).hexdigest()[:32]
         self._path = Path(step.job["shared"]) / "progress" / f"{key}.json"
         self._before: list[str] = []
 

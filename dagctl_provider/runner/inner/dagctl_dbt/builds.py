@@ -12,7 +12,7 @@ import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dagctl_common.cancelling import Cancelled
 from dagctl_common.channel import StepFailed
@@ -20,8 +20,14 @@ from dagctl_common.channel import StepFailed
 from dagctl_dbt.journals import Step
 from dagctl_dbt.warehouses import name_sessions
 
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
+    from dbt.graph import GraphQueue
+    from dbt.task.build import BuildTask
+
+    Decide = Callable[[BuildTask], set[str] | None]
+
 PARTIAL_PARSE = "partial_parse.msgpack"
-Decide = Callable[[Any], "set[str] | None"]
 
 
 class Build:
@@ -38,7 +44,7 @@ class Build:
         self.failure: StepFailed | None = None
         self.target = Path(step.job["scratch"]) / "target"
 
-    def invoke(self, *, quiet: bool, partial_parse: bool, state: Path | None = None, tests: bool = True) -> Any:
+    def invoke(self, *, quiet: bool, partial_parse: bool, state: Path | None = None, tests: bool = True) -> dbtRunnerResult:
         """Start dbt and wait for its end.
 
         :param quiet: Leave out all of dbt's log but errors.
@@ -113,7 +119,7 @@ class Build:
         original_queue, original_select = BuildTask.get_graph_queue, NodeSelector.select_nodes
         inherited = "get_graph_queue" not in vars(BuildTask)
 
-        def get_graph_queue(task: Any) -> Any:
+        def get_graph_queue(task: BuildTask) -> GraphQueue:
             chosen = self._ask(task)
             if chosen is not None:
                 NodeSelector.select_nodes = lambda *args, **kwargs: (set(chosen), set())
@@ -139,12 +145,12 @@ class Build:
                 BuildTask.get_graph_queue = original_queue
 
     @staticmethod
-    def _unit_tests_alone(task: Any, chosen: set[str]) -> set[str]:
+    def _unit_tests_alone(task: BuildTask, chosen: set[str]) -> set[str]:
         """Unit tests whose model does not run: ``dbt build`` hangs unit tests onto their model and would pass over these."""
         known = getattr(task.manifest, "unit_tests", {})
         return {key for key in chosen if key in known and not chosen.intersection(known[key].depends_on.nodes[:1])}
 
-    def _ask(self, task: Any) -> set[str] | None:
+    def _ask(self, task: BuildTask) -> set[str] | None:
         """Ask what to run; whatever goes wrong, nothing runs."""
         try:
             name_sessions(self._step, task.config.credentials)
@@ -161,7 +167,7 @@ class Build:
         self.decided = True
         return chosen
 
-    def _check(self, task: Any, queue: Any, chosen: set[str] | None) -> None:
+    def _check(self, task: BuildTask, queue: GraphQueue, chosen: set[str] | None) -> None:
         """dbt must have taken all that was given to it and nothing else; this is before its first statement."""
         taken = {*queue.get_selected_nodes(), *getattr(task, "selected_unit_tests", ())}
         if chosen is not None and taken != chosen:

@@ -18,6 +18,7 @@ from dagctl_dbt.differ_types import (
     Changes,
     Facts,
     Manifest,
+    Node,
     built_nodes,
     kind_of,
     name_of,
@@ -121,7 +122,7 @@ class Side:
         return found
 
 
-def _place(node: Mapping[str, Any]) -> tuple[str, str, str]:
+def _place(node: Node) -> tuple[str, str, str]:
     table = node.get("identifier") if node.get("resource_type") == "source" else node.get("alias")
     return str(node.get("database") or "").lower(), str(node.get("schema") or "").lower(), str(table or node["name"]).lower()
 
@@ -154,7 +155,7 @@ def compare_columns(
     except ImportError:
         report.missing = "sqlglot is not in the environment of dbt"
         return report
-    known = {key: node["compiled_code"] for key, node in built_nodes(old).items() if node.get("compiled_code")}
+    known = {key: code for key, node in built_nodes(old).items() if (code := node.get("compiled_code"))}
     gaps = _Gaps(time.monotonic() + seconds)
     sides = (
         Side(old, old_facts or Facts(), known, gaps.late),

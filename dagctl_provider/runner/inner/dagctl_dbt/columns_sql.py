@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+    from sqlglot.optimizer.scope import Scope
+    from sqlglot.schema import MappingSchema
 
 #: Adapters whose SQL sqlglot knows under another name. Others: the adapter's own name, or no dialect at all.
 DIALECTS = {"sqlserver": "tsql", "fabric": "tsql", "synapse": "tsql", "athena": "athena", "glue": "spark"}
@@ -54,11 +59,11 @@ class Reader:
             return None
         return Query(parsed, self)
 
-    def table(self, table: Any) -> str | None:
+    def table(self, table: exp.Table) -> str | None:
         """Unique id of a table in a query."""
         return self._tables.get((table.catalog.lower(), table.db.lower(), table.name.lower()))
 
-    def schema(self, query: Any) -> dict[str, Any]:
+    def schema(self, query: exp.Query) -> dict[str, object]:
         """Columns of the tables a query reads, as sqlglot wants them."""
         from sqlglot import exp
 
@@ -79,7 +84,7 @@ class Query:
     :param reader: Where it comes from.
     """
 
-    def __init__(self, parsed: Any, reader: Reader) -> None:
+    def __init__(self, parsed: exp.Query, reader: Reader) -> None:
         from sqlglot.errors import OptimizeError
         from sqlglot.optimizer.annotate_types import annotate_types
 
@@ -93,12 +98,12 @@ class Query:
             self.qualified = self._qualify({})
         self.typed = annotate_types(self.qualified.copy(), schema=self._mapping(schema), dialect=reader.dialect)
 
-    def _mapping(self, schema: dict[str, Any]) -> Any:
+    def _mapping(self, schema: dict[str, object]) -> MappingSchema:
         from sqlglot.schema import MappingSchema
 
         return MappingSchema(schema, dialect=self._reader.dialect, normalize=True)
 
-    def _qualify(self, schema: dict[str, Any]) -> Any:
+    def _qualify(self, schema: dict[str, object]) -> exp.Query:
         from sqlglot.optimizer.qualify import qualify
 
         return qualify(
@@ -136,12 +141,12 @@ class Query:
         for inner in scope.traverse():
             for column in inner.columns:
                 source = _source_of(column, inner)
-                key = self._reader.table(source) if isinstance(source, exp.Table) else None
-                if key and not found.get((key, column.name)):
-                    found[key, column.name] = {""}
+                table = self._reader.table(source) if isinstance(source, exp.Table) else None
+                if table and not found.get((table, column.name)):
+                    found[table, column.name] = {""}
         return found
 
-    def _origins(self, position: int, scope: Any, seen: set[tuple[int, int]]) -> set[tuple[str, str]]:
+    def _origins(self, position: int, scope: Scope, seen: set[tuple[int, int]]) -> set[tuple[str, str]]:
         """Columns of tables that one output column of a scope is made from, through subqueries and both sides of a union."""
         if (id(scope), position) in seen:
             return set()
@@ -150,13 +155,13 @@ class Query:
         sides = getattr(scope, "set_operation_scopes", None) or getattr(scope, "union_scopes", None)
         if sides:
             return set().union(*(self._origins(position, side, seen) for side in sides))
-        selects = scope.expression.selects
+        selects = _selects(scope)
         found: set[tuple[str, str]] = set()
         for column in _columns_of(selects[position]) if position < len(selects) else ():
             found |= self._origin(column, scope, seen)
         return found
 
-    def _origin(self, column: Any, scope: Any, seen: set[tuple[int, int]]) -> set[tuple[str, str]]:
+    def _origin(self, column: exp.Column, scope: Scope, seen: set[tuple[int, int]]) -> set[tuple[str, str]]:
         from sqlglot import exp
 
         # A subquery inside a projection has sources of its own.
@@ -165,11 +170,13 @@ class Query:
         if isinstance(source, exp.Table):
             key = self._reader.table(source)
             return {(key, column.name)} if key else set()
-        names = [select.alias_or_name for select in source.expression.selects] if source is not None else []
+        if source is None:
+            return set()
+        names = [select.alias_or_name for select in _selects(source)]
         return self._origins(names.index(column.name), source, seen) if column.name in names else set()
 
 
-def _source_of(column: Any, scope: Any) -> Any:
+def _source_of(column: exp.Column, scope: Scope) -> exp.Table | Scope | None:
     """Table or scope a column is read from; one that no known table has is of the only table there is."""
     if column.table:
         return scope.sources.get(column.table)
@@ -177,7 +184,13 @@ def _source_of(column: Any, scope: Any) -> Any:
     return selected[0][1] if len(selected) == 1 else None
 
 
-def _columns_of(expression: Any) -> list[Any]:
+def _selects(scope: Scope) -> list[exp.Expression]:
+    """What a query, or a function that stands for a table, puts out."""
+    expression: Any = scope.expression
+    return list(expression.selects)
+
+
+def _columns_of(expression: exp.Expression) -> list[exp.Column]:
     from sqlglot import exp
 
     return list(expression.find_all(exp.Column))

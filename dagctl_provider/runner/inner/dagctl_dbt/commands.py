@@ -7,11 +7,12 @@ import os
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dagctl_common.channel import StepFailed
 from dagctl_common.digests import changed_parts, digest_of, drift
 from dagctl_common.frames import Answer, do
+from dagctl_common.jobs import Job
 from dagctl_common.locks import lock_file
 
 from dagctl_dbt.artifacts import Deployed, ProgressFile, pack_deployed, read_deployed, write_state
@@ -20,7 +21,7 @@ from dagctl_dbt.columns import ColumnReport, compare_columns
 from dagctl_dbt.compiling import compile_nodes
 from dagctl_dbt.differ import compare
 from dagctl_dbt.differ_facts import collect
-from dagctl_dbt.differ_types import ADDED, DIRECT, INDIRECT, REMOVED, name_of, project_of
+from dagctl_dbt.differ_types import ADDED, DIRECT, INDIRECT, REMOVED, Manifest, name_of, project_of
 from dagctl_dbt.digests import WORDS, digest_parts
 from dagctl_dbt.failures import cause, failure_of, judge, node_failure
 from dagctl_dbt.journals import Step
@@ -29,11 +30,15 @@ from dagctl_dbt.packages import install_packages
 from dagctl_dbt.selection import select
 from dagctl_dbt.warehouses import sweep
 
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
+    from dbt.task.build import BuildTask
+
 COMPILE_SECONDS = 15.0
 COLUMN_SECONDS = 5.0
 
 
-def main(job: dict[str, Any]) -> int:
+def main(job: Job) -> int:
     """Do the job and write the answer.
 
     :param job: The request and what the outer program prepared.
@@ -50,7 +55,7 @@ def _load_tool(_step: Step) -> None:
         raise StepFailed("tool_install_failed", f"dbt cannot be imported: {error}") from error
 
 
-def _plan(step: Step, build: Build, task: Any, deployed: Deployed) -> Plan:
+def _plan(step: Step, build: Build, task: BuildTask, deployed: Deployed) -> Plan:
     """What the commit changes, from the manifest that dbt has just written."""
     with step.channel.stage("plan"):
         manifest = json.loads(step.hide((build.target / "manifest.json").read_text(encoding="utf-8")))
@@ -73,7 +78,7 @@ def explain(step: Step) -> Answer:
     install_packages(step)
     answer: Answer = {}
 
-    def decide(task: Any) -> set[str]:
+    def decide(task: BuildTask) -> set[str]:
         plan = _plan(step, build, task, deployed)
         answer.update(_explained(step, task, plan))
         return set()
@@ -86,7 +91,7 @@ def explain(step: Step) -> Answer:
     return answer
 
 
-def _explained(step: Step, task: Any, plan: Plan) -> Answer:
+def _explained(step: Step, task: BuildTask, plan: Plan) -> Answer:
     output = describe(plan)
     with step.channel.stage("compile"):
         wanted = [change.unique_id for kind in (DIRECT, ADDED, INDIRECT) for change in plan.changes.of(kind)]
@@ -128,7 +133,7 @@ def execute(step: Step) -> Answer:
     done = set(progress.read())
     plans: list[Plan] = []
 
-    def decide(task: Any) -> set[str]:
+    def decide(task: BuildTask) -> set[str]:
         plan = _plan(step, build, task, deployed)
         _check_digest(step, build, plan)
         sweep(step, task.config)
@@ -185,7 +190,7 @@ def _minor(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
 
 
-def _refuse_failure(step: Step, build: Build, result: Any) -> None:
+def _refuse_failure(step: Step, build: Build, result: dbtRunnerResult) -> None:
     """Raise what went wrong, if anything did."""
     if build.failure:
         raise build.failure
@@ -201,7 +206,7 @@ def _refuse_failure(step: Step, build: Build, result: Any) -> None:
         raise failure_of(step, result.exception, build.decided)
 
 
-def _check_run(build: Build, expected: set[str]) -> dict[str, Any] | None:
+def _check_run(build: Build, expected: set[str]) -> Manifest | None:
     """Compare what dbt says it ran with what it was to run.
 
     :return: The manifest that dbt wrote after the build.
@@ -229,7 +234,7 @@ def run(step: Step) -> Answer:
 def _sweep_only(step: Step) -> Answer:
     """dbt has to parse before it knows the warehouse; what was parsed before helps."""
 
-    def decide(task: Any) -> set[str]:
+    def decide(task: BuildTask) -> set[str]:
         sweep(step, task.config)
         return set()
 

@@ -11,10 +11,14 @@ import contextvars
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dagctl_dbt.failures import cause, is_refusal
 from dagctl_dbt.journals import Step
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.nodes import ManifestNode
+    from dbt.task.build import BuildTask
 
 COMPILED = ("model", "snapshot")
 
@@ -31,7 +35,7 @@ class Compilation:
         self.reason: str | None = None
 
 
-def compile_nodes(step: Step, task: Any, wanted: Sequence[str], seconds: float) -> Compilation:
+def compile_nodes(step: Step, task: BuildTask, wanted: Sequence[str], seconds: float) -> Compilation:
     """Compile nodes, the first ones first.
 
     :param step: The step.
@@ -65,7 +69,7 @@ def _snapshot(found: Compilation) -> Compilation:
     return copy
 
 
-def _compile(step: Step, task: Any, nodes: list[Any], deadline: float, found: Compilation) -> None:
+def _compile(step: Step, task: BuildTask, nodes: list[ManifestNode], deadline: float, found: Compilation) -> None:
     from dbt.adapters.factory import get_adapter
     from dbt.compilation import Compiler
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any
 
 from dagctl_dbt.differ_contracts import broken
 from dagctl_dbt.differ_macros import MacroReach
@@ -22,6 +21,7 @@ from dagctl_dbt.differ_types import (
     Changes,
     Facts,
     Manifest,
+    Node,
     NodeChange,
     built_nodes,
     kind_of,
@@ -91,7 +91,7 @@ def _all_moved(old: Manifest, new: Manifest) -> bool:
     return bool(pairs) and all(_place(one) != _place(other) for one, other in pairs)
 
 
-def _place(node: Mapping[str, Any]) -> tuple[Any, Any]:
+def _place(node: Node) -> tuple[object, object]:
     return node.get("database"), node.get("schema")
 
 
@@ -109,7 +109,7 @@ def _compare_built(sides: Sides) -> list[NodeChange]:
     return found
 
 
-def _change(sides: Sides, node: Any, change: str, why: list[str], details: list[str]) -> NodeChange:
+def _change(sides: Sides, node: Node, change: str, why: list[str], details: list[str]) -> NodeChange:
     name = name_of(node, sides.new_reach.project)
     return NodeChange(name, node["unique_id"], change, kind_of(node), node["resource_type"], why, details)
 
@@ -122,7 +122,7 @@ def _why_removed(sides: Sides, key: str) -> tuple[list[str], list[str]]:
     return (["disabled"], ["is disabled"]) if key in (sides.new.get("disabled") or {}) else ([], [])
 
 
-def _mark_renames(found: list[NodeChange], old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+def _mark_renames(found: list[NodeChange], old: Mapping[str, Node], new: Mapping[str, Node]) -> None:
     """Say so where something removed and something added are nearly the same."""
     gone = [change for change in found if change.change == REMOVED and not change.reasons]
     came = [change for change in found if change.change == ADDED and not change.reasons]
@@ -137,7 +137,7 @@ def _mark_renames(found: list[NodeChange], old: Mapping[str, Any], new: Mapping[
             best[1].details.append(f"likely renamed to {change.name}")
 
 
-def _likeness(old: Mapping[str, Any], new: Mapping[str, Any]) -> float:
+def _likeness(old: Node, new: Node) -> float:
     """From 0 to 1, of the code; seeds by their rows."""
     if old["resource_type"] != new["resource_type"]:
         return 0.0

@@ -5,10 +5,8 @@ dbt notices these only while it selects by `state:modified`, as an error for ver
 
 from __future__ import annotations
 
-from typing import Any
-
-from dagctl_dbt.differ_nodes import Node, Sides, constraints, enforced
-from dagctl_dbt.differ_types import REMOVED, Changes, ContractBreak, built_nodes, name_of
+from dagctl_dbt.differ_nodes import Sides, constraints, enforced
+from dagctl_dbt.differ_types import REMOVED, Changes, Column, ContractBreak, Node, built_nodes, name_of
 
 #: Constraints a warehouse enforces; dropping one that is only written down breaks nobody. Others: all of them.
 ENFORCED_CONSTRAINTS = {
@@ -64,7 +62,7 @@ def _problems(old: Node, new: Node, adapter: str) -> list[str]:
     return problems
 
 
-def _lost(old: Node, new: Node, adapter: str) -> list[str]:
+def _lost(old: Node | Column, new: Node | Column, adapter: str) -> list[str]:
     kept = constraints(new)
     count = ENFORCED_CONSTRAINTS.get(adapter)
     return [row[0] for row in constraints(old) if row not in kept and (count is None or row[0] in count)]
@@ -74,6 +72,6 @@ def _materialized(node: Node) -> str:
     return str((node.get("config") or {}).get("materialized"))
 
 
-def base_type(data_type: Any) -> str:
+def base_type(data_type: object) -> str:
     """A type without size, precision and scale, whose change dbt does not call breaking."""
     return str(data_type or "").partition("(")[0].strip().lower()

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from dagctl_dbt.differ_types import Facts, Manifest
 
@@ -21,7 +21,7 @@ KEY = "DAGCTL_FACTS"
 MOST_HEADER = 100_000
 
 
-def attach(manifest: dict[str, Any], facts: Facts) -> dict[str, Any]:
+def attach(manifest: Manifest, facts: Facts) -> dict[str, Any]:
     """A manifest that carries its facts; the given one is left alone.
 
     :param manifest: As dbt wrote it.
@@ -60,7 +60,7 @@ def collect(manifest: Manifest, project: Path, installed: Iterable[Path] = (), *
     return Facts(target, variables, versions, _seeds(manifest, folders))
 
 
-def _yaml(path: Path) -> dict[str, Any]:
+def _yaml(path: Path) -> dict[str, object]:
     import yaml
 
     if not path.is_file():
@@ -69,12 +69,13 @@ def _yaml(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> dict[str, object]:
     """As JSON has it, so that a value read back later is equal: dates become texts, keys too."""
-    return json.loads(json.dumps(value, default=str, skipkeys=True))
+    plain: dict[str, object] = json.loads(json.dumps(value, default=str, skipkeys=True))
+    return plain
 
 
-def _seeds(manifest: Manifest, folders: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
+def _seeds(manifest: Manifest, folders: Mapping[str, Path]) -> dict[str, dict[str, object]]:
     found = {}
     for key, node in manifest["nodes"].items():
         folder = folders.get(node["package_name"])
@@ -90,7 +91,7 @@ def _seeds(manifest: Manifest, folders: Mapping[str, Path]) -> dict[str, dict[st
     return found
 
 
-def _header(path: Path, delimiter: str) -> dict[str, Any]:
+def _header(path: Path, delimiter: str) -> dict[str, object]:
     """Names of a CSV file's columns; nothing for what is none, which dbt will say."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
@@ -99,7 +100,7 @@ def _header(path: Path, delimiter: str) -> dict[str, Any]:
         return {}
 
 
-def _sha256(file: Any) -> str:
+def _sha256(file: BinaryIO) -> str:
     digest = hashlib.sha256()
     while block := file.read(1 << 20):
         digest.update(block)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dagctl_dbt.differ_types import Facts, Manifest, project_of
+from dagctl_dbt.differ_types import Facts, Manifest, Node, project_of
 
 #: Adapters that stand on another one's macros (their package metadata says so; a manifest does not).
 ADAPTER_PARENTS = {"redshift": "postgres", "materialize": "postgres", "databricks": "spark", "synapse": "fabric",
@@ -97,7 +97,7 @@ class MacroReach:
             self._below[start] = frozenset(seen)
         return self._below[start]
 
-    def of(self, node: Mapping[str, Any]) -> dict[str, str]:
+    def of(self, node: Node) -> dict[str, str]:
         """Macros of the project and its packages that a node reaches, with their code."""
         starts = list((node.get("depends_on") or {}).get("macros") or [])
         starts += self._materializations.get(str((node.get("config") or {}).get("materialized")), [])
@@ -105,7 +105,7 @@ class MacroReach:
         reached = frozenset().union(*(self.below(key) for key in found if key))
         return {key: self.macros[key]["macro_sql"].strip() for key in sorted(reached) if self.own(key)}
 
-    def variables(self, node: Mapping[str, Any], macros: Mapping[str, str]) -> tuple[set[str], bool]:
+    def variables(self, node: Node, macros: Mapping[str, str]) -> tuple[set[str], bool]:
         """Names of variables a node reads, and whether it also reads some by a computed name."""
         texts = [node.get("raw_code") or "" if node["resource_type"] != "seed" else "", *macros.values()]
         if node.get("test_metadata"):
@@ -113,7 +113,7 @@ class MacroReach:
         hits = [hit for text in texts for hit in _VARIABLE.finditer(_JINJA_COMMENT.sub("", text))]
         return {hit["name"] for hit in hits if hit["name"]}, any(hit["dynamic"] for hit in hits)
 
-    def value(self, package: str, name: str) -> Any:
+    def value(self, package: str, name: str) -> object:
         """Value of a variable for a node of a package, in dbt's order: root project first, the package's own rows last."""
         everywhere = self.facts.vars or {}
         for project in (self.project, package):

@@ -9,12 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from dagctl_dbt.differ_macros import MacroReach, differing, differing_variables
-from dagctl_dbt.differ_types import Facts, Manifest, name_of, parents_of
-
-Node = Mapping[str, Any]
+from dagctl_dbt.differ_types import Column, Facts, Manifest, Node, name_of, parents_of
 
 RELATION_KEYS = ("database", "schema", "alias")
 #: Keys of a node's configuration that dbt compares elsewhere or not at all.
@@ -94,16 +91,16 @@ def config(sides: Sides, old: Node, new: Node) -> list[str] | None:
     return [_config_text(key, before, after) for key in sorted(written)] if written else None
 
 
-def differing_keys(old: Node, new: Node, ignored: set[str]) -> set[str]:
+def differing_keys(old: Mapping[str, object], new: Mapping[str, object], ignored: set[str]) -> set[str]:
     """Keys that only one side has, or both with different values."""
     return {key for key in {*old, *new} - ignored if key not in old or key not in new or old[key] != new[key]}
 
 
-def _known_apart(before: Node, after: Node, key: str) -> bool:
+def _known_apart(before: Mapping[str, object], after: Mapping[str, object], key: str) -> bool:
     return key in before and key in after and before[key] != after[key]
 
 
-def _config_text(key: str, before: Node, after: Node) -> str:
+def _config_text(key: str, before: Mapping[str, object], after: Mapping[str, object]) -> str:
     old, new = before.get(key), after.get(key)
     plain = isinstance(old, (str, int, float, bool, type(None))) and isinstance(new, (str, int, float, bool, type(None)))
     return f"{key}: {old} -> {new}" if plain and old != new else key
@@ -148,7 +145,7 @@ def _promise(node: Node) -> dict[str, str]:
     return {**rows, "constraints": str(constraints(node))}
 
 
-def constraints(node: Node) -> list[tuple[str, str, str]]:
+def constraints(node: Node | Column) -> list[tuple[str, str, str]]:
     """Constraints of a model or column as comparable values: type, columns, expression."""
     rows = node.get("constraints") or []
     return sorted((str(row.get("type")), ",".join(row.get("columns") or []), str(row.get("expression") or "")) for row in rows)
@@ -164,7 +161,7 @@ def macro(sides: Sides, old: Node, new: Node) -> list[str] | None:
 
 def _macro_name(sides: Sides, key: str) -> str:
     found = sides.new_reach.macros.get(key) or sides.old_reach.macros[key]
-    return name_of({**found, "resource_type": "macro"}, sides.new_reach.project)
+    return name_of(found, sides.new_reach.project)
 
 
 def variables(sides: Sides, old: Node, new: Node) -> list[str] | None:
@@ -200,7 +197,8 @@ def persisted_description(sides: Sides, old: Node, new: Node) -> list[str] | Non
 
 def column_texts(node: Node) -> dict[str, str]:
     """Descriptions of columns, those that have one."""
-    return {name: row["description"] for name, row in (node.get("columns") or {}).items() if row.get("description")}
+    texts = {name: row.get("description") for name, row in (node.get("columns") or {}).items()}
+    return {name: text for name, text in texts.items() if text}
 
 
 def path(sides: Sides, old: Node, new: Node) -> list[str] | None:
@@ -221,7 +219,7 @@ def access(sides: Sides, old: Node, new: Node) -> list[str] | None:
     return found or None
 
 
-def _field(old: Node, new: Node, key: str) -> list[str] | None:
+def _field(old: Mapping[str, object], new: Mapping[str, object], key: str) -> list[str] | None:
     if key not in old or key not in new or old[key] == new[key]:
         return None
     return [f"{key}: {old[key]} -> {new[key]}"]
@@ -279,5 +277,5 @@ def metadata(old: Node, new: Node) -> list[str]:
     return found
 
 
-def _documented(node: Node) -> dict[str, Any]:
+def _documented(node: Node) -> dict[str, object]:
     return {name: column.get("data_type") for name, column in (node.get("columns") or {}).items()}

@@ -6,8 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from dagctl_dbt.differ_macros import changed_macros
-from dagctl_dbt.differ_nodes import NOT_CONFIG, TEST_REASONS, Node, Sides, differing_keys, reasons
-from dagctl_dbt.differ_types import ADDED, DIRECT, INDIRECT, Changes, NodeChange, ResourceChange, name_of, parents_of, test_nodes
+from dagctl_dbt.differ_nodes import NOT_CONFIG, TEST_REASONS, Sides, differing_keys, reasons
+from dagctl_dbt.differ_types import (
+    ADDED,
+    DIRECT,
+    INDIRECT,
+    Changes,
+    Manifest,
+    Node,
+    NodeChange,
+    ResourceChange,
+    name_of,
+    parents_of,
+    test_nodes,
+)
 
 #: Folder of the manifest -> type, and the fields whose difference counts.
 DESCRIBED: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -32,7 +44,7 @@ def compare_resources(sides: Sides, models: list[NodeChange]) -> list[ResourceCh
     return sorted(found, key=lambda change: (change.type, change.name, change.change))
 
 
-def _keyed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
+def _keyed(old: Mapping[str, Node], new: Mapping[str, Node]) -> list[tuple[str, str, Node]]:
     """Keys on one side only, with the change and the node."""
     gone = [(key, "removed", old[key]) for key in old.keys() - new.keys()]
     return [(key, "added", new[key]) for key in new.keys() - old.keys()] + gone
@@ -95,18 +107,18 @@ def _why_source(sides: Sides, old: Node, new: Node) -> list[str]:
     return why
 
 
-def _differs(old: Node, new: Node, key: str) -> bool:
+def _differs(old: Mapping[str, object], new: Mapping[str, object], key: str) -> bool:
     return key in old and key in new and _plain(old[key]) != _plain(new[key])
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Without keys that have no value: versions of dbt write different ones down."""
     if isinstance(value, Mapping):
         return {key: kept for key, item in value.items() if (kept := _plain(item)) not in (None, {}, [])}
     return value or None
 
 
-def _source_moved(sides: Sides, old: Node, new: Node) -> bool:
+def _source_moved(sides: Sides, old: Mapping[str, object], new: Mapping[str, object]) -> bool:
     """Database and schema: as written where both versions of dbt tell, as they came out where the target is the same."""
     for key in ("database", "schema"):
         written = f"unrendered_{key}"
@@ -123,7 +135,7 @@ def _macros(sides: Sides, models: list[NodeChange]) -> list[ResourceChange]:
     found = []
     for key, change in changed_macros(sides.old_reach, sides.new_reach).items():
         node = sides.new_reach.macros.get(key) or sides.old_reach.macros[key]
-        resource = _resource(sides, "macro", {**node, "resource_type": "macro"}, change)
+        resource = _resource(sides, "macro", node, change)
         resource.affects = sorted(model.name for model in models if f"macro: {resource.name}" in model.details)
         found.append(resource)
     return found
@@ -132,12 +144,18 @@ def _macros(sides: Sides, models: list[NodeChange]) -> list[ResourceChange]:
 def _described(sides: Sides) -> list[ResourceChange]:
     found = []
     for folder, (kind, fields) in DESCRIBED.items():
-        old, new = sides.old.get(folder) or {}, sides.new.get(folder) or {}
+        old, new = _folder(sides.old, folder), _folder(sides.new, folder)
         found += [_resource(sides, kind, node, change) for _, change, node in _keyed(old, new)]
         for key in old.keys() & new.keys():
             why = [field for field in fields if _differs(old[key], new[key], field)]
             if why:
                 found.append(_resource(sides, kind, new[key], "modified", why))
+    return found
+
+
+def _folder(manifest: Manifest, name: str) -> dict[str, Node]:
+    folders: Mapping[str, Any] = {**manifest}
+    found: dict[str, Node] = folders.get(name) or {}
     return found
 
 
@@ -152,7 +170,7 @@ def _hooks(sides: Sides) -> list[ResourceChange]:
     return found
 
 
-def _operations(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _operations(manifest: Manifest) -> dict[str, Node]:
     return {key: node for key, node in manifest["nodes"].items() if node["resource_type"] == "operation"}
 
 
@@ -170,7 +188,7 @@ def _packages(sides: Sides) -> list[ResourceChange]:
     return found
 
 
-def exposures_affected(sides: Sides, changes: Changes) -> list[dict[str, Any]]:
+def exposures_affected(sides: Sides, changes: Changes) -> list[dict[str, object]]:
     """Dashboards and the like that read something that changes.
 
     :param sides: Both manifests.

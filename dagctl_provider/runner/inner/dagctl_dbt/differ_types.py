@@ -4,15 +4,85 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-Manifest = Mapping[str, Any]
+from typing import Any, TypedDict
 
 ADDED, REMOVED, DIRECT, INDIRECT, METADATA = "added", "removed", "directly_modified", "indirectly_modified", "metadata"
 
 #: What `dbt build` makes in the warehouse, apart from tests.
 BUILT = ("model", "seed", "snapshot", "function")
 TESTS = ("test", "unit_test")
+
+
+class DependsOn(TypedDict, total=False):
+    """Unique ids of what a node reads and calls."""
+
+    nodes: list[str]
+    macros: list[str]
+
+
+class Column(TypedDict, total=False):
+    """What is written down about a column."""
+
+    name: str
+    description: str | None
+    data_type: str | None
+    constraints: list[dict[str, Any]]
+
+
+class Node(TypedDict, total=False):
+    """Anything that stands in a manifest under a unique id: the keys that are read here, of which no kind of node has all."""
+
+    unique_id: str
+    name: str
+    resource_type: str
+    package_name: str
+    source_name: str
+    version: str | float | None
+    fqn: list[str]
+    original_file_path: str
+    database: str | None
+    schema: str | None
+    alias: str | None
+    identifier: str | None
+    relation_name: str | None
+    raw_code: str | None
+    compiled_code: str | None
+    macro_sql: str
+    checksum: Any
+    description: str | None
+    source_description: str | None
+    tags: list[str]
+    group: str | None
+    type: str
+    owner: dict[str, Any]
+    config: dict[str, Any]
+    unrendered_config: dict[str, Any]
+    contract: dict[str, Any]
+    constraints: list[dict[str, Any]]
+    columns: dict[str, Column]
+    depends_on: DependsOn
+    test_metadata: dict[str, Any]
+    given: Any
+    expect: Any
+    overrides: Any
+    model: str
+
+
+class Manifest(TypedDict, total=False):
+    """dbt's manifest, schema v9 to v12, as far as it is read here."""
+
+    metadata: dict[str, Any]
+    nodes: dict[str, Node]
+    functions: dict[str, Node]
+    sources: dict[str, Node]
+    macros: dict[str, Node]
+    exposures: dict[str, Node]
+    groups: dict[str, Node]
+    semantic_models: dict[str, Node]
+    metrics: dict[str, Node]
+    saved_queries: dict[str, Node]
+    unit_tests: dict[str, Node]
+    disabled: dict[str, list[Node]]
 
 
 @dataclass(frozen=True)
@@ -114,7 +184,7 @@ class Changes:
         return bool(self.models or self.resources or self.full_reason)
 
 
-def name_of(node: Mapping[str, Any], project: str | None) -> str:
+def name_of(node: Node, project: str | None) -> str:
     """Name of a node for people.
 
     :param project: The root project's name.
@@ -128,26 +198,26 @@ def name_of(node: Mapping[str, Any], project: str | None) -> str:
     return name if package == project else f"{package}.{name}"
 
 
-def kind_of(node: Mapping[str, Any]) -> str:
+def kind_of(node: Node) -> str:
     """Materialisation of a model; the resource's type for the others."""
     if node["resource_type"] == "model":
         return str((node.get("config") or {}).get("materialized") or "view")
     return str(node["resource_type"])
 
 
-def built_nodes(manifest: Manifest) -> dict[str, Any]:
+def built_nodes(manifest: Manifest) -> dict[str, Node]:
     """Models, seeds, snapshots and functions."""
     nodes = {key: node for key, node in manifest["nodes"].items() if node["resource_type"] in BUILT}
     return {**nodes, **(manifest.get("functions") or {})}
 
 
-def test_nodes(manifest: Manifest) -> dict[str, Any]:
+def test_nodes(manifest: Manifest) -> dict[str, Node]:
     """Data tests and unit tests."""
     nodes = {key: node for key, node in manifest["nodes"].items() if node["resource_type"] == "test"}
     return {**nodes, **(manifest.get("unit_tests") or {})}
 
 
-def parents_of(node: Mapping[str, Any]) -> list[str]:
+def parents_of(node: Node) -> list[str]:
     """Unique ids of what a node reads."""
     return list((node.get("depends_on") or {}).get("nodes") or [])
 

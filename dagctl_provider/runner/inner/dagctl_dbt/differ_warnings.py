@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dagctl_dbt.differ_nodes import Node, Sides, relation_of
-from dagctl_dbt.differ_types import ADDED, DIRECT, INDIRECT, REMOVED, Changes, NodeChange, built_nodes, kind_of
+from dagctl_dbt.differ_nodes import Sides, relation_of
+from dagctl_dbt.differ_types import ADDED, DIRECT, INDIRECT, REMOVED, Changes, Node, NodeChange, built_nodes, kind_of
 
 #: Reasons after which an incremental model's older rows are not what its code would make now.
 OF_ROWS = {"body", "macro", "vars", "ref", "config"}

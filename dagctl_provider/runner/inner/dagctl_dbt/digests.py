@@ -6,16 +6,21 @@ An execute parses the commit again, in full, and compares. What dbt renders anew
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from dagctl_common.digests import hashes_of
+from dagctl_common.jobs import Job
 
 from dagctl_dbt.differ_macros import internal_packages
-from dagctl_dbt.differ_types import Facts
+from dagctl_dbt.differ_types import Facts, Manifest, Node
 
 
 def digest_parts(
-    job: Mapping[str, Any], manifest: Mapping[str, Any], facts: Facts, base: str | None, nodes: list[str], removed: list[str]
+    job: Job,
+    manifest: Manifest,
+    facts: Facts,
+    base: str | None,
+    nodes: list[str],
+    removed: list[str],
 ) -> dict[str, str]:
     """One short hash per part of the plan, so that a drift can be named.
 
@@ -46,7 +51,7 @@ def digest_parts(
     return hashes_of(parts)
 
 
-def _node(node: Mapping[str, Any]) -> list[Any]:
+def _node(node: Node) -> list[object]:
     config = node.get("config") or {}
     checksum = (node.get("checksum") or {}).get("checksum")
     # A seed too big for dbt to read has its path for a checksum, which is another one in each checkout.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from dagctl_common import refusals
 from dagctl_common.channel import StepFailed, plain
@@ -25,7 +24,7 @@ _HEADS = re.compile(r"^(?:(?:\[ERROR\]: )?Encountered an error:\s*)?(?:[A-Z][A-Z
 _TRAIL = re.compile(r"\s*compiled code at .*$|\s*> in macro .*$|\s*> called by .*$", re.MULTILINE)
 
 
-def cause(step: Step, text: Any, limit: int = 400) -> str:
+def cause(step: Step, text: object, limit: int = 400) -> str:
     """The telling part of a message of dbt's.
 
     :param step: Knows the scratch folder.

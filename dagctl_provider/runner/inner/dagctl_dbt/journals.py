@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
 
 from dagctl_common import frames
 from dagctl_common.channel import Channel, plain
+from dagctl_common.jobs import Job
 
 from dagctl_dbt.differ_types import BUILT, TESTS
 from dagctl_dbt.warehouses import Canceller
@@ -17,6 +18,44 @@ from dagctl_dbt.warehouses import Canceller
 SUCCEEDED = {"success", "pass", "warn", "no-op"}
 _STATUS = {"skipped": "skipped", **dict.fromkeys(SUCCEEDED, "succeeded")}
 _EVENT = {"succeeded": "model_finished", "skipped": "model_skipped"}
+
+
+class NodeInfo(Protocol):
+    """What dbt says of a node in its events."""
+
+    unique_id: str
+    node_name: str
+    node_status: str
+    resource_type: str
+
+
+class RunResult(Protocol):
+    """What came of a node."""
+
+    status: str
+    message: str
+    execution_time: float
+    adapter_response: Mapping[str, Any]
+
+
+class NodeFinished(Protocol):
+    """The event that tells that a node is over."""
+
+    node_info: NodeInfo
+    run_result: RunResult
+
+
+class EventInfo(Protocol):
+    """Which event it is."""
+
+    name: str
+
+
+class Event(Protocol):
+    """Any event; what its data are depends on which it is."""
+
+    info: EventInfo
+    data: Any
 
 
 class NodeRun:
@@ -35,10 +74,10 @@ class NodeRun:
         """What its events say of it."""
         return {"model": self.name, "unique_id": self.unique_id, "kind": self.resource_type}
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """The row of the result; what still ran at the end was cancelled."""
         status = "cancelled" if self.status == "running" else self.status
-        row: dict[str, Any] = {
+        row: dict[str, object] = {
             "name": self.name,
             "unique_id": self.unique_id,
             "kind": self.resource_type,
@@ -76,7 +115,7 @@ class Journal:
         tests = sum(kinds[kind] for kind in TESTS)
         self.channel.event("expected", models=sum(kinds[kind] for kind in BUILT), tests=tests)
 
-    def on_event(self, message: Any) -> None:
+    def on_event(self, message: Event) -> None:
         """dbt's callback; one event of any kind.
 
         :param message: ``EventMsg``: a protobuf message with ``info`` and ``data``.
@@ -87,16 +126,16 @@ class Journal:
         elif kind == "NodeFinished":
             self._finish(message.data)
 
-    def _node(self, info: Any) -> NodeRun:
+    def _node(self, info: NodeInfo) -> NodeRun:
         name = self.names.get(info.unique_id, info.node_name)
         return self.nodes.setdefault(info.unique_id, NodeRun(info.unique_id, name, info.resource_type))
 
-    def _start(self, info: Any) -> None:
+    def _start(self, info: NodeInfo) -> None:
         with self._lock:
             node = self._node(info)
             self.channel.event("model_start", **node.identity())
 
-    def _finish(self, data: Any) -> None:
+    def _finish(self, data: NodeFinished) -> None:
         result = data.run_result
         with self._lock:
             node = self._node(data.node_info)
@@ -126,16 +165,16 @@ class Journal:
             failed = [node for node in self.nodes.values() if node.status == "failed"]
         return sorted(failed, key=lambda node: node.resource_type in TESTS)
 
-    def answer(self) -> dict[str, Any]:
+    def answer(self) -> dict[str, object]:
         """What belongs into the step's answer, however it ended."""
         return {"models": self.results(), "tests": self.tests()} if self.nodes else {}
 
-    def results(self) -> list[dict[str, Any]]:
+    def results(self) -> list[dict[str, object]]:
         """One row per model, seed, snapshot or function."""
         with self._lock:
             return [node.as_json() for node in self.nodes.values() if node.resource_type not in TESTS]
 
-    def tests(self) -> dict[str, Any] | None:
+    def tests(self) -> dict[str, object] | None:
         """What the tests said; ``None`` when none ran."""
         with self._lock:
             tests = [node for node in self.nodes.values() if node.resource_type in TESTS]
@@ -151,7 +190,7 @@ class Journal:
         }
 
 
-def _rows(result: Any) -> int | None:
+def _rows(result: RunResult) -> int | None:
     """Rows where the adapter tells."""
     try:
         rows = int(dict(result.adapter_response)["rows_affected"])
@@ -168,7 +207,7 @@ class Step(frames.Step):
 
     journal: Journal
 
-    def __init__(self, job: dict[str, Any]) -> None:
+    def __init__(self, job: Job) -> None:
         super().__init__(job, Canceller)
         self.journal = Journal(self.channel, self.canceller)
 

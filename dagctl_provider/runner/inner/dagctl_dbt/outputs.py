@@ -17,7 +17,10 @@ from dagctl_dbt.differ_types import (
     REMOVED,
     Changes,
     Facts,
+    Manifest,
+    Node,
     NodeChange,
+    ResourceChange,
     built_nodes,
     name_of,
     parents_of,
@@ -44,9 +47,9 @@ class Plan:
     :param parts: Of the digest.
     """
 
-    manifest: dict[str, Any]
+    manifest: Manifest
     facts: Facts
-    old: dict[str, Any] | None
+    old: Manifest | None
     old_facts: Facts
     changes: Changes
     selection: Selection
@@ -88,7 +91,7 @@ def describe(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _kind(node: Mapping[str, Any], known: str | None) -> str:
+def _kind(node: Node, known: str | None) -> str:
     return known or str((node.get("config") or {}).get("materialized") or node["resource_type"])
 
 
@@ -96,12 +99,12 @@ def _names(changes: Changes, kind: str) -> list[str]:
     return sorted(change.name for change in changes.of(kind))
 
 
-def _model(change: NodeChange) -> dict[str, Any]:
+def _model(change: NodeChange) -> dict[str, object]:
     row = {"name": change.name, "unique_id": change.unique_id, "change": change.change, "kind": change.kind}
     return {**row, "reasons": change.reasons, **({"details": change.details} if change.details else {})}
 
 
-def _resource(change: Any) -> dict[str, Any]:
+def _resource(change: ResourceChange) -> dict[str, object]:
     return {key: getattr(change, key) for key in ("type", "name", "change", "reasons", "affects")}
 
 
@@ -159,18 +162,18 @@ def add_columns(output: dict[str, Any], report: ColumnReport) -> None:
     output["warnings"] = [*output["warnings"], *report.warnings]
 
 
-def _diff(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None, compiled: str | None) -> tuple[str, str]:
+def _diff(old: Node | None, new: Node | None, compiled: str | None) -> tuple[str, str]:
     sides = (old or {}), (new or {})
-    known = sides[0].get("compiled_code") if old else "", compiled if new else ""
-    candidates = [
-        ("compiled", known if None not in known else ("", "")),
+    before, after = sides[0].get("compiled_code") if old else "", compiled if new else ""
+    candidates: list[tuple[str, tuple[str, str]]] = [
+        ("compiled", (before, after) if before is not None and after is not None else ("", "")),
         ("raw", (sides[0].get("raw_code") or "", sides[1].get("raw_code") or "")),
         ("config", (_config(old), _config(new)) if old and new else ("", "")),
     ]
-    return next(((kind, text) for kind, texts in candidates if (text := unified(*texts))), ("", ""))  # type: ignore[arg-type]
+    return next(((kind, text) for kind, texts in candidates if (text := unified(*texts))), ("", ""))
 
 
-def _config(node: Mapping[str, Any] | None) -> str:
+def _config(node: Node | None) -> str:
     return json.dumps((node or {}).get("unrendered_config") or {}, indent=1, sort_keys=True)
 
 

@@ -8,9 +8,8 @@ and tests that themselves changed. A commit that changes only tests rebuilds not
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from dagctl_dbt.differ_types import (
     ADDED,
@@ -19,6 +18,7 @@ from dagctl_dbt.differ_types import (
     TESTS,
     Changes,
     Manifest,
+    Node,
     built_nodes,
     kind_of,
     name_of,
@@ -86,7 +86,7 @@ def _described(changes: Changes, manifest: Manifest, running: list[str], testing
     return Selection(SELECTED, reason, arguments, running + testing, names, tests)
 
 
-def _typed(changes: Changes, everything: dict[str, Any], testing: Iterable[str]) -> list[str]:
+def _typed(changes: Changes, everything: Mapping[str, Node], testing: Iterable[str]) -> list[str]:
     """Selectors of what changed first, with a plus for what reads it."""
     names = Counter(part for node in everything.values() for part in {*node["fqn"], node["name"]})
     heads = [_selector(everything[change.unique_id], names) + "+" for change in changes.of(ADDED, DIRECT)]
@@ -95,7 +95,7 @@ def _typed(changes: Changes, everything: dict[str, Any], testing: Iterable[str])
     return heads + [_selector(everything[key], names) for key in testing if key in moved]
 
 
-def _selector(node: Any, names: Counter[Any]) -> str:
+def _selector(node: Node, names: Counter[str]) -> str:
     """A node's name, or its full path where something else (a folder, a model of a package) has that name too."""
     if names[node["name"]] > 1:
         return "fqn:" + ".".join(map(str, node["fqn"]))

@@ -6,11 +6,16 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 from dagctl_common import cancelling
 from dagctl_common.frames import Step
 from dagctl_common.sweeping import end_leftovers
+
+if TYPE_CHECKING:
+    from dbt.adapters.base.impl import BaseAdapter
+    from dbt.adapters.contracts.connection import Credentials
+    from dbt.config.runtime import RuntimeConfig
 
 PATIENCE = 2.0
 """Seconds in which dbt ends its statements by itself, as its main thread is interrupted."""
@@ -39,20 +44,27 @@ class Canceller(cancelling.Canceller):
                         adapter.cancel_open_connections()
 
 
-def _adapters() -> list[Any]:
+class Cancellable(Protocol):
+    """What a driver offers to end the statement of a connection."""
+
+    def cancel(self) -> object:
+        """End it."""
+
+
+def _adapters() -> list[BaseAdapter]:
     """dbt's adapters, as soon as there are any."""
     factory = getattr(sys.modules.get("dbt.adapters.factory"), "FACTORY", None)
     return list(factory.adapters.values()) if factory else []
 
 
-def _open_handles(adapter: Any) -> Iterator[Any]:
+def _open_handles(adapter: BaseAdapter) -> Iterator[Cancellable]:
     for connection in list(adapter.connections.thread_connections.values()):
         # To ask a connection that is not open yet for its handle would open it.
         if connection.state == "open" and callable(getattr(connection.handle, "cancel", None)):
             yield connection.handle
 
 
-def name_sessions(step: Step, credentials: Any) -> None:
+def name_sessions(step: Step, credentials: Credentials) -> None:
     """Give the sessions in a PostgreSQL warehouse the step's name, unless the profile has one of its own.
 
     :param credentials: Of dbt's config; connections opened from now on use them.
@@ -61,7 +73,7 @@ def name_sessions(step: Step, credentials: Any) -> None:
         credentials.application_name = step.job["application_name"]
 
 
-def sweep(step: Step, config: Any) -> None:
+def sweep(step: Step, config: RuntimeConfig) -> None:
     """End statements that a killed step left running, where the warehouse is PostgreSQL; others are left alone.
 
     :param step: Names the sessions.
@@ -73,8 +85,8 @@ def sweep(step: Step, config: Any) -> None:
 
     adapter = get_adapter(config)
 
-    def ask(query: str) -> Any:
+    def ask(query: str) -> int:
         with adapter.connection_named("dagctl_sweep"):
-            return adapter.execute(query, fetch=True)[1].rows[0][0]
+            return int(adapter.execute(query, fetch=True)[1].rows[0][0])
 
     end_leftovers(step, ask)

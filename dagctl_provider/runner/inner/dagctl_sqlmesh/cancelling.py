@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagctl_common import cancelling
 from dagctl_common.cancelling import Cancelled
+
+if TYPE_CHECKING:
+    from sqlmesh.utils.connection_pool import ConnectionPool
 
 __all__ = ["Cancelled", "Canceller", "connection_address"]
 
@@ -37,7 +40,7 @@ class Canceller(cancelling.Canceller):
                         method()
                     break
 
-    def _is_state(self, connection: Any) -> bool:
+    def _is_state(self, connection: object) -> bool:
         """State statements take milliseconds and should not be cut off half-way, if they can be told apart."""
         return self.state_address is not None and connection_address(connection) == self.state_address
 
@@ -49,7 +52,7 @@ class Canceller(cancelling.Canceller):
             if isinstance(pool, type) and issubclass(pool, connection_pool.ConnectionPool) and "__init__" in vars(pool):
                 _wrap_pool(pool, self._remember)
 
-    def _remember(self, opened: Any) -> None:
+    def _remember(self, opened: object) -> None:
         self._running = [known for known in self._running if not getattr(known, "closed", False)][-200:]
         self._running.append(opened)
         # Opened while a cancel is under way: its first statement must not start.
@@ -57,7 +60,7 @@ class Canceller(cancelling.Canceller):
             self.check()
 
 
-def connection_address(connection: Any) -> tuple[str, ...] | None:
+def connection_address(connection: object) -> tuple[str, ...] | None:
     """Server, database and user of a psycopg2 connection."""
     describe = getattr(connection, "get_dsn_parameters", None)
     if describe is None:
@@ -68,11 +71,11 @@ def connection_address(connection: Any) -> tuple[str, ...] | None:
     return None
 
 
-def _wrap_pool(pool: Any, remember: Callable[[Any], None]) -> None:
+def _wrap_pool(pool: type[ConnectionPool], remember: Callable[[object], None]) -> None:
     original = pool.__init__
     signature = inspect.signature(original)
 
-    def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
+    def wrapped(self: object, *args: object, **kwargs: object) -> None:
         given = signature.bind(self, *args, **kwargs)
         given.apply_defaults()
         factory, init = given.arguments["connection_factory"], given.arguments["cursor_init"]
@@ -84,8 +87,8 @@ def _wrap_pool(pool: Any, remember: Callable[[Any], None]) -> None:
     pool.__init__ = wrapped
 
 
-def _watched_factory(factory: Callable[[], Any], remember: Callable[[Any], None]) -> Any:
-    def connect() -> Any:
+def _watched_factory(factory: Callable[[], object], remember: Callable[[object], None]) -> Callable[[], object]:
+    def connect() -> object:
         connection = factory()
         remember(connection)
         return connection
@@ -95,8 +98,8 @@ def _watched_factory(factory: Callable[[], Any], remember: Callable[[Any], None]
     return connect
 
 
-def _watched_cursor_init(init: Callable[[Any], None] | None, remember: Callable[[Any], None]) -> Any:
-    def cursor_init(cursor: Any) -> None:
+def _watched_cursor_init(init: Callable[[object], None] | None, remember: Callable[[object], None]) -> Callable[[object], None]:
+    def cursor_init(cursor: object) -> None:
         # DuckDB's cursors are connections of their own.
         if hasattr(cursor, "interrupt"):
             remember(cursor)

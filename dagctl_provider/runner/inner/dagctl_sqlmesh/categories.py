@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlmesh.core.snapshot import Snapshot
 
 
-def category_of(snapshot: Any) -> str | None:
+def category_of(snapshot: Snapshot) -> str | None:
     """The change category of a snapshot.
 
     A forward-only change is a category of its own up to 0.200 and a flag beside ``NON_BREAKING`` later.
@@ -13,7 +16,7 @@ def category_of(snapshot: Any) -> str | None:
     :param snapshot: A SQLMesh snapshot.
     """
     category = getattr(snapshot, "change_category", None)
-    name = category.name.lower() if category is not None else None
+    name: str | None = category.name.lower() if category is not None else None
     if name in (None, "metadata"):
         return name
     if not getattr(snapshot, "is_forward_only", False) and name != "forward_only":

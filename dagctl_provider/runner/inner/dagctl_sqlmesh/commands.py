@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from dagctl_common.channel import StepFailed
 from dagctl_common.digests import changed_parts, digest_of, drift
 from dagctl_common.frames import Answer, do
+from dagctl_common.jobs import Job
 
 from dagctl_sqlmesh.descriptions import describe
 from dagctl_sqlmesh.digests import WORDS, digest_parts
@@ -21,10 +22,25 @@ from dagctl_sqlmesh.projects import load_configs, make_context
 from dagctl_sqlmesh.states import migrate, migrated_copy, needed_migration, remember_state_address, state_versions
 from dagctl_sqlmesh.sweeping import sweep
 
+if TYPE_CHECKING:
+    from sqlmesh.core.context import Context
+    from sqlmesh.core.environment import Environment
+    from sqlmesh.core.plan import Plan
+
 OUTPUT_LIMIT = 20_000
 
 
-def main(job: dict[str, Any]) -> int:
+class TestReport(TypedDict):
+    """What the project's unit tests said; names are those of the failed ones."""
+
+    run: int
+    passed: int
+    failed: int
+    output: str
+    names: list[str]
+
+
+def main(job: Job) -> int:
     """Do the job and write the answer.
 
     :param job: The request and what the outer program prepared.
@@ -38,7 +54,7 @@ def _load_tool(step: Step) -> None:
     step.canceller.watch_connections()
 
 
-def _open(step: Step) -> Any:
+def _open(step: Step) -> Context:
     """A context with config and state, but without models: enough to look at the state's version."""
     with step.channel.stage("config"):
         configs = load_configs(step)
@@ -66,7 +82,7 @@ def explain(step: Step) -> Answer:
         return _explained(step, copy, migration)
 
 
-def _explained(step: Step, context: Any, migration: dict[str, str] | None) -> Answer:
+def _explained(step: Step, context: Context, migration: dict[str, str] | None) -> Answer:
     _load(step, context)
     tests = _run_tests(step, context)
     with step.channel.stage("plan"):
@@ -82,7 +98,7 @@ def _explained(step: Step, context: Any, migration: dict[str, str] | None) -> An
     return answer
 
 
-def _summary(output: dict[str, Any]) -> str:
+def _summary(output: Mapping[str, Any]) -> str:
     return (
         f"plan for {output['environment']}: {output['modelsAdded']} added, {output['modelsModified']} modified, "
         f"{output['modelsRemoved']} removed, {len(output['metadata_modified'])} metadata only, "
@@ -90,7 +106,7 @@ def _summary(output: dict[str, Any]) -> str:
     )
 
 
-def _load(step: Step, context: Any) -> None:
+def _load(step: Step, context: Context) -> None:
     with step.channel.stage("load"):
         context.load()
     known = [*context.models, *getattr(context, "standalone_audits", {})]
@@ -98,7 +114,7 @@ def _load(step: Step, context: Any) -> None:
     step.channel.line(f"{len(context.models)} models loaded")
 
 
-def _run_tests(step: Step, context: Any) -> dict[str, Any] | None:
+def _run_tests(step: Step, context: Context) -> TestReport | None:
     if not step.job["run_tests"]:
         return None
     with step.channel.stage("tests"):
@@ -106,27 +122,29 @@ def _run_tests(step: Step, context: Any) -> dict[str, Any] | None:
         result = context.test(stream=stream)
     failed = len(result.failures) + len(result.errors)
     details = "\n".join(f"{test}\n{text}" for test, text in [*result.failures, *result.errors])
-    report = {"run": result.testsRun, "passed": result.testsRun - failed, "failed": failed}
-    step.channel.event("tests", **report)
-    step.channel.line(f"unit tests: {report['run']} run, {failed} failed")
+    run, passed = result.testsRun, result.testsRun - failed
+    step.channel.event("tests", run=run, passed=passed, failed=failed)
+    step.channel.line(f"unit tests: {run} run, {failed} failed")
     output = (details or stream.getvalue()).strip()
     if failed:
         for line in output.splitlines():
             step.channel.line(line)
     return {
-        **report,
+        "run": run,
+        "passed": passed,
+        "failed": failed,
         "output": output[:OUTPUT_LIMIT],
         "names": [str(test).split(" ")[0] for test, _ in [*result.failures, *result.errors]],
     }
 
 
-def _refuse_failed_tests(tests: dict[str, Any] | None, answer: Answer) -> None:
+def _refuse_failed_tests(tests: TestReport | None, answer: Answer) -> None:
     if tests and tests["failed"]:
         text = f"{tests['failed']} of {tests['run']} unit tests failed: {', '.join(tests['names'][:5])}"
         raise StepFailed("tests_failed", text, **answer)
 
 
-def _build_plan(step: Step, context: Any) -> Any:
+def _build_plan(step: Step, context: Context) -> Plan:
     """Build the plan; changes that the project does not let SQLMesh judge count as breaking, the safe choice."""
     from sqlmesh.core.snapshot import SnapshotChangeCategory
 
@@ -138,7 +156,7 @@ def _build_plan(step: Step, context: Any) -> Any:
     return builder.build() if undecided else plan
 
 
-def _build_approved(step: Step, context: Any) -> Any:
+def _build_approved(step: Step, context: Context) -> Plan:
     """Build the plan again. The same commit could be planned when it was explained: if it cannot be now, the base has moved."""
     from sqlmesh.utils.errors import PlanError
 
@@ -168,7 +186,7 @@ def execute(step: Step) -> Answer:
         return _apply_approved(step, context)
 
 
-def _lock_writer(step: Step, context: Any, locks: Locks, held: contextlib.ExitStack) -> dict[str, str] | None:
+def _lock_writer(step: Step, context: Context, locks: Locks, held: contextlib.ExitStack) -> dict[str, str] | None:
     """Become the environment's only writer; for a migration, the whole state's."""
     held.enter_context(locks.hold(f"environment:{step.job['environment']}"))
     with locks.hold("state", shared=True):
@@ -177,7 +195,7 @@ def _lock_writer(step: Step, context: Any, locks: Locks, held: contextlib.ExitSt
     return needed_migration(context) if migration else None
 
 
-def _check_on_copy(step: Step, context: Any, migration: dict[str, str]) -> None:
+def _check_on_copy(step: Step, context: Context, migration: dict[str, str]) -> None:
     """A drift must show before the first write, and the migration is one."""
     with contextlib.ExitStack() as stack:
         with step.channel.stage("migrate"):
@@ -188,18 +206,18 @@ def _check_on_copy(step: Step, context: Any, migration: dict[str, str]) -> None:
             _check_digest(step, copy, plan, migration)
 
 
-def _recorded(context: Any, environment: str) -> Any:
+def _recorded(context: Context, environment: str) -> Environment | None:
     from sqlmesh.core.environment import Environment
 
     return context.state_reader.get_environment(Environment.sanitize_name(environment))
 
 
-def _apply_approved(step: Step, context: Any) -> Answer:
+def _apply_approved(step: Step, context: Context) -> Answer:
     plan_id = step.job["explained_plan_id"]
     with step.channel.stage("state"):
         recorded = _recorded(context, step.job["environment"])
     ours = recorded is not None and recorded.plan_id == plan_id
-    if ours and recorded.finalized_ts:
+    if recorded is not None and ours and recorded.finalized_ts:
         step.channel.line("this plan has been applied already; nothing to do")
         return {"already_applied": True, "digest": step.job["expected_digest"], "tool_plan_id": plan_id}
     _load(step, context)
@@ -218,13 +236,13 @@ def _apply_approved(step: Step, context: Any) -> Answer:
     return {"already_applied": False, "digest": step.job["expected_digest"], "tool_plan_id": plan_id}
 
 
-def _is_only_unfinished(plan: Any) -> bool:
+def _is_only_unfinished(plan: Plan) -> bool:
     """Whether an earlier attempt recorded the environment but died before publishing all of it."""
     diff = plan.context_diff
     return bool(diff.is_unfinalized_environment and not (diff.added or diff.removed_snapshots or diff.modified_snapshots))
 
 
-def _check_digest(step: Step, context: Any, plan: Any, migration: dict[str, str] | None) -> None:
+def _check_digest(step: Step, context: Context, plan: Plan, migration: dict[str, str] | None) -> None:
     """Compare with the approved digest.
 
     A plan approved together with a migration stays approved when somebody else's plan has migrated the state meanwhile.
@@ -248,8 +266,7 @@ def run(step: Step) -> Answer:
             held.enter_context(locks.hold(f"environment:{step.job['environment']}"))
             held.enter_context(locks.hold("state", shared=True))
         with step.channel.stage("state"):
-            _refuse_unready_state(step, context)
-            recorded = _recorded(context, step.job["environment"])
+            recorded = _deployed(step, context)
         step.journal.names = Names(info.name for info in recorded.snapshots)
         sweep(step, context)
         with step.channel.stage("run"):
@@ -260,12 +277,15 @@ def run(step: Step) -> Answer:
     return {"tool_plan_id": recorded.plan_id}
 
 
-def _refuse_unready_state(step: Step, context: Any) -> None:
+def _deployed(step: Step, context: Context) -> Environment:
+    """What is deployed, in a state that this SQLMesh can read."""
     versions = state_versions(context)
     if versions is not None and needed_migration(context):
         raise StepFailed("state_behind", f"The state was written by SQLMesh {versions.sqlmesh_version}.")
-    if versions is None or _recorded(context, step.job["environment"]) is None:
+    recorded = None if versions is None else _recorded(context, step.job["environment"])
+    if recorded is None:
         raise StepFailed("environment_not_found", f"Environment {step.job['environment']!r} has not been deployed yet.")
+    return recorded
 
 
 def _sweep_only(step: Step) -> Answer:
@@ -274,7 +294,7 @@ def _sweep_only(step: Step) -> Answer:
 
 
 @contextlib.contextmanager
-def _locks(step: Step, context: Any) -> Iterator[Locks]:
+def _locks(step: Step, context: Context) -> Iterator[Locks]:
     with step.channel.stage("lock"):
         locks = Locks(step, context)
     with contextlib.closing(locks):

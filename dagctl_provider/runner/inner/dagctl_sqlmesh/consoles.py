@@ -11,12 +11,18 @@ import sys
 import threading
 import time
 import uuid
-from typing import Any
+from collections.abc import Iterable, Mapping, Sized
+from typing import TYPE_CHECKING, Any
 
 from dagctl_common.channel import Channel, plain
 
 from dagctl_sqlmesh.cancelling import Canceller
 from dagctl_sqlmesh.naming import Names
+
+if TYPE_CHECKING:
+    from sqlmesh.core.console import Console
+    from sqlmesh.core.model import Model
+    from sqlmesh.core.snapshot import Snapshot
 
 WARNINGS_LIMIT = 50
 
@@ -40,10 +46,10 @@ class ModelRun:
             return 0.0
         return round((self.finished or time.monotonic()) - self.started, 3)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """The row of the result; a model that waited until the end was skipped."""
         status = {"waiting": "skipped", "running": "cancelled"}.get(self.status, self.status)
-        row: dict[str, Any] = {"name": self.name, "status": status, "duration": self.duration, "batches": self.batches}
+        row: dict[str, object] = {"name": self.name, "status": status, "duration": self.duration, "batches": self.batches}
         if self.rows is not None:
             row["rows"] = self.rows
         return row
@@ -62,7 +68,7 @@ class Journal:
         self.errors: list[str] = []
         self.lock = threading.RLock()
 
-    def expect(self, batches: dict[Any, Any]) -> None:
+    def expect(self, batches: Mapping[Snapshot, Sized | int]) -> None:
         """Models about to be evaluated, with their batches."""
         with self.lock:
             for snapshot, intervals in batches.items():
@@ -80,7 +86,7 @@ class Journal:
                 model.started, model.status = time.monotonic(), "running"
                 self.channel.event("model_start", model=model.name, batches=model.total_batches or None)
 
-    def end(self, fqn: str, duration_ms: int | None, **details: Any) -> None:
+    def end(self, fqn: str, duration_ms: int | None, rows: int | None = None, **details: object) -> None:
         """A batch of a model ended; no duration means that it failed."""
         with self.lock:
             model = self._model(fqn)
@@ -88,11 +94,10 @@ class Journal:
                 self.fail(fqn, sys.exc_info()[1])
                 return
             model.batches += 1
-            rows = details.get("rows")
             if rows is not None:
                 model.rows = (model.rows or 0) + rows
             batch = {"batch": model.batches, "batches": model.total_batches or None, "duration_ms": duration_ms}
-            self.channel.event("model_batch", model=model.name, **batch, **details)
+            self.channel.event("model_batch", model=model.name, **batch, rows=rows, **details)
             if model.batches >= model.total_batches and model.status == "running":
                 model.finished, model.status = time.monotonic(), "succeeded"
                 self._tell("model_finished", model, rows=model.rows)
@@ -120,7 +125,7 @@ class Journal:
                 self._tell("model_skipped", model)
                 self._progress(model, "skipped")
 
-    def warn(self, text: Any) -> None:
+    def warn(self, text: object) -> None:
         """Keep and show a warning."""
         line = " ".join(plain(text).split())[:500]
         if line and line not in self.warnings:
@@ -128,19 +133,19 @@ class Journal:
                 self.warnings.append(line)
             self.channel.line(f"warning: {line}")
 
-    def results(self) -> list[dict[str, Any]]:
+    def results(self) -> list[dict[str, object]]:
         """One row per model."""
         with self.lock:
             return [model.as_json() for model in self.models.values()]
 
-    def answer(self) -> dict[str, Any]:
+    def answer(self) -> dict[str, object]:
         """What belongs into the step's answer, however it ended."""
         return {"models": self.results()} if self.models else {}
 
     def _model(self, fqn: str) -> ModelRun:
         return self.models.setdefault(fqn, ModelRun(self.names.of(fqn), 0))
 
-    def _tell(self, kind: str, model: ModelRun, **details: Any) -> None:
+    def _tell(self, kind: str, model: ModelRun, **details: object) -> None:
         self.channel.event(kind, model=model.name, status=model.status, duration=model.duration, **details)
 
     def _progress(self, model: ModelRun, text: str) -> None:
@@ -153,18 +158,19 @@ class _Hooks:
 
     journal: Journal
 
-    def _bind(self, method: str, args: Any, kwargs: Any) -> dict[str, Any]:
+    def _bind(self, method: str, args: Iterable[object], kwargs: Mapping[str, object]) -> dict[str, Any]:
         parent = inspect.getattr_static(type(self).__mro__[2], method)
         return dict(inspect.signature(parent).bind_partial(self, *args, **kwargs).arguments)
 
-    def start_evaluation_progress(self, *args: Any, **kwargs: Any) -> None:
+    def start_evaluation_progress(self, *args: object, **kwargs: object) -> None:
         self.journal.canceller.interruptible = True
-        self.journal.expect(args[0] if args else next(iter(kwargs.values())))
+        batches: Any = args[0] if args else next(iter(kwargs.values()))
+        self.journal.expect(batches)
 
-    def start_snapshot_evaluation_progress(self, snapshot: Any, *args: Any, **kwargs: Any) -> None:
+    def start_snapshot_evaluation_progress(self, snapshot: Snapshot, *args: object, **kwargs: object) -> None:
         self.journal.begin(snapshot.name)
 
-    def update_snapshot_evaluation_progress(self, *args: Any, **kwargs: Any) -> None:
+    def update_snapshot_evaluation_progress(self, *args: object, **kwargs: object) -> None:
         given = self._bind("update_snapshot_evaluation_progress", args, kwargs)
         stats = given.get("execution_stats")
         self.journal.end(
@@ -175,25 +181,25 @@ class _Hooks:
             audits_failed=given.get("num_audits_failed") or None,
         )
 
-    def stop_evaluation_progress(self, *args: Any, **kwargs: Any) -> None:
+    def stop_evaluation_progress(self, *args: object, **kwargs: object) -> None:
         # Publishing what was evaluated is quick and should not be torn.
         self.journal.canceller.interruptible = False
 
-    def log_skipped_models(self, snapshot_names: Any) -> None:
+    def log_skipped_models(self, snapshot_names: Iterable[str]) -> None:
         for name in sorted(snapshot_names):
             self.journal.skip(name)
 
-    def log_failed_models(self, errors: Any) -> None:
+    def log_failed_models(self, errors: Iterable[BaseException]) -> None:
         for error in errors:
             self.journal.fail(failed_node(error), error.__cause__ or error)
 
-    def log_destructive_change(self, *args: Any, **kwargs: Any) -> None:
+    def log_destructive_change(self, *args: object, **kwargs: object) -> None:
         self._log_change("log_destructive_change", "destructive", args, kwargs)
 
-    def log_additive_change(self, *args: Any, **kwargs: Any) -> None:
+    def log_additive_change(self, *args: object, **kwargs: object) -> None:
         self._log_change("log_additive_change", "additive", args, kwargs)
 
-    def _log_change(self, method: str, kind: str, args: Any, kwargs: Any) -> None:
+    def _log_change(self, method: str, kind: str, args: Iterable[object], kwargs: Mapping[str, object]) -> None:
         """SQLMesh raises after telling this, and its error does not name the model."""
         given = self._bind(method, args, kwargs)
         text = f"{self.journal.names.of(given['snapshot_name'])}: {kind} change to a forward-only model"
@@ -202,7 +208,9 @@ class _Hooks:
         else:
             self.log_warning(text)
 
-    def show_linter_violations(self, violations: Any, model: Any, is_error: bool = False, *args: Any, **kwargs: Any) -> None:
+    def show_linter_violations(
+        self, violations: Iterable[object], model: Model, is_error: bool = False, *args: object, **kwargs: object
+    ) -> None:
         for violation in violations:
             text = f"{self.journal.names.of(model.fqn)}: {plain(violation)}"
             if is_error:
@@ -210,38 +218,38 @@ class _Hooks:
             else:
                 self.log_warning(text)
 
-    def log_error(self, message: Any, *args: Any, **kwargs: Any) -> None:
+    def log_error(self, message: object, *args: object, **kwargs: object) -> None:
         text = plain(message).strip()
         self.journal.errors.append(text)
         self.journal.channel.line(f"error: {text}")
 
-    def log_warning(self, short_message: Any, *args: Any, **kwargs: Any) -> None:
+    def log_warning(self, short_message: object, *args: object, **kwargs: object) -> None:
         self.journal.warn(short_message)
 
-    def log_status_update(self, message: Any, *args: Any, **kwargs: Any) -> None:
+    def log_status_update(self, message: object, *args: object, **kwargs: object) -> None:
         text = plain(message).strip()
         if text:
             self.journal.channel.line(text)
 
     log_success = log_status_update
 
-    def start_creation_progress(self, *args: Any, **kwargs: Any) -> None:
+    def start_creation_progress(self, *args: object, **kwargs: object) -> None:
         self.journal.channel.event("stage", stage="create_tables")
 
-    def start_promotion_progress(self, *args: Any, **kwargs: Any) -> None:
+    def start_promotion_progress(self, *args: object, **kwargs: object) -> None:
         self.journal.channel.event("stage", stage="publish")
 
-    def start_cleanup(self, *args: Any, **kwargs: Any) -> bool:
+    def start_cleanup(self, *args: object, **kwargs: object) -> bool:
         return True
 
-    def start_destroy(self, *args: Any, **kwargs: Any) -> bool:
+    def start_destroy(self, *args: object, **kwargs: object) -> bool:
         return True
 
-    def loading_start(self, *args: Any, **kwargs: Any) -> uuid.UUID:
+    def loading_start(self, *args: object, **kwargs: object) -> uuid.UUID:
         return uuid.uuid4()
 
 
-def failed_node(error: Any) -> str:
+def failed_node(error: object) -> str:
     """Full name of the model that a ``NodeExecutionFailedError`` is about."""
     node = getattr(error, "node", None)
     if isinstance(node, tuple) and node and not hasattr(node, "name"):
@@ -249,11 +257,11 @@ def failed_node(error: Any) -> str:
     return str(getattr(node, "snapshot_name", None) or getattr(node, "name", node))
 
 
-def make_console(journal: Journal) -> Any:
+def make_console(journal: Journal) -> Console:
     """A console for the SQLMesh that is installed."""
     from sqlmesh.core import console as module
 
-    def silent(*args: Any, **kwargs: Any) -> None:
+    def silent(*args: object, **kwargs: object) -> None:
         return None
 
     unknown = {name: silent for name in module.Console.__abstractmethods__ if not hasattr(_Hooks, name)}

@@ -4,18 +4,40 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, TypedDict
 
 from dagctl_sqlmesh.categories import category_of
 from dagctl_sqlmesh.journals import Step
+
+if TYPE_CHECKING:
+    from sqlmesh.core.context import Context
+    from sqlmesh.core.context_diff import ContextDiff
+    from sqlmesh.core.node import Node
+    from sqlmesh.core.plan import Plan
+    from sqlmesh.core.snapshot import Snapshot, SnapshotIntervals
 
 DIFF_LIMIT = 20_000
 ALL_DIFFS_LIMIT = 400_000
 INTERVALS_LIMIT = 50
 
 
-def describe(step: Step, context: Any, plan: Any) -> dict[str, Any]:
+class Row(TypedDict, total=False):
+    """One model of the plan."""
+
+    name: str
+    change: str | None
+    category: str | None
+    kind: str
+    backfill: list[dict[str, str]]
+    diff: str
+    diff_truncated: bool
+    columns_added: list[str]
+    columns_removed: list[str]
+    columns_changed: list[dict[str, str]]
+
+
+def describe(step: Step, context: Context, plan: Plan) -> dict[str, object]:
     """``plan_output`` of an explain.
 
     ``modelsModified`` counts direct and indirect changes, as in the published example; models with nothing but changed metadata
@@ -69,26 +91,26 @@ def describe(step: Step, context: Any, plan: Any) -> dict[str, Any]:
     }
 
 
-def _interval_owner(item: Any) -> str:
+def _interval_owner(item: SnapshotIntervals) -> str:
     return str(item.snapshot_id.name)
 
 
-def _snapshot(plan: Any, name: str) -> Any:
+def _snapshot(plan: Plan, name: str) -> Snapshot:
     return plan.context_diff.snapshots_by_name[name]
 
 
-def _kind(node: Any) -> str:
+def _kind(node: Node) -> str:
     kind = getattr(node, "kind", None)
     name = getattr(kind, "name", None)
     return str(getattr(name, "value", name) or "STANDALONE_AUDIT")
 
 
-def _changed_model(step: Step, plan: Any, name: str, change: str, backfill: dict[str, Any]) -> dict[str, Any]:
+def _changed_model(step: Step, plan: Plan, name: str, change: str, backfill: Mapping[str, Iterable[tuple[int, int]]]) -> Row:
     snapshot = _snapshot(plan, name)
     category = category_of(snapshot)
     if change == "indirectly_modified" and category == "forward_only":
         category = "indirect_forward_only"
-    row: dict[str, Any] = {
+    row: Row = {
         "name": step.journal.names.of(name),
         "change": change,
         "category": category,
@@ -104,15 +126,15 @@ def _changed_model(step: Step, plan: Any, name: str, change: str, backfill: dict
     return row
 
 
-def _removed_models(step: Step, context: Any, diff: Any) -> list[dict[str, Any]]:
+def _removed_models(step: Step, context: Context, diff: ContextDiff) -> list[Row]:
     infos = diff.removed_snapshots
     full = context.state_reader.get_snapshots(list(infos)) if infos else {}
     rows = []
     for snapshot_id in sorted(infos, key=lambda item: item.name):
-        row: dict[str, Any] = {"name": step.journal.names.of(snapshot_id), "change": "removed", "category": None, "backfill": []}
+        row: Row = {"name": step.journal.names.of(snapshot_id), "change": "removed", "category": None, "backfill": []}
         if snapshot_id in full:
             node = full[snapshot_id].node
-            row.update(kind=_kind(node), diff=_whole(node, "-"))
+            row["kind"], row["diff"] = _kind(node), _whole(node, "-")
         rows.append(row)
     return rows
 
@@ -125,7 +147,7 @@ def _tidy(diff: str) -> str:
     return "\n".join(line for line in kept if line.strip() not in ("---", "+++"))
 
 
-def _whole(node: Any, sign: str) -> str:
+def _whole(node: Node, sign: str) -> str:
     """The complete definition, each line marked as added or removed."""
     try:
         texts = [part.sql(dialect=node.dialect, pretty=True, comments=True) for part in node.render_definition()]
@@ -134,7 +156,7 @@ def _whole(node: Any, sign: str) -> str:
     return "\n".join(sign + line for line in "\n\n".join(texts).splitlines())
 
 
-def _columns(old: Any, new: Any) -> dict[str, Any]:
+def _columns(old: Node, new: Node) -> Row:
     """Columns that came, went or changed their type, where both sides are known without asking the warehouse."""
     # A query that cannot be resolved has no known columns; the diff still tells all.
     with contextlib.suppress(Exception):
@@ -153,11 +175,11 @@ def _columns(old: Any, new: Any) -> dict[str, Any]:
     return {}
 
 
-def _moment(milliseconds: Any) -> datetime.datetime:
+def _moment(milliseconds: int) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.timezone.utc)
 
 
-def _intervals(intervals: Iterable[Any]) -> list[dict[str, str]]:
+def _intervals(intervals: Iterable[tuple[int, int]]) -> list[dict[str, str]]:
     """Dates, the last one included, for whole days; otherwise moments, the end excluded."""
     rows = []
     for start, end in list(intervals)[:INTERVALS_LIMIT]:
@@ -169,11 +191,11 @@ def _intervals(intervals: Iterable[Any]) -> list[dict[str, str]]:
     return rows
 
 
-def _bound_diffs(models: list[dict[str, Any]]) -> None:
+def _bound_diffs(models: list[Row]) -> None:
     """Keep the result small enough for an XCom: direct changes first, then the rest as long as there is room."""
     room = ALL_DIFFS_LIMIT
     order = {"directly_modified": 0, "metadata": 1, "removed": 2, "added": 3}
-    for model in sorted(models, key=lambda row: order.get(row["change"], 4)):
+    for model in sorted(models, key=lambda row: order.get(row["change"] or "", 4)):
         text = model.get("diff")
         if not text:
             continue
@@ -183,18 +205,18 @@ def _bound_diffs(models: list[dict[str, Any]]) -> None:
             model["diff"], model["diff_truncated"] = kept, True
 
 
-def _lineage(step: Step, plan: Any, changed: Iterable[str]) -> dict[str, list[str]]:
+def _lineage(step: Step, plan: Plan, changed: Iterable[str]) -> dict[str, list[str]]:
     names = step.journal.names
     return {names.of(name): names.sorted(_snapshot(plan, name).parents) for name in sorted(changed)}
 
 
-def _requirements_diff(diff: Any) -> str | None:
+def _requirements_diff(diff: ContextDiff) -> str | None:
     if not getattr(diff, "has_requirement_changes", False):
         return None
     return str(diff.requirements_diff())[:DIFF_LIMIT] or None
 
 
-def _statements_diff(diff: Any) -> str | None:
+def _statements_diff(diff: ContextDiff) -> str | None:
     """One text in all versions: older ones give a text, newer ones pairs of kind and text."""
     if not getattr(diff, "has_environment_statements_changes", False):
         return None

@@ -8,14 +8,18 @@ intervals are still missing is left out on purpose: time passes between explain 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dagctl_common.digests import hashes_of
+from dagctl_common.jobs import Job
 
 from dagctl_sqlmesh.categories import category_of
 
+if TYPE_CHECKING:
+    from sqlmesh.core.plan import Plan
 
-def digest_parts(plan: Any, job: Mapping[str, Any], migration: Mapping[str, str] | None) -> dict[str, str]:
+
+def digest_parts(plan: Plan, job: Job, migration: Mapping[str, str] | None) -> dict[str, str]:
     """One short hash per part of the plan, so that a drift can be named.
 
     :param plan: SQLMesh's plan.

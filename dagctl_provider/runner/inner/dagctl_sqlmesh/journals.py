@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from dagctl_common import frames
+from dagctl_common.jobs import Job
 
 from dagctl_sqlmesh.cancelling import Canceller
 from dagctl_sqlmesh.consoles import Journal
@@ -18,6 +17,6 @@ class Step(frames.Step):
 
     journal: Journal
 
-    def __init__(self, job: dict[str, Any]) -> None:
+    def __init__(self, job: Job) -> None:
         super().__init__(job, Canceller)
         self.journal = Journal(self.channel, self.canceller)

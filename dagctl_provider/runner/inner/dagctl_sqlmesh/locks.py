@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagctl_common.locks import lock_file, lock_key, wait
 
 from dagctl_sqlmesh.journals import Step
 from dagctl_sqlmesh.projects import state_config
+
+if TYPE_CHECKING:
+    from sqlmesh.core.context import Context
 
 
 class Locks:
@@ -24,7 +27,7 @@ class Locks:
     :param context: Tells where the state is.
     """
 
-    def __init__(self, step: Step, context: Any) -> None:
+    def __init__(self, step: Step, context: Context) -> None:
         self._step = step
         self._project = str(step.job["project_id"])
         self._connection: Any = None
@@ -64,7 +67,7 @@ class Locks:
 
         return release
 
-    def _ask(self, query: str, key: int) -> Any:
+    def _ask(self, query: str, key: int) -> object:
         with self._connection.cursor() as cursor:
             cursor.execute(query, (key,))
             return cursor.fetchone()[0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
 
 _PART = re.compile(r'"((?:[^"]|"")*)"|`([^`]*)`|([^."`]+)')
 
@@ -34,11 +33,11 @@ class Names:
             short = short_name(fqn)
             self._names[fqn] = short if counts[short] == 1 else ".".join(name_parts(fqn))
 
-    def of(self, fqn: Any) -> str:
+    def of(self, fqn: object) -> str:
         """The name to show for a full name or a snapshot id."""
-        text = getattr(fqn, "name", fqn)
-        return self._names.get(text) or short_name(str(text))
+        text = str(getattr(fqn, "name", fqn))
+        return self._names.get(text) or short_name(text)
 
-    def sorted(self, fqns: Iterable[Any]) -> list[str]:
+    def sorted(self, fqns: Iterable[object]) -> list[str]:
         """Names to show, in order."""
         return sorted(self.of(fqn) for fqn in fqns)

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dagctl_sqlmesh.consoles import make_console
 from dagctl_sqlmesh.journals import Step
 
+if TYPE_CHECKING:
+    from sqlmesh.core.config import Config
+    from sqlmesh.core.config.connection import ConnectionConfig
+    from sqlmesh.core.context import Context
 
-def supports(function: Any, parameter: str) -> bool:
+
+def supports(function: Callable[..., object], parameter: str) -> bool:
     """Whether this SQLMesh's function has a parameter."""
     return parameter in inspect.signature(function).parameters
 
 
-def load_configs(step: Step, state_schema: str | None = None) -> dict[Any, Any]:
+def load_configs(step: Step, state_schema: str | None = None) -> dict[Path, Config]:
     """Load the project's config.
 
     The managed state is set on the config objects. Environment variables would do the same, but with names that are folded
@@ -29,7 +35,7 @@ def load_configs(step: Step, state_schema: str | None = None) -> dict[Any, Any]:
     from sqlmesh.core.config.loader import load_configs as load
 
     extra = {"dotenv_path": Path(step.job["empty_file"])} if supports(load, "dotenv_path") else {}
-    configs = load(None, Config, [step.job["project"]], **extra)
+    configs: dict[Path, Config] = load(None, Config, [step.job["project"]], **extra)
     connection = _state_connection(step)
     for config in configs.values():
         gateway = config.get_gateway(step.job["gateway"])
@@ -40,7 +46,7 @@ def load_configs(step: Step, state_schema: str | None = None) -> dict[Any, Any]:
     return configs
 
 
-def _state_connection(step: Step) -> Any:
+def _state_connection(step: Step) -> tuple[ConnectionConfig, str | None] | None:
     if not step.job["state_file"]:
         return None
     from sqlmesh.core.config.connection import PostgresConnectionConfig
@@ -52,7 +58,7 @@ def _state_connection(step: Step) -> Any:
     return PostgresConnectionConfig(**values), given.get("schema") or None
 
 
-def make_context(step: Step, configs: dict[Any, Any], load: bool = False) -> Any:
+def make_context(step: Step, configs: dict[Path, Config], load: bool = False) -> Context:
     """Make a context; the project's models are read only when asked for."""
     from sqlmesh import Context
     from sqlmesh.core import console as consoles
@@ -66,7 +72,7 @@ def make_context(step: Step, configs: dict[Any, Any], load: bool = False) -> Any
     return Context(config=configs, paths=[step.job["project"]], gateway=step.job["gateway"], load=load, **extra)
 
 
-def state_config(context: Any) -> Any:
+def state_config(context: Context) -> ConnectionConfig:
     """The connection the state is kept in."""
     gateway = context.gateway
     return context.config.get_state_connection(gateway) or context.config.get_connection(gateway)

@@ -12,7 +12,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dagctl_common.channel import StepFailed
 
@@ -20,22 +20,27 @@ from dagctl_sqlmesh.cancelling import connection_address
 from dagctl_sqlmesh.journals import Step
 from dagctl_sqlmesh.projects import load_configs, make_context, state_config
 
+if TYPE_CHECKING:
+    from sqlmesh.core.context import Context
+    from sqlmesh.core.engine_adapter import EngineAdapter
+    from sqlmesh.core.state_sync.base import Versions
+
 SCRATCH_PREFIX = "dagctl_explain_"
 SCRATCH_LIFETIME = 24 * 3600
 DEFAULT_SCHEMA = "sqlmesh"
 
 
-def _minor(version: Any) -> tuple[int, ...]:
+def _minor(version: object) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", str(version or "0"))[:2])
 
 
-def state_versions(context: Any) -> Any | None:
+def state_versions(context: Context) -> Versions | None:
     """What wrote the state; ``None`` for a database without state."""
     versions = context._new_state_sync().get_versions(validate=False)
     return versions if versions.schema_version else None
 
 
-def needed_migration(context: Any) -> dict[str, str] | None:
+def needed_migration(context: Context) -> dict[str, str] | None:
     """From which to which version the state would have to be migrated; ``None`` when it is fine as it is.
 
     :raises StepFailed: ``state_migration_downgrade`` when the state is newer than the tool.
@@ -60,7 +65,7 @@ def needed_migration(context: Any) -> dict[str, str] | None:
     return None
 
 
-def remember_state_address(step: Step, context: Any) -> None:
+def remember_state_address(step: Step, context: Context) -> None:
     """Tell the canceller which connections are the state's, if the warehouse is somewhere else."""
     state, warehouse = state_config(context), context.config.get_connection(context.gateway)
     if state.type_ != "postgres" or state == warehouse:
@@ -72,7 +77,7 @@ def remember_state_address(step: Step, context: Any) -> None:
     step.canceller.state_address = None if same else address
 
 
-def migrate(context: Any) -> None:
+def migrate(context: Context) -> None:
     """Migrate the state for good.
 
     :raises StepFailed: ``state_migration_failed``.
@@ -84,7 +89,7 @@ def migrate(context: Any) -> None:
 
 
 @contextlib.contextmanager
-def migrated_copy(step: Step, context: Any) -> Iterator[Any]:
+def migrated_copy(step: Step, context: Context) -> Iterator[Context]:
     """A context on a migrated copy of the state.
 
     :param step: The step.
@@ -117,7 +122,7 @@ def migrated_copy(step: Step, context: Any) -> Iterator[Any]:
         adapter.close()
 
 
-def _copy_tables(adapter: Any, schema: str, scratch: str) -> None:
+def _copy_tables(adapter: EngineAdapter, schema: str, scratch: str) -> None:
     from sqlglot import exp
 
     for item in adapter.get_data_objects(schema):
@@ -127,11 +132,11 @@ def _copy_tables(adapter: Any, schema: str, scratch: str) -> None:
             adapter.ctas(exp.table_(item.name, db=scratch, quoted=True), query)
 
 
-def _drop_schema(adapter: Any, schema: str) -> None:
+def _drop_schema(adapter: EngineAdapter, schema: str) -> None:
     adapter.drop_schema(schema, ignore_if_not_exists=True, cascade=True)
 
 
-def _drop_old_copies(adapter: Any) -> None:
+def _drop_old_copies(adapter: EngineAdapter) -> None:
     """Drop what explains that were killed left behind; only PostgreSQL's catalog is asked."""
     if adapter.dialect != "postgres":
         return

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dagctl_common.sweeping import end_leftovers
 
 from dagctl_sqlmesh.journals import Step
 
+if TYPE_CHECKING:
+    from sqlmesh.core.context import Context
 
-def sweep(step: Step, context: Any) -> None:
+
+def sweep(step: Step, context: Context) -> None:
     """Cancel leftovers, where the warehouse is PostgreSQL; others are left alone.
 
     :param step: Names the sessions.
@@ -20,8 +23,8 @@ def sweep(step: Step, context: Any) -> None:
     if config.type_ != "postgres":
         return
 
-    def ask(query: str) -> Any:
+    def ask(query: str) -> int:
         with contextlib.closing(config.create_engine_adapter()) as adapter:
-            return adapter.fetchone(query)[0]
+            return int(adapter.fetchone(query)[0])
 
     end_leftovers(step, ask)

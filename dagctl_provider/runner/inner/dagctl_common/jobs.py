@@ -1,0 +1,64 @@
+"""The job file: what the outer program tells the inner one. The outer one checked the request; the rest is its own doing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypedDict
+
+
+class Request(TypedDict):
+    """What was asked for, as far as the tools read it."""
+
+    tool: str
+    project_id: str
+    step_id: str
+    environment: str
+    gateway: str | None
+    commit_sha: str
+    git_path: str
+    run_tests: bool
+    expected_digest: str | None
+    expected_digest_parts: Mapping[str, str] | None
+    explained_plan_id: str | None
+
+
+class Finding(TypedDict, total=False):
+    """What was found in the project; each tool has its own."""
+
+    empty_file: str
+    state_file: str | None
+    profile: str
+    profile_file: str
+    target: str
+
+
+class Channels(TypedDict, total=False):
+    """How the two programs talk; a sweep has no channels."""
+
+    events_fd: int
+    alive_fd: int
+    grace: float
+
+
+class Job(Request, Finding, Channels):
+    """The request and what the outer program prepared.
+
+    :param inputs: Files with what the request brought along, by name.
+    :param cache: Folder of the project, kept between steps.
+    :param shared: Folder of all projects.
+    :param answer: File for the answer.
+    """
+
+    command: str
+    project: str
+    checkout: str
+    scratch: str
+    tool_version: str
+    cache: str
+    shared: str
+    locks: str
+    secrets: list[str]
+    inputs: Mapping[str, str]
+    application_prefix: str
+    application_name: str
+    answer: str
