@@ -15,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from dagctl_provider.api import examples, openapi, schemas
+from dagctl_provider.api import models, openapi
+from dagctl_provider.api.v1 import examples, schemas
+from dagctl_provider.api.v1.contract import V1
 from dagctl_provider.plan_output import numbers, stored
 from dagctl_provider.plan_output.markdown import describe
 from dagctl_provider.plan_output.members import members, records_in
@@ -80,7 +82,7 @@ def test_long_texts_are_cut_and_diffs_are_not() -> None:
 
 
 def test_the_document_shows_all_of_it_and_refuses_nothing() -> None:
-    drawn = openapi.document()["components"]["schemas"]
+    drawn = openapi.document(V1)["components"]["schemas"]
     references = [each["$ref"].rpartition("/")[2] for each in drawn["Plan"]["properties"]["plan_output"]["anyOf"]]
     assert references == ["ExplainOutput", "ExecuteOutput"]
     assert drawn["ExplainOutput"]["properties"]["requirements_diff"]["description"].endswith("Set by SQLMesh.")
@@ -105,13 +107,13 @@ def with_nulls(value: Any, places: Iterator[bool]) -> Any:
 def test_a_null_is_as_good_as_nothing(output: dict[str, Any], dice: Random) -> None:
     """A result is stored as it came; only answers under /api/v1 leave nulls out."""
     stored_one = with_nulls(output, (dice.random() < 0.2 for _ in itertools.count()))
-    bare = schemas.without_nulls(stored_one)
+    bare = models.without_nulls(stored_one)
     assert explained(stored_one) == explained(bare)
     assert describe({}, stored_one) == describe({}, bare)
-    answers = [schemas.to_json(schemas.plan(samples.explained(each))) for each in (stored_one, bare)]
+    answers = [models.to_json(schemas.plan(samples.explained(each))) for each in (stored_one, bare)]
     assert json.dumps(answers[0]) == json.dumps(answers[1])
     execution = with_nulls(EXECUTED, (dice.random() < 0.3 for _ in itertools.count()))
-    assert executed(execution) == executed(schemas.without_nulls(execution))
+    assert executed(execution) == executed(models.without_nulls(execution))
 
 
 def test_lists_read_their_numbers_where_the_shape_has_them() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from dagctl_provider.api import schemas
+from dagctl_provider.api import models
+from dagctl_provider.api.v1 import schemas
 from dagctl_provider.services import organizations, plans, projects
 from dagctl_provider.services.results import PlanApproved
 from dagctl_provider.services.showing import live, overview
@@ -72,7 +73,7 @@ def test_numbers_that_a_report_has_as_null_are_not_known(world: World) -> None:
     explain = world.finish_explain(created.step, modelsModified=None, has_changes=None, warnings=None)
     (row,) = overview.list_plan_groups(world.actor()).page.items
     assert row.counts == overview.Counts(added=1, modified=0, removed=0, backfill=0, nothing=False)
-    assert "warnings" not in schemas.to_json(schemas.plan(plans.get_plan(world.actor(), explain.id)))["plan_output"]
+    assert "warnings" not in models.to_json(schemas.plan(plans.get_plan(world.actor(), explain.id)))["plan_output"]
 
 
 def test_a_discarded_plan_says_so(world: World) -> None:
