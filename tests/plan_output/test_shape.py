@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 from dagctl_provider.api import models, openapi
 from dagctl_provider.api.v1 import examples, schemas
 from dagctl_provider.api.v1.contract import V1
+from dagctl_provider.domain.wire.reports import Result
 from dagctl_provider.plan_output import numbers, stored
 from dagctl_provider.plan_output.markdown import describe
 from dagctl_provider.plan_output.members import members, records_in
@@ -47,7 +48,8 @@ def test_what_dagctl_adds_is_in_the_shape() -> None:
     output = stored.discarded(stored.unfinished(examples.PLAN["plan_output"]), "moved", samples.NEWER)
     assert complaints(ExplainOutput, output) == []
     assert explained(output).auto_discarded is True
-    executions = [stored.executed(stored.resumed(["a"]) or {}, {}, EXECUTED), stored.failed(EXECUTED, ["a"])]
+    result = Result.from_json(EXECUTED)
+    executions = [stored.executed(stored.resumed(["a"]) or {}, result), stored.failed(result, ["a"])]
     assert [complaints(ExecuteOutput, output) for output in executions] == [[], []]
     assert [executed(output).already_succeeded for output in executions] == [("a",), ("a",)]
 
