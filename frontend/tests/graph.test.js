@@ -107,6 +107,12 @@ test("what is chosen is said, with all that is upstream and downstream of it", (
   assert.equal(said(), "6 models shown.");
 });
 
+test("a circle, which a warehouse cannot have, is gone round once", () => {
+  const graph = draw({ names: ["a", "b"], marks: [CHANGED, CHANGED], edges: [0, 1, 1, 0] });
+  graph.choose(0);
+  assert.deepEqual([...graph.near], [[0, 0], [1, -1]]);
+});
+
 test("arrow keys go along the edges, and up and down within a column", () => {
   const graph = draw(SMALL);
   const canvas = document.querySelector("canvas");
@@ -156,6 +162,8 @@ test("a model is found by a part of its name, one after the other, also among th
   assert.match(find("R"), /^1 of 3: orders/);
   assert.match(find("R", { key: "Enter" }), /^2 of 3: board/);
   assert.match(find("R", { key: "Enter", shiftKey: true }), /^1 of 3: orders/);
+  assert.match(find("R", { key: "Enter", shiftKey: true }), /^3 of 3: raw/);
+  assert.match(find("R", { key: "Enter" }), /^1 of 3: orders/);
   assert.match(find("nothing"), /^No model of that name\.$/);
   graph.hiddenMarks.add(UNCHANGED);
   graph.arrange();
