@@ -115,6 +115,10 @@ lint: install ## Style, format, types, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+.PHONY: test-frontend
+test-frontend: ## Lint and unit tests of the scripts of the pages (needs node and npm; nothing else here does)
+	@cd frontend && npm ci --silent && npm run --silent lint && npm test --silent
+
 .PHONY: compare
 compare: install ## What two versions answer, byte by byte, before and after a restructuring: make compare BASE=main (KEEP=FOLDER keeps the answers)
 	@[ -n "$(BASE)" ] || { echo "With which version? make compare BASE=main, or any other revision of git" >&2; exit 2; }

@@ -421,7 +421,13 @@ class Graph {
     const near = new Map([[start, 0]]);
     for (const [beside, way] of [[this.parents, -1], [this.children, 1]]) {
       const open = [start];
-      while (open.length) for (const next of beside[open.pop()]) if (!near.has(next)) near.set(next, way), open.push(next);
+      while (open.length) {
+        for (const next of beside[open.pop()]) {
+          if (near.has(next)) continue;
+          near.set(next, way);
+          open.push(next);
+        }
+      }
     }
     return near;
   }
