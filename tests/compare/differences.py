@@ -55,10 +55,19 @@ def _lines(name: str, old: bytes, new: bytes) -> str:
     return "\n".join([*shown, f"... and {left} more lines"] if left > 0 else shown)
 
 
+def _changed(text: str) -> str:
+    """The lines that differ, without where they stand."""
+    return "\n".join(line.replace(" ", "") for line in text.splitlines()[2:] if line[:1] in ("+", "-", "."))
+
+
 def report(found: Comparison) -> Iterator[str]:
-    """The differences, then one row for each kind of answer."""
-    for text in found.different.values():
-        yield f"{text}\n"
+    """The differences, those of the same lines once, then one row for each kind of answer."""
+    alike: dict[str, list[str]] = {}
+    for name, text in found.different.items():
+        alike.setdefault(_changed(text), []).append(name)
+    for names in alike.values():
+        more = [f"the same lines differ in {name}" for name in names[1:]]
+        yield "\n".join([found.different[names[0]], *more, ""])
     for words, names in (("only before", found.only_before), ("only after", found.only_after)):
         for name in names:
             yield f"{words}: {name}"
