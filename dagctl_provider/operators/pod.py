@@ -20,10 +20,9 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from kubernetes.client import models as k8s
 
 from dagctl_provider.config import setting
+from dagctl_provider.domain import wire
 from dagctl_provider.domain.names import POD_KEY
 from dagctl_provider.domain.pods import Finished, beyond_history, label_value
-from dagctl_provider.domain.wire.reports import PodSeen
-from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.hooks.project import project_secrets
 from dagctl_provider.operators.progress import ProgressTeller
@@ -173,11 +172,12 @@ class PodStepOperator(KubernetesPodOperator):
         self._check()
         self.pod = pod
         # For who reads the log while the step runs; its record has the name only from the result.
-        context["ti"].xcom_push(key=POD_KEY, value=PodSeen(step_id=request["step_id"], pod_name=self._name).to_json())
+        seen = wire.reports.PodSeen(step_id=request["step_id"], pod_name=self._name)
+        context["ti"].xcom_push(key=POD_KEY, value=seen.to_json())
         self._await_start(cluster)
         with tempfile.TemporaryDirectory(prefix="dagctl-events-") as folder:
             events = Path(folder, "events.jsonl")
-            tell = progress_to_xcom(context, StepRequest.from_json(request))
+            tell = progress_to_xcom(context, wire.requests.StepRequest.from_json(request))
             with ProgressTeller(events, tell), events.open("a", encoding="utf-8") as stream:
                 self._follow(cluster, stream)
         return self._collect(cluster, request)
@@ -275,7 +275,7 @@ class PodStepOperator(KubernetesPodOperator):
 
     def _files(self, request: dict[str, Any], name: str, stem: str | None = None) -> StepFiles:
         """Request and secrets of the step. Git credentials that the pod has from a Secret by reference stay out."""
-        known = StepRequest.from_json({**request, "git_auth_method": "none"} if git_secret(request) else request)
+        known = wire.requests.StepRequest.from_json({**request, "git_auth_method": "none"} if git_secret(request) else request)
         return step_files(known.for_runner(), project_secrets(known).files, name, stem)
 
     def _give(self, cluster: Cluster, files: StepFiles, pod: k8s.V1Pod) -> None:
