@@ -7,7 +7,7 @@ which letters lie stand in :mod:`dagctl_provider.domain.names`; the runner's own
 Letters lie where anybody with rights in Airflow can write, and may be of an older or a newer version: a record says what is in a
 letter, not that it is true.
 
-Its modules can be reached through the package (``wire.requests.StepRequest``) and are then loaded when they are first used. To make
+Its modules can be reached through the package (``wire.requests.StepRequest``) and are loaded when they are first used. To make
 all these classes takes as long as all else that Dag parsing loads of ours, and parsing needs only one of them.
 """
 
