@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from dagctl_provider.hooks.warehouses import WAREHOUSES, Login, Source, Warehouse
+if TYPE_CHECKING:
+    from dagctl_provider.hooks.warehouses import Login, Source, Warehouse
 
 PROFILE = "dagctl"
 DEFAULT_TARGET = "dagctl"
@@ -37,6 +38,9 @@ def make_profile(connection: Any, target: str | None, overrides: Mapping[str, An
     :raises ProfileError: for a type of connection that is not in the table, a way to log in that dbt does not have, or a field
         that dbt cannot do without.
     """
+    # Only here, since Dag parsing, which makes no profile, would load this table each time.
+    from dagctl_provider.hooks.warehouses import WAREHOUSES
+
     if connection.conn_type not in WAREHOUSES:
         raise ProfileError(
             f"The Airflow connection {connection.conn_id!r} is of type {connection.conn_type!r}, from which no dbt profile can "
