@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from dagctl_provider.hooks.warehouses import WAREHOUSES, Login, Source, Warehouse
-
 if TYPE_CHECKING:
     from airflow.sdk import Connection
+
+    from dagctl_provider.hooks.warehouses import Login, Source, Warehouse
 
 PROFILE = "dagctl"
 DEFAULT_TARGET = "dagctl"
@@ -40,6 +40,9 @@ def make_profile(connection: Connection, target: str | None, overrides: Mapping[
     :raises ProfileError: for a type of connection that is not in the table, a way to log in that dbt does not have, or a field
         that dbt cannot do without.
     """
+    # Only here, since Dag parsing, which makes no profile, would load this table each time.
+    from dagctl_provider.hooks.warehouses import WAREHOUSES
+
     warehouse = WAREHOUSES.get(connection.conn_type or "")
     if warehouse is None:
         raise ProfileError(

@@ -13,9 +13,9 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
 
 from dagctl_provider.config import filled_in
+from dagctl_provider.domain import wire
 from dagctl_provider.domain.ids import slug
 from dagctl_provider.domain.tools import tool_of
-from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.hooks.profiles import ProfileError, make_profile
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class DagctlProjectHook(BaseHook):
         return make_profile(connection, target, {name: value for name, value in fields.items() if name != "connection"})
 
 
-def project_secrets(request: StepRequest) -> ProjectSecrets:
+def project_secrets(request: wire.requests.StepRequest) -> ProjectSecrets:
     """Collect what the steps of a project may know.
 
     :param request: It names the connections, never their contents.

@@ -14,12 +14,10 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import Variable
 
+from dagctl_provider.domain import wire
 from dagctl_provider.domain.ids import job_name
 from dagctl_provider.domain.names import RESULT_KEY, project_variable
 from dagctl_provider.domain.runs import BY_ITSELF, run_step_id
-from dagctl_provider.domain.wire.reports import failed
-from dagctl_provider.domain.wire.requests import RunAsked, StepRequest, from_conf
-from dagctl_provider.domain.wire.specs import RunSpec
 
 _JOB_NAME = re.compile(r"[a-z0-9-]{1,63}")
 
@@ -28,7 +26,7 @@ class RunRefused(AirflowFailException):
     """The project must not run now."""
 
 
-def run_request(context: Any) -> StepRequest:
+def run_request(context: Any) -> wire.requests.StepRequest:
     """The request for a run: the deployed commit as it was executed, with the project's credentials and resources of now.
 
     :raises RunRefused: when nothing is deployed, or the project is suspended and this run had not begun before.
@@ -36,7 +34,7 @@ def run_request(context: Any) -> StepRequest:
     """
     instance, run = context["ti"], context["dag_run"]
     published = Variable.get(project_variable(instance.dag_id), default=None, deserialize_json=True)
-    spec = RunSpec.from_json(published or {})
+    spec = wire.projects.RunSpec.from_json(published or {})
     step = run_step_id(instance.dag_id, run.run_id)
     if spec.request is None:
         raise _refused(instance, step, "plan_not_executed", "Nothing is deployed yet.", "Approve a first plan of the project.")
@@ -50,13 +48,13 @@ def run_request(context: Any) -> StepRequest:
 
 def _refused(instance: Any, step: str, code: str, message: str, hint: str) -> RunRefused:
     """The refusal, left as the run's result as well, so that it is told wherever runs are."""
-    instance.xcom_push(key=RESULT_KEY, value={**failed(code, message, hint), "step_id": step})
+    instance.xcom_push(key=RESULT_KEY, value={**wire.reports.failed(code, message, hint), "step_id": step})
     return RunRefused(f"{message} {hint}")
 
 
 def _job_name(run: Any, project_name: str) -> str:
     """The name that was answered when the run was asked for, or one from the time when it was due: each try has the same."""
-    asked = RunAsked.read(from_conf(run.conf))
+    asked = wire.requests.RunAsked.read(wire.requests.from_conf(run.conf))
     if asked is not None and asked.job_name is not None and _JOB_NAME.fullmatch(asked.job_name):
         return asked.job_name
     due: datetime = run.run_after

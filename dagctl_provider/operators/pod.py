@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
 from dagctl_provider.config import setting
+from dagctl_provider.domain import wire
 from dagctl_provider.domain.names import POD_KEY
-from dagctl_provider.domain.wire.reports import PodSeen
-from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.hooks.project import project_secrets
 from dagctl_provider.operators.progress import ProgressTeller
@@ -125,7 +124,7 @@ class PodStepOperator(KubernetesPodOperator):
         elif pod is not None:
             pod.end()
 
-    def _result(self, context: Context, asked: StepRequest, pod: StepPod) -> dict[str, Any]:
+    def _result(self, context: Context, asked: wire.requests.StepRequest, pod: StepPod) -> dict[str, Any]:
         """What the step left, or why it left nothing."""
         try:
             return self._live_through(context, asked, pod)
@@ -134,7 +133,7 @@ class PodStepOperator(KubernetesPodOperator):
         except ProfileError as error:
             return profile_refused(error)
 
-    def _live_through(self, context: Context, asked: StepRequest, pod: StepPod) -> dict[str, Any]:
+    def _live_through(self, context: Context, asked: wire.requests.StepRequest, pod: StepPod) -> dict[str, Any]:
         """Find or start the step's pod, follow it to its end, and read what it left.
 
         :raises PodTrouble: when the pod cannot do the step.
@@ -150,7 +149,8 @@ class PodStepOperator(KubernetesPodOperator):
         except ValueError as error:
             raise PodTrouble("pod_settings_invalid", str(error)) from None
         # For who reads the log while the step runs; its record has the name only from the result.
-        context["ti"].xcom_push(key=POD_KEY, value=PodSeen(step_id=asked.runner.step_id, pod_name=pod.name).to_json())
+        seen = wire.reports.PodSeen(step_id=asked.runner.step_id, pod_name=pod.name)
+        context["ti"].xcom_push(key=POD_KEY, value=seen.to_json())
         await_start(pod)
         with tempfile.TemporaryDirectory(prefix="dagctl-events-") as folder:
             events = Path(folder, "events.jsonl")
@@ -165,7 +165,7 @@ class PodStepOperator(KubernetesPodOperator):
         return self.build_pod_request_obj(context)
 
 
-def _packed(asked: StepRequest, name: str, stem: str | None) -> StepFiles:
+def _packed(asked: wire.requests.StepRequest, name: str, stem: str | None) -> StepFiles:
     """Request and secrets of the step. Git credentials that the pod has from a Secret by reference stay out."""
     launcher = replace(asked.launcher, git_auth_method="none") if git_secret(asked.to_json()) else asked.launcher
     return step_files(asked.for_runner(), project_secrets(replace(asked, launcher=launcher)).files, name, stem)

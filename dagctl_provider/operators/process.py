@@ -14,7 +14,6 @@ from typing import Any
 from airflow.sdk import BaseOperator
 
 from dagctl_provider.config import cache_folder, setting
-from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.hooks.project import ProjectSecrets, project_secrets
 from dagctl_provider.operators.progress import ProgressTeller
@@ -59,12 +58,12 @@ class ProcessStepOperator(BaseOperator):
             report(context, request, profile_refused(error))
             return
         with scratch_folder() as (scratch, lock), ProgressTeller(scratch / _EVENTS, progress_to_xcom(context, request)):
-            result = self._run(scratch, lock, request, secrets)
+            result = self._run(scratch, lock, request.for_runner(), secrets)
         report(context, request, result)
 
-    def _run(self, scratch: Path, lock: int, request: StepRequest, secrets: ProjectSecrets) -> dict[str, Any] | None:
+    def _run(self, scratch: Path, lock: int, request: dict[str, Any], secrets: ProjectSecrets) -> dict[str, Any] | None:
         secrets.write_to(scratch / "secrets")
-        (scratch / "request.json").write_text(json.dumps(request.for_runner()))
+        (scratch / "request.json").write_text(json.dumps(request))
         result = scratch / "result.json"
         command = [sys.executable, "-m", "dagctl_provider.runner", self.kind]
         command += ["--request", str(scratch / "request.json"), "--result", str(result)]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from dagctl_provider.domain import wire
 from dagctl_provider.domain.names import (
     ARTIFACTS_KEY,
     DECISION_KEY,
@@ -18,10 +19,6 @@ from dagctl_provider.domain.names import (
     PROGRESS_KEY,
     RESULT_KEY,
 )
-from dagctl_provider.domain.wire.decisions import Decision
-from dagctl_provider.domain.wire.records import WireError
-from dagctl_provider.domain.wire.reports import Artifacts, Progress, Result, failed
-from dagctl_provider.domain.wire.requests import Inputs, Origin, StepRequest, from_conf
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.operators.deployed import run_request
 
@@ -40,7 +37,7 @@ class StepInterrupted(AirflowException):
     """The runner was stopped or lost before it finished; the step may run again."""
 
 
-def received_request(context: Any, kind: StepKind) -> StepRequest:
+def received_request(context: Any, kind: StepKind) -> wire.requests.StepRequest:
     """What this try of a step is to do: from the run's conf and, for an execute, the decision; for a run from what is deployed.
 
     :raises StepRefused: when the run was not made by dagctl, or no approval of the explained digest exists.
@@ -52,23 +49,23 @@ def received_request(context: Any, kind: StepKind) -> StepRequest:
         return replace(request, runner=replace(request.runner, attempt=attempt))
     try:
         request = _planned(context, kind)
-        inputs = Inputs.from_json(context["ti"].xcom_pull(task_ids=INPUTS_TASK[kind], key=INPUTS_KEY))
-    except WireError as error:
+        inputs = wire.requests.Inputs.from_json(context["ti"].xcom_pull(task_ids=INPUTS_TASK[kind], key=INPUTS_KEY))
+    except wire.records.WireError as error:
         raise StepRefused(f"What this step is to do was changed in Airflow and cannot be read: {error}.") from None
     request = replace(request, runner=replace(request.runner, attempt=attempt, inputs=inputs.files or None))
     return _approved(context, request) if kind == "execute" else request
 
 
-def _planned(context: Any, kind: StepKind) -> StepRequest:
+def _planned(context: Any, kind: StepKind) -> wire.requests.StepRequest:
     """The request in the run's conf.
 
     :raises StepRefused: when the run was not made by dagctl.
     :raises WireError: when it is broken.
     """
-    conf = from_conf(context["dag_run"].conf)
+    conf = wire.requests.from_conf(context["dag_run"].conf)
     if not isinstance(conf, dict) or (kind == "explain" and not _asked_for(context, conf)):
         raise StepRefused("This run was not started by dagctl. Create a plan: POST /api/v1/projects/{id}/plans.")
-    return StepRequest.from_json(conf)
+    return wire.requests.StepRequest.from_json(conf)
 
 
 def _asked_for(context: Any, conf: dict[str, Any]) -> bool:
@@ -76,17 +73,17 @@ def _asked_for(context: Any, conf: dict[str, Any]) -> bool:
 
     An explain runs a project's code with its credentials. An execute is bound to what was explained by the decision's digest.
     """
-    origin = Origin.read(context["ti"].xcom_pull(task_ids=INPUTS_TASK["explain"], key=ORIGIN_KEY))
-    return origin is not None and origin == Origin.of(conf)
+    origin = wire.requests.Origin.read(context["ti"].xcom_pull(task_ids=INPUTS_TASK["explain"], key=ORIGIN_KEY))
+    return origin is not None and origin == wire.requests.Origin.of(conf)
 
 
-def _approved(context: Any, request: StepRequest) -> StepRequest:
+def _approved(context: Any, request: wire.requests.StepRequest) -> wire.requests.StepRequest:
     """The request of an execute, bound to the digest that was approved.
 
     :raises StepRefused: when no approval of the explained digest exists.
     """
-    decision = Decision.read(context["ti"].xcom_pull(task_ids=EXPLAIN, key=DECISION_KEY))
-    explained = Result.read(context["ti"].xcom_pull(task_ids=EXPLAIN, key=RESULT_KEY)) or Result()
+    decision = wire.decisions.Decision.read(context["ti"].xcom_pull(task_ids=EXPLAIN, key=DECISION_KEY))
+    explained = wire.reports.Result.read(context["ti"].xcom_pull(task_ids=EXPLAIN, key=RESULT_KEY)) or wire.reports.Result()
     if decision is None or not decision.approves or not decision.execution_plan_id:
         raise StepRefused("No approval stands for this plan, so nothing is executed.")
     if not decision.digest or decision.digest != explained.digest:
@@ -107,23 +104,23 @@ def _approved(context: Any, request: StepRequest) -> StepRequest:
 def profile_refused(error: ProfileError) -> dict[str, Any]:
     """The result of a step that was not started because its dbt profile could not be made."""
     hint = "Correct the connection, or 'profile' in the extra of the project's connection; see docs/dbt.md."
-    return failed("profile_invalid", str(error), hint)
+    return wire.reports.failed("profile_invalid", str(error), hint)
 
 
-def progress_to_xcom(context: Any, request: StepRequest) -> Callable[[dict[str, Any]], None]:
+def progress_to_xcom(context: Any, request: wire.requests.StepRequest) -> Callable[[dict[str, Any]], None]:
     """How a running step tells how far it is: pages show it, and the API server hands what is finished to a retry.
 
     :return: Gets the state so far.
     """
 
     def tell(state: dict[str, Any]) -> None:
-        told = Progress(step_id=request.runner.step_id, **state)
+        told = wire.reports.Progress(step_id=request.runner.step_id, **state)
         context["ti"].xcom_push(key=PROGRESS_KEY, value=told.to_json())
 
     return tell
 
 
-def report(context: Any, request: StepRequest, result: Mapping[str, Any] | None, **more: Any) -> None:
+def report(context: Any, request: wire.requests.StepRequest, result: Mapping[str, Any] | None, **more: Any) -> None:
     """Leave the result where the API server reads it, then end the task accordingly.
 
     :param result: The runner's result document, which is handed on as it is; ``None`` when it left none.
@@ -136,11 +133,11 @@ def report(context: Any, request: StepRequest, result: Mapping[str, Any] | None,
     step_id = request.runner.step_id
     if result.get("artifacts"):
         # Apart from the result, which is read often; this is read once, by the API server, and kept in its store.
-        left = Artifacts(step_id=step_id, artifacts=result["artifacts"])
+        left = wire.reports.Artifacts(step_id=step_id, artifacts=result["artifacts"])
         context["ti"].xcom_push(key=ARTIFACTS_KEY, value=left.to_json())
     handed_on = {key: value for key, value in result.items() if key != "artifacts"}
     context["ti"].xcom_push(key=RESULT_KEY, value={**handed_on, "step_id": step_id, **more})
-    said = Result.read(result) or Result()
+    said = wire.reports.Result.read(result) or wire.reports.Result()
     if said.outcome == "succeeded":
         return
     failure = said.failure

@@ -14,10 +14,8 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
+from dagctl_provider.domain import wire
 from dagctl_provider.domain.names import ANSWER_KEY, DECISION_KEY, EXPLAIN, RESULT_KEY
-from dagctl_provider.domain.wire.decisions import Decision, Refusal
-from dagctl_provider.domain.wire.reports import Result
-from dagctl_provider.domain.wire.requests import from_conf
 
 _ANSWER_WAIT_SECONDS = 90.0
 _POLL_SECONDS = 0.5
@@ -45,8 +43,8 @@ class PlanApprovalSensor(ApprovalOperator):
         # Here, since Dags are parsed far more often than a plan waits.
         from dagctl_provider.plan_output.markdown import describe
 
-        explained = Result.read(context["ti"].xcom_pull(task_ids=EXPLAIN, key=RESULT_KEY)) or Result()
-        conf = from_conf(context["dag_run"].conf) or {}
+        explained = wire.reports.Result.read(context["ti"].xcom_pull(task_ids=EXPLAIN, key=RESULT_KEY)) or wire.reports.Result()
+        conf = wire.requests.from_conf(context["dag_run"].conf) or {}
         self.subject, self.body = describe(conf, explained.plan_output)
         return super().execute(context)
 
@@ -58,20 +56,20 @@ class PlanApprovalSensor(ApprovalOperator):
             letter = self._letter(context)
             if letter is not None:
                 return self._obey(letter)
-            refusal = Refusal.read(context["ti"].xcom_pull(task_ids=EXPLAIN, key=ANSWER_KEY))
+            refusal = wire.decisions.Refusal.read(context["ti"].xcom_pull(task_ids=EXPLAIN, key=ANSWER_KEY))
             if refusal is not None and refusal.responded_at == answered_at:
                 self.log.warning("The answer was refused: %s", refusal.detail)
                 return self.execute(context)
             time.sleep(_POLL_SECONDS)
         raise AnswerPending("The answer has not been judged yet; is the dagctl controller in the API server running?")
 
-    def _letter(self, context: Any) -> tuple[Decision, Any] | None:
+    def _letter(self, context: Any) -> tuple[wire.decisions.Decision, Any] | None:
         """The decision, and as it was found: that is the task's own result, which people see in Airflow."""
         found = context["ti"].xcom_pull(task_ids=EXPLAIN, key=DECISION_KEY)
-        decision = Decision.read(found)
+        decision = wire.decisions.Decision.read(found)
         return (decision, found) if decision is not None else None
 
-    def _obey(self, letter: tuple[Decision, Any]) -> Any:
+    def _obey(self, letter: tuple[wire.decisions.Decision, Any]) -> Any:
         decision, found = letter
         by = decision.decided_by or "somebody"
         if not decision.approves:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import subprocess
+import sys
 from dataclasses import MISSING, fields, replace
 from datetime import datetime, timezone
 from typing import Any
@@ -13,8 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dagctl_provider.domain import wire
 from dagctl_provider.domain.ids import fingerprint
 from dagctl_provider.domain.wire.decisions import Decision, Refusal
+from dagctl_provider.domain.wire.projects import ProjectSpec, RunSpec
 from dagctl_provider.domain.wire.records import READERS, Record, WireError, canonical
 from dagctl_provider.domain.wire.reports import Artifacts, Failure, PodSeen, Progress, Result
 from dagctl_provider.domain.wire.requests import (
@@ -27,7 +31,7 @@ from dagctl_provider.domain.wire.requests import (
     from_conf,
     into_conf,
 )
-from dagctl_provider.domain.wire.specs import DagSpec, ProjectSpec, RunSpec
+from dagctl_provider.domain.wire.specs import DagSpec
 from dagctl_provider.runner.requests import Request, parse_request
 
 RECORDS: tuple[type[Record], ...] = (
@@ -270,3 +274,13 @@ def test_the_bytes_of_a_record_are_those_of_its_letter() -> None:
     assert (
         canonical(decision) == canonical(decision.to_json()) == b'{"decided_by": "ada", "decision": "rejected", "digest": null}'
     )
+
+
+def test_dag_parsing_loads_no_more_of_the_wire_than_it_needs() -> None:
+    """Half of what parsing loads of ours would be these classes."""
+    code = "import sys, dagctl_provider.dag_factory, dagctl_provider.operators.process\nprint(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=280).stdout.split()
+    loaded = {name.rpartition(".")[2] for name in found if name.startswith("dagctl_provider.domain.wire.")}
+    assert loaded == {"records", "specs"}
+    with pytest.raises(AttributeError, match="'letters'"):
+        _ = wire.letters

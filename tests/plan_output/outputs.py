@@ -1,7 +1,7 @@
 """What explains say, as data: a small plan, a large one, one of dbt, one whose every text is hostile.
 
-Apart from the records of :mod:`tests.plan_output.samples`, because the comparison of two versions of the code shows the same plans
-to both and may import neither.
+Apart from the records of :mod:`tests.plan_output.samples`, because the comparison of two versions of the code shows the same
+plans to both and may import neither.
 """
 
 from __future__ import annotations

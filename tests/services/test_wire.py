@@ -21,7 +21,7 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.orchestration import runs
 from dagctl_provider.services import plans, projects
 from dagctl_provider.services.results import PlanApproved
-from dagctl_provider.services.turns import answers
+from dagctl_provider.services.turns import answers, reconcile
 from dagctl_provider.store import transactions
 from tests.services.world import World, sha
 
@@ -318,3 +318,13 @@ def test_a_retry_is_told_what_is_finished(world: World, letters: Letters) -> Non
     decision = json.loads(letters.xcom(again, "decision"))
     assert list(decision) == ["decision", "digest", "decided_by", "execution_plan_id", "job_name"]
     assert (decision["execution_plan_id"], decision["job_name"]) == (again.id, again.job_name)
+
+
+@pytest.mark.parametrize("broken", [{"error": "boom"}, {"error": ["x"]}, {"error": {"code": 5}, "plan_output": ["x"]}])
+def test_a_step_ends_whatever_its_result_looks_like(world: World, broken: dict[str, Any]) -> None:
+    """Anybody with rights in Airflow may write an XCom; the controller would otherwise look at it again for ever."""
+    step = plans.create_plan(world.actor(), project_of(world, "sqlmesh").id).step
+    assert step is not None
+    world.end_task(step, "explain", "failed", {"outcome": "failed", "step_id": step.id, **broken})
+    ended = reconcile.settle(step)
+    assert (ended.status, ended.error_code) == ("failed", "task_failed")

@@ -9,8 +9,9 @@ from typing import Any
 from dagctl_provider.config import setting
 from dagctl_provider.domain.ids import slug
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.wire.projects import ProjectSpec, RunSpec
 from dagctl_provider.domain.wire.requests import StepRequest
-from dagctl_provider.domain.wire.specs import DagSpec, ProjectSpec, RunSpec
+from dagctl_provider.domain.wire.specs import DagSpec
 from dagctl_provider.orchestration import dags
 from dagctl_provider.services.lifecycle.project_requests import request_for_project
 from dagctl_provider.store import leases
