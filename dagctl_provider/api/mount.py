@@ -18,7 +18,7 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from dagctl_provider.api.routes import PREFIX
-from dagctl_provider.domain.addresses import FLASK_PREFIX
+from dagctl_provider.domain.names import FLASK_PREFIX
 from dagctl_provider.services.outside import airflow_users
 
 WORKERS = 32

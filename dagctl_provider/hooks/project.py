@@ -14,7 +14,7 @@ from airflow.sdk import BaseHook
 
 from dagctl_provider.config import filled_in
 from dagctl_provider.domain.ids import slug
-from dagctl_provider.domain.tools import tool_of
+from dagctl_provider.domain.tools import DEFAULT_TOOL, tool_of
 from dagctl_provider.hooks.profiles import ProfileError, make_profile
 
 log = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ def project_secrets(request: dict[str, Any]) -> ProjectSecrets:
     hook = DagctlProjectHook(conn_id)
     try:
         env = hook.environment()
-        made = hook.profile(request.get("environment")) if tool_of(request["tool"]).takes_profile else None
+        made = hook.profile(request.get("environment")) if tool_of(request.get("tool", DEFAULT_TOOL)).takes_profile else None
         if made is not None:
             files["profiles.yml"], secrets = made
             env = {**env, **secrets}
