@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from dagctl_provider.domain.addresses import PAGES
+from dagctl_provider.domain.names import PAGES
 
 
 class OnFirstUse:

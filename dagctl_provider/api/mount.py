@@ -19,7 +19,7 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dagctl_provider.api.contracts import Contract
-from dagctl_provider.domain.addresses import FLASK_PREFIX
+from dagctl_provider.domain.names import FLASK_PREFIX
 from dagctl_provider.services.outside import airflow_users
 
 WORKERS = 32

@@ -1,4 +1,4 @@
-"""Names shared by the generated Dags and whoever looks at them: tasks, XCom keys, Variables, pools."""
+"""Names shared by the generated Dags, the pages and whoever looks at them: tasks, XCom keys, Variables, pools, addresses."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ RUN_SUFFIX = "__run"
 INDEX_VARIABLE = f"{DAG_PREFIX}index"
 TAG = "dagctl"
 
+# Airflow mounts the Flask views of plugins at the first, below the path that it is served at itself; the pages are among them.
+FLASK_PREFIX = "/pluginsv2"
+PAGES_ROUTE = "/dagctl"
+PAGES = FLASK_PREFIX + PAGES_ROUTE
 
 # Each step is the work of one task.
 _TASK_OF = {"explain": EXPLAIN, "execute": EXECUTE}

@@ -13,8 +13,7 @@ from urllib.parse import quote
 from airflow.configuration import conf
 from airflow.sdk import BaseOperatorLink
 
-from dagctl_provider.domain.addresses import PAGES
-from dagctl_provider.domain.names import DAG_PREFIX, RUN_SUFFIX
+from dagctl_provider.domain.names import DAG_PREFIX, PAGES, RUN_SUFFIX
 
 
 def _named(module: str, name: str) -> type:

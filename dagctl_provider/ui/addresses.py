@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 
 from flask import request
 
-from dagctl_provider.domain.addresses import FLASK_PREFIX, PAGES_ROUTE
+from dagctl_provider.domain.names import FLASK_PREFIX, PAGES_ROUTE
 
 _MAX_NEXT = 2000
 

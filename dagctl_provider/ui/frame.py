@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request, send_from_directory
 
-from dagctl_provider.domain.addresses import PAGES_ROUTE
+from dagctl_provider.domain.names import PAGES_ROUTE
 from dagctl_provider.ui import addresses
 from dagctl_provider.ui.assets import STATIC, fingerprint
 from dagctl_provider.ui.pages import Pages, add_headers, answer_error, back_to, expose

@@ -27,9 +27,9 @@ from dagctl_provider.api import problems
 from dagctl_provider.api.authentication import authenticate
 from dagctl_provider.api.requests import is_identifier
 from dagctl_provider.api.resources import VIEW_PERMISSIONS, release_session
-from dagctl_provider.domain.addresses import PAGES_ROUTE
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.ids import short_sha
+from dagctl_provider.domain.names import PAGES_ROUTE
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.services.outside.airflow_users import VIEW_NAME
 from dagctl_provider.ui import addresses, filters

@@ -20,8 +20,9 @@ from dagctl_provider.runner.versions import TOOL_VERSIONS
 
 PACKAGE = Path(dagctl_provider.__file__).parent
 NAMES = {*TOOLS, *(name for tool in TOOLS.values() for name in (tool.environment_field, tool.version_field))}
-KNOW_TOOLS = ("domain/tools.py", "runner/", "api/examples.py")
-"""The table, the runner, which has a table of its own, and the requests that the API documents show."""
+KNOW_TOOLS = ("domain/tools.py", "runner/", "api/v1/examples.py", "plan_output/shape.py", "plan_output/members.py")
+"""The table, the runner, which has one of its own, the requests that the API documents show, and the shape of a plan's output,
+where documents say which tool reports a member."""
 MARKUP = re.compile(rf"""["'](?:{"|".join(sorted(NAMES))})["']""")
 
 

@@ -40,7 +40,7 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("domain/releases", ("tests/services/test_detection.py",)),
     ("domain/run*", ("tests/services/test_runs.py",)),
     ("services/*steps", ("tests/services/test_plans.py", "tests/services/test_what_is_written.py")),
-    ("services/*requests", ("tests/services/test_step_request.py",)),
+    ("services/*requests", ("tests/services/test_project_requests.py", "tests/services/test_wire.py")),
     ("services/*reconcile", ("tests/services/test_waking.py", "tests/services/test_plans.py")),
 )
 DEFAULT = ("domain/*", "operators/steps", "services/*")

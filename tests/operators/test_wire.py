@@ -28,7 +28,6 @@ TOLD = {
     "commit_sha": COMMIT,
     "git_path": "warehouse",
     "environment": "prod_eu",
-    "gateway": None,
     "run_tests": True,
     "project_id": "proj_1",
     "project_name": "Shop EU",

@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -193,21 +194,26 @@ def _same_for_paths(path: str) -> None:
     assert (runner_takes(git_path=path) is not None) == accepts(check_git_path, path)
 
 
-KINDS = {
-    "addresses": given(_addresses(), st.booleans())(_same_for_addresses),
-    "branches": given(_BRANCHES)(_same_for_branches),
-    "paths": given(_PATHS)(_same_for_paths),
+KINDS: dict[str, tuple[Callable[..., None], tuple[st.SearchStrategy[Any], ...]]] = {
+    "addresses": (_same_for_addresses, (_addresses(), st.booleans())),
+    "branches": (_same_for_branches, (_BRANCHES,)),
+    "paths": (_same_for_paths, (_PATHS,)),
 }
 _UNHURRIED = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
 
 
+def _try(kind: str, examples: int) -> None:
+    judge, texts = KINDS[kind]
+    settings(max_examples=examples, **_UNHURRIED)(given(*texts)(judge))()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_agree_on_texts_made_at_random(kind: str) -> None:
-    settings(max_examples=500, **_UNHURRIED)(KINDS[kind])()
+    _try(kind, 500)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_agree_on_a_hundred_thousand(kind: str) -> None:
-    settings(max_examples=100_000, **_UNHURRIED)(KINDS[kind])()
+    _try(kind, 100_000)

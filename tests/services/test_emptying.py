@@ -25,7 +25,7 @@ def test_what_a_test_leaves_in_any_table_is_gone(database: None, postgres: Postg
     made = rows(postgres)
     assert made["slot_pool"] == 1
     world: World = request.getfixturevalue("world")
-    approved = plans.approve(world.actor(), world.explained(world.project()).id)
+    approved = plans.approve(world.actor(), world.explained(world.project()).id, door="rest")
     assert isinstance(approved, PlanApproved)
     world.finish_execute(approved.execute)
     postgres.query("airflow", "INSERT INTO slot_pool (pool, slots, include_deferred) VALUES ('mine', 1, false)")

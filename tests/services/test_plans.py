@@ -117,7 +117,7 @@ def test_illegal_verbs_name_the_state_and_what_is_allowed(world: World, verb: st
     step = world.explained(project)
     plans.reject(world.actor(), step.id, door="rest")
     with pytest.raises(DagctlError) as caught:
-        getattr(plans, verb)(world.actor(), step.id)
+        getattr(plans, verb)(world.actor(), step.id, door="rest")
     assert caught.value.code == "wrong_state"
     assert caught.value.extra["current_status"] == "rejected"
     assert caught.value.extra["allowed"] == []

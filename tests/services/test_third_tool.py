@@ -12,10 +12,13 @@ import pytest
 
 from dagctl_provider.dag_factory import plan_dag
 from dagctl_provider.domain import projects as project_fields
+from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.tools import TOOLS, Tool, UnknownTool, fields_of
+from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.hooks import project as hook
-from dagctl_provider.plan_output.findings import findings_of
+from dagctl_provider.plan_output.findings import Finding, findings_of
 from dagctl_provider.plan_output.models import models_of
+from dagctl_provider.plan_output.reading import explained
 from dagctl_provider.runner import versions
 from dagctl_provider.services import plans, projects
 from dagctl_provider.services.lifecycle import publishing
@@ -38,10 +41,11 @@ from tests.services.third_tool import PLAIN_SQL
 assert "dagctl_provider.domain.projects" not in sys.modules
 TOOLS["plain_sql"] = PLAIN_SQL
 from dagctl_provider.api import openapi
+from dagctl_provider.api.v1.contract import V1
 from dagctl_provider.ui import project_form
 from dagctl_provider.services.outside import pods
 
-schemas = openapi.document()["components"]["schemas"]
+schemas = openapi.document(V1)["components"]["schemas"]
 assert schemas["CreateProject"]["properties"]["project_type"]["enum"] == ["sqlmesh", "dbt", "plain_sql"]
 assert "plain_sql_database" in schemas["CreateProject"]["properties"]
 (group,) = [group for group in project_form.GROUPS if group.project_type == "plain_sql"]
@@ -54,6 +58,15 @@ assert project_form.LABELS["plain_sql_database"] == "Database of the scripts"
 assert "plain_sql_version" in pods.SHAPES_THE_POD
 print("whole")
 """
+
+
+def _findings(project: Project, output: dict[str, Any]) -> tuple[Finding, ...]:
+    read = explained(output)
+    return findings_of(samples.explained(output), read, project, models_of(read, {}))
+
+
+def _request(tool: str) -> StepRequest:
+    return StepRequest.from_json({"project_name": "orders", "tool": tool})
 
 
 @pytest.fixture
@@ -103,7 +116,7 @@ def test_its_dags(world: World, plain_sql: Tool) -> None:
 def test_what_is_said_of_it(plain_sql: Tool) -> None:
     project = replace(samples.PROJECT, project_type="plain_sql", settings={})  # type: ignore[arg-type]
     output = {**samples.small_output(), "tests_to_run": []}
-    found = " ".join(finding.title for finding in findings_of(samples.explained(output), project, models_of(output, {})))
+    found = " ".join(finding.title for finding in _findings(project, output))
     assert "Plain SQL drops nothing" in found
     assert "No test checks what this commit changes." in found
     assert "dbt" not in found
@@ -120,7 +133,7 @@ def test_it_is_given_no_profile_that_was_made_for_another(monkeypatch: pytest.Mo
     made: list[Any] = []
     monkeypatch.setattr(hook.DagctlProjectHook, "environment", lambda self: {})
     monkeypatch.setattr(hook.DagctlProjectHook, "profile", lambda self, target: made.append(target))
-    hook.project_secrets({"project_name": "orders", "tool": "plain_sql"})
+    hook.project_secrets(_request("plain_sql"))
     assert made == []
 
 
@@ -133,13 +146,13 @@ def test_form_and_documents_take_it_from_its_row() -> None:
 def test_without_a_row_it_is_taken_for_no_other(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hook.DagctlProjectHook, "environment", lambda self: {})
     project = replace(samples.PROJECT, project_type=name)  # type: ignore[arg-type]
-    spec = {"project_type": name, "environment": None, "name": "orders", "dag_id": "dagctl__orders", "launcher": "process"}
+    spec = replace(publishing.dag_spec(samples.PROJECT), project_type=name)
     for use in (
         lambda: project.environment,
         lambda: project.tool_version,
-        lambda: findings_of(samples.explained(samples.small_output()), project, models_of(samples.small_output(), {})),
-        lambda: plan_dag({**spec, "slug": "orders"}),
-        lambda: hook.project_secrets({"project_name": "orders", "tool": name}),
+        lambda: _findings(project, samples.small_output()),
+        lambda: plan_dag(spec),
+        lambda: hook.project_secrets(_request(name)),
     ):
         with pytest.raises(UnknownTool, match="dagctl knows no tool"):
             use()

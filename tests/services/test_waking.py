@@ -31,7 +31,7 @@ def park(world: World, step: PlanStep) -> None:
 @pytest.mark.parametrize("verb", ["approve", "reject"])
 def test_a_task_that_parks_after_the_decision_is_woken(world: World, verb: str) -> None:
     step = world.explained(world.project())
-    getattr(plans, verb)(world.actor(), step.id)
+    getattr(plans, verb)(world.actor(), step.id, door="rest")
     park(world, step)
     assert world.task(step, "await_approval").state == "awaiting_input"
 

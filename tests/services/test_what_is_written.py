@@ -31,16 +31,16 @@ def answer(world: World, step: PlanStep) -> tuple[Any, Any, bool]:
 
 
 def approve(world: World, step: PlanStep) -> None:
-    plans.approve(world.actor(), step.id)
+    plans.approve(world.actor(), step.id, door="rest")
 
 
 def reject(world: World, step: PlanStep) -> None:
-    plans.reject(world.actor(), step.id)
+    plans.reject(world.actor(), step.id, door="rest")
 
 
 def move_head_and_approve(world: World, step: PlanStep) -> None:
     world.head = "second"
-    plans.approve(world.actor(), step.id)
+    plans.approve(world.actor(), step.id, door="rest")
 
 
 # What is done, what Airflow shows, and whose word it is: a plan is discarded by the product, whoever asked.
@@ -94,14 +94,14 @@ def test_a_cancelled_explain_is_over_at_that_moment(world: World) -> None:
     assert created is not None
     assert plans.get_plan(world.actor(), created.id).finished_at is None
     before = utcnow()
-    plans.cancel(world.actor(), created.id)
+    plans.cancel(world.actor(), created.id, door="rest")
     assert ended_between(world, created.id, before)
 
 
 @pytest.mark.parametrize("state", ["success", "failed"])
 def test_an_execution_is_over_when_its_task_is(world: World, state: str) -> None:
     step = world.explained(world.project())
-    approved = plans.approve(world.actor(), step.id)
+    approved = plans.approve(world.actor(), step.id, door="rest")
     assert isinstance(approved, PlanApproved)
     execute = approved.execute
     assert plans.get_plan(world.actor(), execute.id).finished_at is None

@@ -232,7 +232,7 @@ def test_from_a_plan_to_what_its_project_runs(world: World, letters: Letters, to
     fingerprint = hashlib.sha256(json.dumps(json.loads(conf)["dagctl"], sort_keys=True).encode()).hexdigest()
     assert letters.xcom(explain, "origin", "execute") == json.dumps({"fingerprint": fingerprint})
 
-    approved = plans.approve(world.actor(), explain.id)
+    approved = plans.approve(world.actor(), explain.id, door="rest")
     assert isinstance(approved, PlanApproved)
     decision = {
         "decision": "approved",
@@ -276,12 +276,12 @@ def test_from_a_plan_to_what_its_project_runs(world: World, letters: Letters, to
 def test_decisions_against_a_plan(world: World, letters: Letters, digest: Any, told: Any) -> None:
     project = project_of(world, "sqlmesh")
     rejected = world.explained(project, digest)
-    plans.reject(world.actor(), rejected.id)
+    plans.reject(world.actor(), rejected.id, door="rest")
     assert letters.xcom(rejected, "decision") == json.dumps({"decision": "rejected", "digest": told, "decided_by": "ada"})
 
     world.head = "second"
     deleted = world.explained(project, digest)
-    plans.delete(world.actor(), deleted.id)
+    plans.delete(world.actor(), deleted.id, door="rest")
     assert letters.xcom(deleted, "decision") == json.dumps({"decision": "deleted", "digest": told, "decided_by": "ada"})
 
     world.head = "third"
@@ -291,7 +291,7 @@ def test_decisions_against_a_plan(world: World, letters: Letters, digest: Any, t
     assert cancelled is not None
     superseded = {"decision": "discarded", "digest": told, "decided_by": "newer_commit"}
     assert letters.xcom(discarded, "decision") == json.dumps(superseded)
-    plans.cancel(world.actor(), cancelled.id)
+    plans.cancel(world.actor(), cancelled.id, door="rest")
     assert letters.xcom(cancelled, "decision") == json.dumps({"decision": "cancelled", "decided_by": "ada"})
 
 
@@ -305,12 +305,12 @@ def test_a_refused_answer(world: World, letters: Letters) -> None:
 
 def test_a_retry_is_told_what_is_finished(world: World, letters: Letters) -> None:
     project = project_of(world, "dbt")
-    approved = plans.approve(world.actor(), explained(world, project).id)
+    approved = plans.approve(world.actor(), explained(world, project).id, door="rest")
     assert isinstance(approved, PlanApproved)
     progress = {"step_id": approved.execute.id, "stage": None, "expected": {}, "models": [], "succeeded": ["model.shop.b"]}
     models = [{"unique_id": "model.shop.a", "status": "succeeded"}, {"unique_id": "model.shop.c", "status": "failed"}]
     world.finish_execute(approved.execute, "failed", xcoms={"progress": progress}, models=models)
-    again = plans.retry(world.actor(), approved.execute.id)
+    again = plans.retry(world.actor(), approved.execute.id, door="rest")
     inputs = json.loads(letters.xcom(again, "inputs"))
     assert list(inputs) == ["progress"]
     told = {"digest": "sha256:1", "succeeded": ["model.shop.a", "model.shop.b"]}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from dagctl_provider.domain.ids import fingerprint
+from dagctl_provider.domain.tools import DEFAULT_TOOL
 from dagctl_provider.domain.wire.records import Record, WireError
 
 _CONF_KEY = "dagctl"
@@ -34,7 +35,7 @@ class RunnerRequest(Record):
         }
     )
 
-    tool: str = "sqlmesh"
+    tool: str = DEFAULT_TOOL
     tool_version: str | None = None
     python_version: str | None = None
     deployed_tool_version: str | None = None

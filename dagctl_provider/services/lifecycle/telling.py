@@ -13,8 +13,8 @@ from urllib.parse import quote
 from airflow.configuration import conf
 
 from dagctl_provider.config import setting
-from dagctl_provider.domain.addresses import PAGES
 from dagctl_provider.domain.ids import new_id, short_sha
+from dagctl_provider.domain.names import PAGES
 from dagctl_provider.domain.notifications import InvalidNotifiers, Target, event_of, parse_targets
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
