@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.targets import UNNAMED, PlanTarget
 
 PlanType = Literal["explain", "execute"]
 Status = Literal["running", "pending", "approved", "completed", "failed", "rejected", "cancelled"]
@@ -69,6 +70,8 @@ class PlanStep:
     Field names are the document's, except that ``group_id`` is what the document calls ``plan_id`` inside a plan object.
     Commit ids are full; the API shortens them. Times are aware and UTC.
 
+    :param ref: The branch of the repository that it was planned from.
+    :param environment: The one it changes, as it was resolved when the plan was made (:mod:`~dagctl_provider.domain.targets`).
     :param verbs: What it accepts now; ``None`` where the rest of its group was not looked at.
     :param comment: What was said with the decision on it; ``None`` also where the record of decisions was not looked at.
     """
@@ -85,6 +88,8 @@ class PlanStep:
     settings: dict[str, Any]
     created_at: datetime
     updated_at: datetime
+    ref: str = ""
+    environment: str = UNNAMED
     from_commit_sha: str | None = None
     commit_message: str | None = None
     commit_author: str | None = None
@@ -109,6 +114,11 @@ class PlanStep:
     decided_by: str | None = None
     verbs: tuple[str, ...] | None = None
     comment: str | None = None
+
+    @property
+    def target(self) -> PlanTarget:
+        """Where the plan leads."""
+        return PlanTarget(self.ref, self.environment)
 
     @property
     def auto_discarded(self) -> bool:

@@ -8,7 +8,7 @@ from sqlalchemy import delete, exists, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from dagctl_provider.store import tables
-from dagctl_provider.store.session import limit_lock_waits, utcnow
+from dagctl_provider.store.session import limit_lock_waits, rows_written, utcnow
 
 
 def take_lease(session: Session, name: str, holder: str, now: datetime, until: datetime) -> bool:
@@ -19,7 +19,7 @@ def take_lease(session: Session, name: str, holder: str, now: datetime, until: d
     """
     c = tables.lease.c
     statement = update(tables.lease).where(c.name == name, or_(c.holder == holder, c.expires_at < now))
-    if session.execute(statement.values(holder=holder, expires_at=until)).rowcount == 1:
+    if rows_written(session, statement.values(holder=holder, expires_at=until)) == 1:
         return True
     if session.execute(select(exists().where(c.name == name))).scalar():
         return False
@@ -34,7 +34,7 @@ def touch_lock(session: Session, name: str) -> None:
     """
     limit_lock_waits(session)
     now = utcnow()
-    if session.execute(update(tables.lease).where(tables.lease.c.name == name).values(expires_at=now)).rowcount == 0:
+    if not rows_written(session, update(tables.lease).where(tables.lease.c.name == name).values(expires_at=now)):
         session.execute(insert(tables.lease).values(name=name, holder="lock", expires_at=now))
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from dagctl_provider.domain.plans import PlanStep, Status
 from dagctl_provider.store import tables
-from dagctl_provider.store.session import StaleState, utcnow
+from dagctl_provider.store.session import StaleState, rows_written, utcnow
 
 _STEP_COLUMNS = tuple(c for c in tables.plan_step.c if c.name != "active_key")
 _STEP_LIST_COLUMNS = tuple(c for c in _STEP_COLUMNS if c.name not in ("plan_output", "settings"))
@@ -98,13 +98,6 @@ def settings_planned(session: Session, project_id: str, commit_sha: str) -> list
     return list(session.execute(query.where(~discarded)).scalars())
 
 
-def deployed_settings(session: Session, project_id: str) -> dict[str, Any] | None:
-    """The settings with which the deployed commit was executed; ``None`` before the first execution."""
-    c = tables.plan_step.c
-    query = select(c.settings).where(c.project_id == project_id, c.plan_type == "execute", c.status == "completed")
-    return session.execute(query.order_by(c.created_at.desc(), c.id.desc()).limit(1)).scalar()
-
-
 def steps_in(session: Session, statuses: Iterable[Status], project_id: str | None = None) -> tuple[PlanStep, ...]:
     """All steps in one of ``statuses``, oldest first, without output; of one project when given."""
     c = tables.plan_step.c
@@ -137,7 +130,7 @@ def move_step(session: Session, step: PlanStep, target: Status, **values: Any) -
         .values(status=target, updated_at=utcnow(), **values)
         .execution_options(synchronize_session=False)
     )
-    if session.execute(statement).rowcount != 1:
+    if rows_written(session, statement) != 1:
         raise StaleState(step.id)
     moved = get_step(session, step.id)
     assert moved is not None
@@ -155,5 +148,5 @@ def delete_step(session: Session, step: PlanStep) -> None:
     :raises StaleState: when it has not.
     """
     c = tables.plan_step.c
-    if session.execute(delete(tables.plan_step).where(c.id == step.id, c.status == step.status)).rowcount != 1:
+    if rows_written(session, delete(tables.plan_step).where(c.id == step.id, c.status == step.status)) != 1:
         raise StaleState(step.id)

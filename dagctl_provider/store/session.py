@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from typing import Any
 
 from airflow.utils.session import create_session
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
+from sqlalchemy.sql import Executable
 
-__all__ = ["Session", "StaleState", "is_lost_race", "limit_lock_waits", "transaction", "utcnow"]
+__all__ = ["Session", "StaleState", "is_lost_race", "limit_lock_waits", "rows_written", "transaction", "utcnow"]
 
 LOCK_SECONDS = 15.0
 
@@ -49,6 +51,12 @@ def is_lost_race(error: Exception) -> bool:
         text = str(error.orig)
         return getattr(error.orig, "pgcode", None) == "23505" or "UNIQUE constraint" in text or "Duplicate entry" in text
     return isinstance(error, OperationalError) and not error.connection_invalidated
+
+
+def rows_written(session: Session, statement: Executable) -> int:
+    """Run a statement that writes; how many rows it was about."""
+    result: Any = session.execute(statement)
+    return int(result.rowcount)
 
 
 def utcnow() -> datetime:

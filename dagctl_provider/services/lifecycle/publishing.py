@@ -10,8 +10,8 @@ from dagctl_provider.domain.ids import slug
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.orchestration import dags
 from dagctl_provider.services.lifecycle.requests import step_request
+from dagctl_provider.store import deployments as deployment_rows
 from dagctl_provider.store import leases
-from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store.session import Session
 
@@ -49,7 +49,7 @@ def project_spec(session: Session, project: Project) -> dict[str, Any]:
     request = _run_request(project)
     if request is None:
         return spec
-    deployed = plan_rows.deployed_settings(session, project.id) or {}
+    deployed = _deployed_settings(session, project)
     request.update({name: deployed[name] for name in _AS_DEPLOYED if name in deployed})
     # As text, since Airflow masks in a worker's logs what stands under keys such as git_secret_ref, which is only a name.
     return {**spec, "run": json.dumps(request)}
@@ -62,6 +62,12 @@ def _run_request(project: Project) -> dict[str, Any] | None:
     request = step_request(project, project.current_commit_sha, "", "")
     request["tool_version"] = project.current_tool_version or request["tool_version"]
     return {key: value for key, value in request.items() if key not in _OF_A_STEP}
+
+
+def _deployed_settings(session: Session, project: Project) -> dict[str, Any]:
+    if project.current_environment is None:
+        return {}
+    return deployment_rows.deployed_settings(session, project.id, project.current_environment) or {}
 
 
 def is_generated(project: Project) -> bool:
