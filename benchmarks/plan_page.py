@@ -96,6 +96,8 @@ def insert(stack: Stack, organization: str, plans: int, changed: int, models: in
                 "plan_type": "explain",
                 "organization_id": organization,
                 "project_id": "proj_bench",
+                "ref": "main",
+                "environment": "prod",
                 "from_commit_sha": samples.DEPLOYED,
                 "to_commit_sha": f"{number:040x}",
                 "commit_message": samples.EXPLAIN.commit_message,

@@ -34,21 +34,33 @@ WINDOWS = 9
 
 _PROJECTS = """
 INSERT INTO dagctl_project (id, organization_id, name, name_key, project_type, repository_url, branch, settings, dag_id,
-  deployed, deployed_at, current_commit_sha, current_tool_version, latest_commit_sha, created_at, updated_at)
+  deployed, deployed_at, current_environment, latest_commit_sha, created_at, updated_at)
 SELECT 'proj_' || lpad(p::text, 8, '0'), %(organization)s, 'project-' || p, 'project-' || p, 'sqlmesh', %(url)s, 'main',
-  %(settings)s::json, 'dagctl__project-' || p || '__' || lpad(p::text, 8, '0'), true, now(), %(head)s, %(version)s, %(head)s,
+  %(settings)s::json, 'dagctl__project-' || p || '__' || lpad(p::text, 8, '0'), true, now(), 'prod', %(head)s,
   now(), now()
 FROM generate_series(1, %(projects)s) p
 """
 
+_DEPLOYMENTS = """
+INSERT INTO dagctl_deployment (project_id, environment, ref, commit_sha, tool_version, deployed_at)
+SELECT id, 'prod', branch, %(head)s, %(version)s, now() FROM dagctl_project WHERE name_key LIKE 'project-%%'
+"""
+
+_JOBS = """
+INSERT INTO dagctl_job (id, project_id, default_of, name, name_key, command, enabled, dag_id, settings, created_at, updated_at)
+SELECT replace(id, 'proj_', 'job_'), id, id, 'scheduled-run', 'scheduled-run', 'run', true, dag_id || '__run', '{}', now(), now()
+FROM dagctl_project WHERE name_key LIKE 'project-%%'
+"""
+
 # Steps 1 .. n-2 are groups of an explain and its execution; then a rejected explain, then one that is pending.
 _STEPS = """
-INSERT INTO dagctl_plan_step (id, group_id, plan_type, organization_id, project_id, active_key, from_commit_sha, to_commit_sha,
-  commit_message, commit_author, committed_at, commits_behind, status, job_name, triggered_by, settings, plan_output, digest,
-  tool_plan_id, attempt, try_number, dag_id, run_id, dispatched_at, started_at, finished_at, decided_at, decided_by, created_at,
-  updated_at)
+INSERT INTO dagctl_plan_step (id, group_id, plan_type, organization_id, project_id, active_key, ref, environment, from_commit_sha,
+  to_commit_sha, commit_message, commit_author, committed_at, commits_behind, status, job_name, triggered_by, settings,
+  plan_output, digest, tool_plan_id, attempt, try_number, dag_id, run_id, dispatched_at, started_at, finished_at, decided_at,
+  decided_by, created_at, updated_at)
 SELECT 'plan_' || substr(md5(n || '/' || p), 1, 20), 'plangroup_' || substr(md5('g' || g || '/' || p), 1, 20), plan_type,
-  %(organization)s, project_id, CASE WHEN status IN ('pending', 'approved') THEN 'explain:' || project_id || ':' || sha END,
+  %(organization)s, project_id, CASE WHEN status IN ('pending', 'approved') THEN 'explain:' || project_id || ':' || sha
+  || ':prod' END, 'main', 'prod',
   md5('x' || g || '/' || p) || '00000000', sha, 'Take discounts off the revenue of order ' || g,
   'Ada Example', at, 1, status, 'project-' || p || '-plan-' || plan_type || '-20260428-100000', 'git_polling', %(settings)s::json,
   CASE WHEN plan_type = 'explain' THEN json_build_object('explain_completed', true, 'modelsModified', 1, 'models', (SELECT
@@ -93,8 +105,9 @@ def load(stack: Stack, access: dict[str, str], url: str, head: str, projects: in
     }
     connection = connect(stack)
     with connection.cursor() as cursor, stack.terminal.waiting(f"{projects} projects x {steps} plan steps") as waiting:
-        # First the steps' foreign key, then the steps, oldest first as time would have it.
-        cursor.execute(_PROJECTS, values)
+        # First what the steps refer to, then the steps, oldest first as time would have it.
+        for statement in (_PROJECTS, _DEPLOYMENTS, _JOBS):
+            cursor.execute(statement, values)
         for first in range(1, steps + 1, 25):
             cursor.execute(_STEPS, {**values, "first": first, "last": min(first + 24, steps)})
             waiting.tick(f"{min(first + 24, steps)} of {steps} steps each")

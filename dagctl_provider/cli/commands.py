@@ -147,7 +147,7 @@ def decisions(args: argparse.Namespace) -> None:
     reader = system_actor(_organization(args), "command_line")
     shown = ("decision", "actor_kind", "actor_name", "door", "commit_sha", "digest", "comment")
     rows = plans.decisions(reader, args.plan_group_id)
-    _print(args, [{"created": _time(row["created_at"]), **_texts(row, shown)} for row in rows])
+    _print(args, [{"created": _time(row.created_at), **{name: getattr(row, name) or "" for name in shown}} for row in rows])
 
 
 @_command

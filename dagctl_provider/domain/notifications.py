@@ -53,6 +53,29 @@ _MEMBERS = frozenset({"name", "events", "projects", "class", "kwargs", "webhook_
 
 
 @dataclass(frozen=True)
+class Notification:
+    """Something that is to be told to one target, or was.
+
+    :param target: Name of the :class:`Target`.
+    :param payload: What is told.
+    :param status: ``waiting``, ``delivered``, ``failed`` or ``dropped``.
+    :param attempts: How often its delivery was begun.
+    :param due_at: When it may be tried next; while somebody delivers it, when that somebody is believed dead.
+    :param error: Why the last attempt failed.
+    """
+
+    id: str
+    target: str
+    event: str
+    payload: dict[str, Any]
+    status: str
+    attempts: int
+    due_at: datetime
+    created_at: datetime
+    error: str | None = None
+
+
+@dataclass(frozen=True)
 class Target:
     """Somebody who wants to hear: one object of ``[dagctl] notifiers``.
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.names import task_of
+from dagctl_provider.domain.targets import UNNAMED, PlanTarget
 
 PlanType = Literal["explain", "execute"]
 Status = Literal["running", "pending", "approved", "completed", "failed", "rejected", "cancelled"]
@@ -70,6 +71,8 @@ class PlanStep:
     Field names are the document's, except that ``group_id`` is what the document calls ``plan_id`` inside a plan object.
     Commit ids are full; the API shortens them. Times are aware and UTC.
 
+    :param ref: The branch of the repository that it was planned from.
+    :param environment: The one it changes, as it was resolved when the plan was made (:mod:`~dagctl_provider.domain.targets`).
     :param verbs: What it accepts now; ``None`` where the rest of its group was not looked at.
     :param comment: What was said with the decision on it; ``None`` also where the record of decisions was not looked at.
     """
@@ -86,6 +89,8 @@ class PlanStep:
     settings: dict[str, Any]
     created_at: datetime
     updated_at: datetime
+    ref: str = ""
+    environment: str = UNNAMED
     from_commit_sha: str | None = None
     commit_message: str | None = None
     commit_author: str | None = None
@@ -115,6 +120,11 @@ class PlanStep:
     def task_id(self) -> str:
         """The task of its Dag run that does its work."""
         return task_of(self.plan_type)
+
+    @property
+    def target(self) -> PlanTarget:
+        """Where the plan leads."""
+        return PlanTarget(self.ref, self.environment)
 
     @property
     def auto_discarded(self) -> bool:

@@ -8,13 +8,15 @@ Source: the Projects API document. Rules the document leaves open are settled in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from dagctl_provider.domain import schedules
 from dagctl_provider.domain.fields import CPU_PATTERN, MEMORY_PATTERN, NAME_PATTERN, REFERENCE_PATTERN, Field, parse_duration
+from dagctl_provider.domain.jobs import Job
 from dagctl_provider.domain.names import run_dag_id
+from dagctl_provider.domain.targets import UNNAMED, PlanTarget
 from dagctl_provider.domain.tools import DEFAULT_TOOL, TOOLS, ProjectType, Tool, fields_of, tool_of
 
 # In the order of the document: what the default tool has of its own stands before what all have.
@@ -69,9 +71,14 @@ FIELDS: Mapping[str, Field] = {
 class Project:
     """A project as stored. Settable fields as in :data:`FIELDS`; commit ids are full, times aware and UTC.
 
+    What is deployed is read from the :class:`~dagctl_provider.domain.deployments.Deployment` in ``current_environment``, and
+    ``run_schedule`` from the default job: the project's own row has neither.
+
     :param settings: The settable fields, by name. Absent means not set.
     :param dag_id: Id of the generated plan Dag; fixed for life, so that renaming keeps the history.
-    :param artifacts: What the last successful execute left, by name: sha256 of the stored bytes.
+    :param job: Its default job; absent for a project that is not stored yet.
+    :param current_environment: The environment that the last successful execute changed.
+    :param artifacts: What that execute left, by name: sha256 of the stored bytes.
     """
 
     id: str
@@ -88,6 +95,8 @@ class Project:
     gateways: list[str] | None = None
     default_gateway: str | None = None
     state_connection_id: str | None = None
+    job: Job | None = None
+    current_environment: str | None = None
     current_commit_sha: str | None = None
     current_tool_version: str | None = None
     artifacts: dict[str, str] | None = None
@@ -97,12 +106,11 @@ class Project:
     last_synced_at: datetime | None = None
     sync_error: str | None = None
     deployed_at: datetime | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
 
     @property
     def run_dag_id(self) -> str:
-        """Id of the generated run Dag."""
-        return run_dag_id(self.dag_id)
+        """Id of the Dag of the default job; before there is one, the id that it will have."""
+        return self.job.dag_id if self.job is not None else run_dag_id(self.dag_id)
 
     @property
     def tool(self) -> Tool:
@@ -116,6 +124,11 @@ class Project:
     def environment(self) -> str | None:
         """The environment that plans of this project change; ``None`` where the project's own files say which."""
         return self.settings.get(self.tool.environment_field) or self.tool.default_environment
+
+    @property
+    def target(self) -> PlanTarget:
+        """Where the next plan leads."""
+        return PlanTarget(self.branch, self.environment or UNNAMED)
 
     @property
     def tool_version(self) -> str | None:

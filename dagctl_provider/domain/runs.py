@@ -1,9 +1,12 @@
-"""Names of runs of the deployed state, whoever started them: dagctl, Airflow's scheduler, or a person in Airflow."""
+"""Runs of jobs, whoever started them: dagctl, Airflow's scheduler, or a person in Airflow; and the names they have."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 _PREFIX = "run_"
 _OWN = re.compile(_PREFIX + "[0-9a-z]{20}")
@@ -13,6 +16,28 @@ REQUESTED = "scheduled-run-manual"
 
 BY_ITSELF = "scheduled-run"
 """Kind in the job names of the other runs."""
+
+
+@dataclass(frozen=True)
+class ProjectRun:
+    """A run of a job as stored; how it went is Airflow's to say (:class:`~dagctl_provider.domain.run_records.RunRecord`).
+
+    :param job_id: Of the job it is a run of.
+    :param job_name: Its own name, as a CronJob would name its jobs.
+    :param settings: What travels in the conf of its Dag run.
+    :param dispatched_at: When Airflow had it; absent while it waits for its Dag.
+    """
+
+    id: str
+    project_id: str
+    job_id: str
+    job_name: str
+    dag_id: str
+    run_id: str
+    settings: dict[str, Any]
+    triggered_by: str
+    created_at: datetime
+    dispatched_at: datetime | None = None
 
 
 def run_step_id(dag_id: str, run_id: str) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from dagctl_provider.config import setting
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import new_id
+from dagctl_provider.domain.organizations import Organization
 from dagctl_provider.store import organizations as organization_rows
 from dagctl_provider.store import transactions
 from dagctl_provider.store.session import Session, utcnow
@@ -25,9 +25,9 @@ def ensure_organization(name: str) -> str:
     def work(session: Session) -> str:
         found = organization_rows.get_organization(session, name=name)
         if found is not None:
-            return str(found["id"])
+            return found.id
         identifier = new_id("org-")
-        organization_rows.insert_organization(session, id=identifier, name=name, created_at=utcnow())
+        organization_rows.insert_organization(session, Organization(identifier, name, utcnow()))
         return identifier
 
     return transactions.run(work)
@@ -45,5 +45,4 @@ def organization_exists(identifier: str) -> bool:
 
 def list_organizations() -> list[tuple[str, str, datetime]]:
     """Id, name and creation time of all organizations, oldest first."""
-    rows: list[dict[str, Any]] = transactions.run(organization_rows.list_organizations)
-    return [(row["id"], row["name"], row["created_at"]) for row in rows]
+    return [(one.id, one.name, one.created_at) for one in transactions.run(organization_rows.list_organizations)]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import Any
 
 from dagctl_provider.domain import doors
+from dagctl_provider.domain.decisions import DecisionRecord
 from dagctl_provider.domain.doors import Door
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.ids import job_name, new_id, short_sha
@@ -68,7 +68,7 @@ def _with_verbs(session: Session, found: tuple[PlanStep, ...]) -> tuple[PlanStep
 
 def _with_comments(session: Session, group_id: str, found: tuple[PlanStep, ...]) -> tuple[PlanStep, ...]:
     """The steps of a group with what was said with the decisions on them."""
-    said = {row["step_id"]: row["comment"] for row in decision_rows.list_decisions(session, group_id) if row["comment"]}
+    said = {row.step_id: row.comment for row in decision_rows.list_decisions(session, group_id) if row.comment}
     return tuple(replace(step, comment=said.get(step.id)) for step in found)
 
 
@@ -123,7 +123,7 @@ def plan_commit(actor: Actor, project_id: str, facts: CommitFacts, triggered_by:
     def work(session: Session) -> PlanCreated:
         project = lookups.locked_project(session, actor, project_id)
         _require_plannable(project)
-        if is_deployed(session, project, facts.sha):
+        if is_deployed(project, facts.sha):
             return PlanCreated("already_deployed", facts.sha)
         for explain in plan_rows.explains_for_commit(session, project.id, facts.sha):
             group = plan_rows.group_steps(session, explain.group_id)
@@ -142,20 +142,19 @@ def plan_commit(actor: Actor, project_id: str, facts: CommitFacts, triggered_by:
     return created
 
 
-def is_deployed(session: Session, project: Project, sha: str) -> bool:
+def is_deployed(project: Project, sha: str) -> bool:
     """Whether a plan of the commit would change nothing: it is deployed, by this version of the tool, to this environment."""
     if sha != project.current_commit_sha:
         return False
     if project.tool_version not in (None, project.current_tool_version or project.tool_version):
         return False
-    deployed = plan_rows.deployed_settings(session, project.id) or {}
-    return deployed.get("environment", project.environment) == project.environment
+    return project.current_environment == project.target.environment
 
 
 def _insert_explain(session: Session, project: Project, facts: CommitFacts, triggered_by: str) -> PlanStep:
     now = utcnow()
     step_id, group_id = new_id("plan_"), new_id("plangroup_")
-    name = job_name(project.name, "plan-explain", now)
+    name, target = job_name(project.name, "plan-explain", now), project.target
     request = request_for_project(project, facts.sha)
     named = replace(request.launcher, job_name=name, commit_message=facts.message, commit_author=facts.author_name)
     request = replace(request, runner=replace(request.runner, plan_group_id=group_id, step_id=step_id), launcher=named)
@@ -166,7 +165,9 @@ def _insert_explain(session: Session, project: Project, facts: CommitFacts, trig
         plan_type="explain",
         organization_id=project.organization_id,
         project_id=project.id,
-        active_key=steps.explain_key(project.id, facts.sha),
+        active_key=steps.explain_key(project.id, facts.sha, target.environment),
+        ref=target.ref,
+        environment=target.environment,
         from_commit_sha=project.current_commit_sha,
         to_commit_sha=facts.sha,
         commit_message=facts.message,
@@ -380,7 +381,7 @@ def delete(actor: Actor, plan_id: str, door: Door) -> None:
     transactions.run(work)
 
 
-def decisions(actor: Actor, group_id: str) -> list[dict[str, Any]]:
+def decisions(actor: Actor, group_id: str) -> list[DecisionRecord]:
     """Who decided what on a plan group, oldest first; also of plans that have been deleted.
 
     What outlived its project belongs to no organization any more and is told to the system only.
@@ -389,10 +390,10 @@ def decisions(actor: Actor, group_id: str) -> list[dict[str, Any]]:
     """
     actor.require("read")
 
-    def work(session: Session) -> list[dict[str, Any]]:
+    def work(session: Session) -> list[DecisionRecord]:
         rows = decision_rows.list_decisions(session, group_id)
         left = plan_rows.group_steps(session, group_id)
-        project_ids = [step.project_id for step in left] or [row["project_id"] for row in rows]
+        project_ids = [step.project_id for step in left] or [row.project_id for row in rows]
         project = project_rows.get_project(session, project_ids[0]) if project_ids else None
         orphaned = bool(rows) and project is None and actor.kind == "system"
         if not orphaned and (project is None or project.organization_id != actor.organization_id):

@@ -14,9 +14,10 @@ from dagctl_provider.domain.permissions import Actor, system_actor
 from dagctl_provider.domain.projects import FIELDS, Project
 from dagctl_provider.domain.tools import DEFAULT_TOOL, ProjectType, tool_of
 from dagctl_provider.orchestration import connections, dags, schedules
-from dagctl_provider.services.lifecycle import artifacts, lookups, publishing, runs, steps
+from dagctl_provider.services.lifecycle import artifacts, jobs, lookups, publishing, runs, steps
 from dagctl_provider.services.outside import pods, repositories, state_databases, versions
 from dagctl_provider.services.results import RepositoryReport, RunStarted, SyncStatus
+from dagctl_provider.store import deployments as deployment_rows
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store import transactions
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 _COLUMNS = ("name", "project_type", "repository_url", "branch")
 _LOCATION = ("repository_url", "branch", "git_path", "git_auth_method", "git_secret_ref")
+# From the rows of its default job and of what is deployed.
+_READ_WITH_A_PROJECT = {"job", "current_commit_sha", "current_tool_version", "artifacts"}
 MAX_NAME_IN_DAG_ID = 40
 
 
@@ -65,6 +68,7 @@ def create_project(actor: Actor, values: dict[str, object]) -> Project:
     def work(session: Session) -> Project:
         _require_free_name(draft, session)
         project_rows.insert_project(session, **{**_as_row(draft), "state_connection_id": stored.conn_id if stored else None})
+        jobs.default_job(session, draft)
         if stored is not None:
             connections.write_state_connection(session, stored)
         _note_head(session, draft, head)
@@ -112,9 +116,8 @@ def _draft(actor: Actor, values: dict[str, Any]) -> Project:
 
 
 def _as_row(project: Project) -> dict[str, object]:
-    row = {field.name: getattr(project, field.name) for field in dataclasses.fields(project)}
-    del row["extra"]
-    return row
+    names = {field.name for field in dataclasses.fields(project)} - _READ_WITH_A_PROJECT
+    return {name: getattr(project, name) for name in names}
 
 
 def _require_free_name(project: Project, session: Session | None = None) -> None:
@@ -194,6 +197,7 @@ def update_project(actor: Actor, project_id: str, values: dict[str, Any]) -> Pro
         if stored is not None:
             connections.write_state_connection(session, stored)
             columns["state_connection_id"] = stored.conn_id
+        jobs.default_job(session, current)
         project_rows.update_project(session, project_id, **columns)
         if change.head is not None:
             _note_head(session, current, change.head)
@@ -325,10 +329,11 @@ def delete_project(actor: Actor, project_id: str) -> None:
     def work(session: Session) -> None:
         project = lookups.locked_project(session, actor, project_id)
         _require_idle(session, project)
+        named = deployment_rows.named_artifacts(session, project_id)
         project_rows.delete_project(session, project_id)
         if project.state_connection_id is not None:
             connections.delete_connection(session, project.state_connection_id)
-        artifacts.forget(session, project)
+        artifacts.forget(session, named)
         publishing.withdraw(session, project)
 
     transactions.run(work)

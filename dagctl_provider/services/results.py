@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Generic, Literal, TypeVar
 
 from dagctl_provider.domain.plans import PlanStep, Status
+from dagctl_provider.domain.tokens import Token
 
 T = TypeVar("T")
 
@@ -120,22 +121,6 @@ class SyncStatus:
     commits_behind: int | None
     last_synced_at: datetime | None
     error: str | None
-
-
-@dataclass(frozen=True)
-class Token:
-    """An API token as it may be shown: never the secret."""
-
-    id: str
-    organization_id: str
-    name: str
-    role: str
-    prefix: str
-    created_at: datetime
-    created_by: str
-    expires_at: datetime | None = None
-    revoked_at: datetime | None = None
-    last_used_at: datetime | None = None
 
 
 @dataclass(frozen=True)

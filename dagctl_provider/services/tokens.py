@@ -11,13 +11,14 @@ import hmac
 import re
 import secrets
 import zlib
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.ids import new_id
-from dagctl_provider.domain.permissions import ROLES, Actor, Role, permissions_of
-from dagctl_provider.services.results import Token, TokenCreated
+from dagctl_provider.domain.permissions import ROLES, Actor, permissions_of
+from dagctl_provider.domain.tokens import Token
+from dagctl_provider.services.results import TokenCreated
 from dagctl_provider.store import organizations as organization_rows
 from dagctl_provider.store import tokens as token_rows
 from dagctl_provider.store import transactions
@@ -43,10 +44,6 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _view(row: dict[str, Any]) -> Token:
-    return Token(**{name: row[name] for name in Token.__dataclass_fields__})
-
-
 def create_token(
     organization_id: str, name: str, role: str, created_by: str, expires_in: timedelta | None = None
 ) -> TokenCreated:
@@ -69,29 +66,25 @@ def create_token(
         if organization_rows.get_organization(session, identifier=organization_id) is None:
             raise not_found("Organization", organization_id)
         now = utcnow()
-        identifier = new_id("tok_")
-        token_rows.insert_token(
-            session,
-            id=identifier,
+        token = Token(
+            id=new_id("tok_"),
             organization_id=organization_id,
             name=name.strip(),
             role=role,
             prefix=secret[:9],
-            token_hash=_hash(secret),
-            created_by=created_by,
             created_at=now,
+            created_by=created_by,
             expires_at=now + expires_in if expires_in else None,
         )
-        row = token_rows.get_token(session, identifier=identifier)
-        assert row is not None
-        return _view(row)
+        token_rows.insert_token(session, token, _hash(secret))
+        return token
 
     return TokenCreated(transactions.run(work), secret)
 
 
 def list_tokens(organization_id: str) -> list[Token]:
     """All tokens of an organization, also revoked and expired ones, oldest first."""
-    return [_view(row) for row in transactions.run(lambda session: token_rows.list_tokens(session, organization_id))]
+    return transactions.run(lambda session: token_rows.list_tokens(session, organization_id))
 
 
 def revoke_token(organization_id: str, token_id: str) -> Token:
@@ -101,13 +94,14 @@ def revoke_token(organization_id: str, token_id: str) -> Token:
     """
 
     def work(session: Session) -> Token:
-        row = token_rows.get_token(session, identifier=token_id)
-        if row is None or row["organization_id"] != organization_id:
+        token = token_rows.get_token(session, identifier=token_id)
+        if token is None or token.organization_id != organization_id:
             raise not_found("Token", token_id)
-        if row["revoked_at"] is None:
-            row["revoked_at"] = utcnow()
-            token_rows.update_token(session, token_id, revoked_at=row["revoked_at"])
-        return _view(row)
+        if token.revoked_at is not None:
+            return token
+        now = utcnow()
+        token_rows.update_token(session, token_id, revoked_at=now)
+        return replace(token, revoked_at=now)
 
     return transactions.run(work)
 
@@ -124,19 +118,18 @@ def authenticate(secret: str, organization_id: str) -> Actor:
     if match is None or not hmac.compare_digest(_checksum(match[1]), match[2]):
         raise refused
 
-    def work(session: Session) -> dict[str, Any] | None:
-        row = token_rows.get_token(session, token_hash=_hash(secret))
+    def work(session: Session) -> Token | None:
+        token = token_rows.get_token(session, token_hash=_hash(secret))
         now = utcnow()
-        if row is None or row["organization_id"] != organization_id or row["revoked_at"] is not None:
+        if token is None or token.organization_id != organization_id or token.revoked_at is not None:
             return None
-        if row["expires_at"] is not None and row["expires_at"] <= now:
+        if token.expires_at is not None and token.expires_at <= now:
             return None
-        if row["last_used_at"] is None or now - row["last_used_at"] > _LAST_USED_RESOLUTION:
-            token_rows.update_token(session, row["id"], last_used_at=now)
-        return row
+        if token.last_used_at is None or now - token.last_used_at > _LAST_USED_RESOLUTION:
+            token_rows.update_token(session, token.id, last_used_at=now)
+        return token
 
-    row = transactions.run(work)
-    if row is None:
+    found = transactions.run(work)
+    if found is None:
         raise refused
-    role: Role = row["role"]
-    return Actor("token", row["id"], row["name"], row["organization_id"], permissions_of(role))
+    return Actor("token", found.id, found.name, found.organization_id, permissions_of(found.role))

@@ -2,7 +2,8 @@
 
 Locks are taken in one order, so that no two transactions wait for each other:
 
-1. the row of one project; nobody holds two (:func:`dagctl_provider.store.projects.get_project`),
+1. the row of one project; nobody holds two (:func:`dagctl_provider.store.projects.get_project`). What is deployed and the jobs
+   of the project are under this lock, too, and have none of their own,
 2. the lease row ``artifacts``, then ``dags_index`` (:func:`dagctl_provider.store.leases.touch_lock`),
 3. in Airflow: the Dag run, its task instances by id, the request for input; that is the scheduler's order, too.
 

@@ -25,8 +25,8 @@ def get_artifact(session: Session, sha256: str) -> bytes | None:
 
 
 def drop_unused_artifacts(session: Session, candidates: Iterable[str]) -> None:
-    """Remove those of the artifacts that no project names any more. Callers hold the lock of the artifacts."""
-    c = tables.project.c
+    """Remove those of the artifacts that no deployment names any more. Callers hold the lock of the artifacts."""
+    c = tables.deployment.c
     named = session.execute(select(c.artifacts).where(c.artifacts.is_not(None))).scalars()
     used = {sha256 for artifacts in named for sha256 in (artifacts or {}).values()}
     unused = sorted(set(candidates) - used)

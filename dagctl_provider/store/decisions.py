@@ -1,4 +1,4 @@
-"""The record of who decided what; it outlives what was decided."""
+"""The record of who decided what, as :class:`~dagctl_provider.domain.decisions.DecisionRecord`; it outlives what was decided."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import exists, insert, select
 from sqlalchemy.orm import Session
 
+from dagctl_provider.domain.decisions import DecisionRecord
 from dagctl_provider.store import tables
 from dagctl_provider.store.session import utcnow
 
@@ -16,11 +17,11 @@ def insert_decision(session: Session, **values: Any) -> None:
     session.execute(insert(tables.decision).values(created_at=utcnow(), **values))
 
 
-def list_decisions(session: Session, group_id: str) -> list[dict[str, Any]]:
+def list_decisions(session: Session, group_id: str) -> list[DecisionRecord]:
     """The decisions on a plan group, oldest first."""
     c = tables.decision.c
     query = select(*tables.decision.c).where(c.group_id == group_id).order_by(c.created_at, c.id)
-    return [dict(row._mapping) for row in session.execute(query)]
+    return [DecisionRecord(**row._mapping) for row in session.execute(query)]
 
 
 def was_deleted(session: Session, project_id: str, commit_sha: str) -> bool:

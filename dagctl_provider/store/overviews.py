@@ -180,9 +180,10 @@ def find_group(session: Session, organization_id: str, dag_id: str, run_id: str)
 
 
 def find_project_by_dag(session: Session, organization_id: str, dag_id: str) -> str | None:
-    """The project of a plan Dag."""
-    c = tables.project.c
-    query = select(c.id).where(c.dag_id == dag_id, c.organization_id == organization_id)
+    """The project of a Dag, be it that of its plans or of one of its jobs."""
+    c, job = tables.project.c, tables.job.c
+    of_job = select(job.project_id).where(job.dag_id == dag_id).scalar_subquery()
+    query = select(c.id).where(or_(c.dag_id == dag_id, c.id == of_job), c.organization_id == organization_id)
     return session.execute(query).scalar()
 
 

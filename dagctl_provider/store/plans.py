@@ -98,13 +98,6 @@ def settings_planned(session: Session, project_id: str, commit_sha: str) -> list
     return list(session.execute(query.where(~discarded)).scalars())
 
 
-def deployed_settings(session: Session, project_id: str) -> dict[str, Any] | None:
-    """The settings with which the deployed commit was executed; ``None`` before the first execution."""
-    c = tables.plan_step.c
-    query = select(c.settings).where(c.project_id == project_id, c.plan_type == "execute", c.status == "completed")
-    return session.execute(query.order_by(c.created_at.desc(), c.id.desc()).limit(1)).scalar()
-
-
 def steps_in(session: Session, statuses: Iterable[Status], project_id: str | None = None) -> tuple[PlanStep, ...]:
     """All steps in one of ``statuses``, oldest first, without output; of one project when given."""
     c = tables.plan_step.c

@@ -1,45 +1,45 @@
-"""Runs of the deployed state that are on record."""
+"""Runs of jobs that are on record, as :class:`~dagctl_provider.domain.runs.ProjectRun`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import asdict
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
+from dagctl_provider.domain.runs import ProjectRun
 from dagctl_provider.store import tables
 from dagctl_provider.store.session import changed, utcnow
 
 
-def undispatched_runs(session: Session) -> list[dict[str, Any]]:
+def undispatched_runs(session: Session) -> list[ProjectRun]:
     """Requested project runs that Airflow does not have yet, oldest first."""
     query = select(*tables.project_run.c).where(tables.project_run.c.dispatched_at.is_(None))
-    return [dict(row._mapping) for row in session.execute(query.order_by(tables.project_run.c.created_at))]
+    return [ProjectRun(**row._mapping) for row in session.execute(query.order_by(tables.project_run.c.created_at))]
 
 
-def runs_of(session: Session, project_id: str) -> list[dict[str, Any]]:
+def runs_of(session: Session, project_id: str) -> list[ProjectRun]:
     """All runs on record of a project, oldest first."""
     query = select(*tables.project_run.c).where(tables.project_run.c.project_id == project_id)
-    return [dict(row._mapping) for row in session.execute(query.order_by(tables.project_run.c.created_at))]
+    return [ProjectRun(**row._mapping) for row in session.execute(query.order_by(tables.project_run.c.created_at))]
 
 
-def get_run(session: Session, run_id: str) -> dict[str, Any] | None:
+def get_run(session: Session, run_id: str) -> ProjectRun | None:
     """A run on record."""
     return next(iter(get_runs(session, [run_id])), None)
 
 
-def get_runs(session: Session, run_ids: Iterable[str]) -> list[dict[str, Any]]:
+def get_runs(session: Session, run_ids: Iterable[str]) -> list[ProjectRun]:
     """Those of the runs that are on record."""
     query = select(*tables.project_run.c).where(tables.project_run.c.id.in_(list(run_ids)))
-    return [dict(row._mapping) for row in session.execute(query)]
+    return [ProjectRun(**row._mapping) for row in session.execute(query)]
 
 
-def dispatched_runs(session: Session) -> list[dict[str, Any]]:
-    """Where to find each run that Airflow has had, of all projects: ``id``, ``project_id``, ``dag_id``, ``run_id``."""
-    c = tables.project_run.c
-    query = select(c.id, c.project_id, c.dag_id, c.run_id).where(c.dispatched_at.is_not(None))
-    return [dict(row._mapping) for row in session.execute(query)]
+def dispatched_runs(session: Session) -> list[ProjectRun]:
+    """The runs that Airflow has had, of all projects."""
+    query = select(*tables.project_run.c).where(tables.project_run.c.dispatched_at.is_not(None))
+    return [ProjectRun(**row._mapping) for row in session.execute(query)]
 
 
 def mark_run_dispatched(session: Session, run_id: str) -> bool:
@@ -53,6 +53,6 @@ def delete_run(session: Session, run_id: str) -> None:
     session.execute(delete(tables.project_run).where(tables.project_run.c.id == run_id))
 
 
-def insert_run(session: Session, **values: Any) -> None:
+def insert_run(session: Session, run: ProjectRun) -> None:
     """Put a run on record."""
-    session.execute(insert(tables.project_run).values(**values))
+    session.execute(insert(tables.project_run).values(**asdict(run)))

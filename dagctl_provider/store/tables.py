@@ -80,10 +80,8 @@ project = Table(
     Column("gateways", JSON),
     Column("default_gateway", String(255)),
     Column("state_connection_id", String(250)),
-    Column("current_commit_sha", String(64)),
-    Column("current_tool_version", String(32)),
-    # What the last successful execute left for the next explain: name -> sha256 of a row of dagctl_artifact.
-    Column("artifacts", JSON),
+    # Where the last successful execute went: with the project's id the key of what is deployed.
+    Column("current_environment", String(100)),
     Column("latest_commit_sha", String(64)),
     Column("latest_commit_message", Text),
     Column("commits_behind", Integer),
@@ -92,6 +90,45 @@ project = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     UniqueConstraint("organization_id", "name_key"),
+)
+
+# What is deployed, and where. Written under the lock of the project's row; an empty environment is the one that the project's own
+# files name.
+deployment = Table(
+    "dagctl_deployment",
+    metadata,
+    Column("project_id", String(64), ForeignKey("dagctl_project.id", ondelete="CASCADE"), primary_key=True),
+    Column("environment", String(100), primary_key=True),
+    Column("ref", String(255), nullable=False),
+    Column("commit_sha", String(64), nullable=False),
+    Column("tool_version", String(32)),
+    # What the execute left for the next explain: name -> sha256 of a row of dagctl_artifact.
+    Column("artifacts", JSON),
+    Column("digest", String(80)),
+    Column("group_id", String(64)),
+    Column("step_id", String(64)),
+    Column("deployed_at", UtcDateTime, nullable=False),
+)
+
+job = Table(
+    "dagctl_job",
+    metadata,
+    _id(primary_key=True),
+    Column("project_id", String(64), ForeignKey("dagctl_project.id", ondelete="CASCADE"), nullable=False),
+    # The project whose default job this is, if it is one: so no project gets two, on every database.
+    Column("default_of", String(64), unique=True),
+    Column("name", String(255), nullable=False),
+    # Names that differ only in case are one name, as with projects.
+    Column("name_key", String(255), nullable=False),
+    Column("command", Text, nullable=False),
+    Column("schedule", String(100)),
+    Column("enabled", Boolean, nullable=False),
+    Column("dag_id", String(250), nullable=False, unique=True),
+    # What is said of a job and never asked for: description, resources, environment, who hears of it.
+    Column("settings", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    UniqueConstraint("project_id", "name_key"),
 )
 
 artifact = Table(
@@ -112,9 +149,13 @@ plan_step = Table(
     Column("plan_type", String(16), nullable=False),
     Column("organization_id", String(64), nullable=False),
     Column("project_id", String(64), ForeignKey("dagctl_project.id", ondelete="CASCADE"), nullable=False),
-    # What makes "one plan per commit" and "one execution per project" hold on every database, whatever the isolation:
-    # explain: project and commit while the group stands for the commit; execute: the project while it is running.
-    Column("active_key", String(160), unique=True),
+    # What makes "one plan per commit" and "one execution" hold in each environment of a project, on every database, whatever the
+    # isolation. Explain: project, commit and environment while the group stands for the commit; execute: project and environment
+    # while it is running.
+    Column("active_key", String(255), unique=True),
+    Column("ref", String(255), nullable=False),
+    # As it was resolved when the plan was made; empty: the one that the project's own files name.
+    Column("environment", String(100), nullable=False),
     Column("from_commit_sha", String(64)),
     Column("to_commit_sha", String(64), nullable=False),
     Column("commit_message", Text),
@@ -203,6 +244,7 @@ project_run = Table(
     metadata,
     _id(primary_key=True),
     Column("project_id", String(64), ForeignKey("dagctl_project.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("job_id", String(64), ForeignKey("dagctl_job.id", ondelete="CASCADE"), nullable=False),
     Column("job_name", String(80), nullable=False),
     Column("dag_id", String(250), nullable=False),
     Column("run_id", String(250), nullable=False),
@@ -210,6 +252,7 @@ project_run = Table(
     Column("triggered_by", String(255), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("dispatched_at", UtcDateTime),
+    Index("idx_dagctl_project_run_job", "job_id", "created_at", "id"),
 )
 
 lease = Table(

@@ -1,28 +1,32 @@
-"""Rows of API tokens; of a secret only the hash."""
+"""Rows of API tokens, as :class:`~dagctl_provider.domain.tokens.Token`; of a secret only the hash is stored."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
+from dagctl_provider.domain.tokens import Token
 from dagctl_provider.store import tables
 
+_COLUMNS = tuple(c for c in tables.api_token.c if c.name != "token_hash")
 
-def get_token(session: Session, *, token_hash: str | None = None, identifier: str | None = None) -> dict[str, Any] | None:
-    """A token row by the hash of its secret, or by id."""
+
+def get_token(session: Session, *, token_hash: str | None = None, identifier: str | None = None) -> Token | None:
+    """A token by the hash of its secret, or by id."""
     c = tables.api_token.c
     condition = c.token_hash == token_hash if token_hash is not None else c.id == identifier
-    row = session.execute(select(*c).where(condition)).first()
-    return dict(row._mapping) if row else None
+    row = session.execute(select(*_COLUMNS).where(condition)).first()
+    return Token(**row._mapping) if row else None
 
 
-def list_tokens(session: Session, organization_id: str) -> list[dict[str, Any]]:
+def list_tokens(session: Session, organization_id: str) -> list[Token]:
     """The tokens of an organization, oldest first."""
     c = tables.api_token.c
-    query = select(*c).where(c.organization_id == organization_id).order_by(c.created_at, c.id)
-    return [dict(row._mapping) for row in session.execute(query)]
+    query = select(*_COLUMNS).where(c.organization_id == organization_id).order_by(c.created_at, c.id)
+    return [Token(**row._mapping) for row in session.execute(query)]
 
 
 def update_token(session: Session, token_id: str, **values: Any) -> None:
@@ -30,6 +34,9 @@ def update_token(session: Session, token_id: str, **values: Any) -> None:
     session.execute(update(tables.api_token).where(tables.api_token.c.id == token_id).values(**values))
 
 
-def insert_token(session: Session, **values: Any) -> None:
-    """Add a token row."""
-    session.execute(insert(tables.api_token).values(**values))
+def insert_token(session: Session, token: Token, token_hash: str) -> None:
+    """Add a token.
+
+    :param token_hash: By which its secret is recognised.
+    """
+    session.execute(insert(tables.api_token).values(**asdict(token), token_hash=token_hash))

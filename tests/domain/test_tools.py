@@ -20,9 +20,16 @@ from dagctl_provider.runner.versions import TOOL_VERSIONS
 
 PACKAGE = Path(dagctl_provider.__file__).parent
 NAMES = {*TOOLS, *(name for tool in TOOLS.values() for name in (tool.environment_field, tool.version_field))}
-KNOW_TOOLS = ("domain/tools.py", "runner/", "api/v1/examples.py", "plan_output/shape.py", "plan_output/members.py")
+KNOW_TOOLS = (
+    "domain/tools.py",
+    "runner/",
+    "api/v1/examples.py",
+    "plan_output/shape.py",
+    "plan_output/members.py",
+    "store/migrations/versions/",
+)
 """The table, the runner, which has one of its own, the requests that the API documents show, and the shape of a plan's output,
-where documents say which tool reports a member."""
+where documents say which tool reports a member; and migrations, which are about one day's fields."""
 MARKUP = re.compile(rf"""["'](?:{"|".join(sorted(NAMES))})["']""")
 
 

@@ -39,6 +39,7 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("domain/names", ("tests/domain/test_ids.py", "tests/test_dag_factory.py")),
     ("domain/releases", ("tests/services/test_detection.py",)),
     ("domain/run*", ("tests/services/test_runs.py",)),
+    ("operators/steps", ("tests/operators/test_steps.py", "tests/operators/test_step_words.py", "tests/operators/test_wire.py")),
     ("services/*steps", ("tests/services/test_plans.py", "tests/services/test_what_is_written.py")),
     ("services/*requests", ("tests/services/test_project_requests.py", "tests/services/test_wire.py")),
     ("services/*reconcile", ("tests/services/test_waking.py", "tests/services/test_plans.py")),

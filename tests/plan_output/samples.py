@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from dagctl_provider.domain.decisions import DecisionRecord
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from tests.plan_output.outputs import DIFF, HOSTILE, NOW, dbt_output, hostile_output, large_output, small_output, span
@@ -76,8 +77,19 @@ def explained(output: dict[str, Any], **changes: Any) -> PlanStep:
     return replace(EXPLAIN, plan_output=output, **changes)
 
 
-def decision(kind: str, minutes_ago: float = 5.0, **values: Any) -> dict[str, Any]:
-    """A row of the record of decisions."""
-    row = {"id": "dec_1", "group_id": GROUP, "step_id": "plan_0001", "decision": kind, "actor_kind": "user", "actor_id": "7"}
-    row.update(actor_name="Grace Hopper", door="page", comment=None, created_at=NOW - timedelta(minutes=minutes_ago))
-    return {**row, **values}
+def decision(kind: str, minutes_ago: float = 5.0, **values: Any) -> DecisionRecord:
+    """An entry of the record of decisions."""
+    made = DecisionRecord(
+        id="dec_1",
+        group_id=GROUP,
+        step_id="plan_0001",
+        project_id=PROJECT.id,
+        commit_sha=COMMIT,
+        decision=kind,
+        actor_kind="user",
+        actor_id="7",
+        actor_name="Grace Hopper",
+        door="page",
+        created_at=NOW - timedelta(minutes=minutes_ago),
+    )
+    return replace(made, **values)

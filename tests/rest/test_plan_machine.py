@@ -194,7 +194,7 @@ class PlanMachine(RuleBasedStateMachine):
         explains = {step.group_id: step for step in steps if step.plan_type == "explain"}
         for step in executions:
             decisions = transactions.run(lambda session, group=step.group_id: decision_rows.list_decisions(session, group))
-            approved = [row for row in decisions if row["decision"] == "approved" and row["digest"] == step.digest]
+            approved = [row for row in decisions if row.decision == "approved" and row.digest == step.digest]
             assert approved, "nothing is executed without an approval of that digest"
             assert step.digest == explains[step.group_id].digest
             if step.status == "running":

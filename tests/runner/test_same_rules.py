@@ -212,6 +212,7 @@ def test_both_agree_on_texts_made_at_random(kind: str) -> None:
     _try(kind, 500)
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", KINDS)

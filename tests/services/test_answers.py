@@ -71,7 +71,7 @@ def test_an_approval_in_airflow_becomes_a_decision(world: World, people: dict[st
     assert answers.handle_answers() == 1
     assert plans.get_plan(world.actor(), step.id).status == "approved"
     (row,) = plans.decisions(world.actor(), step.group_id)
-    assert (row["actor_name"], row["door"], row["digest"]) == ("ada", "required_actions", "sha256:1")
+    assert (row.actor_name, row.door, row.digest) == ("ada", "required_actions", "sha256:1")
     assert answers.handle_answers() == 0
 
 

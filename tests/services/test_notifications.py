@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import select, update
 
 from dagctl_provider.domain.errors import DagctlError
-from dagctl_provider.domain.notifications import RETRY_SECONDS, signature
+from dagctl_provider.domain.notifications import RETRY_SECONDS, Notification, signature
 from dagctl_provider.services import plans
 from dagctl_provider.services.turns import deliveries, reconcile, webhooks
 from dagctl_provider.services.turns.deliveries import Deliverer
@@ -147,10 +147,10 @@ def notify(monkeypatch: pytest.MonkeyPatch) -> Any:
     return set_to
 
 
-def outbox() -> list[dict[str, Any]]:
+def outbox() -> list[Notification]:
     """All notifications, oldest first."""
     c = tables.notification.c
-    return transactions.run(lambda session: [dict(row._mapping) for row in session.execute(select(*c).order_by(c.id))])
+    return transactions.run(lambda session: [Notification(**row._mapping) for row in session.execute(select(*c).order_by(c.id))])
 
 
 def deliver_now() -> None:
@@ -182,7 +182,7 @@ def test_the_whole_life_of_a_plan_is_told_in_order(world: World, notify: Any, re
     headers, body = receiver.got[0]
     assert headers["X-Dagctl-Signature"] == signature(SECRET, headers["X-Dagctl-Timestamp"], body)
     assert headers["X-Dagctl-Event-Id"] == told[0]["event_id"]
-    assert {row["status"] for row in outbox()} == {"delivered"}
+    assert {row.status for row in outbox()} == {"delivered"}
     deliver_now()
     assert len(receiver.got) == 3, "what was told is not told again"
 
@@ -250,7 +250,7 @@ def test_mail_is_sent_with_airflows_own_texts_and_with_ours(
     plan = world.explained(world.project())
     plans.reject(world.actor(), plan.id, door="rest", comment="<b>Ask finance</b>")
     deliver_now()
-    assert [row["status"] for row in outbox()] == ["delivered"] * 2, [row["error"] for row in outbox()]
+    assert [row.status for row in outbox()] == ["delivered"] * 2, [row.error for row in outbox()]
     mails = [message_from_bytes(mail, policy=policy.default) for mail in mailbox.got]
     bare, ours = sorted(mails, key=lambda mail: str(mail["Subject"]).startswith("analytics"))
     assert bare["Subject"] == f"DAG {plan.dag_id} - Task explain - Run ID {plan.run_id} in State success"
@@ -276,11 +276,11 @@ def test_a_receiver_that_is_away_hears_later_with_the_same_id(world: World, noti
     asked_at = utcnow()
     deliver_now()
     (row,) = outbox()
-    assert (row["status"], row["attempts"], row["error"]) == ("waiting", 1, "The receiver answered 503.")
-    assert row["due_at"] >= asked_at + timedelta(seconds=RETRY_SECONDS[0])
+    assert (row.status, row.attempts, row.error) == ("waiting", 1, "The receiver answered 503.")
+    assert row.due_at >= asked_at + timedelta(seconds=RETRY_SECONDS[0])
     receiver.answer = 204
     deliver_now()
-    assert outbox()[0]["status"] == "delivered"
+    assert outbox()[0].status == "delivered"
     ids = {headers["X-Dagctl-Event-Id"] for headers, _ in receiver.got}
     assert (len(receiver.got), len(ids)) == (2, 1)
 
@@ -291,8 +291,8 @@ def test_it_is_given_up_in_the_end(world: World, notify: Any) -> None:
     for _ in range(len(RETRY_SECONDS) + 3):
         deliver_now()
     (row,) = outbox()
-    assert (row["status"], row["attempts"]) == ("failed", len(RETRY_SECONDS) + 1)
-    assert "hunter2" not in row["error"], "what a notifier says may hold a secret"
+    assert (row.status, row.attempts) == ("failed", len(RETRY_SECONDS) + 1)
+    assert "hunter2" not in row.error, "what a notifier says may hold a secret"
 
 
 def test_redirects_are_not_followed(world: World, notify: Any, receiver: Receiver) -> None:
@@ -301,7 +301,7 @@ def test_redirects_are_not_followed(world: World, notify: Any, receiver: Receive
     world.explained(world.project())
     deliver_now()
     assert len(receiver.got) == 1
-    assert outbox()[0]["error"] == "The receiver answered 302."
+    assert outbox()[0].error == "The receiver answered 302."
 
 
 def test_two_leaders_tell_once(world: World, notify: Any, receiver: Receiver) -> None:
@@ -337,7 +337,7 @@ def test_a_wrong_setting_and_a_removed_target_stop_nothing(
     plans.reject(world.actor(), first.id, door="rest")
     notify({**WEBHOOK, "name": "another"})
     deliver_now()
-    assert [row["status"] for row in outbox()] == ["dropped"]
+    assert [row.status for row in outbox()] == ["dropped"]
 
 
 REFUSED = {

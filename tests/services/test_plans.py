@@ -51,7 +51,7 @@ def test_a_plan_goes_from_commit_to_completed(world: World) -> None:
     assert [step.status for step in group.steps] == ["approved", "completed"]
     assert group.current_status == "completed"
     assert plans.create_plan(world.actor(), project.id).outcome == "already_deployed"
-    assert [row["decision"] for row in plans.decisions(world.actor(), explain.group_id)] == ["approved"]
+    assert [row.decision for row in plans.decisions(world.actor(), explain.group_id)] == ["approved"]
 
 
 def test_the_run_of_a_plan_is_told_from_one_that_somebody_triggered(world: World) -> None:

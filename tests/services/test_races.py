@@ -19,10 +19,11 @@ from dagctl_provider.domain.ids import new_id
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.services import plans
-from dagctl_provider.services.lifecycle import artifacts, steps
+from dagctl_provider.services.lifecycle import artifacts, deployments, steps
 from dagctl_provider.services.results import PlanApproved
 from dagctl_provider.services.turns import reconcile
 from dagctl_provider.store import artifacts as artifact_rows
+from dagctl_provider.store import deployments as deployment_rows
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store import session as session_module
@@ -65,7 +66,9 @@ def pending_step(project: Project, number: int) -> PlanStep:
             plan_type="explain",
             organization_id=project.organization_id,
             project_id=project.id,
-            active_key=steps.explain_key(project.id, f"{commit}:{number}"),
+            active_key=steps.explain_key(project.id, f"{commit}:{number}", project.target.environment),
+            ref=project.target.ref,
+            environment=project.target.environment,
             to_commit_sha=commit,
             status="pending",
             digest="sha256:1",
@@ -201,7 +204,7 @@ def test_states_that_two_projects_share_are_neither_lost_nor_left(world: World, 
         def work(session: Any) -> dict[str, str]:
             project = project_rows.get_project(session, step.project_id, lock=True)
             assert project is not None
-            return artifacts.keep(session, project, step)
+            return deployments.record(session, project, step).artifacts or {}
 
         return transactions.run(work)
 
@@ -216,10 +219,9 @@ def test_states_that_two_projects_share_are_neither_lost_nor_left(world: World, 
         stored = {key for key in named if transactions.run(partial(artifact_rows.get_artifact, sha256=key))}
         assert stored == named
     for project in projects:
-        record = transactions.run(lambda session, key=project.id: project_rows.get_project(session, key))
-        assert record is not None
-        transactions.run(lambda session, key=project.id: project_rows.update_project(session, key, artifacts=None))
-        transactions.run(lambda session, it=record: artifacts.forget(session, it))
+        theirs = transactions.run(partial(deployment_rows.named_artifacts, project_id=project.id))
+        transactions.run(partial(deployment_rows.delete_deployments, project_id=project.id))
+        transactions.run(partial(artifacts.forget, named=theirs))
     assert not any(transactions.run(lambda session, key=key: artifact_rows.get_artifact(session, key)) for key in named)
 
 

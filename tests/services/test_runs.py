@@ -16,20 +16,19 @@ from dagctl_provider.services import plans, projects
 from dagctl_provider.services.lifecycle import publishing
 from dagctl_provider.services.results import PlanApproved
 from dagctl_provider.services.turns import dispatching, scheduled_runs
-from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store import runs as run_rows
 from dagctl_provider.store import transactions
 from dagctl_provider.store.session import utcnow
 from tests.services.test_plans import refused
 from tests.services.test_projects import variable
 from tests.services.test_races import together
-from tests.services.world import World, sha
+from tests.services.world import World, deploy_commit, sha
 
 
 def deployed(world: World, name: str = "analytics", **values: Any) -> Project:
     """A project that can be run: it has a deployed commit."""
     project = world.project(name, **values)
-    transactions.run(lambda session: project_rows.update_project(session, project.id, current_commit_sha=sha("first")))
+    deploy_commit(project, sha("first"))
     return projects.get_project(world.actor(), project.id)
 
 
@@ -117,7 +116,7 @@ def begin(run_id: str) -> None:
 
 def on_record(project: Project) -> list[str]:
     """Dag run ids of the runs in our table, oldest first."""
-    return [row["run_id"] for row in transactions.run(lambda session: run_rows.runs_of(session, project.id))]
+    return [row.run_id for row in transactions.run(lambda session: run_rows.runs_of(session, project.id))]
 
 
 def test_allow_adds_run_to_run_and_airflow_holds_the_maximum(world: World) -> None:
@@ -290,11 +289,11 @@ def test_runs_that_airflow_started_are_adopted_once_and_cleaned(world: World) ->
     for _ in range(2):
         assert scheduled_runs.follow() == 0
         assert len(on_record(project)) == 8
-    rows = {row["run_id"]: row for row in transactions.run(lambda session: run_rows.runs_of(session, project.id))}
+    rows = {row.run_id: row for row in transactions.run(lambda session: run_rows.runs_of(session, project.id))}
     assert set(rows) == {own, pressed, *scheduled}
-    assert (rows[pressed]["triggered_by"], rows[scheduled[0]]["triggered_by"]) == ("eve", "scheduled")
-    assert rows[scheduled[0]]["job_name"] == "analytics-scheduled-run-20260428-000000"
-    assert rows[scheduled[0]]["id"] == run_step_id(project.run_dag_id, scheduled[0])
+    assert (rows[pressed].triggered_by, rows[scheduled[0]].triggered_by) == ("eve", "scheduled")
+    assert rows[scheduled[0]].job_name == "analytics-scheduled-run-20260428-000000"
+    assert rows[scheduled[0]].id == run_step_id(project.run_dag_id, scheduled[0])
     assert on_record(other) == [foreign]
     ended = by_itself(project, 8)
     for age, run_id in enumerate(reversed([*scheduled, pressed, own, ended])):

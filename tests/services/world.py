@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from dagctl_provider.domain.deployments import Deployment
 from dagctl_provider.domain.gateways import NO_GATEWAYS, Gateways
 from dagctl_provider.domain.permissions import Actor, permissions_of
 from dagctl_provider.domain.plans import PlanStep
@@ -22,6 +23,8 @@ from dagctl_provider.services import organizations, plans, projects
 from dagctl_provider.services.lifecycle import publishing
 from dagctl_provider.services.outside import repositories
 from dagctl_provider.services.turns import reconcile
+from dagctl_provider.store import deployments as deployment_rows
+from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store import transactions
 from dagctl_provider.store.session import utcnow
 
@@ -29,6 +32,21 @@ from dagctl_provider.store.session import utcnow
 def sha(name: str) -> str:
     """A full commit id made from a word."""
     return hashlib.sha1(name.encode()).hexdigest()
+
+
+def deploy_commit(project: Project, commit: str, **noted: Any) -> None:
+    """Let a commit be the deployed one without a plan for it.
+
+    :param noted: Other columns of the project's row.
+    """
+    environment = project.target.environment
+    deployment = Deployment(project.id, environment, project.branch, commit, utcnow())
+
+    def work(session: Any) -> None:
+        deployment_rows.put_deployment(session, deployment)
+        project_rows.update_project(session, project.id, current_environment=environment, **noted)
+
+    transactions.run(work)
 
 
 @dataclass

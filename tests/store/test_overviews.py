@@ -58,6 +58,8 @@ def fill(session: Any, project: str, organization_id: str) -> None:
                 group_id=group,
                 plan_type="execute" if attempt else "explain",
                 project_id=project,
+                ref="main",
+                environment="prod",
                 to_commit_sha=f"{number:040}",
                 status=status,
                 attempt=attempt or 1,

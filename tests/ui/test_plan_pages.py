@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from dagctl_provider.domain.decisions import DecisionRecord
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.permissions import Actor, permissions_of
 from dagctl_provider.domain.plans import PlanStep
@@ -35,7 +36,7 @@ class Scene:
 
     steps: tuple[PlanStep, ...] = (explained(samples.small_output()),)
     project: Project = PROJECT
-    decisions: tuple[dict[str, Any], ...] = ()
+    decisions: tuple[DecisionRecord, ...] = ()
     actor: Actor = OWNER
     log: str = "one\ntwo\n"
     answers: dict[str, Any] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store import transactions
 from dagctl_provider.ui import project_form
 from dagctl_provider.ui.project_actions import ACTIONS
-from tests.services.world import World
+from tests.services.world import World, deploy_commit
 
 from .conftest import Browser
 
@@ -42,7 +42,7 @@ def three(world: World) -> list[str]:
     """Alpha is behind, beta waits and cannot be read, gamma is suspended."""
     ids = [world.project(name).id for name in ("alpha", "beta", "gamma")]
     world.explained(projects.get_project(world.actor(), ids[1]))
-    note(ids[0], commits_behind=3, current_commit_sha="a" * 40, latest_commit_sha="b" * 40)
+    deploy_commit(projects.get_project(world.actor(), ids[0]), "a" * 40, commits_behind=3, latest_commit_sha="b" * 40)
     note(ids[1], sync_error="The remote did not answer.")
     projects.update_project(world.actor(), ids[2], {"suspended": True})
     return ids
@@ -89,7 +89,7 @@ class TestList:
             return " ".join(browser.get("/dagctl/projects").text.split())
 
         assert "every hour, nothing deployed yet" in said()
-        note(project.id, current_commit_sha="a" * 40)
+        deploy_commit(project, "a" * 40)
         world.parse(projects.get_project(world.actor(), project.id))
         # Airflow makes up for what was due minutes ago.
         assert re.search(r"every hour, next (in (\d+ minutes?|less than a minute|1 hour)|due now)", said())

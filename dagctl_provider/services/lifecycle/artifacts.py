@@ -16,6 +16,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from dagctl_provider.domain.deployments import Deployment
 from dagctl_provider.domain.names import ARTIFACTS_KEY, EXECUTE, INPUTS_KEY, INPUTS_TASK, PROGRESS_KEY, RESULT_KEY
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
@@ -25,7 +26,6 @@ from dagctl_provider.orchestration import runs
 from dagctl_provider.plan_output.reading import executed
 from dagctl_provider.store import artifacts as artifact_rows
 from dagctl_provider.store import leases
-from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store.session import Session
 
 log = logging.getLogger(__name__)
@@ -37,9 +37,9 @@ _LOCK = "artifacts"
 
 
 def keep(session: Session, project: Project, step: PlanStep) -> dict[str, str]:
-    """Move what an execute left from its XCom to the table, in place of what the one before left.
+    """Move what an execute left from its XCom to the table; the caller names it in the deployment.
 
-    :return: The project's artifacts from now on, by name: the new ones and those of which there is no newer.
+    :return: The artifacts of what is deployed now, by name: the new ones and those of which there is no newer.
     """
     left = Artifacts.read_own(runs.read_xcom(session, step.dag_id, step.run_id, EXECUTE, ARTIFACTS_KEY), step.id)
     found = _decoded(left.artifacts) if left is not None else {}
@@ -51,8 +51,6 @@ def keep(session: Session, project: Project, step: PlanStep) -> dict[str, str]:
     for name, content in found.items():
         after[name] = _sha256(content)
         artifact_rows.insert_artifact(session, after[name], content)
-    project_rows.update_project(session, project.id, touch=False, artifacts=after)
-    artifact_rows.drop_unused_artifacts(session, before.values())
     runs.delete_xcom(session, step.dag_id, step.run_id, EXECUTE, ARTIFACTS_KEY)
     return after
 
@@ -72,11 +70,17 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def forget(session: Session, project: Project) -> None:
-    """Remove what a deleted project left and no other names. The project's row is gone or names nothing."""
-    if project.artifacts:
+def give_up(session: Session, before: Deployment, after: Deployment) -> None:
+    """Remove what a deployment named and the one in its place does not, where no other names it."""
+    forget(session, set((before.artifacts or {}).values()) - set((after.artifacts or {}).values()))
+
+
+def forget(session: Session, named: Iterable[str]) -> None:
+    """Remove what deployments have named and none names any more."""
+    candidates = set(named)
+    if candidates:
         leases.touch_lock(session, _LOCK)
-        artifact_rows.drop_unused_artifacts(session, project.artifacts.values())
+        artifact_rows.drop_unused_artifacts(session, candidates)
 
 
 def hand_out(session: Session, project: Project, step: PlanStep, succeeded: Iterable[str] = ()) -> None:

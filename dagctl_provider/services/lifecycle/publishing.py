@@ -14,8 +14,8 @@ from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.domain.wire.specs import DagSpec
 from dagctl_provider.orchestration import dags
 from dagctl_provider.services.lifecycle.project_requests import request_for_project
+from dagctl_provider.store import deployments as deployment_rows
 from dagctl_provider.store import leases
-from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store.session import Session
 
@@ -49,7 +49,7 @@ def project_spec(session: Session, project: Project) -> ProjectSpec:
     """What a worker gets of its project: what the Dag is made from, and what a run of the deployed state is to do."""
     request = _deployed_request(project)
     if request is not None:
-        deployed = plan_rows.deployed_settings(session, project.id) or {}
+        deployed = _deployed_settings(session, project)
         as_deployed = {name: deployed[name] for name in _AS_DEPLOYED if name in deployed}
         request = StepRequest.from_json({**request.to_json(), **as_deployed})
     return ProjectSpec(dag=dag_spec(project), run=RunSpec(suspended=project.suspended, request=request))
@@ -62,6 +62,12 @@ def _deployed_request(project: Project) -> StepRequest | None:
     request = request_for_project(project, project.current_commit_sha)
     version = project.current_tool_version or request.runner.tool_version
     return replace(request, runner=replace(request.runner, tool_version=version))
+
+
+def _deployed_settings(session: Session, project: Project) -> dict[str, Any]:
+    if project.current_environment is None:
+        return {}
+    return deployment_rows.deployed_settings(session, project.id, project.current_environment) or {}
 
 
 def is_generated(project: Project) -> bool:

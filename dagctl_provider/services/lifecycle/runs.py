@@ -11,14 +11,15 @@ from collections.abc import Iterable
 
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import job_name, new_id
-from dagctl_provider.domain.names import RUN, project_variable
+from dagctl_provider.domain.names import RUN
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.projects import Project
-from dagctl_provider.domain.runs import BY_ITSELF, REQUESTED, run_step_id
+from dagctl_provider.domain.runs import BY_ITSELF, REQUESTED, ProjectRun, run_step_id
 from dagctl_provider.orchestration import dags, runs, schedules
 from dagctl_provider.orchestration.schedules import FoundRun
-from dagctl_provider.services.lifecycle import publishing
+from dagctl_provider.services.lifecycle import jobs, publishing
 from dagctl_provider.services.results import RunStarted
+from dagctl_provider.store import jobs as job_rows
 from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store import runs as run_rows
 from dagctl_provider.store.session import Session, utcnow
@@ -37,18 +38,19 @@ def request(session: Session, project: Project, actor: Actor) -> RunStarted:
         raise DagctlError("plan_not_executed", f"No plan of project {project.name!r} has been executed yet.")
     _admit(session, project)
     now, identifier = utcnow(), new_id("run_")
-    name = job_name(project.name, REQUESTED, now)
-    run_rows.insert_run(
-        session,
+    name, job = job_name(project.name, REQUESTED, now), jobs.default_job(session, project)
+    run = ProjectRun(
         id=identifier,
         project_id=project.id,
+        job_id=job.id,
         job_name=name,
-        dag_id=project.run_dag_id,
+        dag_id=job.dag_id,
         run_id=identifier,
         settings={"job_name": name},
         triggered_by=actor.name,
         created_at=now,
     )
+    run_rows.insert_run(session, run)
     return RunStarted(identifier, name, "pending")
 
 
@@ -69,9 +71,9 @@ def _admit(session: Session, project: Project) -> None:
     if active and policy == "Forbid":
         raise DagctlError("run_in_progress", f"Run {active[0]} of project {project.name!r} is not over yet.", running_runs=active)
     end(session, project, active)
-    for row in run_rows.runs_of(session, project.id):
-        if row["dispatched_at"] is None:
-            run_rows.delete_run(session, row["id"])
+    for run in run_rows.runs_of(session, project.id):
+        if run.dispatched_at is None:
+            run_rows.delete_run(session, run.id)
 
 
 def dispatch(session: Session, run_id: str) -> bool:
@@ -80,20 +82,20 @@ def dispatch(session: Session, run_id: str) -> bool:
     :return: False when it still has to wait.
     """
     run = run_rows.get_run(session, run_id)
-    if run is None or run["dispatched_at"] is not None:
+    if run is None or run.dispatched_at is not None:
         return True
-    if not dags.is_ready(session, run["dag_id"]):
+    if not dags.is_ready(session, run.dag_id):
         publishing.ask_for_parsing(session)
         return False
     # The note comes first: it waits for whoever is taking the run back, and then finds nothing to start.
     if run_rows.mark_run_dispatched(session, run_id):
-        runs.trigger_run(session, run["dag_id"], run["run_id"], {"dagctl": run["settings"]}, run["triggered_by"])
+        runs.trigger_run(session, run.dag_id, run.run_id, {"dagctl": run.settings}, run.triggered_by)
     return True
 
 
 def unfinished(session: Session, project: Project) -> list[str]:
     """Ids of the project's Dag runs that Airflow has still to start or to end, oldest first."""
-    waiting = [row["run_id"] for row in run_rows.runs_of(session, project.id) if row["dispatched_at"] is None]
+    waiting = [run.run_id for run in run_rows.runs_of(session, project.id) if run.dispatched_at is None]
     return schedules.unfinished_of(session, project.run_dag_id) + waiting
 
 
@@ -116,15 +118,16 @@ def adopt(session: Session, dag_ids: Iterable[str]) -> int:
 
 
 def _adopted(session: Session, run: FoundRun) -> bool:
-    project = project_rows.project_of_dag(session, project_variable(run.dag_id))
+    job = job_rows.job_of_dag(session, run.dag_id)
+    project = project_rows.get_project(session, job.project_id) if job is not None else None
     identifier = run_step_id(run.dag_id, run.run_id)
-    if project is None or run_rows.get_run(session, identifier) is not None:
+    if job is None or project is None or run_rows.get_run(session, identifier) is not None:
         # Somebody gave it the id of another project's run: it is Airflow's alone then.
         return False
-    run_rows.insert_run(
-        session,
+    adopted = ProjectRun(
         id=identifier,
         project_id=project.id,
+        job_id=job.id,
         job_name=job_name(project.name, BY_ITSELF, run.due_at),
         dag_id=run.dag_id,
         run_id=run.run_id,
@@ -133,6 +136,7 @@ def _adopted(session: Session, run: FoundRun) -> bool:
         created_at=run.due_at,
         dispatched_at=run.due_at,
     )
+    run_rows.insert_run(session, adopted)
     return True
 
 

@@ -27,14 +27,14 @@ APPROVE_OPTION = "Approve"
 REJECT_OPTION = "Reject"
 
 
-def explain_key(project_id: str, commit_sha: str) -> str:
-    """The unique key that one explain step holds while its group stands for the commit."""
-    return f"explain:{project_id}:{commit_sha}"
+def explain_key(project_id: str, commit_sha: str, environment: str) -> str:
+    """The unique key that one explain step holds while its group stands for the commit in the environment."""
+    return f"explain:{project_id}:{commit_sha}:{environment}"
 
 
-def execute_key(project_id: str) -> str:
-    """The unique key that one execute step holds while it is running."""
-    return f"execute:{project_id}"
+def execute_key(project_id: str, environment: str) -> str:
+    """The unique key that one execute step holds while it is running in the environment."""
+    return f"execute:{project_id}:{environment}"
 
 
 def move(session: Session, step: PlanStep, event: str, *, comment: str | None = None, **values: Any) -> PlanStep:
@@ -49,7 +49,7 @@ def move(session: Session, step: PlanStep, event: str, *, comment: str | None = 
     if target in ("completed", "failed", "cancelled", "rejected"):
         values.setdefault("finished_at", utcnow())
     if step.plan_type == "execute":
-        values["active_key"] = execute_key(step.project_id) if target == "running" else None
+        values["active_key"] = execute_key(step.project_id, step.environment) if target == "running" else None
     moved = plan_rows.move_step(session, step, target, **values)
     if step.status == "running":
         artifacts.take_back(session, step)
@@ -62,8 +62,8 @@ def refresh_commit_key(session: Session, group_id: str) -> None:
     """Give up the commit's key once the group no longer stands for the commit."""
     steps = plan_rows.group_steps(session, group_id)
     explain = steps[0]
-    key = explain_key(explain.project_id, explain.to_commit_sha) if stands_for_commit(steps) else None
-    plan_rows.note_step(session, explain.id, active_key=key)
+    key = explain_key(explain.project_id, explain.to_commit_sha, explain.environment)
+    plan_rows.note_step(session, explain.id, active_key=key if stands_for_commit(steps) else None)
 
 
 def record_decision(
@@ -114,7 +114,7 @@ def start_execute(
     retry_of: str | None = None,
     succeeded: Sequence[str] = (),
 ) -> PlanStep:
-    """Add the execute step of an approved group. The project's unique execute key makes a second one impossible.
+    """Add the execute step of an approved group. The unique execute key makes a second one impossible.
 
     :param succeeded: What earlier executions of the group finished; a retry does not do it again.
     :raises DagctlError: ``execution_in_progress``.
@@ -129,7 +129,9 @@ def start_execute(
         plan_type="execute",
         organization_id=explain.organization_id,
         project_id=explain.project_id,
-        active_key=execute_key(project.id),
+        active_key=execute_key(project.id, explain.environment),
+        ref=explain.ref,
+        environment=explain.environment,
         from_commit_sha=explain.from_commit_sha,
         to_commit_sha=explain.to_commit_sha,
         commit_message=explain.commit_message,

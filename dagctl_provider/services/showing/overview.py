@@ -13,7 +13,6 @@ from datetime import datetime, timezone
 from typing import Any
 
 from dagctl_provider.domain.errors import not_found
-from dagctl_provider.domain.names import RUN_SUFFIX
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import Status
 from dagctl_provider.domain.projects import Project
@@ -315,6 +314,6 @@ def place_of_run(actor: Actor, dag_id: str, run_id: str) -> tuple[str | None, st
         group = overviews.find_group(session, actor.organization_id, dag_id, run_id)
         if group is not None:
             return group, None
-        return None, overviews.find_project_by_dag(session, actor.organization_id, dag_id.removesuffix(RUN_SUFFIX))
+        return None, overviews.find_project_by_dag(session, actor.organization_id, dag_id)
 
     return transactions.run(work)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
+from dagctl_provider.domain.answers import Answer
 from dagctl_provider.domain.doors import Door
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.plans import PlanStep
@@ -42,17 +42,17 @@ def handle_answers() -> int:
             if not _judged(step, answer):
                 continue
             handled += 1
-        transactions.run(partial(answer_rows.delete_answer, answer_id=answer["id"]))
+        transactions.run(partial(answer_rows.delete_answer, answer_id=answer.id))
     return handled
 
 
-def _judged(step: PlanStep, answer: dict[str, Any]) -> bool:
+def _judged(step: PlanStep, answer: Answer) -> bool:
     """Decide or refuse; false when something is broken that may be mended at the next look."""
     try:
-        actor = actor_for_airflow_user_id(answer["user_id"], step.organization_id)
+        actor = actor_for_airflow_user_id(answer.user_id, step.organization_id)
         if actor is None:
             raise DagctlError("forbidden", "This auth manager cannot look up the user who answered; decide over REST instead.")
-        if steps.APPROVE_OPTION in answer["chosen_options"]:
+        if steps.APPROVE_OPTION in answer.chosen_options:
             plans.approve(actor, step.id, door=DOOR)
         else:
             plans.reject(actor, step.id, door=DOOR)
@@ -60,13 +60,13 @@ def _judged(step: PlanStep, answer: dict[str, Any]) -> bool:
         _refuse(step, answer, error)
     except Exception:
         log.exception("The answer to plan %s could not be handled", step.id)
-        if utcnow() - answer["responded_at"] < _PATIENCE:
+        if utcnow() - answer.responded_at < _PATIENCE:
             return False
         _refuse(step, answer, DagctlError("internal_error", "The answer could not be handled; see the API server's log."))
     return True
 
 
-def _refuse(step: PlanStep, answer: dict[str, Any], error: DagctlError) -> None:
-    log.info("Answer of %s to plan %s refused: %s", answer["user_name"], step.id, error.code)
-    refusal = Refusal(responded_at=answer["responded_at"], code=error.code, detail=error.detail)
+def _refuse(step: PlanStep, answer: Answer, error: DagctlError) -> None:
+    log.info("Answer of %s to plan %s refused: %s", answer.user_name, step.id, error.code)
+    refusal = Refusal(responded_at=answer.responded_at, code=error.code, detail=error.detail)
     transactions.run(lambda session: runs.write_decision(session, step.dag_id, step.run_id, refusal))

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import Any
 
 from dagctl_provider.domain.names import task_of
-from dagctl_provider.domain.notifications import CLAIM, KEPT, RETRY_SECONDS, Target, retry_at
+from dagctl_provider.domain.notifications import CLAIM, KEPT, RETRY_SECONDS, Notification, Target, retry_at
 from dagctl_provider.orchestration.contexts import run_facts, task_facts
 from dagctl_provider.services.lifecycle.telling import targets
 from dagctl_provider.services.turns import webhooks
@@ -44,9 +44,9 @@ class Deliverer:
         self._clean()
         now = utcnow()
         due = transactions.run(lambda session: notification_rows.due_notifications(session, now, _BATCH))
-        by_target: dict[str, list[dict[str, Any]]] = {}
+        by_target: dict[str, list[Notification]] = {}
         for notification in due:
-            by_target.setdefault(notification["target"], []).append(notification)
+            by_target.setdefault(notification.target, []).append(notification)
         for name, notifications in by_target.items():
             if not self._is_busy(name):
                 thread = threading.Thread(target=_deliver_all, args=(notifications,), name=f"dagctl-notify-{name}", daemon=True)
@@ -70,7 +70,7 @@ class Deliverer:
             transactions.run(lambda session: notification_rows.drop_notifications(session, utcnow() - KEPT))
 
 
-def _deliver_all(notifications: list[dict[str, Any]]) -> None:
+def _deliver_all(notifications: list[Notification]) -> None:
     started = time.monotonic()
     for notification in notifications:
         # What is left is due still, and another thread may be at it by then.
@@ -82,27 +82,27 @@ def _deliver_all(notifications: list[dict[str, Any]]) -> None:
             log.exception("A notification could not be handled; it is tried again")
 
 
-def deliver(notification: dict[str, Any]) -> None:
+def deliver(notification: Notification) -> None:
     """Deliver one notification if nobody else is doing that, and note how it went."""
-    attempt = notification["attempts"] + 1
+    attempt = notification.attempts + 1
     now = utcnow()
     # Should this process die or hang meanwhile, that counts as a failure, with the pause of one.
     lost_at = max(now + CLAIM, retry_at(attempt, now) or now)
     if not transactions.run(lambda session: notification_rows.claim_notification(session, notification, lost_at)):
         return
-    target = next((target for target in targets() if target.name == notification["target"]), None)
+    target = next((target for target in targets() if target.name == notification.target), None)
     if target is None:
         outcome: dict[str, Any] = {"status": "dropped", "error": "The target is no longer in [dagctl] notifiers."}
     elif attempt > len(RETRY_SECONDS) + 1:
         outcome = {"status": "failed", "error": "Every attempt was lost."}
     else:
         outcome = _attempt(target, notification, attempt)
-    transactions.run(lambda session: notification_rows.end_notification(session, notification["id"], attempt, **outcome))
+    transactions.run(lambda session: notification_rows.end_notification(session, notification.id, attempt, **outcome))
 
 
-def _attempt(target: Target, notification: dict[str, Any], attempt: int) -> dict[str, Any]:
+def _attempt(target: Target, notification: Notification, attempt: int) -> dict[str, Any]:
     try:
-        _send(target, notification["payload"])
+        _send(target, notification.payload)
     except Exception as error:
         # What a notifier says may hold what is secret; what the import says does not.
         tellable = isinstance(error, (webhooks.WebhookError, ImportError))
@@ -111,8 +111,8 @@ def _attempt(target: Target, notification: dict[str, Any], attempt: int) -> dict
         log.warning(
             "Notifier %s was not told of %s (%s), attempt %d: %s; %s",
             target.name,
-            notification["event"],
-            notification["payload"].get("event_id"),
+            notification.event,
+            notification.payload.get("event_id"),
             attempt,
             text,
             f"again at {again:%H:%M:%S} UTC" if again else "given up",

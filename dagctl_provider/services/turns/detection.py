@@ -151,7 +151,7 @@ def _note(projects: list[Project], **values: object) -> None:
 
 def _is_new(session: Session, project: Project, head: str) -> bool:
     """Whether the commit is not deployed and nobody has decided on it yet."""
-    if plans.is_deployed(session, project, head):
+    if plans.is_deployed(project, head):
         return False
     if decision_rows.was_deleted(session, project.id, head):
         return False

@@ -50,7 +50,7 @@ def dispatch_waiting_runs() -> int:
     """
 
     def work(session: Session) -> list[str]:
-        return [run["id"] for run in run_rows.undispatched_runs(session)]
+        return [run.id for run in run_rows.undispatched_runs(session)]
 
     return sum(not _dispatch_run(run_id) for run_id in transactions.run(work))
 

@@ -20,7 +20,7 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.wire.reports import Result
 from dagctl_provider.orchestration import approvals, runs
 from dagctl_provider.plan_output import stored
-from dagctl_provider.services.lifecycle import artifacts, publishing, steps
+from dagctl_provider.services.lifecycle import artifacts, deployments, publishing, steps
 from dagctl_provider.services.lifecycle.runs import start_again
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store import projects as project_rows
@@ -199,15 +199,9 @@ def _explained(session: Session, project: Project, step: PlanStep, result: Resul
 def _applied(session: Session, project: Project, step: PlanStep, result: Result, facts: dict[str, Any]) -> PlanStep:
     output = stored.executed(step.plan_output or {}, result)
     moved = steps.move(session, step, "applied", plan_output=output, **facts)
-    artifacts.keep(session, project, step)
-    project_rows.update_project(
-        session,
-        project.id,
-        touch=False,
-        current_commit_sha=step.to_commit_sha,
-        current_tool_version=step.settings.get("tool_version"),
-        **({"commits_behind": 0} if project.latest_commit_sha == step.to_commit_sha else {}),
-    )
+    deployments.record(session, project, moved)
+    if project.latest_commit_sha == step.to_commit_sha:
+        project_rows.update_project(session, project.id, touch=False, commits_behind=0)
     publishing.publish(session, project.id)
     start_again(session, project)
     system = system_actor(project.organization_id, "deployed_state")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from dagctl_provider.config import setting
-from dagctl_provider.domain.names import project_variable
 from dagctl_provider.domain.pods import Finished, beyond_history
+from dagctl_provider.domain.runs import ProjectRun
 from dagctl_provider.orchestration import runs, schedules
 from dagctl_provider.services.lifecycle.runs import adopt, end
+from dagctl_provider.store import jobs as job_rows
 from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store import runs as run_rows
 from dagctl_provider.store import transactions
@@ -37,9 +37,9 @@ def follow() -> int:
 
 def _make_way(run_dag_id: str, session: Session) -> bool:
     """End the oldest run of a project with ``Replace``; one in a transaction, so that none holds the tasks of two runs."""
-    found = project_rows.project_of_dag(session, project_variable(run_dag_id))
+    job = job_rows.job_of_dag(session, run_dag_id)
     # A project that somebody is changing is looked at again in the next turn.
-    project = project_rows.get_project(session, found.id, lock=True, wait=False) if found is not None else None
+    project = project_rows.get_project(session, job.project_id, lock=True, wait=False) if job is not None else None
     if project is None or project.settings.get("concurrency_policy") != "Replace":
         return False
     older = schedules.unfinished_of(session, run_dag_id)[:-1]
@@ -53,7 +53,7 @@ def clean_history(now: datetime | None = None) -> int:
     :param now: The present, for tests.
     :return: How many were removed.
     """
-    transactions.run(lambda session: adopt(session, [project.run_dag_id for project in project_rows.list_projects(session)]))
+    transactions.run(lambda session: adopt(session, job_rows.list_dag_ids(session)))
     settled = (now or utcnow()) - SETTLING
     beyond, gone = transactions.run(lambda session: _superfluous(session, settled))
     for row in (*beyond, *gone):
@@ -61,27 +61,27 @@ def clean_history(now: datetime | None = None) -> int:
     return len(beyond)
 
 
-def _superfluous(session: Session, settled: datetime) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _superfluous(session: Session, settled: datetime) -> tuple[list[ProjectRun], list[ProjectRun]]:
     """Rows of runs beyond the limits, and rows of runs that somebody deleted in Airflow."""
     rows = run_rows.dispatched_runs(session)
     known = runs.existing_runs(session, [_key(row) for row in rows])
-    kept = schedules.newest_automated(session, {row["dag_id"] for row in rows})
+    kept = schedules.newest_automated(session, {row.dag_id for row in rows})
     ends = runs.ended_runs(session, [_key(row) for row in rows])
     limits = setting("successful_runs_history_limit"), setting("failed_runs_history_limit")
     by_project: dict[str, list[Finished]] = {}
     for row in rows:
         end = ends.get(_key(row))
         if end is not None:
-            by_project.setdefault(row["project_id"], []).append(Finished(row["id"], end.ended_at, end.succeeded))
+            by_project.setdefault(row.project_id, []).append(Finished(row.id, end.ended_at, end.succeeded))
     beyond = {one.name for finished in by_project.values() for one in beyond_history(finished, *limits) if one.ended_at < settled}
-    superfluous = [row for row in rows if row["id"] in beyond and _key(row) not in kept]
+    superfluous = [row for row in rows if row.id in beyond and _key(row) not in kept]
     return superfluous, [row for row in rows if _key(row) not in known]
 
 
-def _key(row: dict[str, Any]) -> tuple[str, str]:
-    return row["dag_id"], row["run_id"]
+def _key(row: ProjectRun) -> tuple[str, str]:
+    return row.dag_id, row.run_id
 
 
-def _forget(session: Session, row: dict[str, Any]) -> None:
-    if runs.delete_run(session, row["dag_id"], row["run_id"]):
-        run_rows.delete_run(session, row["id"])
+def _forget(session: Session, row: ProjectRun) -> None:
+    if runs.delete_run(session, row.dag_id, row.run_id):
+        run_rows.delete_run(session, row.id)

@@ -50,6 +50,6 @@ def _over(session: Session, found: list[LivePod], now: datetime) -> list[LivePod
     states = plan_rows.step_states(session, [pod.step_id for pod in found])
     over = {key for key, (status, at) in states.items() if status == "cancelled" or (status != "running" and at < tidied)}
     on_record = run_rows.get_runs(session, [pod.step_id for pod in found if pod.step_id not in states])
-    keys = {(run["dag_id"], run["run_id"]): run["id"] for run in on_record}
+    keys = {(run.dag_id, run.run_id): run.id for run in on_record}
     over |= {keys[key] for key, end in runs.ended_runs(session, keys).items() if end.ended_at < tidied}
     return [pod for pod in found if pod.step_id in over]

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from dagctl_provider.domain.decisions import DecisionRecord
 from dagctl_provider.domain.errors import not_found
 from dagctl_provider.domain.names import EXPLAIN, PROGRESS_KEY
 from dagctl_provider.domain.permissions import Actor
@@ -129,14 +130,14 @@ def assemble(
     actor: Actor,
     project: Project,
     steps: Sequence[PlanStep],
-    decisions: Sequence[Mapping[str, Any]],
+    decisions: Sequence[DecisionRecord],
     explained_at: Any = None,
     told: Mapping[str, Any] = MappingProxyType({}),
 ) -> PlanView:
     """Work out the page from the stored records.
 
     :param steps: Of one group, explain first, then executions by attempt.
-    :param decisions: Rows of the record of decisions on the group.
+    :param decisions: The record of decisions on the group.
     :param explained_at: When the explain task ended.
     :param told: What the task of the newest step told of its progress.
     """

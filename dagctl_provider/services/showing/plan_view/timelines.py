@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
+from dagctl_provider.domain.decisions import DecisionRecord
 from dagctl_provider.domain.plans import MAX_RETRIES, PlanStep
 from dagctl_provider.services.showing.plan_view.parts import Event
 
@@ -27,13 +27,11 @@ _ENDS: Mapping[tuple[str, str], tuple[str, str]] = {
 _AUTHORS: Mapping[str, str] = {"manual": "asked for by hand", "git_polling": "found in git"}
 
 
-def timeline(
-    steps: Sequence[PlanStep], decisions: Iterable[Mapping[str, Any]], explained_at: datetime | None
-) -> tuple[Event, ...]:
+def timeline(steps: Sequence[PlanStep], decisions: Iterable[DecisionRecord], explained_at: datetime | None) -> tuple[Event, ...]:
     """All events of a group, oldest first.
 
     :param steps: Explain first.
-    :param decisions: Rows of the record of decisions.
+    :param decisions: The record of decisions.
     :param explained_at: When the explain task ended, as Airflow has it.
     """
     events = [*_planned(steps[0]), *_explain(steps[0], explained_at)]
@@ -78,9 +76,9 @@ def _execute(step: PlanStep) -> Iterator[Event]:
     yield Event(ended, title + attempt, tone, seconds=_span(step.started_at, ended), step=step)
 
 
-def _decision(row: Mapping[str, Any]) -> Event:
-    title, tone = _DECISIONS.get(str(row["decision"]), (str(row["decision"]), "plain"))
-    return Event(row["created_at"], title, tone, row["actor_name"], row["door"], row["comment"])
+def _decision(made: DecisionRecord) -> Event:
+    title, tone = _DECISIONS.get(made.decision, (made.decision, "plain"))
+    return Event(made.created_at, title, tone, made.actor_name, made.door, made.comment)
 
 
 def _span(start: datetime | None, end: datetime | None) -> float | None:

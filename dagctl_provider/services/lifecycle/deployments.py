@@ -1,0 +1,40 @@
+"""What is deployed where: moved by an execute that succeeded, in the transaction that settles it.
+
+It runs under the lock of the project's row, which is the lock of all its deployments.
+"""
+
+from __future__ import annotations
+
+from dagctl_provider.domain.deployments import Deployment
+from dagctl_provider.domain.plans import PlanStep
+from dagctl_provider.domain.projects import Project
+from dagctl_provider.services.lifecycle import artifacts
+from dagctl_provider.store import deployments as deployment_rows
+from dagctl_provider.store import projects as project_rows
+from dagctl_provider.store.session import Session, utcnow
+
+
+def record(session: Session, project: Project, step: PlanStep) -> Deployment:
+    """Note that an execute has made its commit the deployed one in its environment, and the project's deployed state.
+
+    :param project: As it was before; its artifacts are kept where the execute left no newer.
+    :param step: The execute step.
+    """
+    replaced = deployment_rows.get_deployment(session, project.id, step.environment)
+    deployment = Deployment(
+        project_id=project.id,
+        environment=step.environment,
+        ref=step.ref,
+        commit_sha=step.to_commit_sha,
+        deployed_at=utcnow(),
+        tool_version=step.settings.get("tool_version"),
+        artifacts=artifacts.keep(session, project, step),
+        digest=step.digest,
+        group_id=step.group_id,
+        step_id=step.id,
+    )
+    deployment_rows.put_deployment(session, deployment)
+    project_rows.update_project(session, project.id, touch=False, current_environment=step.environment)
+    if replaced is not None:
+        artifacts.give_up(session, replaced, deployment)
+    return deployment
