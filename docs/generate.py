@@ -1,11 +1,21 @@
-"""Writes the reference pages that are made from the code: ``make docs``. A test compares them with what is committed."""
+"""Writes the reference pages that are made from the code: ``make docs``. A test compares them with what is committed.
+
+A page is made as a whole, or, where people write the rest of it, between the markers ``<!-- name -->`` and ``<!-- end -->``.
+"""
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
+from collections.abc import Callable, Iterator, Mapping
+from configparser import ConfigParser
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
+PACKAGE = HERE.parent / "dagctl_provider"
+END = "<!-- end -->"
 
 
 def settings_page() -> str:
@@ -94,7 +104,145 @@ def causes_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"settings.md": settings_page, "plans.md": plans_page, "kubernetes-causes.md": causes_page}
+@dataclass(frozen=True)
+class Floor:
+    """One layer of an import contract.
+
+    :param rooms: Paths below the package, such as ``services/turns``.
+    :param strangers: Whether none of them may import another.
+    """
+
+    rooms: tuple[str, ...]
+    strangers: bool
+
+
+def floors(contract: str) -> list[Floor]:
+    """The layers of an import contract, the highest first.
+
+    :param contract: Its name after ``importlinter:contract:``.
+    """
+    inside = "".join(_listed(contract, "containers"))
+    rows = _listed(contract, "layers")
+    return [
+        Floor(tuple(_path(f"{inside}.{name}" if inside else name) for name in re.split(r"\s*[|:]\s*", row)), "|" in row)
+        for row in rows
+    ]
+
+
+def _listed(contract: str, key: str) -> list[str]:
+    contracts = ConfigParser()
+    contracts.read(HERE.parent / ".importlinter", encoding="utf-8")
+    return contracts[f"importlinter:contract:{contract}"].get(key, "").split("\n")[1:]
+
+
+def _path(module: str) -> str:
+    return module.removeprefix(f"{PACKAGE.name}.").replace(".", "/")
+
+
+def wings() -> dict[str, list[Floor]]:
+    """The floors inside a room, for each room that the picture looks into."""
+    return {"services": floors("wings")}
+
+
+def picture() -> str:
+    """The floors as a flowchart. A dashed room is one of those that run on workers."""
+    drawn = _drawn(floors("layers"), "floor", {_path(module) for module in _listed("workers", "source_modules")})
+    return "\n".join(["```mermaid", "flowchart TB", *drawn, "    classDef worker stroke-dasharray: 6 4", "```"])
+
+
+def _drawn(building: list[Floor], name: str, workers: set[str], indent: str = "    ") -> Iterator[str]:
+    """The lines of a picture: each floor, a box around those of several rooms, then the way down."""
+    way = []
+    for number, floor in enumerate(building, 1):
+        if len(floor.rooms) == 1:
+            yield from _room(floor.rooms[0], workers, indent)
+            way.append(_id(floor.rooms[0]))
+            continue
+        way.append(f"{name}{number}")
+        yield f'{indent}subgraph {way[-1]}["{"none uses another" if floor.strangers else "may use each other"}"]'
+        yield f"{indent}    direction TB"
+        for room in floor.rooms:
+            yield from _room(room, workers, f"{indent}    ")
+        yield f"{indent}end"
+    yield f"{indent}{' --> '.join(way)}"
+
+
+def _id(room: str) -> str:
+    return room.replace("/", "_")
+
+
+def _room(room: str, workers: set[str], indent: str) -> Iterator[str]:
+    inside = wings().get(room)
+    if inside is None:
+        name = f"[{room.rpartition('/')[2]}]" if "/" in room else ""
+        yield f"{indent}{_id(room)}{name}{':::worker' if room in workers else ''}"
+        return
+    yield f"{indent}subgraph {_id(room)}"
+    yield f"{indent}    direction TB"
+    yield from _drawn(inside, f"{_id(room)}_floor", workers, f"{indent}    ")
+    yield f"{indent}end"
+
+
+def rooms() -> str:
+    """What each room is for, in the words of its own docstring, from the highest floor down."""
+    lines = ["| floor | room | what it is for |", "|---|---|---|"]
+    for number, floor in enumerate(floors("layers"), 1):
+        for room in floor.rooms:
+            lines.append(_row(str(number), room))
+            inside = wings().get(room, [])
+            lines += [_row(f"{number}.{step}", wing) for step, below in enumerate(inside, 1) for wing in below.rooms]
+    return "\n".join(lines)
+
+
+def _row(floor: str, room: str) -> str:
+    place = PACKAGE / room
+    shown, source = (place, place / "__init__.py") if place.is_dir() else (place.with_suffix(".py"),) * 2
+    link = f"../{shown.relative_to(HERE.parent).as_posix()}"
+    return f"| {floor} | [`{room}`]({link}) | {first_sentence(source)} |"
+
+
+def first_sentence(source: Path) -> str:
+    """How the docstring of a module begins, in Markdown.
+
+    :raises ValueError: when it has none.
+    """
+    text = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8")))
+    if not text:
+        raise ValueError(f"{source} does not say what it is for")
+    sentence = re.split(r"(?<=\.)\s|\n\n", text)[0].replace("\n", " ")
+    sentence = re.sub(r":\w+:`~?([\w.]+)`", lambda found: f"`{_path(found[1])}`", sentence)
+    return sentence.replace("``", "`").replace("|", "\\|")
+
+
+def architecture_page() -> str:
+    """The page on the architecture, with the floors and rooms as they are."""
+    return filled((HERE / "architecture.md").read_text(encoding="utf-8"), {"floors": picture, "rooms": rooms})
+
+
+def filled(text: str, parts: Mapping[str, Callable[[], str]]) -> str:
+    """A text with what stands between its markers made anew.
+
+    :param parts: What makes each part, by the name in its marker.
+    :raises ValueError: when a marker is not there.
+    """
+    for name, part in parts.items():
+        begin = f"<!-- {name} -->\n"
+        if text.count(begin) != 1:
+            raise ValueError(f"The page needs one line {begin.strip()}, with {END} after it.")
+        head, _, rest = text.partition(begin)
+        _, end, tail = rest.partition(END)
+        if not end:
+            raise ValueError(f"{begin.strip()} has no {END} after it.")
+        text = f"{head}{begin}\n{part()}\n\n{end}{tail}"
+    return text
+
+
+PAGES = {
+    "settings.md": settings_page,
+    "plans.md": plans_page,
+    "kubernetes-causes.md": causes_page,
+    "architecture.md": architecture_page,
+}
 
 
 def main() -> None:
