@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import Variable
@@ -19,6 +19,10 @@ from dagctl_provider.domain.ids import job_name
 from dagctl_provider.domain.names import RESULT_KEY, project_variable
 from dagctl_provider.domain.runs import BY_ITSELF, run_step_id
 
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from airflow.sdk.types import DagRunProtocol, RuntimeTaskInstanceProtocol
+
 _JOB_NAME = re.compile(r"[a-z0-9-]{1,63}")
 
 
@@ -26,7 +30,7 @@ class RunRefused(AirflowFailException):
     """The project must not run now."""
 
 
-def run_request(context: Any) -> wire.requests.StepRequest:
+def run_request(context: Context) -> wire.requests.StepRequest:
     """The request for a run: the deployed commit as it was executed, with the project's credentials and resources of now.
 
     :raises RunRefused: when nothing is deployed, or the project is suspended and this run had not begun before.
@@ -46,13 +50,13 @@ def run_request(context: Any) -> wire.requests.StepRequest:
     return replace(spec.request, runner=runner, launcher=launcher)
 
 
-def _refused(instance: Any, step: str, code: str, message: str, hint: str) -> RunRefused:
+def _refused(instance: RuntimeTaskInstanceProtocol, step: str, code: str, message: str, hint: str) -> RunRefused:
     """The refusal, left as the run's result as well, so that it is told wherever runs are."""
     instance.xcom_push(key=RESULT_KEY, value={**wire.reports.failed(code, message, hint), "step_id": step})
     return RunRefused(f"{message} {hint}")
 
 
-def _job_name(run: Any, project_name: str) -> str:
+def _job_name(run: DagRunProtocol, project_name: str) -> str:
     """The name that was answered when the run was asked for, or one from the time when it was due: each try has the same."""
     asked = wire.requests.RunAsked.read(wire.requests.from_conf(run.conf))
     if asked is not None and asked.job_name is not None and _JOB_NAME.fullmatch(asked.job_name):

@@ -139,8 +139,7 @@ class PodStepOperator(KubernetesPodOperator):
         :raises PodTrouble: when the pod cannot do the step.
         :raises ProfileError: when the dbt profile that it is given cannot be made.
         """
-        request = asked.to_json()
-        order = Order(self.kind, request, partial(_packed, asked), partial(self.build_step_pod, context, request))
+        order = Order(self.kind, asked, partial(_packed, asked), partial(self.build_step_pod, context, asked))
         try:
             self.pod = find_or_start(pod, order)
         except ProfileError:
@@ -159,7 +158,7 @@ class PodStepOperator(KubernetesPodOperator):
         limit = asked.launcher.resources.get("memory_limit")
         return collect(pod, {"memory": limit} if limit else {})
 
-    def build_step_pod(self, context: Context | None, request: dict[str, Any], files: StepFiles) -> Pod:
+    def build_step_pod(self, context: Context | None, request: wire.requests.StepRequest, files: StepFiles) -> Pod:
         """The pod as it is sent to Kubernetes, with KubernetesPodOperator's labels and after the deployment's mutation hook."""
         self.full_pod_spec = build_pod(request, self.kind, files.stem, files.pieces)
         return self.build_pod_request_obj(context)
@@ -167,5 +166,5 @@ class PodStepOperator(KubernetesPodOperator):
 
 def _packed(asked: wire.requests.StepRequest, name: str, stem: str | None) -> StepFiles:
     """Request and secrets of the step. Git credentials that the pod has from a Secret by reference stay out."""
-    launcher = replace(asked.launcher, git_auth_method="none") if git_secret(asked.to_json()) else asked.launcher
+    launcher = replace(asked.launcher, git_auth_method="none") if git_secret(asked) else asked.launcher
     return step_files(asked.for_runner(), project_secrets(replace(asked, launcher=launcher)).files, name, stem)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
@@ -26,6 +26,9 @@ from dagctl_provider.operators.steps import (
     received_request,
     report,
 )
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 _GRACE_SECONDS = 20
 _EVENTS = "events.jsonl"
@@ -49,7 +52,7 @@ class ProcessStepOperator(BaseOperator):
         self._child: subprocess.Popen[str] | None = None
         self._stopped = False
 
-    def execute(self, context: Any) -> None:
+    def execute(self, context: Context) -> None:
         """Run the step and report its result."""
         request = received_request(context, self.kind)
         try:

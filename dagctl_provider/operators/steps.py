@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
@@ -22,6 +22,9 @@ from dagctl_provider.domain.names import (
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.operators.deployed import run_request
 
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
 StepKind = Literal["explain", "execute", "run"]
 
 
@@ -37,7 +40,7 @@ class StepInterrupted(AirflowException):
     """The runner was stopped or lost before it finished; the step may run again."""
 
 
-def received_request(context: Any, kind: StepKind) -> wire.requests.StepRequest:
+def received_request(context: Context, kind: StepKind) -> wire.requests.StepRequest:
     """What this try of a step is to do: from the run's conf and, for an execute, the decision; for a run from what is deployed.
 
     :raises StepRefused: when the run was not made by dagctl, or no approval of the explained digest exists.
@@ -56,7 +59,7 @@ def received_request(context: Any, kind: StepKind) -> wire.requests.StepRequest:
     return _approved(context, request) if kind == "execute" else request
 
 
-def _planned(context: Any, kind: StepKind) -> wire.requests.StepRequest:
+def _planned(context: Context, kind: StepKind) -> wire.requests.StepRequest:
     """The request in the run's conf.
 
     :raises StepRefused: when the run was not made by dagctl.
@@ -68,7 +71,7 @@ def _planned(context: Any, kind: StepKind) -> wire.requests.StepRequest:
     return wire.requests.StepRequest.from_json(conf)
 
 
-def _asked_for(context: Any, conf: dict[str, Any]) -> bool:
+def _asked_for(context: Context, conf: dict[str, Any]) -> bool:
     """Whether the conf is the one dagctl made, rather than that of somebody who triggered the Dag.
 
     An explain runs a project's code with its credentials. An execute is bound to what was explained by the decision's digest.
@@ -77,7 +80,7 @@ def _asked_for(context: Any, conf: dict[str, Any]) -> bool:
     return origin is not None and origin == wire.requests.Origin.of(conf)
 
 
-def _approved(context: Any, request: wire.requests.StepRequest) -> wire.requests.StepRequest:
+def _approved(context: Context, request: wire.requests.StepRequest) -> wire.requests.StepRequest:
     """The request of an execute, bound to the digest that was approved.
 
     :raises StepRefused: when no approval of the explained digest exists.
@@ -107,7 +110,7 @@ def profile_refused(error: ProfileError) -> dict[str, Any]:
     return wire.reports.failed("profile_invalid", str(error), hint)
 
 
-def progress_to_xcom(context: Any, request: wire.requests.StepRequest) -> Callable[[dict[str, Any]], None]:
+def progress_to_xcom(context: Context, request: wire.requests.StepRequest) -> Callable[[dict[str, Any]], None]:
     """How a running step tells how far it is: pages show it, and the API server hands what is finished to a retry.
 
     :return: Gets the state so far.
@@ -120,7 +123,7 @@ def progress_to_xcom(context: Any, request: wire.requests.StepRequest) -> Callab
     return tell
 
 
-def report(context: Any, request: wire.requests.StepRequest, result: Mapping[str, Any] | None, **more: Any) -> None:
+def report(context: Context, request: wire.requests.StepRequest, result: Mapping[str, Any] | None, **more: Any) -> None:
     """Leave the result where the API server reads it, then end the task accordingly.
 
     :param result: The runner's result document, which is handed on as it is; ``None`` when it left none.

@@ -42,17 +42,17 @@ class Member(NamedTuple):
     required: bool
 
 
-_known: dict[type[Any], tuple[Member, ...]] = {}
+_known: dict[type, tuple[Member, ...]] = {}
 
 
-def members(record: type[Any]) -> tuple[Member, ...]:
+def members(record: type) -> tuple[Member, ...]:
     """The members of a record, in order."""
     if record not in _known:
         _known[record] = _members(record)
     return _known[record]
 
 
-def _members(record: type[Any]) -> tuple[Member, ...]:
+def _members(record: type) -> tuple[Member, ...]:
     hints = get_type_hints(record, include_extras=True)
     return tuple(
         Member(each.name, says.key or each.name, hint, says, each.default is MISSING and each.default_factory is MISSING)
@@ -61,20 +61,20 @@ def _members(record: type[Any]) -> tuple[Member, ...]:
     )
 
 
-def key_of(record: type[Any], name: str) -> str:
+def key_of(record: type, name: str) -> str:
     """The name in JSON of a member."""
     return next(member.key for member in members(record) if member.name == name)
 
 
-def alternatives(hint: Any) -> tuple[Any, ...]:
+def alternatives(hint: object) -> tuple[Any, ...]:
     """The types that a hint allows, ``None`` left out."""
     allowed = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     return tuple(each for each in allowed if each is not NoneType)
 
 
-def records_in(*roots: type[Any]) -> Iterator[type[Any]]:
+def records_in(*roots: type) -> Iterator[type]:
     """Records and all records inside them, each once."""
-    seen: dict[type[Any], None] = {}
+    seen: dict[type, None] = {}
     waiting = list(roots)
     while waiting:
         record = waiting.pop(0)
@@ -84,7 +84,7 @@ def records_in(*roots: type[Any]) -> Iterator[type[Any]]:
     return iter(seen)
 
 
-def _inside(hint: Any) -> Iterator[type[Any]]:
+def _inside(hint: object) -> Iterator[type]:
     for each in alternatives(hint):
         if hasattr(each, "__dataclass_fields__"):
             yield each

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from dagctl_provider.plan_output.members import key_of
 from dagctl_provider.plan_output.shape import ExplainOutput
@@ -15,6 +15,17 @@ COUNT_KEYS: Mapping[str, str] = {name: key_of(ExplainOutput, name) for name in _
 """Whole numbers to read: what they are called here, and in the output."""
 FLAG_KEYS: Mapping[str, str] = {name: key_of(ExplainOutput, name) for name in ("has_changes", "auto_discarded")}
 """Truth values to read, in the same way."""
+
+
+class Numbers(TypedDict):
+    """What was read out of an output for :data:`COUNT_KEYS` and :data:`FLAG_KEYS`; ``None`` for what it does not have."""
+
+    added: int | None
+    modified: int | None
+    removed: int | None
+    backfill: int | None
+    has_changes: bool | None
+    auto_discarded: bool | None
 
 
 @dataclass(frozen=True)
@@ -31,17 +42,22 @@ class Counts:
     nothing: bool
 
 
-def counts_of(numbers: Mapping[str, Any] | None) -> Counts | None:
+def counts_of(numbers: Numbers | None) -> Counts | None:
     """The counts of a plan; ``None`` while nothing is known.
 
-    :param numbers: What was read for :data:`COUNT_KEYS` and :data:`FLAG_KEYS`, by the names used here.
+    :param numbers: What was read for :data:`COUNT_KEYS` and :data:`FLAG_KEYS`.
     """
     if numbers is None or numbers["added"] is None:
         return None
-    added, modified, removed, backfill = (int(numbers[name] or 0) for name in _COUNTS)
-    return Counts(added, modified, removed, backfill, nothing=numbers["has_changes"] is False)
+    return Counts(
+        added=numbers["added"],
+        modified=numbers["modified"] or 0,
+        removed=numbers["removed"] or 0,
+        backfill=numbers["backfill"] or 0,
+        nothing=numbers["has_changes"] is False,
+    )
 
 
-def was_discarded(numbers: Mapping[str, Any] | None) -> bool:
+def was_discarded(numbers: Numbers | None) -> bool:
     """Whether a plan was rejected because the branch or the deployed state moved on; see :func:`counts_of`."""
     return bool(numbers and numbers["auto_discarded"])

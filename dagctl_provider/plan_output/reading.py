@@ -20,7 +20,7 @@ R = TypeVar("R")
 Reader = Callable[[object], Any]
 """Makes a value out of JSON; ``None`` where there is none that fits."""
 
-_known: dict[type[Any], tuple[Mapping[str, tuple[str, Reader]], frozenset[str]]] = {}
+_known: dict[type, tuple[Mapping[str, tuple[str, Reader]], frozenset[str]]] = {}
 """For each record that was read: what reads each member, by its name in JSON, and what must be there."""
 
 
@@ -60,14 +60,14 @@ def read_all(record: type[R], value: object) -> tuple[R, ...]:
     return tuple(made for row in rows(value) if (made := read(record, row)) is not None)
 
 
-def _prepared(record: type[Any]) -> tuple[Mapping[str, tuple[str, Reader]], frozenset[str]]:
+def _prepared(record: type) -> tuple[Mapping[str, tuple[str, Reader]], frozenset[str]]:
     declared = members(record)
     readers = {each.key: (each.name, _whole if each.says.whole else _reader(each.hint)) for each in declared}
     _known[record] = readers, frozenset(each.name for each in declared if each.required)
     return _known[record]
 
 
-def _reader(hint: Any) -> Reader:
+def _reader(hint: object) -> Reader:
     (kind,) = alternatives(hint)
     if get_origin(kind) is tuple:
         return _list_reader(get_args(kind)[0])
@@ -76,7 +76,7 @@ def _reader(hint: Any) -> Reader:
     return _SIMPLE.get(kind) or partial(_some, kind)
 
 
-def _list_reader(hint: Any) -> Reader:
+def _list_reader(hint: object) -> Reader:
     kinds = alternatives(hint)
     if kinds == (str,):
         return _texts
@@ -85,12 +85,12 @@ def _list_reader(hint: Any) -> Reader:
     return partial(read_all, kinds[0])
 
 
-def _some(record: type[Any], value: object) -> Any:
+def _some(record: type, value: object) -> Any:
     """A record that says something: an object without members, or with nulls only, is none."""
     return read(record, value) if any(member is not None for member in mapping(value).values()) else None
 
 
-def _mixed(record: type[Any], value: object) -> tuple[Any, ...]:
+def _mixed(record: type, value: object) -> tuple[Any, ...]:
     """Records, and the texts that stand for one."""
     items = value if isinstance(value, list) else []
     made = (text(item) if isinstance(item, str) else read(record, item) if isinstance(item, dict) else None for item in items)

@@ -46,12 +46,12 @@ def _member(member: Member, reference: str) -> dict[str, Any]:
     return {"description": said, **_any_of(member.hint, reference)}
 
 
-def _any_of(hint: Any, reference: str) -> dict[str, Any]:
+def _any_of(hint: object, reference: str) -> dict[str, Any]:
     schemas = [_schema(kind, reference) for kind in alternatives(hint)]
     return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 
-def _schema(kind: Any, reference: str) -> dict[str, Any]:
+def _schema(kind: object, reference: str) -> dict[str, Any]:
     if get_origin(kind) is tuple:
         return {"type": "array", "items": _any_of(get_args(kind)[0], reference)}
     if get_origin(kind) is Mapping:
@@ -59,5 +59,5 @@ def _schema(kind: Any, reference: str) -> dict[str, Any]:
     return dict(_SIMPLE[kind]) if kind in _SIMPLE else _reference(kind, reference)
 
 
-def _reference(record: type[Any], reference: str) -> dict[str, Any]:
+def _reference(record: Any, reference: str) -> dict[str, Any]:
     return {"$ref": reference.format(model=record.__name__)}

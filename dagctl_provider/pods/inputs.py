@@ -12,7 +12,6 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from kubernetes.client import models as k8s
 
@@ -64,7 +63,7 @@ class StepFiles:
         return list(dict.fromkeys(piece.secret for piece in self.contents))
 
 
-def step_files(request: Mapping[str, Any], credentials: Mapping[str, str], name: str, stem: str | None = None) -> StepFiles:
+def step_files(request: Mapping[str, object], credentials: Mapping[str, str], name: str, stem: str | None = None) -> StepFiles:
     """Pack what a step needs.
 
     :param request: The runner's.

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
 from kubernetes.client import models as k8s
@@ -20,6 +20,9 @@ from kubernetes.client import models as k8s
 from dagctl_provider.config import filled_in, setting
 from dagctl_provider.domain.ids import slug
 from dagctl_provider.domain.pods import DEFAULT_PYTHON, check_object_name, check_pod_template, label_value, object_names
+
+if TYPE_CHECKING:
+    from dagctl_provider.domain.wire.requests import StepRequest
 
 Pod: TypeAlias = k8s.V1Pod
 """For rooms that do not speak to Kubernetes themselves."""
@@ -98,54 +101,58 @@ def pod_name(job_name: str, step_id: str) -> str:
     return f"{stem}-{''.join(letters)}"
 
 
-def step_pod_name(request: Mapping[str, Any], kind: str) -> str:
+def step_pod_name(request: StepRequest, kind: str) -> str:
     """The name of the pod that a request stands for.
 
     :param kind: ``explain``, ``execute`` or ``run``.
     """
-    return pod_name(str(request.get("job_name") or f"{request['project_name']}-{kind}"), str(request["step_id"]))
+    return pod_name(request.launcher.job_name or f"{request.runner.project_name}-{kind}", str(request.runner.step_id))
 
 
-def labels_for(request: Mapping[str, Any], kind: str) -> dict[str, str]:
+def labels_for(request: StepRequest, kind: str) -> dict[str, str]:
     """What ``kubectl get pods -l`` can ask for.
 
     :param kind: ``explain``, ``execute`` or ``run``.
     """
+    said = request.to_json()
     labels = {
         "app.kubernetes.io/name": "dagctl-runner",
         "app.kubernetes.io/managed-by": "airflow-provider-dagctl",
         "dagctl/kind": kind,
-        "dagctl/project": label_value(slug(str(request["project_name"]))[:63].strip("-")),
+        "dagctl/project": label_value(slug(request.runner.project_name)[:63].strip("-")),
         # A hash of 64 characters is longer than a label may be; the annotation has all of it.
-        "dagctl/commit": label_value(str(request["commit_sha"])[:40]),
+        "dagctl/commit": label_value(request.runner.commit_sha[:40]),
     }
-    labels.update({label: label_value(str(request[key])) for label, key in _LABELS.items() if request.get(key)})
+    labels.update({label: label_value(str(said[key])) for label, key in _LABELS.items() if said.get(key)})
     if kind != "explain":
         labels[WRITER_LABEL] = writer(request)
     return labels
 
 
-def writer(request: Mapping[str, Any]) -> str:
+def writer(request: StepRequest) -> str:
     """Marks what writes to one environment of one project: of these, one pod at a time."""
-    return hashlib.sha256(f"{request['project_id']}/{request.get('environment')}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{request.runner.project_id}/{request.runner.environment}".encode()).hexdigest()[:16]
 
 
-def annotations_for(request: Mapping[str, Any], inputs: str) -> dict[str, str]:
+def annotations_for(request: StepRequest, inputs: str) -> dict[str, str]:
     """What people may want to know of a pod and no label can hold.
 
     :param inputs: Stem of the names of the step's own Secrets.
     """
-    found = {name: str(request[key]) for name, key in _ANNOTATIONS.items() if request.get(key)}
+    said = request.to_json()
+    found = {name: str(said[key]) for name, key in _ANNOTATIONS.items() if said.get(key)}
     return {**found, INPUTS_ANNOTATION: inputs}
 
 
-def image_for(request: Mapping[str, Any]) -> str:
+def image_for(request: StepRequest) -> str:
     """The runner image of the step's tool, version and Python."""
-    python = str(request.get("python_version") or DEFAULT_PYTHON)
-    return filled_in("runner_image", tool=str(request["tool"]), version=str(request["tool_version"]), python=python)
+    asked = request.runner
+    return filled_in(
+        "runner_image", tool=asked.tool, version=str(asked.tool_version), python=asked.python_version or DEFAULT_PYTHON
+    )
 
 
-def build_pod(request: Mapping[str, Any], kind: str, inputs: str, pieces: Sequence[Piece]) -> k8s.V1Pod:
+def build_pod(request: StepRequest, kind: str, inputs: str, pieces: Sequence[Piece]) -> k8s.V1Pod:
     """The pod of a step, apart from what KubernetesPodOperator adds.
 
     :param inputs: Stem of the names of the step's own Secrets.
@@ -215,7 +222,7 @@ def _template() -> k8s.V1Pod | None:
     return pod
 
 
-def _step(request: Mapping[str, Any], kind: str, inputs: str, pieces: Sequence[Piece]) -> k8s.V1Pod:
+def _step(request: StepRequest, kind: str, inputs: str, pieces: Sequence[Piece]) -> k8s.V1Pod:
     volumes, mounts, env = _files(request, pieces)
     runner = k8s.V1Container(
         name=BASE,
@@ -235,7 +242,7 @@ def _step(request: Mapping[str, Any], kind: str, inputs: str, pieces: Sequence[P
             ),
         ],
         env=env,
-        resources=_resources(request.get("resources") or {}),
+        resources=_resources(request.launcher.resources),
         volume_mounts=mounts,
         termination_message_path=TERMINATION_LOG,
         termination_message_policy="FallbackToLogsOnError",
@@ -256,10 +263,10 @@ def _step(request: Mapping[str, Any], kind: str, inputs: str, pieces: Sequence[P
 
 
 def _files(
-    request: Mapping[str, Any], pieces: Sequence[Piece]
+    request: StepRequest, pieces: Sequence[Piece]
 ) -> tuple[list[k8s.V1Volume], list[k8s.V1VolumeMount], list[k8s.V1EnvVar]]:
     """Volumes, where they are mounted, and the variables that tell the runner of them. Secrets are named, never quoted."""
-    project = slug(str(request["project_name"]))
+    project = slug(request.runner.project_name)
     whole = object_names(filled_in("kubernetes_secret", project=project))
     found = {
         "dagctl-secrets": (SECRETS, [*_projections(pieces, "secrets"), *(_projection(name) for name in whole)]),
@@ -284,7 +291,7 @@ def _files(
     return volumes, mounts, env
 
 
-def git_secret(request: Mapping[str, Any]) -> str | None:
+def git_secret(request: StepRequest) -> str | None:
     """The Kubernetes Secret with the git credentials of a step; ``None`` without any, or when the worker copies them.
 
     :raises ValueError: when the reference is no name of a Secret.
@@ -292,9 +299,9 @@ def git_secret(request: Mapping[str, Any]) -> str | None:
     source = str(setting("kubernetes_git_credentials"))
     if source not in ("secret", "connection"):
         raise ValueError(f"[dagctl] kubernetes_git_credentials must be 'secret' or 'connection', not {source!r}")
-    if source == "connection" or request.get("git_auth_method", "none") == "none" or not request.get("git_secret_ref"):
+    name = request.launcher.git_secret_ref
+    if source == "connection" or request.launcher.git_auth_method == "none" or not name:
         return None
-    name = str(request["git_secret_ref"])
     try:
         check_object_name(name)
     except ValueError as error:
@@ -315,7 +322,7 @@ def _projection(secret: str, files: Sequence[str] | None = None) -> k8s.V1Volume
     return k8s.V1VolumeProjection(secret=k8s.V1SecretProjection(name=secret, items=items))
 
 
-def _sidecar(request: Mapping[str, Any], runner: k8s.V1Container) -> k8s.V1Container:
+def _sidecar(request: StepRequest, runner: k8s.V1Container) -> k8s.V1Container:
     """Keeps the volume with the result, and so the pod, until the result was read."""
     own = str(setting("kubernetes_xcom_image"))
     return k8s.V1Container(

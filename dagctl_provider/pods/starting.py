@@ -4,9 +4,9 @@ whatever died in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from kubernetes.client import models as k8s
 
@@ -17,6 +17,9 @@ from dagctl_provider.pods.removing import QUICK, remove
 from dagctl_provider.pods.specs import PROJECT_LABEL, STEP_LABEL, WRITER_LABEL, labels_for, step_pod_name
 from dagctl_provider.pods.states import began, is_going, may_run, name_of, spec_of, spent
 from dagctl_provider.pods.step_pod import StepPod
+
+if TYPE_CHECKING:
+    from dagctl_provider.domain.wire.requests import StepRequest
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Order:
     """
 
     kind: str
-    request: Mapping[str, Any]
+    request: StepRequest
     pack: Callable[[str, str | None], StepFiles]
     build: Callable[[StepFiles], k8s.V1Pod]
 
@@ -52,7 +55,7 @@ def _attach(pod: StepPod, order: Order) -> k8s.V1Pod | None:
     """The pod that an earlier try of this step left, when it still has something to do or to say."""
     live: list[k8s.V1Pod] = []
     # With the project, since who starts a Dag run in Airflow may choose its id.
-    wanted = {STEP_LABEL: order.request["step_id"], PROJECT_LABEL: order.request["project_id"]}
+    wanted = {STEP_LABEL: order.request.runner.step_id, PROJECT_LABEL: order.request.runner.project_id}
     for found in pod.cluster.list_pods(",".join(f"{label}={label_value(str(value))}" for label, value in wanted.items())):
         if is_going(found) or spent(found):
             remove(pod.cluster, name_of(found), found, QUICK)

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from dagctl_provider.domain import wire
 from dagctl_provider.domain.names import ANSWER_KEY, DECISION_KEY, EXPLAIN, RESULT_KEY
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 _ANSWER_WAIT_SECONDS = 90.0
 _POLL_SECONDS = 0.5
@@ -35,7 +38,7 @@ class PlanApprovalSensor(ApprovalOperator):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"subject": "Plan", **kwargs})
 
-    def execute(self, context: Any) -> Any:
+    def execute(self, context: Context) -> Any:
         """Pass, skip, or park."""
         letter = self._letter(context)
         if letter is not None:
@@ -48,7 +51,7 @@ class PlanApprovalSensor(ApprovalOperator):
         self.subject, self.body = describe(conf, explained.plan_output)
         return super().execute(context)
 
-    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Resume: by the decision, or, when a person answered in Airflow, once that answer has been judged."""
         answered_at = _moment(event.get("responded_at"))
         deadline = time.monotonic() + _ANSWER_WAIT_SECONDS
@@ -63,7 +66,7 @@ class PlanApprovalSensor(ApprovalOperator):
             time.sleep(_POLL_SECONDS)
         raise AnswerPending("The answer has not been judged yet; is the dagctl controller in the API server running?")
 
-    def _letter(self, context: Any) -> tuple[wire.decisions.Decision, Any] | None:
+    def _letter(self, context: Context) -> tuple[wire.decisions.Decision, Any] | None:
         """The decision, and as it was found: that is the task's own result, which people see in Airflow."""
         found = context["ti"].xcom_pull(task_ids=EXPLAIN, key=DECISION_KEY)
         decision = wire.decisions.Decision.read(found)
@@ -78,6 +81,6 @@ class PlanApprovalSensor(ApprovalOperator):
         return found
 
 
-def _moment(value: Any) -> datetime | None:
+def _moment(value: object) -> datetime | None:
     """A time that Airflow tells as such or as text."""
     return value if value is None or isinstance(value, datetime) else datetime.fromisoformat(str(value))

@@ -14,6 +14,7 @@ from dagctl_provider.domain.permissions import Actor, system_actor
 from dagctl_provider.domain.projects import FIELDS, Project
 from dagctl_provider.domain.tools import DEFAULT_TOOL, ProjectType, tool_of
 from dagctl_provider.orchestration import connections, dags, schedules
+from dagctl_provider.orchestration.connections import StoredConnection
 from dagctl_provider.services.lifecycle import artifacts, jobs, lookups, publishing, runs, steps
 from dagctl_provider.services.outside import pods, repositories, state_databases, versions
 from dagctl_provider.services.results import RepositoryReport, RunStarted, SyncStatus
@@ -26,9 +27,8 @@ from dagctl_provider.store.session import Session, utcnow
 log = logging.getLogger(__name__)
 
 _COLUMNS = ("name", "project_type", "repository_url", "branch")
+_CHANGED = (*_COLUMNS, "settings", "gateways", "default_gateway", "state_connection_id")
 _LOCATION = ("repository_url", "branch", "git_path", "git_auth_method", "git_secret_ref")
-# From the rows of its default job and of what is deployed.
-_READ_WITH_A_PROJECT = {"job", "current_commit_sha", "current_tool_version", "artifacts"}
 MAX_NAME_IN_DAG_ID = 40
 
 
@@ -67,7 +67,8 @@ def create_project(actor: Actor, values: dict[str, object]) -> Project:
 
     def work(session: Session) -> Project:
         _require_free_name(draft, session)
-        project_rows.insert_project(session, **{**_as_row(draft), "state_connection_id": stored.conn_id if stored else None})
+        made = dataclasses.replace(draft, state_connection_id=stored.conn_id if stored else None)
+        project_rows.insert_project(session, made)
         jobs.default_job(session, draft)
         if stored is not None:
             connections.write_state_connection(session, stored)
@@ -113,11 +114,6 @@ def _draft(actor: Actor, values: dict[str, Any]) -> Project:
         created_at=now,
         updated_at=now,
     )
-
-
-def _as_row(project: Project) -> dict[str, object]:
-    names = {field.name for field in dataclasses.fields(project)} - _READ_WITH_A_PROJECT
-    return {name: getattr(project, name) for name in names}
 
 
 def _require_free_name(project: Project, session: Session | None = None) -> None:
@@ -192,13 +188,11 @@ def update_project(actor: Actor, project_id: str, values: dict[str, Any]) -> Pro
     def work(session: Session) -> Project:
         current = lookups.locked_project(session, actor, project_id)
         _require_free_name(change.wanted, session)
-        merged = _changed(current, change.values)
-        columns = _columns(merged, change)
+        merged = _merged(current, change, stored)
         if stored is not None:
             connections.write_state_connection(session, stored)
-            columns["state_connection_id"] = stored.conn_id
         jobs.default_job(session, current)
-        project_rows.update_project(session, project_id, **columns)
+        project_rows.change_project(session, merged, _CHANGED)
         if change.head is not None:
             _note_head(session, current, change.head)
         publishing.publish(session, project_id)
@@ -207,6 +201,16 @@ def update_project(actor: Actor, project_id: str, values: dict[str, Any]) -> Pro
         return _read(session, project_id)
 
     return transactions.run(work)
+
+
+def _merged(current: Project, change: _Change, stored: StoredConnection | None) -> Project:
+    """The project of this moment with a change that was judged a moment ago."""
+    merged = _changed(current, change.values)
+    if stored is not None:
+        merged = dataclasses.replace(merged, state_connection_id=stored.conn_id)
+    if change.head is None:
+        return merged
+    return dataclasses.replace(merged, gateways=change.wanted.gateways, default_gateway=change.wanted.default_gateway)
 
 
 def _judged(before: Project, values: dict[str, Any]) -> _Change:
@@ -235,14 +239,6 @@ def _checked_version(before: Project, values: dict[str, Any]) -> dict[str, str]:
     version = versions.checked(before.project_type, values[field])
     versions.require_no_downgrade(before.project_type, before.current_tool_version, version)
     return {field: version}
-
-
-def _columns(project: Project, change: _Change) -> dict[str, Any]:
-    """What a change writes to the project's row."""
-    found = {name: getattr(project, name) for name in (*_COLUMNS, "settings")}
-    if change.head is None:
-        return found
-    return {**found, "gateways": change.wanted.gateways, "default_gateway": change.wanted.default_gateway}
 
 
 def _require_fitting_fields(project: Project, values: dict[str, Any]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import exists, insert, select
 from sqlalchemy.orm import Session
 
@@ -12,7 +10,7 @@ from dagctl_provider.store import tables
 from dagctl_provider.store.session import utcnow
 
 
-def insert_decision(session: Session, **values: Any) -> None:
+def insert_decision(session: Session, **values: object) -> None:
     """Add to the record of who decided what."""
     session.execute(insert(tables.decision).values(created_at=utcnow(), **values))
 

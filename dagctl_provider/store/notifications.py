@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
@@ -13,7 +12,7 @@ from dagctl_provider.store import tables
 from dagctl_provider.store.session import changed, utcnow
 
 
-def insert_notification(session: Session, **values: Any) -> None:
+def insert_notification(session: Session, **values: object) -> None:
     """Note that something is to be told."""
     now = utcnow()
     session.execute(insert(tables.notification).values(status="waiting", attempts=0, due_at=now, created_at=now, **values))
@@ -34,7 +33,7 @@ def claim_notification(session: Session, notification: Notification, until: date
     return changed(session, update(tables.notification).where(*mine).values(**values)) == 1
 
 
-def end_notification(session: Session, notification_id: str, attempts: int, **values: Any) -> None:
+def end_notification(session: Session, notification_id: str, attempts: int, **values: object) -> None:
     """Note how a delivery ended, unless somebody else has taken the notification over since."""
     c = tables.notification.c
     session.execute(update(tables.notification).where(c.id == notification_id, c.attempts == attempts).values(**values))

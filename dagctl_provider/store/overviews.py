@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
 
 from sqlalchemy import and_, case, exists, func, literal, or_, select, union_all
 from sqlalchemy.orm import Session
 
-from dagctl_provider.plan_output.numbers import COUNT_KEYS, FLAG_KEYS
+from dagctl_provider.domain.plans import Status
+from dagctl_provider.plan_output.numbers import COUNT_KEYS, FLAG_KEYS, Numbers
 from dagctl_provider.store import tables
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
 
 _ESCAPE = "\\"
 _ACTIVE = ("running", "pending")
@@ -59,6 +64,52 @@ _COLUMNS = (
 )
 
 
+class GroupRow(TypedDict):
+    """A plan group with its project, as :data:`_COLUMNS` has it."""
+
+    group_id: str
+    explain_id: str
+    project_id: str
+    project_name: str
+    project_type: str
+    commit_sha: str
+    commit_message: str | None
+    commit_author: str | None
+    committed_at: datetime | None
+    triggered_by: str | None
+    created_at: datetime
+    decided_by: str | None
+    explain_status: Status
+    execute_id: str | None
+    attempt: int | None
+    status: Status
+    changed_at: datetime
+    error_code: str | None
+
+
+class StepState(NamedTuple):
+    """A step that runs or waits, and what tells one state of it from another."""
+
+    organization_id: str
+    project_id: str
+    group_id: str
+    status: Status
+    updated_at: datetime
+    try_number: int
+    started_at: datetime | None
+
+
+class ProjectState(NamedTuple):
+    """What of a project pages show."""
+
+    organization_id: str
+    dag_id: str
+    updated_at: datetime
+    latest_commit_sha: str | None
+    commits_behind: int | None
+    sync_error: str | None
+
+
 @dataclass(frozen=True)
 class Wanted:
     """Which plan groups.
@@ -75,8 +126,8 @@ class Wanted:
     search: str = ""
 
 
-def _conditions(wanted: Wanted) -> list[Any]:
-    found: list[Any] = [_explain.c.plan_type == "explain", _explain.c.organization_id == wanted.organization_id]
+def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [_explain.c.plan_type == "explain", _explain.c.organization_id == wanted.organization_id]
     if wanted.project_id is not None:
         found.append(_explain.c.project_id == wanted.project_id)
     if wanted.search:
@@ -104,7 +155,7 @@ def count_groups(session: Session, wanted: Wanted) -> dict[str, int]:
     return {row.status: row.number for row in session.execute(query.group_by(_status))}
 
 
-def list_groups(session: Session, wanted: Wanted, *, page: int, limit: int) -> list[dict[str, Any]]:
+def list_groups(session: Session, wanted: Wanted, *, page: int, limit: int) -> list[GroupRow]:
     """One page of groups: those that wait for a decision first, then newest first.
 
     :param page: From 1.
@@ -125,10 +176,10 @@ def list_groups(session: Session, wanted: Wanted, *, page: int, limit: int) -> l
     in_order = select(both.c.id, both.c.rank).order_by(both.c.rank, both.c.id.desc())
     shown = in_order.limit(limit).offset(last - limit).subquery()
     query = _from(select(*_COLUMNS), shown).order_by(shown.c.rank, _explain.c.id.desc())
-    return [dict(row._mapping) for row in session.execute(query)]
+    return [cast("GroupRow", dict(row._mapping)) for row in session.execute(query)]
 
 
-def newest_groups(session: Session, organization_id: str) -> dict[str, dict[str, Any]]:
+def newest_groups(session: Session, organization_id: str) -> dict[str, GroupRow]:
     """The newest group of each project, by project id."""
     # For each project the first row of an index, rather than all rows for the newest of each project.
     newest = (
@@ -141,14 +192,14 @@ def newest_groups(session: Session, organization_id: str) -> dict[str, dict[str,
     )
     ids = select(newest.label("id")).where(tables.project.c.organization_id == organization_id).subquery()
     query = _from(select(*_COLUMNS), ids)
-    return {row.project_id: dict(row._mapping) for row in session.execute(query)}
+    return {row.project_id: cast("GroupRow", dict(row._mapping)) for row in session.execute(query)}
 
 
-def newest_group(session: Session, wanted: Wanted) -> dict[str, Any] | None:
+def newest_group(session: Session, wanted: Wanted) -> GroupRow | None:
     """The newest of the wanted groups, whatever its state."""
     query = _from(select(*_COLUMNS)).where(*_conditions(wanted)).order_by(_explain.c.id.desc()).limit(1)
     row = session.execute(query).first()
-    return dict(row._mapping) if row else None
+    return cast("GroupRow", dict(row._mapping)) if row else None
 
 
 def pending_by_project(session: Session, organization_id: str) -> dict[str, int]:
@@ -160,7 +211,7 @@ def pending_by_project(session: Session, organization_id: str) -> dict[str, int]
     return {row.project_id: row.number for row in session.execute(query.group_by(c.project_id))}
 
 
-def output_numbers(session: Session, step_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+def output_numbers(session: Session, step_ids: Iterable[str]) -> dict[str, Numbers]:
     """The counts inside the output of explain steps, by step id; each under its name in ``plan_output.numbers``."""
     c = tables.plan_step.c
     ids = sorted(step_ids)
@@ -169,7 +220,7 @@ def output_numbers(session: Session, step_ids: Iterable[str]) -> dict[str, dict[
     columns = [c.plan_output[key].as_integer().label(name) for name, key in COUNT_KEYS.items()]
     flags = [c.plan_output[key].as_boolean().label(name) for name, key in FLAG_KEYS.items()]
     query = select(c.id, *columns, *flags).where(c.id.in_(ids), c.plan_output.is_not(None))
-    return {row.id: dict(row._mapping) for row in session.execute(query)}
+    return {row.id: cast("Numbers", dict(row._mapping)) for row in session.execute(query)}
 
 
 def find_group(session: Session, organization_id: str, dag_id: str, run_id: str) -> str | None:
@@ -190,20 +241,20 @@ def find_project_by_dag(session: Session, organization_id: str, dag_id: str) -> 
 # What changes, for pages that stay open
 
 
-def active_steps(session: Session) -> dict[str, tuple[Any, ...]]:
+def active_steps(session: Session) -> dict[str, StepState]:
     """Steps that run or wait, by id: organization, project, group, and what tells one state from another."""
     c = tables.plan_step.c
     query = select(c.id, c.organization_id, c.project_id, c.group_id, c.status, c.updated_at, c.try_number, c.started_at).where(
         c.status.in_(_ACTIVE)
     )
-    return {row.id: tuple(row)[1:] for row in session.execute(query)}
+    return {row.id: StepState(*tuple(row)[1:]) for row in session.execute(query)}
 
 
-def project_states(session: Session) -> dict[str, tuple[Any, ...]]:
+def project_states(session: Session) -> dict[str, ProjectState]:
     """All projects, by id: organization, plan Dag, and what of a project pages show."""
     c = tables.project.c
     query = select(c.id, c.organization_id, c.dag_id, c.updated_at, c.latest_commit_sha, c.commits_behind, c.sync_error)
-    return {row.id: tuple(row)[1:] for row in session.execute(query)}
+    return {row.id: ProjectState(*tuple(row)[1:]) for row in session.execute(query)}
 
 
 def newest_step_id(session: Session) -> str:

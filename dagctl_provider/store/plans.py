@@ -107,18 +107,18 @@ def steps_in(session: Session, statuses: Iterable[Status], project_id: str | Non
     return tuple(_step(row) for row in session.execute(query.order_by(c.created_at, c.id)))
 
 
-def insert_step(session: Session, **values: Any) -> PlanStep:
+def insert_step(session: Session, **values: object) -> PlanStep:
     """Add a plan step. A second active one for the same thing raises ``IntegrityError`` from ``active_key``."""
     now = utcnow()
     values.setdefault("created_at", now)
     values.update(updated_at=now, attempt=values.get("attempt", 1), try_number=values.get("try_number", 0))
     session.execute(insert(tables.plan_step).values(**values))
-    step = get_step(session, values["id"])
+    step = get_step(session, str(values["id"]))
     assert step is not None
     return step
 
 
-def move_step(session: Session, step: PlanStep, target: Status, **values: Any) -> PlanStep:
+def move_step(session: Session, step: PlanStep, target: Status, **values: object) -> PlanStep:
     """Take ``step`` from the status it was read with to ``target``, together with other columns.
 
     :raises StaleState: when the row meanwhile has another status.
@@ -137,7 +137,7 @@ def move_step(session: Session, step: PlanStep, target: Status, **values: Any) -
     return moved
 
 
-def note_step(session: Session, step_id: str, **values: Any) -> None:
+def note_step(session: Session, step_id: str, **values: object) -> None:
     """Write columns of a step that are no state: times, names, numbers of tries."""
     session.execute(update(tables.plan_step).where(tables.plan_step.c.id == step_id).values(**values))
 

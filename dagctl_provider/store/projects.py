@@ -6,7 +6,7 @@ record of a project is put together from the three and taken apart again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import and_, delete, insert, select, update
@@ -31,6 +31,7 @@ _COLUMNS = (
     _deployment.c.artifacts,
     *(c.label(f"{_JOB}{c.name}") for c in jobs.COLUMNS),
 )
+_OF_THE_ROW = tuple(c.name for c in tables.project.c if c.name != "name_key")
 _projects = select(*_COLUMNS).select_from(_FROM)
 
 
@@ -68,20 +69,21 @@ def list_projects(session: Session, organization_id: str | None = None) -> tuple
     return tuple(_project(row) for row in session.execute(query))
 
 
-def insert_project(session: Session, **values: Any) -> None:
+def insert_project(session: Session, project: Project) -> None:
     """Add a project row. The name's uniqueness is the database's to judge (``IntegrityError``).
 
     The schedule among its settings is for whoever adds its default job.
     """
-    values["settings"] = _without_schedule(values["settings"])
-    session.execute(insert(tables.project).values(name_key=values["name"].lower(), **values))
+    values = {name: getattr(project, name) for name in _OF_THE_ROW}
+    values["settings"] = _without_schedule(project.settings)
+    session.execute(insert(tables.project).values(name_key=project.name.lower(), **values))
 
 
 def _without_schedule(settings: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name != _SCHEDULE}
 
 
-def note_projects(session: Session, project_ids: Sequence[str], **values: Any) -> None:
+def note_projects(session: Session, project_ids: Sequence[str], **values: object) -> None:
     """Write columns of some projects that are no change of them, such as when they were last looked at.
 
     Projects that somebody is changing are left out: this is not worth waiting for.
@@ -109,16 +111,22 @@ def note_head(session: Session, project_id: str, sha: str, *, message: str | Non
     )
 
 
-def update_project(session: Session, project_id: str, *, touch: bool = True, **values: Any) -> None:
-    """Change columns of a project.
+def change_project(session: Session, project: Project, columns: Iterable[str]) -> None:
+    """Write some columns of a project as the record has them."""
+    values = {name: getattr(project, name) for name in columns}
+    if "name" in values:
+        values["name_key"] = project.name.lower()
+    if "settings" in values:
+        jobs.set_default_schedule(session, project.id, project.settings.get(_SCHEDULE))
+        values["settings"] = _without_schedule(project.settings)
+    update_project(session, project.id, **values)
+
+
+def update_project(session: Session, project_id: str, *, touch: bool = True, **values: object) -> None:
+    """Write columns of a project other than its name and its settings, for which there is :func:`change_project`.
 
     :param touch: Whether ``updated_at`` moves; not for what is noted without anybody having changed the project.
     """
-    if "name" in values:
-        values["name_key"] = values["name"].lower()
-    if "settings" in values:
-        jobs.set_default_schedule(session, project_id, values["settings"].get(_SCHEDULE))
-        values["settings"] = _without_schedule(values["settings"])
     if touch:
         values["updated_at"] = utcnow()
     session.execute(update(tables.project).where(tables.project.c.id == project_id).values(**values))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
@@ -29,7 +28,7 @@ def list_tokens(session: Session, organization_id: str) -> list[Token]:
     return [Token(**row._mapping) for row in session.execute(query)]
 
 
-def update_token(session: Session, token_id: str, **values: Any) -> None:
+def update_token(session: Session, token_id: str, **values: object) -> None:
     """Change columns of a token."""
     session.execute(update(tables.api_token).where(tables.api_token.c.id == token_id).values(**values))
 

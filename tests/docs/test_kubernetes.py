@@ -11,6 +11,7 @@ import yaml
 
 from dagctl_provider.domain import pods
 from dagctl_provider.domain.settings import SETTINGS
+from dagctl_provider.domain.wire.requests import StepRequest
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "kubernetes.md"
@@ -106,7 +107,7 @@ def test_the_pod_template_makes_a_pod(monkeypatch: pytest.MonkeyPatch) -> None:
         "commit_sha": "0" * 40,
         "job_name": "shop-plan-explain-20260428-100000",
     }
-    pod = ApiClient().sanitize_for_serialization(build_pod(request, "explain", "stem", []))
+    pod = ApiClient().sanitize_for_serialization(build_pod(StepRequest.from_json(request), "explain", "stem", []))
     runner = pod["spec"]["containers"][0]
     assert runner["command"][-1] == "dagctl_provider.runner"
     assert {"company-ca"} <= {mount["name"] for mount in runner["volumeMounts"]}
@@ -118,7 +119,9 @@ def test_the_pod_template_makes_a_pod(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_network_policy_selects_what_the_pods_are_labelled_with() -> None:
     from dagctl_provider.pods.specs import labels_for
 
-    labels = labels_for({"project_name": "shop", "project_id": "proj_1", "commit_sha": "0" * 40}, "explain")
+    labels = labels_for(
+        StepRequest.from_json({"project_name": "shop", "project_id": "proj_1", "commit_sha": "0" * 40}), "explain"
+    )
     wanted = only("network-policy.yaml", "NetworkPolicy")["spec"]["podSelector"]["matchLabels"]
     assert wanted.items() <= labels.items()
 
@@ -129,7 +132,7 @@ def test_the_page_names_the_manifests_and_every_label() -> None:
     page = PAGE.read_text()
     for file in MANIFESTS.iterdir():
         assert f"](kubernetes/{file.name})" in page
-    request = dict.fromkeys((*specs._LABELS.values(), *specs._ANNOTATIONS.values()), "x")
+    request = StepRequest.from_json(dict.fromkeys((*specs._LABELS.values(), *specs._ANNOTATIONS.values()), "x"))
     for name in (*specs.labels_for(request, "execute"), *specs.annotations_for(request, "stem")):
         assert f"`{name}`" in page, name
 

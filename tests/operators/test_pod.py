@@ -11,6 +11,7 @@ import pytest
 
 import dagctl_provider.operators.pod as operators
 from dagctl_provider.domain.ids import fingerprint
+from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.hooks.project import ProjectSecrets
 from dagctl_provider.operators import wanted
@@ -19,7 +20,7 @@ from dagctl_provider.operators.steps import StepFailed, StepInterrupted
 from dagctl_provider.pods import step_pod, tidying
 from dagctl_provider.pods.causes import PodTrouble
 from dagctl_provider.pods.cluster import ExecFailed
-from dagctl_provider.pods.specs import labels_for
+from dagctl_provider.pods.specs import writer
 from dagctl_provider.runner.progress import EVENT_MARK
 from tests.pods.objects import REQUEST, RUNS, model, pod, terminated, waiting
 
@@ -262,7 +263,7 @@ def test_a_pod_with_nothing_left_to_say_is_replaced(cluster: FakeCluster, contex
 
 
 def test_another_writer_is_ended_first(cluster: FakeCluster, context: Any) -> None:
-    mark = labels_for(REQUEST, "execute")["dagctl/writer"]
+    mark = writer(StepRequest.from_json(REQUEST))
     left(cluster, "orphan", pod(RUNS, RUNS), step="plan_0", writer=mark)
     left(cluster, "in-its-grace", pod(RUNS, RUNS, phase="Failed", reason="DeadlineExceeded"), step="plan_0", writer=mark)
     left(cluster, "result-not-read-yet", pod(DONE, RUNS), step="plan_1", writer=mark)
@@ -273,7 +274,13 @@ def test_another_writer_is_ended_first(cluster: FakeCluster, context: Any) -> No
 
 
 def test_nothing_starts_beside_a_writer_that_does_not_go(cluster: FakeCluster, context: Any) -> None:
-    left(cluster, "orphan", pod(RUNS, RUNS), step="plan_0", writer=labels_for(REQUEST, "execute")["dagctl/writer"])
+    left(
+        cluster,
+        "orphan",
+        pod(RUNS, RUNS),
+        step="plan_0",
+        writer=writer(StepRequest.from_json(REQUEST)),
+    )
     cluster.pods["orphan"].spec.node_name = "dead-node"
     cluster.stuck = True
     with pytest.raises(StepFailed, match="dead-node"):

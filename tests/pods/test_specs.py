@@ -52,7 +52,7 @@ def files(request: dict[str, Any] | None = None, **credentials: str) -> StepFile
 def made(given: StepFiles | None = None, kind: str = "explain", **more: Any) -> dict[str, Any]:
     """The pod as it would be sent to Kubernetes."""
     operator = PodStepOperator(task_id="explain", kind=kind)  # type: ignore[arg-type]
-    pod = operator.build_step_pod(None, {**REQUEST, **more}, given or files())
+    pod = operator.build_step_pod(None, StepRequest.from_json({**REQUEST, **more}), given or files())
     return dict(ApiClient().sanitize_for_serialization(pod))
 
 
@@ -83,9 +83,8 @@ def test_names_follow_from_the_step() -> None:
 
 @pytest.mark.parametrize("name", ["Shop EU", "*" * 300, "日本", "-", "a" * 300, "x\n---\nkind: Secret"])
 def test_labels_are_valid_whatever_the_names(name: str) -> None:
-    labels = labels_for(
-        {**REQUEST, "project_name": name, "environment": name, "step_id": name, "commit_sha": "a" * 64}, "execute"
-    )
+    named = {**REQUEST, "project_name": name, "environment": name, "step_id": name, "commit_sha": "a" * 64}
+    labels = labels_for(StepRequest.from_json(named), "execute")
     for key, value in labels.items():
         check_label_key(key)
         assert label_value(value) == value

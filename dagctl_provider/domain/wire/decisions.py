@@ -38,7 +38,7 @@ class Decision(Record):
         return {key: value for key, value in letter.items() if key != "digest" or self.decision != "cancelled"}
 
     @classmethod
-    def read(cls, letter: Any) -> Decision | None:
+    def read(cls, letter: object) -> Decision | None:
         """The decision in a letter; ``None`` when it names none."""
         found = super().read(letter)
         return found if found is not None and found.decision else None

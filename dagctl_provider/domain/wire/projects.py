@@ -29,7 +29,7 @@ class RunSpec:
         return letter if self.request is None else {**letter, "run": json.dumps(self.request.to_json())}
 
     @classmethod
-    def from_json(cls, letter: Any) -> RunSpec:
+    def from_json(cls, letter: object) -> RunSpec:
         """The record of a letter, which may hold more.
 
         :raises WireError: when it is broken.
@@ -62,7 +62,7 @@ class ProjectSpec:
         return {**self.dag.to_json(), **self.run.to_json()}
 
     @classmethod
-    def from_json(cls, letter: Any) -> ProjectSpec:
+    def from_json(cls, letter: object) -> ProjectSpec:
         """The record of a letter.
 
         :raises WireError: when it is broken.

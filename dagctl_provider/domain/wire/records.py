@@ -30,7 +30,7 @@ def canonical(letter: Record | Mapping[str, Any]) -> bytes:
 
 
 def _plain(kind: type) -> Callable[[Any], Any]:
-    def read(value: Any) -> Any:
+    def read(value: object) -> Any:
         # JSON tells true from 1, and so must a reader.
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise WireError
@@ -42,18 +42,18 @@ def _plain(kind: type) -> Callable[[Any], Any]:
 def _by_name(kind: type) -> Callable[[Any], Any]:
     item = _plain(kind)
 
-    def read(value: Any) -> Any:
+    def read(value: object) -> Any:
         return {key: item(member) for key, member in _plain(dict)(value).items()}
 
     return read
 
 
-def _texts(value: Any) -> tuple[str, ...]:
+def _texts(value: object) -> tuple[str, ...]:
     """The texts of a list; what is none among them was never one of ours."""
     return tuple(item for item in _plain(list)(value) if isinstance(item, str))
 
 
-def _moment(value: Any) -> datetime:
+def _moment(value: object) -> datetime:
     try:
         return datetime.fromisoformat(_plain(str)(value))
     except ValueError as error:
@@ -74,7 +74,7 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
 """How a value is read, by the type of its field as it is written. A field of another type needs a row here."""
 
 
-def _written(value: Any) -> Any:
+def _written(value: object) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, tuple):
@@ -95,7 +95,7 @@ class Record:
         return {key: _written(value) for key, value in values.items() if value is not None or key not in self.WHEN_KNOWN}
 
     @classmethod
-    def from_json(cls: type[R], letter: Any) -> R:
+    def from_json(cls: type[R], letter: object) -> R:
         """The record of a letter that has to be one.
 
         :raises WireError: when it is no object, lacks what has no default, or holds a value of another type.
@@ -111,7 +111,7 @@ class Record:
         return cls(**values)
 
     @classmethod
-    def read(cls: type[R], letter: Any) -> R | None:
+    def read(cls: type[R], letter: object) -> R | None:
         """The record of a letter that anybody may have written: what is broken in it counts as absent.
 
         :return: ``None`` when it is no letter of this kind at all.

@@ -21,7 +21,7 @@ class OfStep(Record):
     step_id: str | None = None
 
     @classmethod
-    def read_own(cls: type[S], letter: Any, step_id: str) -> S | None:
+    def read_own(cls: type[S], letter: object, step_id: str) -> S | None:
         """The record of a letter of this very step; ``None`` when it is another's, or none."""
         found = cls.read(letter)
         return found if found is not None and found.step_id == step_id else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from dagctl_provider.domain.ids import fingerprint
 from dagctl_provider.domain.tools import DEFAULT_TOOL
@@ -104,14 +104,14 @@ class StepRequest:
         return {key: both[key] for key in (*_ORDER, *both) if key in both}
 
     @classmethod
-    def from_json(cls, letter: Any) -> StepRequest:
+    def from_json(cls, letter: object) -> StepRequest:
         """The record of a letter.
 
         :raises WireError: when it is broken.
         """
         runner, launcher = RunnerRequest.from_json(letter), LauncherSettings.from_json(letter)
-        known = {*_OF_THE_RUNNER, *_OF_THE_LAUNCHER}
-        return cls(runner=runner, launcher=launcher, unknown={key: value for key, value in letter.items() if key not in known})
+        known, every = {*_OF_THE_RUNNER, *_OF_THE_LAUNCHER}, cast("dict[str, Any]", letter)
+        return cls(runner=runner, launcher=launcher, unknown={key: value for key, value in every.items() if key not in known})
 
     def for_runner(self) -> dict[str, Any]:
         """The request file of the runner (see docs/runner.md)."""
@@ -156,7 +156,7 @@ class Inputs:
         return dict(self.files)
 
     @classmethod
-    def from_json(cls, letter: Any) -> Inputs:
+    def from_json(cls, letter: object) -> Inputs:
         """The record of a letter; without one nothing was handed out.
 
         :raises WireError: when a file is no text. To start from less than was handed out would be another plan.

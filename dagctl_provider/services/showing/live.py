@@ -12,12 +12,12 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from dagctl_provider.domain.names import RUN_SUFFIX
 from dagctl_provider.orchestration import schedules
 from dagctl_provider.orchestration.progress import progress_moments
 from dagctl_provider.store import overviews, transactions
+from dagctl_provider.store.overviews import ProjectState, StepState
 from dagctl_provider.store.session import Session
 
 _VERSION_LENGTH = 16
@@ -35,8 +35,8 @@ class Picture:
     :param fresh: Organization, project and group of steps that are newer than those of the picture before.
     """
 
-    steps: Mapping[str, tuple[Any, ...]]
-    projects: Mapping[str, tuple[Any, ...]]
+    steps: Mapping[str, StepState]
+    projects: Mapping[str, ProjectState]
     runs: Mapping[str, str]
     newest_step: str
     progress: Mapping[str, tuple[str, datetime]] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Picture:
         return hashlib.sha256(text.encode()).hexdigest()[:_VERSION_LENGTH]
 
 
-def _words(row: tuple[str, tuple[Any, ...]]) -> list[str]:
+def _words(row: tuple[str, tuple[object, ...]]) -> list[str]:
     return [row[0], *(value.isoformat() if hasattr(value, "isoformat") else str(value) for value in row[1])]
 
 
@@ -100,7 +100,7 @@ def take_picture(before: Picture | None = None) -> Picture:
 
 
 def _progress(
-    session: Session, steps: Mapping[str, tuple[Any, ...]], projects: Mapping[str, tuple[Any, ...]]
+    session: Session, steps: Mapping[str, StepState], projects: Mapping[str, ProjectState]
 ) -> dict[str, tuple[str, datetime]]:
     running = {row[2]: row for row in steps.values() if row[3] == "running" and row[1] in projects}
     # The run of a plan has its group's id.
@@ -135,7 +135,8 @@ recent = Recent()
 
 def changes(before: Picture, after: Picture, organization_id: str) -> Changes:
     """What a page of the organization should show anew."""
-    steps = [row for row in _differing(before.steps, after.steps) if row[0] == organization_id]
+    steps: list[StepState | tuple[str, str, str]] = []
+    steps += [row for row in _differing(before.steps, after.steps) if row[0] == organization_id]
     steps += [row for row in after.fresh if row[0] == organization_id]
     projects = {
         key
@@ -150,7 +151,7 @@ def changes(before: Picture, after: Picture, organization_id: str) -> Changes:
     return Changes(frozenset(projects | {row[1] for row in steps}), groups, frozenset(told - groups))
 
 
-def _differing(before: Mapping[str, tuple[Any, ...]], after: Mapping[str, tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
+def _differing(before: Mapping[str, StepState], after: Mapping[str, StepState]) -> Iterable[StepState]:
     for key in before.keys() | after.keys():
         old, new = before.get(key), after.get(key)
         if old != new:

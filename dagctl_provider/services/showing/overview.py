@@ -19,7 +19,7 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.schedules import describe, next_times
 from dagctl_provider.orchestration import schedules
 from dagctl_provider.orchestration.schedules import NewestRun, NextRun
-from dagctl_provider.plan_output.numbers import Counts, counts_of, was_discarded
+from dagctl_provider.plan_output.numbers import Counts, Numbers, counts_of, was_discarded
 from dagctl_provider.services.results import Page
 from dagctl_provider.store import overviews, transactions
 from dagctl_provider.store import plans as plan_rows
@@ -147,10 +147,10 @@ class _Numbers:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._kept: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], Numbers] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, session: Session, keys: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:
+    def of(self, session: Session, keys: Iterable[tuple[str, str]]) -> dict[str, Numbers]:
         """The numbers by step id.
 
         :param keys: Step id and status; the status because discarding a plan adds to its output.
@@ -173,13 +173,13 @@ class _Numbers:
 _numbers = _Numbers(_REMEMBERED)
 
 
-def _plan_rows(session: Session, rows: list[dict[str, Any]]) -> list[PlanRow]:
+def _plan_rows(session: Session, rows: list[overviews.GroupRow]) -> list[PlanRow]:
     numbers = _numbers.of(session, ((row["explain_id"], row["explain_status"]) for row in rows))
     return [_plan_row(row, numbers.get(row["explain_id"])) for row in rows]
 
 
-def _plan_row(row: Mapping[str, Any], numbers: Mapping[str, Any] | None) -> PlanRow:
-    same = {name: row[name] for name in PlanRow.__dataclass_fields__ if name in row}
+def _plan_row(row: overviews.GroupRow, numbers: Numbers | None) -> PlanRow:
+    same: dict[str, Any] = {name: value for name, value in row.items() if name in PlanRow.__dataclass_fields__}
     return PlanRow(
         **same,
         executing=row["execute_id"] is not None and row["explain_status"] == "approved",
@@ -255,7 +255,7 @@ def _matches(project: Project, search: str) -> bool:
     return search.strip().lower() in "\n".join(texts).lower()
 
 
-def _completed(session: Session, rows: list[ProjectRow], newest: Mapping[str, dict[str, Any]]) -> list[ProjectRow]:
+def _completed(session: Session, rows: list[ProjectRow], newest: Mapping[str, overviews.GroupRow]) -> list[ProjectRow]:
     """Rows with the numbers of their plans and with their runs."""
     dag_ids = [row.project.run_dag_id for row in rows]
     ran, next_runs = schedules.newest_runs(session, dag_ids), schedules.next_runs(session, dag_ids)
