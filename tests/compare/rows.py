@@ -40,6 +40,10 @@ class Tables:
         known = {name: _stored(value) for name, value in values.items() if name in found.columns}
         self._connection.execute(found.insert().values(**known))
 
+    def has(self, table: str) -> bool:
+        """Whether the version has such a table."""
+        return table in self._metadata.tables
+
     def insert_airflow(self, table: str, **values: Any) -> None:
         """Write a row of Airflow's, which is the same for both versions, with the defaults that Airflow gives."""
         from airflow.models.base import Base
@@ -229,6 +233,8 @@ def steps() -> Iterator[dict[str, Any]]:
             "group_id": f"plangroup_{name}",
             "organization_id": ORGANIZATION,
             "project_id": f"proj_{project}",
+            "ref": "main",
+            "environment": "prod",
             "from_commit_sha": DEPLOYED,
             "to_commit_sha": COMMIT if name != "overtaken" else LATEST,
             "commit_message": "Take discounts off the revenue of an order\n\nFinance counts revenue after discounts.",
@@ -283,12 +289,46 @@ def _times(moment: datetime, status: str, seconds: float) -> dict[str, Any]:
     }
 
 
+def _fill_project(tables: Tables, project: dict[str, Any]) -> None:
+    """A project; where jobs and deployments have tables of their own, also its schedule and what of it is deployed."""
+    settings, sha = dict(project["settings"]), project["current_commit_sha"]
+    schedule = settings.pop("run_schedule", None)
+    stored = {**project, "settings": settings} if tables.has("dagctl_job") else project
+    tables.insert("dagctl_project", **stored, current_environment="prod" if sha else None)
+    tables.insert(
+        "dagctl_job",
+        id=project["id"].replace("proj_", "job_"),
+        project_id=project["id"],
+        default_of=project["id"],
+        name="scheduled-run",
+        name_key="scheduled-run",
+        command="run",
+        schedule=schedule,
+        enabled=True,
+        dag_id=f"{project['dag_id']}__run",
+        settings={},
+        created_at=project["created_at"],
+        updated_at=project["updated_at"],
+    )
+    if sha:
+        tables.insert(
+            "dagctl_deployment",
+            project_id=project["id"],
+            environment="prod",
+            ref=project["branch"],
+            commit_sha=sha,
+            tool_version=project.get("current_tool_version"),
+            artifacts=project.get("artifacts"),
+            deployed_at=project["updated_at"],
+        )
+
+
 def fill(tables: Tables) -> None:
     """Write all of it."""
     for identifier, name in ((ORGANIZATION, "default"), (ELSEWHERE, "elsewhere")):
         tables.insert("dagctl_organization", id=identifier, name=name, created_at=ago(days=100))
     for project in PROJECTS:
-        tables.insert("dagctl_project", **project)
+        _fill_project(tables, project)
     for step in steps():
         tables.insert("dagctl_plan_step", **step)
     for name, project, _, _, decisions in GROUPS:
@@ -314,6 +354,7 @@ def fill(tables: Tables) -> None:
             "dagctl_project_run",
             id=f"run_{at}",
             project_id=run[0],
+            job_id=run[0].replace("proj_", "job_"),
             job_name=f"analytics-scheduled-run-manual-2026042{at}-100000",
             dag_id=run[1],
             run_id=f"run_{at}",
