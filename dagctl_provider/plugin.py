@@ -43,13 +43,15 @@ def _views() -> list[Any]:
 
 def _apps() -> list[Any]:
     from dagctl_provider.api.mount import ContractApp, lifespan
-    from dagctl_provider.api.v1.contract import V1
+    from dagctl_provider.api.registry import SERVED
     from dagctl_provider.ui import live
 
-    return [
-        {"app": ContractApp(V1, lifespan), "url_prefix": V1.prefix, "name": "dagctl"},
-        {"app": live.make_app(), "url_prefix": live.PREFIX, "name": "dagctl events"},
+    # The controller lives in the lifespan of the first one.
+    contracts = [
+        {"app": ContractApp(row.contract, None if number else lifespan), "url_prefix": row.contract.prefix, "name": row.app}
+        for number, row in enumerate(SERVED)
     ]
+    return [*contracts, {"app": live.make_app(), "url_prefix": live.PREFIX, "name": "dagctl events"}]
 
 
 def _links() -> list[object]:

@@ -17,7 +17,6 @@ from dagctl_provider.domain.plans import (
     current_status,
     has_drifted,
     newest,
-    require_transition,
     retries_left,
     stands_for_commit,
     verbs_now,
@@ -246,11 +245,11 @@ def approve(actor: Actor, plan_id: str, door: Door, comment: str | None = None) 
     :raises DagctlError: ``not_found``, ``forbidden``, ``wrong_state``, ``execution_in_progress``, and what git answers.
     """
     actor.require("approve_plan")
-    project = _project_allowing(actor, plan_id, "approve")
+    project = transactions.run(lambda session: lookups.project_allowing(session, actor, plan_id, "approve"))
     head = repositories.head_of(project)
 
     def work(session: Session) -> PlanApproved | PlanAutoDiscarded:
-        step, _, project = _locked(session, actor, plan_id, "approve")
+        step, _, project = lookups.locked_step(session, actor, plan_id, "approve")
         if head != step.to_commit_sha:
             system = system_actor(project.organization_id, "head_check")
             discarded = steps.discard(session, system, step, HEAD_MOVED, head)
@@ -259,29 +258,6 @@ def approve(actor: Actor, plan_id: str, door: Door, comment: str | None = None) 
         return PlanApproved(explain, execute)
 
     return transactions.run(work)
-
-
-def _project_allowing(actor: Actor, plan_id: str, verb: str) -> Project:
-    """The project of a step that accepts ``verb`` now, so that git is not asked in vain."""
-
-    def work(session: Session) -> Project:
-        step = lookups.visible_step(session, actor, plan_id)
-        require_transition(step, verb, plan_rows.group_steps(session, step.group_id))
-        return lookups.visible_project(session, actor, step.project_id)
-
-    return transactions.run(work)
-
-
-def _locked(session: Session, actor: Actor, plan_id: str, verb: str) -> tuple[PlanStep, tuple[PlanStep, ...], Project]:
-    """A step that accepts ``verb`` and its group as they are once the project's row is held, and the project.
-
-    :raises DagctlError: ``not_found``, ``wrong_state``.
-    """
-    project = lookups.locked_project(session, actor, lookups.visible_step(session, actor, plan_id).project_id)
-    step = lookups.visible_step(session, actor, plan_id)
-    group = plan_rows.group_steps(session, step.group_id)
-    require_transition(step, verb, group)
-    return step, group, project
 
 
 def reject(actor: Actor, plan_id: str, door: Door, comment: str | None = None) -> PlanStep:
@@ -293,7 +269,7 @@ def reject(actor: Actor, plan_id: str, door: Door, comment: str | None = None) -
     doors.require_reason(door, comment)
 
     def work(session: Session) -> PlanStep:
-        step, _, _ = _locked(session, actor, plan_id, "reject")
+        step, _, _ = lookups.locked_step(session, actor, plan_id, "reject")
         moved = steps.move(session, step, "reject", comment=comment, decided_at=utcnow(), decided_by=actor.name)
         steps.record_decision(session, actor, moved, "rejected", door, comment)
         steps.tell_airflow(session, actor, moved, "rejected")
@@ -310,7 +286,7 @@ def cancel(actor: Actor, plan_id: str, door: Door) -> PlanStep:
     actor.require("cancel_plan")
 
     def work(session: Session) -> PlanStep:
-        step, group, _ = _locked(session, actor, plan_id, "cancel")
+        step, group, _ = lookups.locked_step(session, actor, plan_id, "cancel")
         execution = newest(group)
         if execution.status == "completed":
             raise wrong_state(step, "Cannot cancel a plan that has been applied", group)
@@ -330,11 +306,11 @@ def retry(actor: Actor, plan_id: str, door: Door) -> PlanStep:
     :raises DagctlError: ``wrong_state``, ``head_moved`` (nothing changes), ``retries_exhausted``, ``execution_in_progress``.
     """
     actor.require("approve_plan")
-    project = _project_allowing(actor, plan_id, "retry")
+    project = transactions.run(lambda session: lookups.project_allowing(session, actor, plan_id, "retry"))
     head = repositories.head_of(project)
 
     def work(session: Session) -> PlanStep:
-        step, group, project = _locked(session, actor, plan_id, "retry")
+        step, group, project = lookups.locked_step(session, actor, plan_id, "retry")
         _require_retryable(step, group, head)
         explain = group[0]
         if not runs.existing_runs(session, [(step.dag_id, step.run_id)]):
@@ -373,7 +349,7 @@ def delete(actor: Actor, plan_id: str, door: Door) -> None:
     actor.require("approve_plan")
 
     def work(session: Session) -> None:
-        step, _, _ = _locked(session, actor, plan_id, "delete")
+        step, _, _ = lookups.locked_step(session, actor, plan_id, "delete")
         steps.record_decision(session, actor, step, "deleted", door)
         steps.tell_airflow(session, actor, step, "deleted")
         plan_rows.delete_step(session, step)

@@ -1,10 +1,10 @@
-"""What an actor may see, looked up in the caller's transaction: rows of another organization are as if absent."""
+"""What an actor may see and change, looked up in the caller's transaction: rows of another organization are as if absent."""
 
 from __future__ import annotations
 
 from dagctl_provider.domain.errors import not_found
 from dagctl_provider.domain.permissions import Actor
-from dagctl_provider.domain.plans import PlanStep
+from dagctl_provider.domain.plans import PlanStep, require_transition
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store import projects as project_rows
@@ -37,3 +37,25 @@ def visible_step(session: Session, actor: Actor, plan_id: str) -> PlanStep:
     if step is None or step.organization_id != actor.organization_id:
         raise not_found("Plan", plan_id)
     return step
+
+
+def project_allowing(session: Session, actor: Actor, plan_id: str, verb: str) -> Project:
+    """The project of a step that accepts ``verb`` now, before something slow is asked that would be in vain otherwise.
+
+    :raises DagctlError: ``not_found``, ``wrong_state``.
+    """
+    step = visible_step(session, actor, plan_id)
+    require_transition(step, verb, plan_rows.group_steps(session, step.group_id))
+    return visible_project(session, actor, step.project_id)
+
+
+def locked_step(session: Session, actor: Actor, plan_id: str, verb: str) -> tuple[PlanStep, tuple[PlanStep, ...], Project]:
+    """A step that accepts ``verb`` and its group as they are once the project's row is held, and the project.
+
+    :raises DagctlError: ``not_found``, ``wrong_state``.
+    """
+    project = locked_project(session, actor, visible_step(session, actor, plan_id).project_id)
+    step = visible_step(session, actor, plan_id)
+    group = plan_rows.group_steps(session, step.group_id)
+    require_transition(step, verb, group)
+    return step, group, project
