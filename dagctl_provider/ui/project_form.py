@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from dagctl_provider.api import problems
-from dagctl_provider.api.v1.project_schemas import CreateProject, UpdateProject
-from dagctl_provider.api.v1.project_schemas import project as as_answer
+from dagctl_provider.api.v1.projects.schemas import CreateProject, UpdateProject
+from dagctl_provider.api.v1.projects.schemas import project as as_answer
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.fields import Field
 from dagctl_provider.domain.projects import FIELDS, Project

@@ -42,11 +42,12 @@ def configure(kind: str, home: str) -> None:
 
 def fake_services() -> None:
     from dagctl_provider.api import authentication
-    from dagctl_provider.api.v1 import handlers
+    from dagctl_provider.api.v1.plans import handlers as plan_handlers
+    from dagctl_provider.api.v1.projects import handlers as project_handlers
     from tests.api import conftest
 
     fakes = conftest.Services()
-    handlers.plans, handlers.projects = fakes.plans, fakes.projects
+    plan_handlers.plans, project_handlers.projects = fakes.plans, fakes.projects
     authentication.tokens, authentication.organizations = conftest.FakeTokens(), conftest.FakeOrganizations()
 
 

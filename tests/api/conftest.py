@@ -75,12 +75,13 @@ class Services:
 def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     """Faked services behind the handlers."""
     from dagctl_provider.api import authentication
-    from dagctl_provider.api.v1 import handlers
+    from dagctl_provider.api.v1.plans import handlers as plan_handlers
+    from dagctl_provider.api.v1.projects import handlers as project_handlers
 
     fakes = Services()
-    monkeypatch.setattr(handlers, "plans", fakes.plans)
-    monkeypatch.setattr(handlers, "projects", fakes.projects)
-    monkeypatch.setattr(handlers, "run_list", fakes.run_list)
+    monkeypatch.setattr(plan_handlers, "plans", fakes.plans)
+    monkeypatch.setattr(project_handlers, "projects", fakes.projects)
+    monkeypatch.setattr(project_handlers, "run_list", fakes.run_list)
     monkeypatch.setattr(authentication, "tokens", FakeTokens())
     monkeypatch.setattr(authentication, "organizations", FakeOrganizations())
     return fakes

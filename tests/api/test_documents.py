@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dagctl_provider.api.v1.project_schemas import UpdateProject
+from dagctl_provider.api.v1.projects.schemas import UpdateProject
 from dagctl_provider.api.v1.routes import OPERATIONS
 from dagctl_provider.domain.projects import FIELDS
 

@@ -23,7 +23,7 @@ NAMES = {*TOOLS, *(name for tool in TOOLS.values() for name in (tool.environment
 KNOW_TOOLS = (
     "domain/tools.py",
     "runner/",
-    "api/v1/examples.py",
+    "api/v1/projects/examples.py",
     "plan_output/shape.py",
     "plan_output/members.py",
     "store/migrations/versions/",

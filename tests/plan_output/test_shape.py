@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from dagctl_provider.api import models, openapi
-from dagctl_provider.api.v1 import examples, schemas
 from dagctl_provider.api.v1.contract import V1
+from dagctl_provider.api.v1.plans import examples, schemas
 from dagctl_provider.domain.wire.reports import Result
 from dagctl_provider.plan_output import numbers, stored
 from dagctl_provider.plan_output.markdown import describe

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dagctl_provider.api import models
-from dagctl_provider.api.v1 import schemas
+from dagctl_provider.api.v1.plans import schemas
 from dagctl_provider.services import organizations, plans, projects
 from dagctl_provider.services.results import PlanApproved
 from dagctl_provider.services.showing import live, overview

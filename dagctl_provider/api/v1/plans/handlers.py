@@ -1,4 +1,4 @@
-"""What each operation does: call one service, say the answer in the document's words.
+"""What each operation on plans does: call one service, say the answer in the document's words.
 
 Nothing is decided here. Rights are checked before (by the route) and again inside the service.
 """
@@ -6,14 +6,11 @@ Nothing is decided here. Rights are checked before (by the route) and again insi
 from __future__ import annotations
 
 from dagctl_provider.api.contracts import Call, Result
-from dagctl_provider.api.problems import invalid_fields
-from dagctl_provider.api.v1 import project_schemas, schemas
+from dagctl_provider.api.v1.common import Message
+from dagctl_provider.api.v1.plans import schemas
 from dagctl_provider.domain.ids import short_sha
-from dagctl_provider.services import plans, projects
+from dagctl_provider.services import plans
 from dagctl_provider.services.results import PlanAutoDiscarded
-from dagctl_provider.services.showing import run_list
-
-# -- plans ---------------------------------------------------------------------------------------------------------------
 
 
 def list_plans(call: Call) -> Result:
@@ -121,88 +118,4 @@ def retry_plan(call: Call) -> Result:
 
 def delete_plan(call: Call) -> Result:
     plans.delete(call.actor, call.ids["planId"], door="rest")
-    return 200, schemas.Message(message="Plan deleted successfully")
-
-
-# -- projects ------------------------------------------------------------------------------------------------------------
-
-
-def list_projects(call: Call) -> Result:
-    found = projects.list_projects(call.actor)
-    return 200, project_schemas.ProjectList(projects=[project_schemas.project(record) for record in found], total=len(found))
-
-
-def get_project(call: Call) -> Result:
-    return 200, project_schemas.project(projects.get_project(call.actor, call.ids["id"]))
-
-
-def create_project(call: Call) -> Result:
-    if foreign := project_schemas.foreign_fields(call.sent, call.body.project_type):
-        raise invalid_fields(foreign)
-    return 201, project_schemas.project(projects.create_project(call.actor, call.sent))
-
-
-def update_project(call: Call) -> Result:
-    sent = call.sent
-    fixed = {name: sent.pop(name) for name in project_schemas.FIXED & set(sent)}
-    if fixed:
-        project = projects.get_project(call.actor, call.ids["id"])
-        changed = {name: "cannot be changed" for name, value in fixed.items() if value != getattr(project, name)}
-        if changed:
-            raise invalid_fields(changed)
-    return 200, project_schemas.project(projects.update_project(call.actor, call.ids["id"], sent))
-
-
-def delete_project(call: Call) -> Result:
-    projects.delete_project(call.actor, call.ids["id"])
-    return 200, schemas.Message(message="Project deleted successfully")
-
-
-def deploy_project(call: Call) -> Result:
-    record = projects.deploy(call.actor, call.ids["id"])
-    return 200, project_schemas.ProjectMessage(
-        message="Project deployed successfully", project_id=record.id, deployed=record.deployed
-    )
-
-
-def undeploy_project(call: Call) -> Result:
-    record = projects.undeploy(call.actor, call.ids["id"])
-    return 200, project_schemas.ProjectMessage(
-        message="Project undeployed successfully", project_id=record.id, deployed=record.deployed
-    )
-
-
-def run_project(call: Call) -> Result:
-    run = projects.run_project(call.actor, call.ids["id"])
-    return 200, schemas.RunAnswer(
-        job_run_id=run.run_id, job_name=run.job_name, status=run.status, message="Run triggered successfully"
-    )
-
-
-def list_runs(call: Call) -> Result:
-    query: schemas.RunListParameters = call.query
-    page = run_list.list_runs(
-        call.actor, call.ids["id"], page=query.page, limit=query.limit, status=query.status, updated_after=query.updated_after
-    )
-    return 200, schemas.RunList(
-        runs=[schemas.run(record) for record in page.items],
-        total=page.total,
-        page=page.page,
-        limit=page.limit,
-        total_pages=page.total_pages,
-    )
-
-
-def get_sync_status(call: Call) -> Result:
-    status = projects.sync_status(call.actor, call.ids["id"])
-    return 200, schemas.SyncStatusAnswer(
-        project_id=status.project_id,
-        branch=status.branch,
-        in_sync=status.in_sync,
-        current_commit_sha=status.current_commit_sha,
-        latest_commit_sha=status.latest_commit_sha,
-        latest_commit_message=status.latest_commit_message,
-        commits_behind=status.commits_behind,
-        last_synced_at=status.last_synced_at,
-        error_message=status.error,
-    )
+    return 200, Message(message="Plan deleted successfully")

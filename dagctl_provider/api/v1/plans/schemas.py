@@ -1,51 +1,29 @@
-"""The shape of every request and answer of the Projects and Plans documents.
+"""The shape of every request and answer of the Plans document.
 
 Answers never hold a null: what is not known is not sent.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictStr, WithJsonSchema
+from pydantic import AfterValidator, Field, StrictStr, WithJsonSchema
 
-from dagctl_provider.api.models import REFERENCE, WHOLE, Answer, Count, Request, ShortSha, Timestamp, instant, storable
+from dagctl_provider.api.models import REFERENCE, WHOLE, Answer, Count, Request, ShortSha, Timestamp, storable
+from dagctl_provider.api.v1.common import MAX_LIMIT, MAX_PAGE
 from dagctl_provider.domain.doors import MAX_COMMENT
 from dagctl_provider.domain.plans import STATUSES, PlanStep, PlanType, Status
-from dagctl_provider.domain.run_records import RUN_STATUSES, RunRecord, RunStatus
 from dagctl_provider.plan_output.schemas import output_schema
 
-MAX_PAGE = 2**31 - 1
-MAX_LIMIT = 500
-DEFAULT_PLANS_LIMIT = 25
-DEFAULT_RUNS_LIMIT = 50
-
-
-# -- requests ------------------------------------------------------------------------------------------------------------
+DEFAULT_LIMIT = 25
 
 
 class PlanListParameters(Request):
     """Paging and filter of the list of plans."""
 
     page: Annotated[int, Field(ge=1, le=MAX_PAGE, description="Page number, from 1"), WHOLE] = 1
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Results per page"), WHOLE] = DEFAULT_PLANS_LIMIT
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Results per page"), WHOLE] = DEFAULT_LIMIT
     status: Literal[STATUSES] | None = Field(None, description="Only plan steps in this status")  # type: ignore[valid-type]
-
-
-class RunListParameters(Request):
-    """Paging and filters of the list of runs."""
-
-    page: Annotated[int, Field(ge=1, le=MAX_PAGE, description="Page number, from 1"), WHOLE] = 1
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Results per page"), WHOLE] = DEFAULT_RUNS_LIMIT
-    status: Literal[RUN_STATUSES] | None = Field(None, description="Only runs in this status")  # type: ignore[valid-type]
-    updated_after: Annotated[datetime, BeforeValidator(instant)] | None = Field(
-        None, description="Only runs whose status changed after this moment, RFC 3339"
-    )
-
-
-class NoBody(Request):
-    """Nothing has to be sent; an empty object is accepted."""
 
 
 class DecisionBody(Request):
@@ -55,9 +33,6 @@ class DecisionBody(Request):
     comment: Annotated[
         StrictStr, Field(max_length=MAX_COMMENT, description="Kept with the decision"), AfterValidator(storable)
     ] = None  # type: ignore[assignment]
-
-
-# -- answers on plans ----------------------------------------------------------------------------------------------------
 
 
 class StepError(Answer):
@@ -209,70 +184,6 @@ class RetryAnswer(Answer):
     retry_of: str
 
 
-class Message(Answer):
-    """What was done."""
-
-    message: str
-
-
-# -- answers on projects -------------------------------------------------------------------------------------------------
-
-
-class RunAnswer(Answer):
-    """A run was started."""
-
-    job_run_id: str
-    job_name: str
-    status: str
-    message: str
-
-
-class Run(Answer):
-    """A run of the deployed state."""
-
-    id: str
-    project_id: str
-    job_name: str
-    cronjob_name: str | None = Field(None, description="What started it by itself, the run Dag; absent for runs asked for")
-    job_type: Literal["run"]
-    status: RunStatus
-    start_time: Timestamp | None = None
-    end_time: Timestamp | None = None
-    duration_seconds: float | None = None
-    error_message: str | None = None
-    pod_name: str | None = None
-    triggered_by: str
-    created_at: Timestamp
-    updated_at: Timestamp
-
-
-class RunList(Answer):
-    """One page of runs."""
-
-    runs: list[Run]
-    total: Count
-    page: Annotated[int, Field(ge=1)]
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)]
-    total_pages: Count
-
-
-class SyncStatusAnswer(Answer):
-    """How a project stands to its branch."""
-
-    project_id: str
-    branch: str
-    in_sync: bool
-    current_commit_sha: ShortSha | None = None
-    latest_commit_sha: ShortSha | None = None
-    latest_commit_message: str | None = None
-    commits_behind: Count | None = None
-    last_synced_at: Timestamp | None = None
-    error_message: str | None = Field(None, description="Why the last look at the repository failed")
-
-
-# -- from records to answers ---------------------------------------------------------------------------------------------
-
-
 def _step_values(step: PlanStep) -> dict[str, Any]:
     error = None
     if step.error_message is not None:
@@ -309,20 +220,3 @@ def plan(step: PlanStep) -> Plan:
 def group_step(step: PlanStep, logs: str | None) -> GroupStep:
     """A step in full with its log."""
     return GroupStep(**_full_values(step), logs=logs)
-
-
-def run(record: RunRecord) -> Run:
-    """A run for the API."""
-    started, ended = record.start_time, record.end_time
-    return Run(
-        cronjob_name=record.schedule_name,
-        job_type="run",
-        duration_seconds=round((ended - started).total_seconds(), 3) if started and ended else None,
-        **{
-            name: getattr(record, name)
-            for name in (
-                "id", "project_id", "job_name", "status", "start_time", "end_time", "error_message", "pod_name", "triggered_by",
-                "created_at", "updated_at",
-            )
-        },
-    )  # fmt: skip

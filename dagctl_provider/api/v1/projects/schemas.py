@@ -139,6 +139,20 @@ class ProjectMessage(Answer):
     deployed: bool
 
 
+class SyncStatusAnswer(Answer):
+    """How a project stands to its branch."""
+
+    project_id: str
+    branch: str
+    in_sync: bool
+    current_commit_sha: ShortSha | None = None
+    latest_commit_sha: ShortSha | None = None
+    latest_commit_message: str | None = None
+    commits_behind: Count | None = None
+    last_synced_at: Timestamp | None = None
+    error_message: str | None = Field(None, description="Why the last look at the repository failed")
+
+
 def foreign_fields(names: Iterable[str], project_type: str) -> dict[str, str]:
     """Fields of a create request that only projects of the other type have, with what to say about them."""
     return {

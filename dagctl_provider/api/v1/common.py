@@ -1,0 +1,36 @@
+"""What the families of operations share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dagctl_provider.api.contracts import Outcome
+from dagctl_provider.api.models import Answer, Request
+
+MAX_PAGE = 2**31 - 1
+MAX_LIMIT = 500
+
+REPOSITORY_ERRORS = (
+    "invalid_repository",
+    "branch_not_found",
+    "repository_empty",
+    "repository_unreachable",
+    "repository_authentication_failed",
+)
+"""What git can answer."""
+
+
+class NoBody(Request):
+    """Nothing has to be sent; an empty object is accepted."""
+
+
+class Message(Answer):
+    """What was done."""
+
+    message: str
+
+
+def ok(model: type[Answer], example: Mapping[str, Any], summary: str, status: int = 200) -> dict[int, tuple[Outcome, ...]]:
+    """The one way in which an operation succeeds."""
+    return {status: (Outcome(model, example, summary),)}

@@ -1,0 +1,1 @@
+"""Plans: the operations of the Plans document."""

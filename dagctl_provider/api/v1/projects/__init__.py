@@ -1,0 +1,1 @@
+"""Projects and their runs: the operations of the Projects document."""
