@@ -1,9 +1,7 @@
 """What the API server accepts as address, branch and path, the runner accepts, and the other way round.
 
 A project that is saved by one rule and planned by another would fail for ever. The tests at the end ask both about texts made at
-random, many of them one slip away from a good one. A hundred thousand of each kind, in minutes:
-
-    .venv/bin/python -m pytest -p no:xdist -m long tests/runner/test_same_rules.py
+random, many of them one slip away from a good one.
 """
 
 from __future__ import annotations
@@ -11,12 +9,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import TypeVar
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from dagctl_provider.domain.repository import InvalidRepository, check_branch, check_git_path, parse_repository_url
 from dagctl_provider.runner.errors import RunnerError
@@ -105,7 +102,7 @@ def test_the_rules_bring_nothing_else_of_the_runner_along() -> None:
     ]
 
 
-_NOISE = st.sampled_from(list(":@/[]-~%.+?#\\{}* \t'\"$&;é\u200b\u0661")) | st.characters()
+_NOISE = tuple(":@/[]-~%.+?#\\{}* \t'\"$&;é\u200b\u0661")
 # What stands before and after the host; the second halves hold what no address may have.
 _FRAMES = [
     ("https://", "/"),
@@ -140,81 +137,88 @@ _WORDS = ["acme", "x.git", "a::b", "re:po", "~data", "v3", "_git", "My%20Project
 _WORDS += ["..", ".", "-x", "%2e%2e", "%0a", "a b", "%zz", "$(id)", ""]
 
 
-def _mostly_good(choices: list[str] | list[tuple[str, str]]) -> st.SearchStrategy:
-    return (
-        st.sampled_from(choices[: len(choices) // 2]) | st.sampled_from(choices[: len(choices) // 2]) | st.sampled_from(choices)
-    )
+_BRANCHES = ("main", "feature", "/", "/", "-", ".", "@", "v1.2", ".lock", "{", "HEAD", "refs/heads/", "größe", "_", "a" * 100)
+_PATHS = ("models", "/", "/", "/", ".", "..", ".git", "git~1", "-", "~", "Data Team", " ", "表", "(old)", "x" * 120)
+
+T = TypeVar("T")
 
 
-@st.composite
-def _addresses(draw: st.DrawFn) -> str:
-    path = "/".join(draw(st.lists(_mostly_good(_WORDS), min_size=draw(st.sampled_from((0, 1, 1, 1))), max_size=4)))
-    if draw(st.sampled_from((False, False, False, True))):
-        return _with_slips(draw, draw(st.sampled_from(("/", "file:///", "FILE:///", "file://", "//", "~/"))) + path)
-    before, after = draw(_mostly_good(_FRAMES))
-    return _with_slips(draw, before + draw(_mostly_good(_HOSTS)) + after + path)
+def _mostly_good(dice: Random, choices: Sequence[T]) -> T:
+    return dice.choice(choices[: len(choices) // 2] if dice.random() < 0.7 else choices)
 
 
-def _with_slips(draw: st.DrawFn, text: str) -> str:
+def _address(dice: Random) -> str:
+    path = "/".join(_mostly_good(dice, _WORDS) for _ in range(dice.choice((0, 1, 1, 2, 2, 3, 4))))
+    if dice.random() < 0.25:
+        return _with_slips(dice, dice.choice(("/", "file:///", "FILE:///", "file://", "//", "~/")) + path)
+    before, after = _mostly_good(dice, _FRAMES)
+    return _with_slips(dice, before + _mostly_good(dice, _HOSTS) + after + path)
+
+
+def _with_slips(dice: Random, text: str) -> str:
     """The text with up to two characters put in or taken away; unchanged in half of the cases."""
-    for _ in range(draw(st.sampled_from((0, 0, 0, 1, 1, 2)))):
-        at = draw(st.integers(0, len(text)))
-        text = text[:at] + draw(_NOISE) + text[at:] if draw(st.booleans()) else text[:at] + text[at + 1 :]
+    for _ in range(dice.choice((0, 0, 0, 1, 1, 2))):
+        at = dice.randint(0, len(text))
+        text = text[:at] + _noise(dice) + text[at:] if dice.random() < 0.5 else text[:at] + text[at + 1 :]
     return text
 
 
-def _pieces(*pieces: str) -> st.SearchStrategy[str]:
-    @st.composite
-    def text(draw: st.DrawFn) -> str:
-        return _with_slips(draw, "".join(draw(st.lists(st.sampled_from(pieces), max_size=7))))
-
-    return text()
-
-
-_BRANCHES = _pieces(
-    "main", "feature", "/", "/", "-", ".", "@", "v1.2", ".lock", "{", "HEAD", "refs/heads/", "größe", "_", "a" * 100
-)
-_PATHS = _pieces("models", "/", "/", "/", ".", "..", ".git", "git~1", "-", "~", "Data Team", " ", "表", "(old)", "x" * 120)
+def _noise(dice: Random) -> str:
+    """A character that means something in addresses, or any other of Unicode; no half of a pair, which JSON cannot carry."""
+    if dice.random() < 0.7:
+        return dice.choice(_NOISE)
+    return chr(dice.choice((dice.randrange(0x80), dice.randrange(0xD800), dice.randrange(0xE000, 0x110000))))
 
 
-def _same_for_addresses(url: str, allow_local: bool) -> None:
+def _pieces(dice: Random, pieces: Sequence[str]) -> str:
+    return _with_slips(dice, "".join(dice.choice(pieces) for _ in range(dice.randrange(8))))
+
+
+def _same_for_address(dice: Random) -> bool:
+    url, allow_local = _address(dice), dice.random() < 0.5
     asked = api_takes(url, allow_local, True)
-    assert runner_takes(repository_url=url, allow_local_repositories=allow_local) == asked
-    assert api_takes(url, allow_local, False) in (asked, None)
+    assert runner_takes(repository_url=url, allow_local_repositories=allow_local) == asked, url
+    assert api_takes(url, allow_local, False) in (asked, None), url
     if asked is not None:
-        assert api_takes(asked, allow_local, True) == asked
-        assert runner_takes(repository_url=asked, allow_local_repositories=allow_local) == asked
+        assert api_takes(asked, allow_local, True) == asked, url
+        assert runner_takes(repository_url=asked, allow_local_repositories=allow_local) == asked, url
+    return asked is not None
 
 
-def _same_for_branches(name: str) -> None:
-    assert (runner_takes(branch=name) is not None) == accepts(check_branch, name)
+def _same_for_branch(dice: Random) -> bool:
+    name = _pieces(dice, _BRANCHES)
+    taken = accepts(check_branch, name)
+    assert (runner_takes(branch=name) is not None) == taken, name
+    return taken
 
 
-def _same_for_paths(path: str) -> None:
-    assert (runner_takes(git_path=path) is not None) == accepts(check_git_path, path)
+def _same_for_path(dice: Random) -> bool:
+    path = _pieces(dice, _PATHS)
+    taken = accepts(check_git_path, path)
+    assert (runner_takes(git_path=path) is not None) == taken, path
+    return taken
 
 
-KINDS: dict[str, tuple[Callable[..., None], tuple[st.SearchStrategy[Any], ...]]] = {
-    "addresses": (_same_for_addresses, (_addresses(), st.booleans())),
-    "branches": (_same_for_branches, (_BRANCHES,)),
-    "paths": (_same_for_paths, (_PATHS,)),
+KINDS: dict[str, Callable[[Random], bool]] = {
+    "addresses": _same_for_address,
+    "branches": _same_for_branch,
+    "paths": _same_for_path,
 }
-_UNHURRIED = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
 
 
-def _try(kind: str, examples: int) -> None:
-    judge, texts = KINDS[kind]
-    settings(max_examples=examples, **_UNHURRIED)(given(*texts)(judge))()
+def _try(kind: str, texts: int, seed: int) -> None:
+    """Ask both about so many texts; some of each sort, or it would show nothing."""
+    dice = Random(seed)
+    taken = sum(KINDS[kind](dice) for _ in range(texts))
+    assert 0.05 * texts < taken < 0.95 * texts
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_agree_on_texts_made_at_random(kind: str) -> None:
-    _try(kind, 500)
+    _try(kind, 2000, seed=1)
 
 
 @pytest.mark.slow
-@pytest.mark.long
-@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_agree_on_a_hundred_thousand(kind: str) -> None:
-    _try(kind, 100_000)
+    _try(kind, 100_000, seed=2)
