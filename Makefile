@@ -33,9 +33,12 @@ endif
 # What `make demo`, `make serve`, `make stop` and `make commit` can be told: PORT=8081, ONCE=1, KIND=dbt, DAGCTL_HOME=/some/folder.
 export PORT ONCE KIND DAGCTL_HOME
 
+# Two cores are full with two processes; tests on a real Airflow mostly wait, so there a third finds room.
+PROCESSES := 2
+test: PROCESSES := 3
 # How long each test took, for `make test-slowest`.
 TIMES := .pytest_cache/times.xml
-PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --ignore=tests/browser --ignore=tests/compat --junitxml=$(TIMES)
+PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadscope --no-loadscope-reorder --ignore=tests/browser --ignore=tests/compat --junitxml=$(TIMES)
 # A little less than what `make coverage` says: percent of lines and branches of the package.
 COVERED := 80
 
