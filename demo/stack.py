@@ -48,6 +48,9 @@ _MARKER = ".dagctl-demo"
 _KEPT_ON_RESET = ("cache", _MARKER)
 _START_SECONDS = 180.0
 _MIGRATE_SECONDS = 300.0
+_MIGRATIONS = REPOSITORY_ROOT / "dagctl_provider" / "store" / "migrations" / "versions"
+# What changes when the database has to be migrated.
+_TABLES = f"Airflow {version('apache-airflow-core')}, {max(path.stem for path in _MIGRATIONS.glob('0*.py'))}"
 
 
 class Stack:
@@ -227,7 +230,7 @@ class Stack:
         self._prepare_files()
         self._start_postgres()
         self._start_tool_install()
-        if not self.access_file.exists():
+        if self._tables_of_database() != _TABLES:
             self._bootstrap()
         self.start_components(COMPONENTS)
         self.wait_until_healthy()
@@ -249,12 +252,21 @@ class Stack:
             postgres.wait(time.monotonic() + _START_SECONDS, waiting.tick)
             _make_databases(postgres, own)
 
+    def _tables_of_database(self) -> str | None:
+        """The tables that the database was brought to last; ``None`` when it is not complete, or of a time before it was noted."""
+        try:
+            return str(json.loads(self.access_file.read_text())["tables"])
+        except (OSError, ValueError, KeyError):
+            return None
+
     def _bootstrap(self) -> None:
-        with self.terminal.waiting("airflow db migrate, and an API token") as waiting:
+        with self.terminal.waiting(
+            "airflow db migrate, and an API token" if not self.access_file.exists() else "airflow db migrate"
+        ) as waiting:
             # Started in the background like a component, so that a broken-off start leaves nothing behind either.
             self.processes.start(
                 "db-migrate",
-                [sys.executable, "-m", "demo.bootstrap", str(self.access_file), str(self._passwords_file)],
+                [sys.executable, "-m", "demo.bootstrap", str(self.access_file), str(self._passwords_file), _TABLES],
                 self.environment(),
                 cwd=REPOSITORY_ROOT,
             )

@@ -16,7 +16,10 @@ from dagctl_provider.api.models import Answer, NoParameters, Request
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import Actor
 
-COMMON_ERRORS = ("unauthenticated", "organization_required", "forbidden", "not_found", "invalid_request", "internal_error")
+COMMON_ERRORS = (
+    *("unauthenticated", "organization_required", "forbidden", "not_found", "invalid_request"),
+    *("database_not_migrated", "internal_error"),
+)
 WRITE_ERRORS = ("cross_site_request",)
 BODY_ERRORS = ("invalid_json", "payload_too_large", "unsupported_media_type")
 

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
 from dagctl_provider.config import setting
+from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.git import environment, processes
 from dagctl_provider.orchestration import approvals
 from dagctl_provider.pods.live_pods import ClusterUnavailable
@@ -94,6 +95,8 @@ class Controller:
     def _guarded(self, work: Callable[[], object]) -> None:
         try:
             work()
+        except DagctlError as error:
+            log.error("The dagctl controller could not finish a turn: %s %s", error.detail, error.kind.hint)
         except Exception:
             if not self._stopped.is_set():
                 log.exception("The dagctl controller could not finish a turn; it goes on with the next")

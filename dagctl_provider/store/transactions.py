@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from dagctl_provider.store.revisions import require_migrated
 from dagctl_provider.store.session import Session, StaleState, is_lost_race, transaction
 
 T = TypeVar("T")
@@ -25,6 +26,7 @@ def run(work: Callable[[Session], T]) -> T:
     """Run ``work`` in a transaction of its own, again when it lost a race.
 
     :param work: Must be safe to repeat: everything it does is in the session.
+    :raises DagctlError: ``database_not_migrated``.
     :raises Exception: whatever ``work`` raises; the race's own error after the last attempt, or half a minute.
     """
     until = time.monotonic() + _PATIENCE_SECONDS
@@ -33,6 +35,7 @@ def run(work: Callable[[Session], T]) -> T:
             with transaction() as session:
                 return work(session)
         except Exception as error:
+            require_migrated(error)
             lost_race = isinstance(error, StaleState) or is_lost_race(error)
             if not lost_race or attempt == _ATTEMPTS or time.monotonic() > until:
                 raise

@@ -103,7 +103,7 @@ def run_script(script: str, address: str, home: Path, given: str = "") -> list[s
     env = {**os.environ, "AIRFLOW_HOME": str(home), "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": address}
     done = subprocess.run([sys.executable, "-c", script], env=env, input=given, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
-    words = ("DIFFERENCES", "CHECKED", "LEFT", "TABLES", "KEYS", "BROKEN")
+    words = ("DIFFERENCES", "CHECKED", "LEFT", "TABLES", "KEYS", "BROKEN", "ANSWERED")
     return [line for line in done.stdout.splitlines() if line.split(" ")[0] in words]
 
 
@@ -119,6 +119,35 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def test_migrations_and_tables_agree(address: str, tmp_path: Path) -> None:
     assert run_script(SCRIPT, address, tmp_path) == ["DIFFERENCES []", "CHECKED True", "LEFT []"]
+
+
+# Asks for the projects while the tables are those of the revision that standard input names.
+ASK = """
+import sys
+from airflow import settings
+from airflow.utils.session import create_session
+from alembic import command
+from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.permissions import system_actor
+from dagctl_provider.services import projects
+from dagctl_provider.store.manager import DagctlDBManager
+
+revision = sys.stdin.read()
+settings.configure_orm()
+if revision:
+    with create_session() as session:
+        command.upgrade(DagctlDBManager(session).get_alembic_config(), revision)
+try:
+    print("ANSWERED", len(projects.list_projects(system_actor("org-1", "test"))))
+except DagctlError as error:
+    print("ANSWERED", error.code, error.kind.status, error.kind.hint)
+"""
+
+
+@pytest.mark.parametrize("revision", ["", "d4c70a8b2f01"])
+def test_tables_of_another_version_are_told_of_plainly(revision: str, address: str, tmp_path: Path) -> None:
+    assert run_script(ASK, address, tmp_path, revision) == ["ANSWERED database_not_migrated 503 Run: airflow db migrate"]
+    assert run_script(ASK, address, tmp_path, "head") == ["ANSWERED 0"]
 
 
 def test_migrations_are_frozen() -> None:
