@@ -253,16 +253,15 @@ class Stack:
             _make_databases(postgres, own)
 
     def _tables_of_database(self) -> str | None:
-        """The tables that the database was brought to last; ``None`` when it is not complete, or of a time before it was noted."""
+        """The tables that the database was brought to last; ``None`` when it is not complete, or when that was not noted."""
         try:
             return str(json.loads(self.access_file.read_text())["tables"])
         except (OSError, ValueError, KeyError):
             return None
 
     def _bootstrap(self) -> None:
-        with self.terminal.waiting(
-            "airflow db migrate, and an API token" if not self.access_file.exists() else "airflow db migrate"
-        ) as waiting:
+        what = "airflow db migrate" if self.access_file.exists() else "airflow db migrate, and an API token"
+        with self.terminal.waiting(what) as waiting:
             # Started in the background like a component, so that a broken-off start leaves nothing behind either.
             self.processes.start(
                 "db-migrate",

@@ -58,6 +58,7 @@ class Controller:
         self._index_at = 0.0
         self._history_at = 0.0
         self._sweep_at = 0.0
+        self._tell_at = 0.0
         self._sweep_pause = _SWEEP_SECONDS
         self._threads: list[threading.Thread] = []
 
@@ -95,11 +96,17 @@ class Controller:
     def _guarded(self, work: Callable[[], object]) -> None:
         try:
             work()
-        except DagctlError as error:
-            log.error("The dagctl controller could not finish a turn: %s %s", error.detail, error.kind.hint)
-        except Exception:
-            if not self._stopped.is_set():
+        except Exception as error:
+            if isinstance(error, DagctlError) and error.code == "database_not_migrated":
+                self._tell_not_migrated(error)
+            elif not self._stopped.is_set():
                 log.exception("The dagctl controller could not finish a turn; it goes on with the next")
+
+    def _tell_not_migrated(self, error: DagctlError) -> None:
+        """One line a minute, for it is the same for each part of each turn until somebody migrates."""
+        if time.monotonic() >= self._tell_at:
+            self._tell_at = time.monotonic() + 60
+            log.error("The dagctl controller waits: %s %s", error.detail, error.kind.hint)
 
     def tick(self) -> None:
         """One turn, for as long as this process leads."""

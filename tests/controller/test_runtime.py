@@ -16,6 +16,7 @@ import pytest
 
 from dagctl_provider.controller import runtime
 from dagctl_provider.controller.runtime import Controller, controller_lifespan
+from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.pods.live_pods import ClusterUnavailable
 from dagctl_provider.services import projects
 from tests.services.world import World
@@ -51,6 +52,19 @@ def test_a_part_that_fails_does_not_stop_the_others(database: None, turns: list[
     monkeypatch.setattr(runtime.dispatching, "dispatch_waiting_plans", fail)
     Controller("only").tick()
     assert turns == ["dispatch_waiting_runs", "reconcile_all", "wake_decided"]
+
+
+def test_that_nobody_migrated_is_said_once_and_not_by_each_part(
+    database: None, turns: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise DagctlError("database_not_migrated", "The tables are others.")
+
+    for name in ("dispatch_waiting_plans", "dispatch_waiting_runs"):
+        monkeypatch.setattr(runtime.dispatching, name, fail)
+    Controller("only").tick()
+    said = "The dagctl controller waits: The tables are others. Run: airflow db migrate"
+    assert [(record.getMessage(), record.exc_info) for record in caplog.records if record.levelname == "ERROR"] == [(said, None)]
 
 
 def test_an_idle_leader_writes_nothing(database: None, turns: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
