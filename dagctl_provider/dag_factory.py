@@ -25,7 +25,6 @@ from dagctl_provider.domain.names import (
     run_dag_id,
     writer_pool,
 )
-from dagctl_provider.domain.tools import tool_of
 from dagctl_provider.domain.wire.specs import DagSpec
 from dagctl_provider.operators.launchers import step_operator
 from dagctl_provider.sensors.approval import PlanApprovalSensor
@@ -56,9 +55,8 @@ def _tags(spec: DagSpec, kind: str) -> list[str]:
     return [TAG, f"{TAG}:{kind}", f"{TAG}:{spec.slug}", spec.project_type]
 
 
-def _environment(spec: DagSpec) -> str:
-    tool = tool_of(spec.project_type)
-    return f"environment {spec.environment}" if spec.environment else tool.unnamed_environment.dag
+def _place(spec: DagSpec, word: str) -> str:
+    return f" {word} {spec.place}" if spec.place else ""
 
 
 def _step_timeout() -> timedelta:
@@ -75,7 +73,7 @@ def plan_dag(spec: DagSpec) -> DAG:
     with DAG(
         spec.dag_id,
         dag_display_name=f"{spec.name}: plan",
-        description=f"Plans of {spec.name} for {_environment(spec)}",
+        description=f"Plans of {spec.name}{_place(spec, 'for')}",
         schedule=None,
         catchup=False,
         is_paused_upon_creation=False,
@@ -85,7 +83,7 @@ def plan_dag(spec: DagSpec) -> DAG:
     ) as dag:
         explain = step(task_id=EXPLAIN, kind="explain", execution_timeout=_step_timeout())
         approval = PlanApprovalSensor(task_id=APPROVAL, retries=_APPROVAL_RETRIES, retry_delay=timedelta(0))
-        retries = {} if tool_of(spec.project_type).airflow_may_retry else {"retries": 0}
+        retries = {} if spec.airflow_may_retry else {"retries": 0}
         execute = step(
             task_id=EXECUTE, kind="execute", execution_timeout=_step_timeout(), pool=writer_pool(spec.dag_id), **retries
         )
@@ -101,7 +99,7 @@ def run_dag(spec: DagSpec) -> DAG:
     with DAG(
         run_dag_id(spec.dag_id),
         dag_display_name=f"{spec.name}: run",
-        description=f"Runs of {spec.name} in {_environment(spec)}",
+        description=f"Runs of {spec.name}{_place(spec, 'in')}",
         schedule=spec.schedule,
         catchup=False,
         is_paused_upon_creation=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from dagctl_provider import dag_factory
 from dagctl_provider.dag_factory import build_dags
 from dagctl_provider.domain.wire.specs import DagSpec
+from dagctl_provider.services.lifecycle import publishing
+from tests.plan_output import samples
 
 SPEC = {
     "project_id": "proj_1",
@@ -51,17 +54,23 @@ def test_explain_gates_execute(launcher: str) -> None:
 
 def test_an_execute_of_dbt_is_not_tried_again_by_airflow() -> None:
     """It would begin from the beginning: only the API server can tell it how far it got."""
-    dbt = plan_dag({**SPEC, "project_type": "dbt", "environment": None})
-    assert dbt.get_task("execute").retries == 0
-    assert plan_dag(SPEC).get_task("execute").retries == 1
-    assert dbt.description == f"Plans of {SPEC['name']} for the default target of its profile"
+    projects = {kind: replace(samples.PROJECT, project_type=kind, settings={}) for kind in ("dbt", "sqlmesh")}  # type: ignore[arg-type]
+    dags = {kind: dag_factory.plan_dag(publishing.dag_spec(project)) for kind, project in projects.items()}
+    assert {kind: dag.get_task("execute").retries for kind, dag in dags.items()} == {"dbt": 0, "sqlmesh": 1}
+    assert dags["dbt"].description == f"Plans of {samples.PROJECT.name} for the default target of its profile"
+    assert dags["sqlmesh"].description == f"Plans of {samples.PROJECT.name} for environment prod"
+
+
+def test_of_a_letter_that_an_earlier_version_wrote_airflow_tries_nothing_again() -> None:
+    assert plan_dag(SPEC).get_task("execute").retries == 0
+    assert plan_dag(SPEC).description == f"Plans of {SPEC['name']}"
 
 
 def test_the_kubernetes_launcher_is_the_pod_operator(monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
     monkeypatch.setenv("AIRFLOW__DAGCTL__KUBERNETES_NAMESPACE", "dagctl-runs")
-    dag = plan_dag({**SPEC, "launcher": "kubernetes"})
+    dag = plan_dag({**SPEC, "launcher": "kubernetes", "airflow_may_retry": True})
     for task_id in ("explain", "execute"):
         task = dag.get_task(task_id)
         assert isinstance(task, KubernetesPodOperator)

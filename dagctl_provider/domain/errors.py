@@ -89,7 +89,7 @@ ERRORS: Mapping[str, ErrorKind] = {
     "state_database_unavailable": ErrorKind(
         503, "State database unavailable", "Check [dagctl] state_database_conn_id and the server it points to."
     ),
-    "database_not_migrated": ErrorKind(503, "Database not migrated", "Run: airflow db migrate"),
+    "database_not_migrated": ErrorKind(503, "Database not migrated", "Run 'airflow db migrate'."),
     "internal_error": ErrorKind(500, "Internal error", "Look in the API server's log for the request's time."),
 }
 

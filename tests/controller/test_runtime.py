@@ -63,7 +63,7 @@ def test_that_nobody_migrated_is_said_once_and_not_by_each_part(
     for name in ("dispatch_waiting_plans", "dispatch_waiting_runs"):
         monkeypatch.setattr(runtime.dispatching, name, fail)
     Controller("only").tick()
-    said = "The dagctl controller waits: The tables are others. Run: airflow db migrate"
+    said = "The dagctl controller waits: The tables are others. Run 'airflow db migrate'."
     assert [(record.getMessage(), record.exc_info) for record in caplog.records if record.levelname == "ERROR"] == [(said, None)]
 
 

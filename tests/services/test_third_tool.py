@@ -146,12 +146,11 @@ def test_form_and_documents_take_it_from_its_row() -> None:
 def test_without_a_row_it_is_taken_for_no_other(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hook.DagctlProjectHook, "environment", lambda self: {})
     project = replace(samples.PROJECT, project_type=name)  # type: ignore[arg-type]
-    spec = replace(publishing.dag_spec(samples.PROJECT), project_type=name)
     for use in (
         lambda: project.environment,
         lambda: project.tool_version,
         lambda: _findings(project, samples.small_output()),
-        lambda: plan_dag(spec),
+        lambda: publishing.dag_spec(project),
         lambda: hook.project_secrets(_request(name)),
     ):
         with pytest.raises(UnknownTool, match="dagctl knows no tool"):

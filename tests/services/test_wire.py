@@ -54,6 +54,8 @@ DAG_SPECS: dict[str, dict[str, Any]] = {
         "dag_id": "DAG",
         "launcher": "process",
         "max_active_job_runs": 2,
+        "place": "environment prod_eu",
+        "airflow_may_retry": True,
     },
     "dbt": {
         "project_id": "PROJECT",
@@ -65,6 +67,8 @@ DAG_SPECS: dict[str, dict[str, Any]] = {
         "dag_id": "DAG",
         "launcher": "process",
         "max_active_job_runs": 16,
+        "place": "environment prod",
+        "airflow_may_retry": False,
     },
 }
 SCHEDULED = {"sqlmesh": {"schedule": "@hourly"}, "dbt": {}}

@@ -12,7 +12,12 @@ from dagctl_provider.domain.wire.records import Record
 class DagSpec(Record):
     """What the Dags of a project are made from. Settings of plans are not in it: they travel in the conf of the plan's run.
 
+    What follows from the project's tool is written out, so that Dag parsing need not know the tools. The defaults of it are for
+    letters of a time when it was not: nothing is said, and nothing is tried again.
+
     :param environment: ``None`` for the default target of a dbt profile.
+    :param place: The environment in words, for the descriptions of Dags.
+    :param airflow_may_retry: Whether Airflow may try an execute again by itself.
     :param schedule: When the deployed state runs by itself.
     """
 
@@ -28,4 +33,6 @@ class DagSpec(Record):
     dag_id: str
     launcher: str
     max_active_job_runs: int
+    place: str | None = None
+    airflow_may_retry: bool = False
     schedule: str | None = None

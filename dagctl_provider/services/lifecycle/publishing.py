@@ -42,6 +42,8 @@ def dag_spec(project: Project) -> DagSpec:
         max_active_job_runs=_MOST_RUNS.get(project.settings.get("concurrency_policy", "Allow"))
         or int(project.settings.get("max_concurrent_job_runs") or 16),
         schedule=project.active_schedule,
+        place=f"environment {project.environment}" if project.environment else project.tool.unnamed_environment.dag,
+        airflow_may_retry=project.tool.airflow_may_retry,
     )
 
 
