@@ -130,7 +130,12 @@ def _supervise(process: subprocess.Popen[bytes], child: Child, stop: Stop) -> in
         for descriptor, on_line in child.channels.items():
             selector.register(descriptor, selectors.EVENT_READ, _Lines(on_line))
         while process.poll() is None:
-            _read_once(selector, 0.1)
+            if selector.get_map():
+                _read_once(selector, 0.1)
+            else:
+                # It has closed its output, so it most likely ends just now: its end is waited for, rather than a time.
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(0.1)
             if child.on_tick:
                 child.on_tick()
             now = time.monotonic()
@@ -148,9 +153,6 @@ def _supervise(process: subprocess.Popen[bytes], child: Child, stop: Stop) -> in
 
 
 def _read_once(selector: selectors.BaseSelector, timeout: float) -> bool:
-    if not selector.get_map():
-        time.sleep(timeout)
-        return False
     events = selector.select(timeout)
     for key, _ in events:
         data = os.read(key.fd, 65536)

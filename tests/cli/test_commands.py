@@ -183,6 +183,7 @@ def test_the_record_of_decisions_outlives_what_was_decided(run: Any, world: Worl
         plans.decisions(world.actor(), step.group_id)
 
 
+@pytest.mark.slow
 def test_the_commands_are_there_without_airflow_too() -> None:
     """Before Airflow 3.2 providers have no commands of their own."""
     command = [sys.executable, "-m", "dagctl_provider.cli", "--help"]

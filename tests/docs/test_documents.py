@@ -155,6 +155,7 @@ def test_the_lock_pins_everything_with_hashes() -> None:
     assert all("==" in lines[number] and "--hash=" in lines[number + 1] for number in pins)
 
 
+@pytest.mark.slow
 def test_the_generator_is_a_program() -> None:
     done = subprocess.run([sys.executable, "docs/generate.py"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [f"docs/{name}" for name in PAGES]

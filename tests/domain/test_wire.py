@@ -276,6 +276,7 @@ def test_the_bytes_of_a_record_are_those_of_its_letter() -> None:
     )
 
 
+@pytest.mark.slow
 def test_dag_parsing_loads_no_more_of_the_wire_than_it_needs() -> None:
     """Half of what parsing loads of ours would be these classes."""
     code = "import sys, dagctl_provider.dag_factory, dagctl_provider.operators.process\nprint(*sys.modules)"

@@ -50,6 +50,7 @@ def test_the_address_is_that_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> Non
     assert PlanLink().get_link(None, ti_key=key("other", "plangroup_1")) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["process", "kubernetes"])
 def test_airflow_shows_it_on_every_task_of_a_plan(launcher: str, tmp_path: Path) -> None:
     """In a process of its own, as the API server does it: from the serialised Dag alone, no operator loaded."""

@@ -137,6 +137,7 @@ def test_it_is_given_no_profile_that_was_made_for_another(monkeypatch: pytest.Mo
     assert made == []
 
 
+@pytest.mark.slow
 def test_form_and_documents_take_it_from_its_row() -> None:
     done = subprocess.run([sys.executable, "-c", WHOLE], capture_output=True, text=True, check=False)
     assert (done.stdout.strip().splitlines()[-1:], done.returncode) == (["whole"], 0), done.stderr

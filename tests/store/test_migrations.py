@@ -107,7 +107,7 @@ def run_script(script: str, address: str, home: Path, given: str = "") -> list[s
     return [line for line in done.stdout.splitlines() if line.split(" ")[0] in words]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database."""
     if request.param == "sqlite":
@@ -144,6 +144,7 @@ for revision in (None, "d4c70a8b2f01", "head"):
 """
 
 
+@pytest.mark.slow
 def test_tables_of_another_version_are_told_of_plainly(address: str, tmp_path: Path) -> None:
     told = "ANSWERED database_not_migrated 503 Run 'airflow db migrate'."
     assert run_script(ASK, address, tmp_path) == [told, told, "ANSWERED 0"]
@@ -279,6 +280,7 @@ OLD = [
 ]
 
 
+@pytest.mark.slow
 def test_what_is_there_is_kept_on_the_way_up_and_down(address: str, tmp_path: Path) -> None:
     walk = {"revisions": ["d4c70a8b2f01", "head", "d4c70a8b2f01", "head"], "statements": OLD}
     lines = run_script(WALK, address, tmp_path, json.dumps(walk))
