@@ -25,11 +25,16 @@ def kill_workers(site: Site, tasks: Iterable[psutil.Process]) -> None:
     """
     scheduler, killed = site.stack.processes.get("scheduler"), []
     for task in tasks:
-        supervisor = task.parents()[0]
+        try:
+            supervisor = task.parents()[0]
+        except psutil.NoSuchProcess:
+            # Its step was over just now.
+            continue
         assert scheduler in supervisor.parents(), "its worker is gone already, and others must not be killed in its place"
         supervisor.kill()
         # Without its supervisor a task may end by itself.
         with contextlib.suppress(psutil.NoSuchProcess):
             task.kill()
         killed.append(task.pid)
+    assert killed, "every task was over already"
     assert len(site.sql(_MISSED, killed)) == len(killed)

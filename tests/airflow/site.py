@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import textwrap
@@ -245,11 +246,19 @@ class Site:
         :param run_id: Only the workers of one run, wherever its steps run; by default those that wait for a runner.
         """
         if run_id is None:
-            tasks = [runner.parents()[0] for runner in wait_for("the runners", self.runner_processes)]
+            tasks = wait_for("the runners", self._tasks_of_runners)
         else:
             query = "SELECT pid FROM task_instance WHERE run_id = %s AND state = 'running' AND pid IS NOT NULL"
             tasks = [psutil.Process(pid) for (pid,) in wait_for("a running task", lambda: self.sql(query, run_id))]
         kill_workers(self, tasks)
+
+    def _tasks_of_runners(self) -> list[psutil.Process]:
+        tasks = []
+        for runner in self.runner_processes():
+            # The runner of an earlier test may end between the look at it and the question who started it.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                tasks.append(runner.parents()[0])
+        return tasks
 
     def picture(self) -> str:
         """What Airflow and its database look like now: for the report of a failed test."""
