@@ -141,6 +141,27 @@ class Compiled:
 
 
 @dataclass(frozen=True)
+class Drift:
+    """Something that is not as it was when the plan was explained."""
+
+    kind: Annotated[str | None, Says("model, variable, warehouse, package, macro, hook, …")] = None
+    name: Annotated[str | None, Says("Its name")] = None
+    change: Annotated[str | None, Says("changed, added or removed")] = None
+    before: Annotated[str | None, Says("Its value when the plan was explained; absent for what may be secret")] = None
+    after: Annotated[str | None, Says("Its value now")] = None
+
+
+@dataclass(frozen=True)
+class Unstable:
+    """Something that comes out differently each time it is computed, so that no approval can cover it."""
+
+    kind: Annotated[str | None, Says("model, rendered, macro, …")] = None
+    name: Annotated[str | None, Says("Its name")] = None
+    file: Annotated[str | None, Says("Where it is written, in the repository")] = None
+    what: Annotated[str | None, Says("What of it differs, for people")] = None
+
+
+@dataclass(frozen=True)
 class ExplainOutput:
     """What an explain found that the commit would change. All members are optional, and there may be more."""
 
@@ -180,6 +201,13 @@ class ExplainOutput:
     column_impact: Annotated[tuple[ColumnImpact, ...], Says("Who reads the columns that go or change", "dbt")] = ()
     column_impact_missing: Annotated[str | None, Says("Why `column_impact` is not complete", "dbt")] = None
     compiled: Annotated[Compiled | None, Says("Whether diffs and columns come from compiled SQL", "dbt")] = None
+    warehouse: Annotated[Mapping[str, str], Says("Where an execute writes: what of the connection is no secret")] = field(
+        default_factory=dict
+    )
+    asked: Annotated[tuple[str, ...], Says("Models whose SQL was made from what the warehouse answered to a query")] = ()
+    unstable: Annotated[tuple[Unstable, ...], Says("What no approval can cover, because it differs each time")] = ()
+    drifts: Annotated[tuple[Drift, ...], Says("Of an execute that stopped: what is not as it was approved")] = ()
+    packages_diff: Annotated[str | None, Says("How the Python packages that the tool runs with change")] = None
     auto_discarded: Annotated[bool | None, Says("True: rejected because branch or deployed state moved on", "dagctl")] = None
     auto_discard_reason: Annotated[str | None, Says("Why it was discarded", "dagctl")] = None
     current_commit: Annotated[str | None, Says("The commit that stood in its way", "dagctl")] = None

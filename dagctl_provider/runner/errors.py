@@ -71,6 +71,31 @@ STEP_ERRORS: Mapping[str, StepError] = {
         "'dbt deps' could not install the project's packages.",
         "Check packages.yml, commit package-lock.yml, and let the step reach where they come from, or commit the packages.",
     ),
+    "requirements_failed": StepError(
+        2,
+        "The Python packages that the project asks for could not be resolved or installed beside the tool.",
+        "Correct the named file: exact or ranged versions that fit the tool's, from the package index, as wheels.",
+    ),
+    "explain_writes": StepError(
+        2,
+        "The project's code would write, or reach out, while the plan is worked out; an explain only reads.",
+        "Move it to where it runs after the approval: a hook, a materialization or a model's own code.",
+    ),
+    "warehouse_not_kept": StepError(
+        2,
+        "The warehouse is a file inside the step's folder, or in memory: it would be gone when the step ends.",
+        "Name a file outside the repository, by an absolute path or a variable, or let '[dagctl] data_folder' keep it.",
+    ),
+    "file_missing": StepError(
+        2,
+        "A file of the repository is only a pointer of Git LFS: its content is not there.",
+        "Commit the file itself, or load it outside of the project.",
+    ),
+    "plan_unstable": StepError(
+        2,
+        "Parts of the plan come out differently each time they are computed, and such plans are refused here.",
+        "Take the clock, chance and the outside out of what the message names.",
+    ),
     "project_load_failed": StepError(
         2,
         "The tool could not load the project.",

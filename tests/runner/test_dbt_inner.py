@@ -289,7 +289,7 @@ def test_the_deployed_state_has_the_sql_that_stands_in_the_warehouse(tmp_path: P
 
 
 def test_a_digest_is_about_what_would_be_built(tmp_path: Path) -> None:
-    from dagctl_common.digests import changed_parts, digest_of
+    from dagctl_common.digests import digest_of, drifts_between, told
     from dagctl_dbt.differ_types import Facts
     from dagctl_dbt.digests import WORDS, digest_parts
 
@@ -307,7 +307,7 @@ def test_a_digest_is_about_what_would_be_built(tmp_path: Path) -> None:
         (parts(facts=Facts("dev")), "profile or target"),
         (parts(facts=Facts("prod", packages={"p": "2"})), "installed packages"),
     ):
-        assert changed_parts(WORDS, parts(), other) == names
+        assert told(drifts_between(parts(), other), WORDS) == names
         assert digest_of(other) != digest_of(parts())
 
 

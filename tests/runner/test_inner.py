@@ -93,13 +93,13 @@ def test_categories_are_the_same_in_all_versions(category: str | None, forward_o
 
 
 def test_a_drift_names_what_differs() -> None:
-    from dagctl_common.digests import changed_parts, digest_of
+    from dagctl_common.digests import digest_of, drifts_between, told
     from dagctl_sqlmesh.digests import WORDS
 
     parts = {"base": "1", "models": "2", "tool": "3"}
-    assert changed_parts(WORDS, {**parts, "base": "0"}, parts) == "another plan was applied to the environment since"
-    assert changed_parts(WORDS, {**parts, "models": "0", "tool": "0"}, parts) == "models or their upstream versions, tool version"
-    assert changed_parts(WORDS, None, parts) == ""
+    assert told(drifts_between({**parts, "base": "0"}, parts), WORDS) == "another plan was applied to the environment since"
+    assert told(drifts_between({**parts, "models": "0", "options": "0"}, parts), WORDS) == "models or their upstream versions, test or gateway settings"
+    assert told(drifts_between(None, parts), WORDS) == ""
     assert digest_of(parts) == digest_of(dict(reversed(parts.items())))
 
 

@@ -1,48 +1,143 @@
-"""Hashes of what a plan would do: the whole of it is what an approval is for, the parts let a drift be named."""
+"""What makes two plans the same plan: a flat list of parts, each a short text, and one hash over all of them.
+
+A part is named ``kind`` or ``kind:name`` (``model:shop.orders``, ``variable:TENANT``, ``warehouse:host``). An approval is for the
+hash of all; the parts themselves let an execute say what is not as it was, by name, before its first statement.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 
 from dagctl_common.channel import StepFailed
+
+UNSTABLE = "unstable"
+"""Value of a part that comes out differently each time it is computed: named to the reviewer, and not compared."""
+MOMENT = "moment"
+"""The part that carries the plan's one moment to its execute. It is no fact about the plan, so the digest is without it."""
+SHOWN = ("warehouse", "package", "tool", "moment")
+"""Kinds whose values are no hashes: people may read them."""
+NAMED_LIMIT = 6
+"""Drifts that a message names; all of them stand in ``plan_output``."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One part that is not as it was approved.
+
+    :param kind: Kind of the part.
+    :param name: Its name, empty for kinds that have one part only.
+    :param before: Value when the plan was explained; absent for hashes and for what was not there.
+    :param after: Value now.
+    :param change: ``changed``, ``added`` or ``removed``.
+    """
+
+    kind: str
+    name: str
+    change: str
+    before: str | None = None
+    after: str | None = None
+
+
+def hash_of(value: object) -> str:
+    """Short hash of a JSON value, the same in every process."""
+    return _hash(value)[:16]
 
 
 def hashes_of(parts: Mapping[str, object]) -> dict[str, str]:
     """One short hash per part of a plan."""
-    return {name: _hash(value)[:16] for name, value in parts.items()}
+    return {name: hash_of(value) for name, value in parts.items()}
+
+
+def named(kind: str, values: Mapping[str, str]) -> dict[str, str]:
+    """Parts of one kind.
+
+    :param kind: Their kind.
+    :param values: By name; texts as they shall stand in the plan.
+    """
+    return {f"{kind}:{name}": value for name, value in values.items()}
 
 
 def digest_of(parts: Mapping[str, str]) -> str:
     """The digest that an approval is for."""
-    return f"sha256:{_hash(dict(parts))}"
+    return f"sha256:{_hash({name: value for name, value in parts.items() if name != MOMENT})}"
 
 
 def _hash(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def changed_parts(words: Mapping[str, str], expected: Mapping[str, str] | None, found: Mapping[str, str]) -> str:
-    """Which parts of two plans differ, for people.
+def excused(expected: Mapping[str, str] | None, found: Mapping[str, str]) -> dict[str, str]:
+    """Parts as they are now, without what the reviewer was told cannot be compared.
 
-    :param words: What a part is called.
-    :param expected: Of the approved plan, when it is known.
+    :param expected: Parts of the approved plan.
+    :param found: Parts as they are now.
+    """
+    unstable = {name for name, value in (expected or {}).items() if value == UNSTABLE}
+    return {name: UNSTABLE if name in unstable else value for name, value in found.items()}
+
+
+def drifts_between(expected: Mapping[str, str] | None, found: Mapping[str, str]) -> list[Drift]:
+    """Which parts of two plans differ, in the order of their names.
+
+    :param expected: Of the approved plan; nothing is said without it.
     :param found: Of the plan as it is now.
     """
-    if not expected:
-        return ""
-    return ", ".join(words.get(name, name) for name, value in found.items() if expected.get(name) != value)
+    rows = []
+    for part in sorted({*expected, *found} - {MOMENT}) if expected else ():
+        before, after = (expected or {}).get(part), found.get(part)
+        if before == after:
+            continue
+        kind, _, name = part.partition(":")
+        change = "added" if before is None else "removed" if after is None else "changed"
+        shown = (before, after) if kind in SHOWN else (None, None)
+        rows.append(Drift(kind, name, change, *shown))
+    return rows
 
 
-def drift(what: str, summary: str, output: Mapping[str, object], parts: Mapping[str, str], **answer: object) -> StepFailed:
+def told(drifts: Iterable[Drift], words: Mapping[str, str]) -> str:
+    """Drifts for people, in one line.
+
+    :param drifts: All of them.
+    :param words: What the kinds are called; a kind that is not there is called by its own name.
+    """
+    texts = [_text(drift, words) for drift in drifts]
+    more = [f"and {len(texts) - NAMED_LIMIT} more"] if len(texts) > NAMED_LIMIT else []
+    return ", ".join(texts[:NAMED_LIMIT] + more)
+
+
+def _text(drift: Drift, words: Mapping[str, str]) -> str:
+    word = words.get(drift.kind, drift.kind)
+    subject = f"{word} {drift.name}" if drift.name else word
+    if drift.before is not None and drift.after is not None:
+        return f"{subject} ({drift.before} -> {drift.after})"
+    if not drift.name:
+        return subject
+    return subject if drift.change == "changed" else f"{subject} ({'new' if drift.change == 'added' else 'not there any more'})"
+
+
+def drift(
+    expected: Mapping[str, str] | None,
+    found: Mapping[str, str],
+    words: Mapping[str, str],
+    summary: str,
+    output: Mapping[str, object],
+    **answer: object,
+) -> StepFailed:
     """The end of an execute whose plan is not the approved one.
 
-    :param what: Which parts differ, if it is known.
+    :param expected: Parts of the approved plan, when they are known.
+    :param found: Parts as they are now.
+    :param words: What the kinds of parts are called.
     :param summary: The plan as it is now, in one line.
     :param output: The plan as it is now.
-    :param parts: Its hashes.
     :param answer: What else belongs into the answer.
     """
+    rows = drifts_between(expected, found)
+    what = told(rows, words)
     text = f"The plan is not the approved one any more{': ' + what if what else ''}; now it is: {summary}"
-    return StepFailed("plan_drifted", text, plan_output=output, digest=digest_of(parts), **answer)
+    listed = [{key: value for key, value in asdict(row).items() if value is not None} for row in rows]
+    plan = {**output, "digest_parts": dict(found), **({"drifts": listed} if listed else {})}
+    return StepFailed("plan_drifted", text, plan_output=plan, digest=digest_of(found), **answer)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from dagctl_common.channel import StepFailed
-from dagctl_common.digests import changed_parts, digest_of, drift
+from dagctl_common.digests import digest_of, drift, excused
 from dagctl_common.frames import Answer, do
 from dagctl_common.jobs import Job
 
@@ -247,15 +247,16 @@ def _check_digest(step: Step, context: Context, plan: Plan, migration: dict[str,
 
     A plan approved together with a migration stays approved when somebody else's plan has migrated the state meanwhile.
     """
-    parts = digest_parts(plan, step.job, migration)
-    alternatives = [parts] if migration else [parts, digest_parts(plan, step.job, {"to": step.job["tool_version"]})]
+    expected = step.job["expected_digest_parts"]
+    parts = excused(expected, digest_parts(plan, step.job, migration))
+    alternatives = (
+        [parts] if migration else [parts, excused(expected, digest_parts(plan, step.job, {"to": step.job["tool_version"]}))]
+    )
     if step.job["expected_digest"] in [digest_of(candidate) for candidate in alternatives]:
         return
     # Describing touches what the copy of the plan must not have cached; there will be no copy.
     output = {key: value for key, value in describe(step, context, plan).items() if value is not None}
-    output["digest_parts"] = parts
-    what = changed_parts(WORDS, step.job["expected_digest_parts"], parts)
-    raise drift(what, _summary(output), output, parts, tool_plan_id=plan.plan_id)
+    raise drift(expected, parts, WORDS, _summary(output), output, tool_plan_id=plan.plan_id)
 
 
 def run(step: Step) -> Answer:
