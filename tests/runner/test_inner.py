@@ -98,7 +98,8 @@ def test_a_drift_names_what_differs() -> None:
 
     parts = {"base": "1", "models": "2", "tool": "3"}
     assert told(drifts_between({**parts, "base": "0"}, parts), WORDS) == "another plan was applied to the environment since"
-    assert told(drifts_between({**parts, "models": "0", "options": "0"}, parts), WORDS) == "models or their upstream versions, test or gateway settings"
+    moved = drifts_between({**parts, "models": "0", "options": "0"}, parts)
+    assert told(moved, WORDS) == "models or their upstream versions, test or gateway settings"
     assert told(drifts_between(None, parts), WORDS) == ""
     assert digest_of(parts) == digest_of(dict(reversed(parts.items())))
 
