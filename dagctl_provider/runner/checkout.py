@@ -55,7 +55,9 @@ class _Git:
         return status, "\n".join(lines)
 
 
-def fetch_project(request: Request, credentials: Credentials, scratch: Path, progress: Progress, stop: Stop) -> tuple[Path, Path]:
+def fetch_project(
+    request: Request, credentials: Credentials, scratch: Path, progress: Progress, stop: Stop
+) -> tuple[Path, Path, int]:
     """Check a commit out.
 
     :param request: Names repository, branch, commit and folder.
@@ -63,7 +65,7 @@ def fetch_project(request: Request, credentials: Credentials, scratch: Path, pro
     :param scratch: Private folder of the step.
     :param progress: The log.
     :param stop: Ends a fetch.
-    :return: The checkout and, inside it, the project's folder.
+    :return: The checkout, inside it the project's folder, and when the commit was made, in seconds since 1970.
     :raises RunnerError: ``repository_unreachable``, ``repository_authentication_failed``, ``commit_not_found`` or
         ``project_path_not_found``.
     """
@@ -74,11 +76,12 @@ def fetch_project(request: Request, credentials: Credentials, scratch: Path, pro
         _must(git.run("init", "--quiet", "--template="), "internal")
         _fetch_commit(git, request)
         _must(git.run("checkout", "--quiet", "--detach", "--force", request.commit_sha), "commit_not_found")
+        committed_at = _must(git.run("show", "--no-patch", "--format=%ct", request.commit_sha), "internal")
     finally:
         # The project's code runs next and has no business with them.
         for name in _PRIVATE_FILES:
             (scratch / name).unlink(missing_ok=True)
-    return root, project_folder(root, request.git_path)
+    return root, project_folder(root, request.git_path), int(committed_at.strip() or 0)
 
 
 def _fetch_commit(git: _Git, request: Request) -> None:
@@ -108,10 +111,11 @@ def _remote_error(output: str) -> RunnerError:
     return RunnerError(code, "; ".join(telling) or output or "git gave no reason")
 
 
-def _must(outcome: tuple[int, str], code: str) -> None:
+def _must(outcome: tuple[int, str], code: str) -> str:
     status, output = outcome
     if status:
         raise RunnerError(code, f"git: {output or status}")
+    return output
 
 
 def project_folder(root: Path, git_path: str) -> Path:

@@ -57,7 +57,7 @@ def _add_step(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--result", type=Path, required=True, help="result file, always written")
     parser.add_argument("--events", type=Path, help="file that gets one JSON line per event; - for marked lines of the log")
     parser.add_argument("--secrets", type=Path, help="folder with the step's secrets")
-    parser.add_argument("--workdir", type=Path, help="folder to make the scratch folder in")
+    parser.add_argument("--workdir", help="ignored: where a step happens must not change what it finds; older launchers set it")
     parser.add_argument("--grace", type=float, default=20.0, help="seconds between a cancel and the kill (default 20)")
     parser.add_argument("--timeout", type=float, help="seconds after which the step is stopped")
     parser.add_argument("--termination-log", type=Path, help="file that gets one line on why the step failed, for Kubernetes")
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = ""
     if options.watch_stdin:
         stop.listen_to_parent()
-    step = StepOptions(options.command, options.result, options.events, options.secrets, options.workdir, options.grace)
+    step = StepOptions(options.command, options.result, options.events, options.secrets, options.grace)
     code = run_step(step, text, progress, stop)
     if options.termination_log:
         _leave_cause(options.termination_log, options.result)

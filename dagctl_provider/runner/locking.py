@@ -14,13 +14,14 @@ from dagctl_provider.runner.stopping import Stop
 
 
 @contextlib.contextmanager
-def file_lock(path: Path, text: str, progress: Progress, stop: Stop) -> Iterator[None]:
+def file_lock(path: Path, text: str, progress: Progress, stop: Stop) -> Iterator[int]:
     """Hold a lock that all processes of this machine respect and that a dead holder cannot keep.
 
     :param path: Lock file; it stays, since removing it would let two processes hold "the" lock.
     :param text: What is being waited for.
     :param progress: The log.
     :param stop: Ends the wait.
+    :return: The descriptor that holds the lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -34,6 +35,6 @@ def file_lock(path: Path, text: str, progress: Progress, stop: Stop) -> Iterator
                 stop.check()
                 ticker.tick()
                 time.sleep(0.1)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)

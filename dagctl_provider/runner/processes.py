@@ -108,6 +108,7 @@ def run_child(child: Child, stop: Stop) -> int:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        umask=0o022,
         pass_fds=tuple(child.pass_fds),
     )
     for descriptor in child.pass_fds:

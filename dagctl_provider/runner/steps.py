@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import gzip
 import hashlib
 import io
 import json
 import os
 import re
-import shutil
 import signal
-import tempfile
 import traceback
 import uuid
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,18 +23,30 @@ from dagctl_provider.runner.credentials import Credentials, read_credentials
 from dagctl_provider.runner.environments import EnvironmentSpec, cache_folder, make_spec, tool_python
 from dagctl_provider.runner.errors import STEP_ERRORS, RunnerError
 from dagctl_provider.runner.events import EventFile
+from dagctl_provider.runner.inputs import variable_hashes
 from dagctl_provider.runner.masking import Masker
+from dagctl_provider.runner.places import Place, project_place
 from dagctl_provider.runner.processes import Child, base_environment, run_child
 from dagctl_provider.runner.progress import Progress
 from dagctl_provider.runner.requests import Request, parse_request
 from dagctl_provider.runner.results import error_result, finish_result, write_result
 from dagctl_provider.runner.stopping import Stop
-from dagctl_provider.runner.tools import TOOLS, Finding, Scene
+from dagctl_provider.runner.tools import TOOLS, Finding, Scene, Tool
 from dagctl_provider.runner.versions import is_downgrade
 
 INNER = Path(__file__).parent / "inner"
 SWEEP_TIMEOUT = 60.0
 INPUT_LIMIT = 512 * 1024 * 1024
+_PINNED: Mapping[str, str] = {
+    "PYTHONHASHSEED": "0",
+    "TZ": "UTC",
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "USER": "dagctl",
+    "LOGNAME": "dagctl",
+}
+"""What else a fingerprint can take in of the machine that it is worked out on. A project's own variables win over the time zone
+and the languages."""
 _PROTECTED = re.compile(r"PATH|HOME|TMPDIR|PYTHON\w*|LD_\w+|DYLD_\w+|DAGCTL_\w+")
 
 
@@ -49,7 +58,6 @@ class StepOptions:
     :param result: Result file.
     :param events: Event file, when wanted.
     :param secrets: Secrets folder, when there is one.
-    :param workdir: Where the scratch folder is made.
     :param grace: Seconds between a cancel and the kill.
     """
 
@@ -57,7 +65,6 @@ class StepOptions:
     result: Path
     events: Path | None = None
     secrets: Path | None = None
-    workdir: Path | None = None
     grace: float = 20.0
 
 
@@ -70,6 +77,7 @@ class _Prepared:
     python: Path
     spec: EnvironmentSpec
     cache: Path
+    lock: int
 
 
 def run_step(options: StepOptions, request_text: str, progress: Progress, stop: Stop) -> int:
@@ -114,30 +122,19 @@ def _attempt(options: StepOptions, request_text: str, progress: Progress, stop: 
             "state_migration_downgrade",
             f"{tool.label} {request.deployed_tool_version} is deployed; {wanted} is older.",
         )
-    with _scratch_folder(options.workdir) as scratch:
-        prepared = _prepare(request, credentials, options.secrets, scratch, progress, stop)
+    with project_place(request.project_id, progress, stop) as place:
+        prepared = _prepare(request, credentials, options.secrets, place, progress, stop)
         return _run_tool(options, prepared, progress, stop)
 
 
-@contextlib.contextmanager
-def _scratch_folder(workdir: Path | None) -> Iterator[Path]:
-    if workdir:
-        workdir.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix="dagctl-step-", dir=workdir)).resolve()
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
 def _prepare(
-    request: Request, credentials: Credentials, secrets: Path | None, scratch: Path, progress: Progress, stop: Stop
+    request: Request, credentials: Credentials, secrets: Path | None, place: Place, progress: Progress, stop: Stop
 ) -> _Prepared:
     where = f" in {request.git_path}" if request.git_path else ""
     progress.line(f"{request.project_name or request.project_id}: commit {request.commit_sha[:12]} of {request.branch}{where}")
     with progress.timed("checkout"):
-        root, project = fetch_project(request, credentials, scratch, progress, stop)
-    scene = Scene(request, credentials, secrets.resolve() if secrets else None, root, project, scratch)
+        root, project, committed_at = fetch_project(request, credentials, place.folder, progress, stop)
+    scene = Scene(request, credentials, secrets.resolve() if secrets else None, root, project, place.folder, committed_at)
     tool = TOOLS[request.tool]
     with progress.timed("environment"):
         finding = tool.inspect(scene)
@@ -146,7 +143,7 @@ def _prepare(
     owner = hashlib.sha256(f"{request.project_id}/{request.git_path}".encode()).hexdigest()[:16]
     cache = cache_folder() / "projects" / owner / spec.name
     tool.keep_cache(scene, cache)
-    return _Prepared(scene, finding, python, spec, cache)
+    return _Prepared(scene, finding, python, spec, cache, place.lock)
 
 
 def _run_tool(options: StepOptions, prepared: _Prepared, progress: Progress, stop: Stop) -> dict[str, Any]:
@@ -188,7 +185,8 @@ def _start(
         events.ticker.tick,
         grace=grace,
         channels={events_read: events.event},
-        pass_fds=(events_write, alive_read),
+        # Should we be killed, the place is the tool's until it has ended, too.
+        pass_fds=(events_write, alive_read, prepared.lock),
     )
     try:
         return run_child(child, stop)
@@ -200,6 +198,7 @@ def _start(
 def _job(options: StepOptions, prepared: _Prepared) -> dict[str, object]:
     request = prepared.scene.request
     step = f"{request.step_id}.{request.attempt}"
+    given = prepared.scene.credentials.env
     writer = hashlib.sha256(f"{request.project_id}/{request.environment}".encode()).hexdigest()[:16]
     return {
         **asdict(request),
@@ -213,6 +212,8 @@ def _job(options: StepOptions, prepared: _Prepared) -> dict[str, object]:
         "cache": str(prepared.cache),
         "shared": str(cache_folder()),
         "locks": str(cache_folder() / "locks"),
+        "given": variable_hashes(_allowed(given, TOOLS[request.tool]), None, request.project_id),
+        "data_folder": _data_folder(request.project_id),
         "secrets": sorted(prepared.scene.credentials.telling_secrets()),
         # Names our sessions in the warehouse, differently in each attempt; PostgreSQL cuts names at 63 bytes.
         "application_prefix": f"dagctl:{writer}:",
@@ -253,14 +254,26 @@ def _tool_environment(job: Mapping[str, object], prepared: _Prepared, progress: 
         # Old tools warn about each other's deprecations; nobody can act on that.
         "PYTHONWARNINGS": "ignore::DeprecationWarning,ignore::FutureWarning,ignore::UserWarning",
         "COLUMNS": "160",
+        **_PINNED,
+        "SOURCE_DATE_EPOCH": str(prepared.scene.committed_at),
     }
     own = {**tool.variables(scratch), "HOME": str(home), "TMPDIR": str(temporary)}
-    for name, value in prepared.scene.credentials.env.items():
-        if name in own or _PROTECTED.fullmatch(name) or tool.protected.fullmatch(name):
-            progress.line(f"the variable {name} of env.json is the runner's own and ignored")
-        else:
-            env[name] = value
-    return {**env, **own}
+    given = prepared.scene.credentials.env
+    allowed = {name: value for name, value in _allowed(given, tool).items() if name not in own}
+    for name in sorted(given.keys() - allowed.keys()):
+        progress.line(f"the variable {name} of env.json is the runner's own and ignored")
+    return {**env, **allowed, **own}
+
+
+def _allowed(given: Mapping[str, str], tool: Tool) -> dict[str, str]:
+    """The project's variables without those that only the runner may set."""
+    return {name: value for name, value in given.items() if not (_PROTECTED.fullmatch(name) or tool.protected.fullmatch(name))}
+
+
+def _data_folder(project_id: str) -> str | None:
+    """Where files of a project's warehouse are kept, if somebody provides for it."""
+    folder = os.environ.get("DAGCTL_DATA_DIR")
+    return str(Path(folder) / hashlib.sha256(project_id.encode()).hexdigest()[:16]) if folder else None
 
 
 def _sweep(job: Mapping[str, object], prepared: _Prepared, progress: Progress) -> None:

@@ -27,6 +27,7 @@ class Scene:
     :param root: The checkout.
     :param project: The project's folder inside it.
     :param scratch: Private folder of the step.
+    :param committed_at: When the commit was made, in seconds since 1970.
     """
 
     request: Request
@@ -35,6 +36,7 @@ class Scene:
     root: Path
     project: Path
     scratch: Path
+    committed_at: int = 0
 
 
 @dataclass(frozen=True)

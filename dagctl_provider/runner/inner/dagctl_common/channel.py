@@ -46,6 +46,11 @@ class Channel:
         self._events_fd = events_fd
         self._lock = threading.Lock()
 
+    def mute(self) -> None:
+        """Say nothing any more; a forked process must not speak for its parent."""
+        self._events_fd = None
+        self._lock = threading.Lock()
+
     def line(self, text: str) -> None:
         """Write one line for people."""
         with self._lock, contextlib.suppress(OSError, ValueError):

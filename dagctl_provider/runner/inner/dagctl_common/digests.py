@@ -17,7 +17,7 @@ UNSTABLE = "unstable"
 """Value of a part that comes out differently each time it is computed: named to the reviewer, and not compared."""
 MOMENT = "moment"
 """The part that carries the plan's one moment to its execute. It is no fact about the plan, so the digest is without it."""
-SHOWN = ("warehouse", "package", "tool", "moment")
+SHOWN = ("warehouse", "state", "package", "tool", "moment")
 """Kinds whose values are no hashes: people may read them."""
 NAMED_LIMIT = 6
 """Drifts that a message names; all of them stand in ``plan_output``."""
@@ -118,6 +118,25 @@ def _text(drift: Drift, words: Mapping[str, str]) -> str:
     return subject if drift.change == "changed" else f"{subject} ({'new' if drift.change == 'added' else 'not there any more'})"
 
 
+def early_drift(expected: Mapping[str, str] | None, found: Mapping[str, str], words: Mapping[str, str]) -> StepFailed | None:
+    """The end of an execute that can be known before anything is planned; ``None`` when nothing speaks against going on.
+
+    :param expected: Parts of the approved plan, when they are known.
+    :param found: Parts that are known so early; others are not missed.
+    :param words: What the kinds of parts are called.
+    """
+    known = excused(expected, found)
+    rows = drifts_between({name: value for name, value in expected.items() if name in known}, known) if expected else []
+    if not rows:
+        return None
+    text = f"The plan is not the approved one any more: {told(rows, words)}. Nothing was begun."
+    return StepFailed("plan_drifted", text, plan_output={"drifts": _listed(rows)})
+
+
+def _listed(rows: Iterable[Drift]) -> list[dict[str, str]]:
+    return [{key: value for key, value in asdict(row).items() if value is not None} for row in rows]
+
+
 def drift(
     expected: Mapping[str, str] | None,
     found: Mapping[str, str],
@@ -138,6 +157,5 @@ def drift(
     rows = drifts_between(expected, found)
     what = told(rows, words)
     text = f"The plan is not the approved one any more{': ' + what if what else ''}; now it is: {summary}"
-    listed = [{key: value for key, value in asdict(row).items() if value is not None} for row in rows]
-    plan = {**output, "digest_parts": dict(found), **({"drifts": listed} if listed else {})}
+    plan = {**output, "digest_parts": dict(found), **({"drifts": _listed(rows)} if rows else {})}
     return StepFailed("plan_drifted", text, plan_output=plan, digest=digest_of(found), **answer)

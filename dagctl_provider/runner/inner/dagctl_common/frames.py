@@ -10,8 +10,28 @@ from typing import Any, Protocol, TypeVar
 from dagctl_common.cancelling import Canceller
 from dagctl_common.channel import Channel, StepFailed, plain, write_answer
 from dagctl_common.jobs import Job
+from dagctl_common.watching import Reads, Watch
 
 Answer = dict[str, object]
+OURS = (
+    "PGAPPNAME",
+    "PYTHONHASHSEED",
+    "HOME",
+    "TMPDIR",
+    "TZ",
+    "LANG",
+    "LC_ALL",
+    "USER",
+    "LOGNAME",
+    "SOURCE_DATE_EPOCH",
+    "COLUMNS",
+)
+"""Variables that are the same in every step, or that only name it."""
+TRUSTED = (
+    "sqlmesh.core.engine_adapter", "sqlmesh.core.config.connection", "sqlmesh.core.state_sync", "sqlmesh.utils.connection_pool",
+    "sqlmesh.utils.cache",
+)  # fmt: skip
+"""Parts of a tool that open connections and files for the project as they should."""
 
 
 class Journal(Protocol):
@@ -34,6 +54,15 @@ class Step:
         self.job = job
         self.channel = Channel(job.get("events_fd"))
         self.canceller: Any = canceller(job.get("alive_fd"), float(job.get("grace") or 20.0))
+        scratch = str(job.get("scratch"))
+        private = [os.path.join(scratch, name) for name in ("home", "tmp", "target", "logs")]
+        given = {name for name in job.get("given") or () if name}
+        self.watch = Watch(str(job.get("checkout")), private, TRUSTED, [*OURS, *given])
+
+    @property
+    def reads(self) -> Reads:
+        """What the project's code was seen to read of the machine."""
+        return self.watch.reads
 
     def shorten(self, text: str) -> str:
         """One line without the scratch folder in it."""

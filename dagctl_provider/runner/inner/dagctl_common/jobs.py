@@ -46,6 +46,11 @@ class Job(Request, Finding, Channels):
     :param inputs: Files with what the request brought along, by name.
     :param cache: Folder of the project, kept between steps.
     :param shared: Folder of all projects.
+    :param given: Hashes of the variables that the project's code gets, by name.
+    :param packages: Versions of the packages that the tool runs with.
+    :param explain_connection: Whether an explain has a connection of its own.
+    :param unstable: What becomes of parts that differ each time: ``exclude`` or ``refuse``.
+    :param data_folder: Where files of the warehouse are kept that would else lie in the checkout.
     :param answer: File for the answer.
     """
 
@@ -59,6 +64,11 @@ class Job(Request, Finding, Channels):
     locks: str
     secrets: list[str]
     inputs: Mapping[str, str]
+    given: Mapping[str, str]
+    packages: Mapping[str, str]
+    explain_connection: bool
+    unstable: str
+    data_folder: str | None
     application_prefix: str
     application_name: str
     answer: str

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from dagctl_common.channel import StepFailed
-from dagctl_common.digests import digest_of, drift, excused
+from dagctl_common.digests import digest_of, drift, early_drift, excused, hashes_of
 from dagctl_common.frames import Answer, do
 from dagctl_common.jobs import Job
 
 from dagctl_sqlmesh.descriptions import describe
-from dagctl_sqlmesh.digests import WORDS, digest_parts
+from dagctl_sqlmesh.digests import WORDS
 from dagctl_sqlmesh.failures import failure_of, model_failure
 from dagctl_sqlmesh.journals import Step
 from dagctl_sqlmesh.locks import Locks
 from dagctl_sqlmesh.naming import Names
+from dagctl_sqlmesh.parts import compare_again, early_parts, plan_parts, refuse_unstable
 from dagctl_sqlmesh.projects import load_configs, make_context
 from dagctl_sqlmesh.states import migrate, migrated_copy, needed_migration, remember_state_address, state_versions
 from dagctl_sqlmesh.sweeping import sweep
+from dagctl_sqlmesh.twice import load_again
 
 if TYPE_CHECKING:
     from sqlmesh.core.context import Context
@@ -51,16 +54,30 @@ def main(job: Job) -> int:
 def _load_tool(step: Step) -> None:
     import sqlmesh  # noqa: F401
 
+    # What is left of the project's own modules would be no part of the next checkout.
+    sys.dont_write_bytecode = True
     step.canceller.watch_connections()
+    if step.job["command"] in ("explain", "execute"):
+        step.watch.begin()
+        step.guard.install()
 
 
 def _open(step: Step) -> Context:
     """A context with config and state, but without models: enough to look at the state's version."""
-    with step.channel.stage("config"):
-        configs = load_configs(step)
-        context = make_context(step, configs)
-    with step.channel.stage("state"):
-        remember_state_address(step, context)
+    with step.guard.free():
+        with step.channel.stage("config"):
+            configs = load_configs(step)
+            context = make_context(step, configs)
+        with step.channel.stage("state"):
+            remember_state_address(step, context)
+    return context
+
+
+def _on_empty_state(step: Step) -> Context:
+    """A context for an environment whose state nobody has made yet, with one in memory: planning makes no tables."""
+    with step.guard.free(), step.channel.stage("state"):
+        context = make_context(step, load_configs(step, empty_state=True))
+        _ = context.state_sync
     return context
 
 
@@ -68,32 +85,43 @@ def explain(step: Step) -> Answer:
     """Work out what the commit would change."""
     context = _open(step)
     with step.channel.stage("state"):
-        migration = needed_migration(context)
-        if migration is None and state_versions(context) is None:
-            # Two first explains would otherwise make the same tables at the same time.
-            with _locks(step, context) as locks, locks.hold("state"):
+        with step.guard.free():
+            migration = needed_migration(context)
+            empty = state_versions(context) is None
+            if not empty and migration is None:
                 _ = context.state_sync
+    if empty:
+        context = _on_empty_state(step)
     if migration is None:
         return _explained(step, context, None)
     step.channel.line(f"the state is at SQLMesh {migration['from']}; planning on a copy that is migrated to {migration['to']}")
     with contextlib.ExitStack() as stack:
-        with step.channel.stage("migrate"):
+        with step.channel.stage("migrate"), step.guard.free():
             copy = stack.enter_context(migrated_copy(step, context))
         return _explained(step, copy, migration)
 
 
 def _explained(step: Step, context: Context, migration: dict[str, str] | None) -> Answer:
+    step.guard.arm(context)
     _load(step, context)
-    tests = _run_tests(step, context)
+    again = load_again(step, context)
+    with step.guard.free():
+        tests = _run_tests(step, context)
     with step.channel.stage("plan"):
         plan = _build_plan(step, context)
-        parts = digest_parts(plan, step.job, migration)
+        found = plan_parts(step, context, plan, migration)
         output = {key: value for key, value in describe(step, context, plan).items() if value is not None}
+    step.watch.check()
+    step.guard.disarm()
+    with step.channel.stage("again"):
+        parts, differing = compare_again(step, context, again, found.parts)
     output.update(
-        digest_parts=parts, **({"tests": tests} if tests else {}), **({"state_migration": migration} if migration else {})
-    )
+        found.output(step), digest_parts=parts, **({"tests": tests} if tests else {}),
+        **({"unstable": differing} if differing else {}), **({"state_migration": migration} if migration else {}),
+    )  # fmt: skip
     answer = {"plan_output": output, "digest": digest_of(parts), "tool_plan_id": plan.plan_id}
     step.channel.line(_summary(output))
+    refuse_unstable(step, differing, answer)
     _refuse_failed_tests(tests, answer)
     return answer
 
@@ -108,7 +136,11 @@ def _summary(output: Mapping[str, Any]) -> str:
 
 def _load(step: Step, context: Context) -> None:
     with step.channel.stage("load"):
-        context.load()
+        try:
+            context.load()
+        finally:
+            # What the guard refused comes out of SQLMesh as an error of its own.
+            step.watch.check()
     known = [*context.models, *getattr(context, "standalone_audits", {})]
     step.journal.names = Names(known)
     step.channel.line(f"{len(context.models)} models loaded")
@@ -174,7 +206,11 @@ def execute(step: Step) -> Answer:
     with _locks(step, context) as locks, contextlib.ExitStack() as held:
         with step.channel.stage("lock"):
             migration = _lock_writer(step, context, locks, held)
+        _refuse_other_inputs(step, context)
         sweep(step, context)
+        if state_versions(context) is None:
+            # The state's first tables are a write as well: whatever has drifted has to show before it.
+            _check(step, _on_empty_state(step), None)
         if migration:
             _check_on_copy(step, context, migration)
             with step.channel.stage("migrate"):
@@ -184,6 +220,13 @@ def execute(step: Step) -> Answer:
                 step.canceller.interruptible = True
             context = _open(step)
         return _apply_approved(step, context)
+
+
+def _refuse_other_inputs(step: Step, context: Context) -> None:
+    """Stop before anything is planned when the step was given something else than the explain."""
+    failure = early_drift(step.job["expected_digest_parts"], early_parts(step, context), WORDS)
+    if failure is not None:
+        raise failure
 
 
 def _lock_writer(step: Step, context: Context, locks: Locks, held: contextlib.ExitStack) -> dict[str, str] | None:
@@ -200,10 +243,13 @@ def _check_on_copy(step: Step, context: Context, migration: dict[str, str]) -> N
     with contextlib.ExitStack() as stack:
         with step.channel.stage("migrate"):
             copy = stack.enter_context(migrated_copy(step, context))
-        _load(step, copy)
-        with step.channel.stage("plan"):
-            plan = _build_approved(step, copy)
-            _check_digest(step, copy, plan, migration)
+        _check(step, copy, migration)
+
+
+def _check(step: Step, copy: Context, migration: dict[str, str] | None) -> None:
+    _load(step, copy)
+    with step.channel.stage("plan"):
+        _check_digest(step, copy, _build_approved(step, copy), migration)
 
 
 def _recorded(context: Context, environment: str) -> Environment | None:
@@ -248,10 +294,9 @@ def _check_digest(step: Step, context: Context, plan: Plan, migration: dict[str,
     A plan approved together with a migration stays approved when somebody else's plan has migrated the state meanwhile.
     """
     expected = step.job["expected_digest_parts"]
-    parts = excused(expected, digest_parts(plan, step.job, migration))
-    alternatives = (
-        [parts] if migration else [parts, excused(expected, digest_parts(plan, step.job, {"to": step.job["tool_version"]}))]
-    )
+    parts = excused(expected, plan_parts(step, context, plan, migration).parts)
+    migrated = hashes_of({"migration": step.job["tool_version"]})
+    alternatives = [parts] if migration else [parts, {**parts, **migrated}]
     if step.job["expected_digest"] in [digest_of(candidate) for candidate in alternatives]:
         return
     # Describing touches what the copy of the plan must not have cached; there will be no copy.

@@ -1,29 +1,36 @@
 """What makes two plans the same plan.
 
 SQLMesh gives a plan a random id, so the id proves nothing. What is hashed here instead is what would happen: every model's
-content fingerprint, version and category, what is removed, the state the environment is in, and how the step was asked. Which
-intervals are still missing is left out on purpose: time passes between explain and execute, and a scheduled run may fill some.
+content, version and category, the SQL that macros make of it, where it is written to, what the step was given, what is removed,
+the state the environment is in, and how the step was asked. Which intervals are still missing is left out on purpose: time
+passes between explain and execute, and a scheduled run may fill some.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from dagctl_common.digests import hashes_of
+from dagctl_common import inputs
+from dagctl_common.digests import UNSTABLE, hash_of, hashes_of, named
 from dagctl_common.jobs import Job
 
 from dagctl_sqlmesh.categories import category_of
+from dagctl_sqlmesh.naming import Names
 
 if TYPE_CHECKING:
     from sqlmesh.core.plan import Plan
+    from sqlmesh.core.snapshot import Snapshot
+
+OWN_VERSION = "own"
 
 
-def digest_parts(plan: Plan, job: Job, migration: Mapping[str, str] | None) -> dict[str, str]:
-    """One short hash per part of the plan, so that a drift can be named.
+def digest_parts(plan: Plan, job: Job, names: Names, migration: Mapping[str, str] | None) -> dict[str, str]:
+    """The parts that SQLMesh's plan says, each as a short hash under a name that people know.
 
     :param plan: SQLMesh's plan.
     :param job: The job.
+    :param names: Of models.
     :param migration: The state's migration that belongs to the plan.
     """
     diff = plan.context_diff
@@ -31,27 +38,46 @@ def digest_parts(plan: Plan, job: Job, migration: Mapping[str, str] | None) -> d
         "commit": [job["commit_sha"], job["git_path"]],
         "environment": plan.environment_naming_info.name,
         "options": [bool(job["run_tests"]), job["gateway"]],
-        "tool": [job["tool"], job["tool_version"]],
         "base": [diff.is_new_environment, plan.previous_plan_id],
-        "models": sorted(
-            [snapshot.name, snapshot.identifier, snapshot.version, category_of(snapshot)] for snapshot in plan.snapshots.values()
-        ),
         "removed": sorted(snapshot_id.name for snapshot_id in diff.removed_snapshots),
         "requirements": getattr(diff, "requirements", None) or getattr(diff, "provided_requirements", None),
         "statements": sorted(statement.json(sort_keys=True) for statement in getattr(diff, "environment_statements", None) or []),
         "restatements": sorted(snapshot_id.name for snapshot_id in plan.restatements),
         "migration": migration["to"] if migration else None,
     }
-    return hashes_of(parts)
+    models = {names.of(snapshot.name): hash_of(_model(snapshot)) for snapshot in plan.snapshots.values()}
+    return {**hashes_of(parts), "tool": f"{job['tool']} {job['tool_version']}", **named("model", models)}
+
+
+def _model(snapshot: Snapshot) -> list[object]:
+    """What is a model's own; its fingerprint also takes in what it reads, which has parts of its own."""
+    fingerprint = snapshot.fingerprint
+    version = OWN_VERSION if snapshot.version == fingerprint.to_version() else snapshot.version
+    return [snapshot.name, fingerprint.data_hash, fingerprint.metadata_hash, version, category_of(snapshot)]
+
+
+def without(parts: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """Parts without what differs each time.
+
+    :param parts: The parts of a plan.
+    :param names: Parts that are not to be compared.
+    """
+    left_out = set(names)
+    return {name: UNSTABLE if name in left_out else value for name, value in parts.items()}
 
 
 WORDS: Mapping[str, str] = {
+    **inputs.WORDS,
     "base": "another plan was applied to the environment since",
     "commit": "commit or folder",
-    "models": "models or their upstream versions",
     "migration": "the state needs a migration",
+    "model": "model",
     "options": "test or gateway settings",
-    "tool": "tool version",
+    "removed": "removed models",
+    "rendered": "SQL of",
+    "requirements": "Python requirements",
+    "state": "state connection's",
     "statements": "before_all/after_all statements",
+    "warehouse": "warehouse's",
 }
-"""What the parts are called."""
+"""What the kinds of parts are called."""

@@ -7,6 +7,7 @@ from dagctl_common.jobs import Job
 
 from dagctl_sqlmesh.cancelling import Canceller
 from dagctl_sqlmesh.consoles import Journal
+from dagctl_sqlmesh.guards import Guard
 
 
 class Step(frames.Step):
@@ -20,3 +21,4 @@ class Step(frames.Step):
     def __init__(self, job: Job) -> None:
         super().__init__(job, Canceller)
         self.journal = Journal(self.channel, self.canceller)
+        self.guard = Guard(self.watch)

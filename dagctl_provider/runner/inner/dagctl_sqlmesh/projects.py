@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dagctl_sqlmesh.consoles import make_console
 from dagctl_sqlmesh.journals import Step
+from dagctl_sqlmesh.warehouses import keep_files
 
 if TYPE_CHECKING:
     from sqlmesh.core.config import Config
@@ -22,7 +23,7 @@ def supports(function: Callable[..., object], parameter: str) -> bool:
     return parameter in inspect.signature(function).parameters
 
 
-def load_configs(step: Step, state_schema: str | None = None) -> dict[Path, Config]:
+def load_configs(step: Step, state_schema: str | None = None, empty_state: bool = False) -> dict[Path, Config]:
     """Load the project's config.
 
     The managed state is set on the config objects. Environment variables would do the same, but with names that are folded
@@ -30,8 +31,10 @@ def load_configs(step: Step, state_schema: str | None = None) -> dict[Path, Conf
 
     :param step: The step.
     :param state_schema: Read the state from this schema instead.
+    :param empty_state: Take an empty state in memory instead: an explain makes no tables, where there are none yet.
     """
     from sqlmesh.core.config import Config
+    from sqlmesh.core.config.connection import DuckDBConnectionConfig
     from sqlmesh.core.config.loader import load_configs as load
 
     extra = {"dotenv_path": Path(step.job["empty_file"])} if supports(load, "dotenv_path") else {}
@@ -43,6 +46,9 @@ def load_configs(step: Step, state_schema: str | None = None) -> dict[Path, Conf
             gateway.state_connection, gateway.state_schema = connection
         if state_schema is not None:
             gateway.state_schema = state_schema
+        keep_files(step, config)
+        if empty_state:
+            gateway.state_connection, gateway.state_schema = DuckDBConnectionConfig(), None
     return configs
 
 

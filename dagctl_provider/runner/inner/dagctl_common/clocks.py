@@ -1,0 +1,84 @@
+"""Another clock and other chance for a forked process, so that what depends on them shows.
+
+Only code that is loaded from now on sees the other clock: modules that are there already keep theirs, and with it everything
+that the tool itself does.
+"""
+
+from __future__ import annotations
+
+import datetime
+import random
+import sys
+import time
+import types
+from collections.abc import Callable
+from typing import Any
+
+SHIFT = datetime.timedelta(days=1, hours=1, minutes=1, seconds=1)
+"""Changes the date, the hour, the minute and the second at once."""
+
+
+class _Same(type):
+    """Says of the real class's instances that they are its own."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, cls.__mro__[1])
+
+
+class _Datetime(datetime.datetime, metaclass=_Same):
+    """``datetime`` with another now; what it makes is of the real class."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        return datetime.datetime(*args, **kwargs)
+
+    @classmethod
+    def now(cls, tz: datetime.tzinfo | None = None) -> Any:
+        return datetime.datetime.now(tz) + SHIFT
+
+    @classmethod
+    def today(cls) -> Any:
+        return datetime.datetime.now() + SHIFT
+
+    @classmethod
+    def utcnow(cls) -> Any:
+        return datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None) + SHIFT
+
+
+class _Date(datetime.date, metaclass=_Same):
+    """``date`` with another today."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        return datetime.date(*args, **kwargs)
+
+    @classmethod
+    def today(cls) -> Any:
+        return (datetime.datetime.now() + SHIFT).date()
+
+
+def shifted_datetime() -> types.ModuleType:
+    """A stand-in for the module ``datetime`` whose clock is ahead."""
+    module = types.ModuleType("datetime")
+    module.__dict__.update(datetime.__dict__)
+    module.__dict__.update(datetime=_Datetime, date=_Date)
+    return module
+
+
+def shift() -> None:
+    """Let this process live later and with other luck; there is no way back."""
+    ahead = SHIFT.total_seconds()
+    real_time, real_ns = time.time, time.time_ns
+    time.time = lambda: real_time() + ahead
+    time.time_ns = lambda: real_ns() + int(ahead * 1_000_000_000)
+    for name in ("localtime", "gmtime", "ctime"):
+        setattr(time, name, _later(getattr(time, name)))
+    real_format = time.strftime
+    time.strftime = lambda form, moment=None: real_format(form, moment or time.localtime())
+    sys.modules["datetime"] = shifted_datetime()
+    random.seed()
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed()
+
+
+def _later(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda seconds=None: function(time.time() if seconds is None else seconds)

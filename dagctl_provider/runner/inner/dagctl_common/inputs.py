@@ -1,0 +1,58 @@
+"""The parts of a plan that come from around the project: variables, the tool's packages, and files outside of the repository.
+
+What a step is given counts whether it is read or not: a model's own code reads when it runs, long after the comparison. Of the
+rest of the machine only what the project's code was seen to read counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from dagctl_common.digests import named
+from dagctl_common.frames import Step
+
+WORDS: Mapping[str, str] = {
+    "variable": "variable",
+    "package": "Python package",
+    "file": "file",
+    "tool": "tool version",
+}
+"""What the kinds are called."""
+FILE_LIMIT = 64 * 1024 * 1024
+
+
+def given_parts(step: Step) -> dict[str, str]:
+    """Parts of the digest for what the step was given, which is known from its beginning.
+
+    :param step: The step.
+    """
+    found = named("variable", step.job.get("given") or {})
+    found.update(named("package", step.job.get("packages") or {}))
+    found["package:python"] = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    return found
+
+
+def input_parts(step: Step) -> dict[str, str]:
+    """Parts of the digest for what the step was given and what it was seen to read.
+
+    :param step: The step; its ``reads`` are what the project's code read beyond that.
+    """
+    found = given_parts(step)
+    for name, value in step.reads.variables.items():
+        found.setdefault(f"variable:{name}", hashlib.sha256(f"{name}={value}".encode()).hexdigest()[:16])
+    found.update(named("file", {path: _content(path) for path in sorted(step.reads.files)}))
+    return found
+
+
+def _content(path: str) -> str:
+    """Hash of a file; of its size and name where it is too big to be read, or gone."""
+    try:
+        file = Path(path)
+        if file.stat().st_size > FILE_LIMIT:
+            return f"{file.stat().st_size} bytes"
+        return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    except OSError:
+        return "cannot be read"

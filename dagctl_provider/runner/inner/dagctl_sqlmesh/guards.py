@@ -1,0 +1,152 @@
+"""Lets an explain only ask the warehouse: every statement on its way to it is read first.
+
+SQLMesh itself asks little of a warehouse while it plans. Macros and Python code of a project can reach the same connection, so
+the guard stands at the cursor, the one place that all statements pass. Connections of the state and of unit tests are not the
+warehouse's: what is made while the guard is told so is left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from dagctl_common.channel import StepFailed
+from dagctl_common.reading import check_reads
+from dagctl_common.watching import Watch
+
+if TYPE_CHECKING:
+    from sqlmesh.core.context import Context
+
+_SENDING = frozenset({"execute", "executemany", "sql", "query", "from_query", "copy", "copy_expert", "callproc", "execute_async"})
+_WRITING = frozenset({"append", "from_df", "load_table_from_dataframe", "executescript", "copy_from", "copy_to", "write_pandas"})
+
+
+class Guard:
+    """The guard of one step.
+
+    :param watch: Knows who of the project's code is at work.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self.reads = 0
+        self.armed = False
+        self._watch = watch
+        self._free = 0
+
+    def install(self) -> None:
+        """Stand before every adapter that is made from now on, while :attr:`armed`."""
+        from sqlmesh.core import engine_adapter
+        from sqlmesh.core.engine_adapter.base import EngineAdapter
+
+        for adapter in {EngineAdapter, *_classes(vars(engine_adapter).values(), EngineAdapter)}:
+            for name in ("cursor", "connection"):
+                if isinstance(vars(adapter).get(name), property):
+                    setattr(adapter, name, self._guarded_property(vars(adapter)[name]))
+        original = EngineAdapter.__init__
+
+        def wrapped(adapter: Any, *args: Any, **kwargs: Any) -> None:
+            adapter._dagctl_free = bool(self._free)
+            original(adapter, *args, **kwargs)
+
+        EngineAdapter.__init__ = wrapped  # type: ignore[method-assign]
+
+    @contextlib.contextmanager
+    def free(self) -> Iterator[None]:
+        """Adapters made meanwhile are not the warehouse's."""
+        self._free += 1
+        try:
+            yield
+        finally:
+            self._free -= 1
+
+    def arm(self, context: Context) -> None:
+        """From now on the warehouse is only asked, and the project's code writes nothing.
+
+        :param context: Its adapters of the warehouse are guarded, whenever they were made.
+        """
+        self.armed = True
+        self._watch.refusing = True
+        adapters = getattr(context, "_engine_adapters", None) or {}
+        for adapter in [getattr(context, "_engine_adapter", None), *adapters.values()]:
+            if adapter is not None:
+                adapter._dagctl_free = False
+
+    def disarm(self) -> None:
+        """The plan is worked out: what follows is the step's own."""
+        self.armed = False
+        self._watch.refusing = False
+
+    def _guarded_property(self, original: property) -> property:
+        getter = original.fget
+        assert getter is not None
+
+        def guarded(adapter: Any) -> Any:
+            real = getter(adapter)
+            if not self.armed or getattr(adapter, "_dagctl_free", False):
+                return real
+            return _Guarded(real, lambda name, args, kwargs: self._look(adapter, name, args, kwargs))
+
+        return property(guarded, original.fset, original.fdel, original.__doc__)
+
+    def _look(self, adapter: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        caller = self._asker()
+        who = str(caller) if caller else "The tool"
+        if name in _WRITING:
+            failure = StepFailed("explain_writes", f"{who} writes to the warehouse while the plan is worked out.")
+            self._watch.remember(failure)
+            raise failure
+        sql = next((value for value in (*args, *kwargs.values()) if isinstance(value, (str, bytes))), "")
+        try:
+            check_reads(sql.decode() if isinstance(sql, bytes) else sql, getattr(adapter, "dialect", None) or None, who)
+        except StepFailed as failure:
+            self._watch.remember(failure)
+            raise
+        if caller:
+            self.reads += 1
+
+    def _asker(self) -> Any:
+        """Who asks: here the adapter stands between, so it is looked through."""
+        return self._watch.caller(through=True)
+
+
+class _Guarded:
+    """A cursor or connection whose statements are looked at."""
+
+    def __init__(self, real: Any, look: Callable[[str, tuple[Any, ...], dict[str, Any]], None]) -> None:
+        object.__setattr__(self, "_real", real)
+        object.__setattr__(self, "_look", look)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._real, name)
+        if name == "cursor" and callable(value):
+            return lambda *args, **kwargs: _Guarded(value(*args, **kwargs), self._look)
+        if name not in _SENDING and name not in _WRITING or not callable(value):
+            return value
+
+        def sent(*args: Any, **kwargs: Any) -> Any:
+            self._look(name, args, kwargs)
+            return value(*args, **kwargs)
+
+        return sent
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._real, name, value)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._real)
+
+    def __enter__(self) -> Any:
+        self._real.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> Any:
+        return self._real.__exit__(*error)
+
+
+def _classes(values: Any, parent: type) -> Iterator[type]:
+    """Adapter classes, those included that others derive from."""
+    for value in values:
+        if inspect.isclass(value) and issubclass(value, parent):
+            yield from (base for base in value.__mro__ if issubclass(base, parent))
