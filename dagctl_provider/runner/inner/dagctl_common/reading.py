@@ -15,6 +15,11 @@ from dagctl_common.channel import StepFailed
 SHOWN = 120
 """Characters of a statement that its refusal shows."""
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _QUERIES = {"SELECT", "WITH", "VALUES", "FROM", "(", "SUMMARIZE", "PIVOT", "UNPIVOT"}
 _ROOTS = ("Query", "Subqueryable", "Select", "Union", "SetOperation", "Subquery", "Values", "Table", "Summarize", "Pivot")
 """Names, since sqlglot's versions have different ones."""
@@ -25,157 +30,35 @@ _WRITES = (
     "Transaction", "Commit", "Rollback", "NextValueFor", "Block", "IfBlock", "WhileBlock", "Declare", "Describe", "Show",
     "Opclass", "Returning", "ModelAttribute", "MultitableInserts",
 )  # fmt: skip
-_WRITE_WORDS = frozenset(
-    [
-        "INSERT",
-        "UPDATE",
-        "DELETE",
-        "MERGE",
-        "CREATE",
-        "DROP",
-        "ALTER",
-        "TRUNCATE",
-        "EXEC",
-        "EXECUTE",
-        "GRANT",
-        "REVOKE",
-        "DENY",
-        "BACKUP",
-        "RESTORE",
-        "BULK",
-        "INTO",
-        "KILL",
-        "SHUTDOWN",
-        "RECONFIGURE",
-        "WRITETEXT",
-        "UPDATETEXT",
-        "OPENROWSET",
-        "OPENQUERY",
-        "OPENDATASOURCE",
-        "USE",
-        "SET",
-        "DECLARE",
-        "DBCC",
-        "CALL",
-        "COPY",
-    ]
+_WRITE_WORDS = _words(
+    "INSERT UPDATE DELETE MERGE CREATE DROP ALTER TRUNCATE EXEC EXECUTE GRANT REVOKE DENY BACKUP RESTORE BULK INTO "
+    "KILL SHUTDOWN RECONFIGURE WRITETEXT UPDATETEXT OPENROWSET OPENQUERY OPENDATASOURCE USE SET DECLARE DBCC CALL "
+    "COPY"
 )
 """Reserved in T-SQL, where no semicolon is needed between two statements: there, none of them is somebody's name."""
 _TSQL = {"tsql", "fabric"}
 _MYSQL = {"mysql", "starrocks", "doris", "singlestore", None}
-_EXPLAIN_WORDS = frozenset(
-    [
-        "(",
-        ")",
-        ",",
-        "=",
-        "VERBOSE",
-        "COSTS",
-        "FORMAT",
-        "JSON",
-        "TEXT",
-        "XML",
-        "YAML",
-        "TREE",
-        "TRADITIONAL",
-        "ON",
-        "OFF",
-        "TRUE",
-        "FALSE",
-        "PLAN",
-        "FOR",
-        "EXTENDED",
-        "QUERY",
-        "SYNTAX",
-        "AST",
-        "PIPELINE",
-        "LOGICAL",
-        "DISTRIBUTED",
-        "IO",
-        "TYPE",
-        "USING",
-        "TABULAR",
-        "FORMATTED",
-        "COST",
-        "CODEGEN",
-        "SETTINGS",
-        "SUMMARY",
-        "GRAPHVIZ",
-        "ESTIMATE",
-        "HEADER",
-        "INDEXES",
-        "ACTIONS",
-        "DESCRIPTION",
-        "0",
-        "1",
-    ]
+_EXPLAIN_WORDS = _words(
+    "( ) , = VERBOSE COSTS FORMAT JSON TEXT XML YAML TREE TRADITIONAL ON OFF TRUE FALSE PLAN FOR EXTENDED QUERY "
+    "SYNTAX AST PIPELINE LOGICAL DISTRIBUTED IO TYPE USING TABULAR FORMATTED COST CODEGEN SETTINGS SUMMARY GRAPHVIZ "
+    "ESTIMATE HEADER INDEXES ACTIONS DESCRIPTION 0 1"
 )
-_BEGIN_WORDS = frozenset(
-    [
-        "BEGIN",
-        "START",
-        "TRANSACTION",
-        "WORK",
-        "TRAN",
-        "READ",
-        "ONLY",
-        "ISOLATION",
-        "LEVEL",
-        "COMMITTED",
-        "UNCOMMITTED",
-        "REPEATABLE",
-        "SERIALIZABLE",
-        "SNAPSHOT",
-        "DEFERRED",
-        "DEFERRABLE",
-        "NOT",
-        ",",
-        "WITH",
-        "CONSISTENT",
-    ]
+_BEGIN_WORDS = _words(
+    "BEGIN START TRANSACTION WORK TRAN READ ONLY ISOLATION LEVEL COMMITTED UNCOMMITTED REPEATABLE SERIALIZABLE "
+    "SNAPSHOT DEFERRED DEFERRABLE NOT , WITH CONSISTENT"
 )
-_END_WORDS = frozenset(["COMMIT", "ROLLBACK", "END", "ABORT", "TRANSACTION", "WORK", "TRAN", "AND", "NO", "CHAIN"])
-_SET_WORDS = frozenset(["GLOBAL", "PERSIST", "PERSIST_ONLY", "PASSWORD", "WRITE", "(", "@@GLOBAL"])
+_END_WORDS = _words("COMMIT ROLLBACK END ABORT TRANSACTION WORK TRAN AND NO CHAIN")
+_SET_WORDS = _words("GLOBAL PERSIST PERSIST_ONLY PASSWORD WRITE ( @@GLOBAL")
 _UNSETTLING = re.compile(
     r"read_?only|standard_conforming|backslash_quote|sql_mode|quoted_?identifier|escaped_?string|ansi_|double_quoted",
     re.IGNORECASE,
 )
 """Settings that let a session write again, or that make texts in quotes end elsewhere than this program thinks."""
-_ASKING_PRAGMAS = frozenset(
-    [
-        "table_info",
-        "table_xinfo",
-        "table_list",
-        "index_list",
-        "index_info",
-        "index_xinfo",
-        "foreign_key_list",
-        "foreign_key_check",
-        "database_list",
-        "database_size",
-        "show",
-        "show_tables",
-        "show_tables_expanded",
-        "show_databases",
-        "storage_info",
-        "version",
-        "metadata_info",
-        "collations",
-        "collation_list",
-        "function_list",
-        "functions",
-        "module_list",
-        "pragma_list",
-        "compile_options",
-        "user_agent",
-        "platform",
-        "integrity_check",
-        "quick_check",
-        "schema_version",
-        "user_version",
-        "page_count",
-        "encoding",
-    ]
+_ASKING_PRAGMAS = _words(
+    "table_info table_xinfo table_list index_list index_info index_xinfo foreign_key_list foreign_key_check "
+    "database_list database_size show show_tables show_tables_expanded show_databases storage_info version "
+    "metadata_info collations collation_list function_list functions module_list pragma_list compile_options "
+    "user_agent platform integrity_check quick_check schema_version user_version page_count encoding"
 )
 
 _CALLS = re.compile(
@@ -312,8 +195,8 @@ def _check_call(node: Any) -> None:
     name = node.name if isinstance(node, (exp.Anonymous, *_classes(exp, ("AnonymousAggFunc",)))) else _sql_name(node)
     if _CALLS.fullmatch(name.strip('"`[]')):
         raise _Refused(f"{name} in it")
-    parent = node.parent
-    while isinstance(parent, exp.Dot):
+    parent: Any = node.parent
+    while parent is not None and isinstance(parent, exp.Dot):
         if any(_MODULES.fullmatch(part.name) for part in parent.find_all(exp.Identifier)):
             raise _Refused(f"{parent.sql()[:40]} in it")
         parent = parent.parent
