@@ -192,7 +192,8 @@ def _nodes(tree: Any) -> Iterator[Any]:
 def _check_call(node: Any) -> None:
     from sqlglot import exp
 
-    name = node.name if isinstance(node, (exp.Anonymous, *_classes(exp, ("AnonymousAggFunc",)))) else _sql_name(node)
+    unknown = isinstance(node, _classes(exp, ("Anonymous", "AnonymousAggFunc")))
+    name = node.name if unknown else _sql_name(node)
     if _CALLS.fullmatch(name.strip('"`[]')):
         raise _Refused(f"{name} in it")
     parent: Any = node.parent
