@@ -186,7 +186,7 @@ def _start(
         grace=grace,
         channels={events_read: events.event},
         # Should we be killed, the place is the tool's until it has ended, too.
-        pass_fds=(events_write, alive_read, prepared.lock),
+        pass_fds=(events_write, alive_read, os.dup(prepared.lock)),
     )
     try:
         return run_child(child, stop)

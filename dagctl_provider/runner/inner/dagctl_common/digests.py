@@ -17,8 +17,11 @@ UNSTABLE = "unstable"
 """Value of a part that comes out differently each time it is computed: named to the reviewer, and not compared."""
 MOMENT = "moment"
 """The part that carries the plan's one moment to its execute. It is no fact about the plan, so the digest is without it."""
-SHOWN = ("warehouse", "state", "package", "tool", "moment")
-"""Kinds whose values are no hashes: people may read them."""
+READABLE = ("warehouse", "state", "tool")
+"""Kinds whose values people may read, behind their hash: what is masked on its way out can still be compared."""
+PLAIN = ("package", "moment")
+"""Kinds whose values are short and no secret: no hash."""
+MASK = "***"
 NAMED_LIMIT = 6
 """Drifts that a message names; all of them stand in ``plan_output``."""
 
@@ -57,7 +60,15 @@ def named(kind: str, values: Mapping[str, str]) -> dict[str, str]:
     :param kind: Their kind.
     :param values: By name; texts as they shall stand in the plan.
     """
-    return {f"{kind}:{name}": value for name, value in values.items()}
+    return {f"{kind}:{name}": readable(value) if kind in READABLE else value for name, value in values.items()}
+
+
+def readable(value: str) -> str:
+    """A part's value that people may read.
+
+    :param value: The value itself.
+    """
+    return f"{hash_of(value)} {value}"
 
 
 def digest_of(parts: Mapping[str, str]) -> str:
@@ -88,13 +99,29 @@ def drifts_between(expected: Mapping[str, str] | None, found: Mapping[str, str])
     rows = []
     for part in sorted({*expected, *found} - {MOMENT}) if expected else ():
         before, after = (expected or {}).get(part), found.get(part)
-        if before == after:
-            continue
         kind, _, name = part.partition(":")
+        if _same(kind, before, after):
+            continue
+        if MASK in name or (before is None and any(MASK in key for key in expected or () if key.startswith(f"{kind}:"))):
+            # Its name was hidden on the way out; the digest has compared it all the same.
+            continue
         change = "added" if before is None else "removed" if after is None else "changed"
-        shown = (before, after) if kind in SHOWN else (None, None)
-        rows.append(Drift(kind, name, change, *shown))
+        rows.append(Drift(kind, name, change, *_shown(kind, before, after)))
     return rows
+
+
+def _same(kind: str, before: str | None, after: str | None) -> bool:
+    if kind in READABLE and before and after:
+        return before.split(" ", 1)[0] == after.split(" ", 1)[0]
+    return before == after or (kind in PLAIN and before is not None and MASK in before)
+
+
+def _shown(kind: str, before: str | None, after: str | None) -> tuple[str | None, str | None]:
+    """Values for people; none where they say nothing."""
+    if kind in READABLE:
+        shown = [value.partition(" ")[2] or None if value else None for value in (before, after)]
+        return (shown[0], shown[1]) if MASK not in (shown[0] or "") else (None, None)
+    return (before, after) if kind in PLAIN else (None, None)
 
 
 def told(drifts: Iterable[Drift], words: Mapping[str, str]) -> str:

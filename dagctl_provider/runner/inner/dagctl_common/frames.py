@@ -57,7 +57,7 @@ class Step:
         scratch = str(job.get("scratch"))
         private = [os.path.join(scratch, name) for name in ("home", "tmp", "target", "logs")]
         given = {name for name in job.get("given") or () if name}
-        self.watch = Watch(str(job.get("checkout")), private, TRUSTED, [*OURS, *given])
+        self.watch = Watch(str(job.get("checkout")), private, TRUSTED, [*OURS, *given], os.path.join(scratch, "refused.txt"))
 
     @property
     def reads(self) -> Reads:

@@ -7,15 +7,17 @@ other. This finds mistakes and plain attempts. It is no wall against code that h
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import sysconfig
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from dagctl_common.channel import StepFailed
+from dagctl_common.channel import StepFailed, plain
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CHANGING = {
@@ -25,7 +27,8 @@ _CHANGING = {
 }  # fmt: skip
 _STARTING = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn"}
 _CONNECTING = {"socket.connect", "socket.bind", "socket.sendto"}
-_EVENTS = frozenset({"open", *_CHANGING, *_STARTING, *_CONNECTING})
+_DATABASE = "sqlite3.connect"
+_EVENTS = frozenset({"open", _DATABASE, *_CHANGING, *_STARTING, *_CONNECTING})
 
 
 @dataclass
@@ -66,12 +69,15 @@ class Watch:
     :param private: Folders that the project's code may write into.
     :param trusted: Beginnings of names of modules that act for the project as they should.
     :param ours: Names of variables that say nothing about the machine.
+    :param record: File in which refusals are kept: a loader's forked process has no other way to tell.
     """
 
-    def __init__(self, checkout: str, private: Sequence[str], trusted: Sequence[str], ours: Sequence[str] = ()) -> None:
+    def __init__(
+        self, checkout: str, private: Sequence[str], trusted: Sequence[str], ours: Sequence[str] = (), record: str = ""
+    ) -> None:
         self.reads = Reads()
+        self._record = record
         self.refusing = False
-        self.where: Callable[[FrameType], Caller | None] = lambda frame: None
         self._checkout = checkout.rstrip(os.sep) + os.sep
         self._private = tuple(folder.rstrip(os.sep) + os.sep for folder in private)
         self._trusted = tuple(trusted)
@@ -86,6 +92,9 @@ class Watch:
 
     def check(self) -> None:
         """Raise what was refused, should the project's code or the tool have swallowed it."""
+        kept = Path(self._record)
+        if self._refused is None and self._record and kept.is_file():
+            self._refused = StepFailed("explain_writes", kept.read_text(encoding="utf-8"))
         if self._refused is not None:
             raise self._refused
 
@@ -103,9 +112,19 @@ class Watch:
                 return Caller(name[len(self._checkout) :], frame.f_lineno, frame.f_code.co_name)
             # SQLMesh keeps functions as text and runs it in a namespace that is no module.
             if name == "<string>" and "__name__" not in frame.f_globals:
-                return self.where(frame) or Caller("the project's code", frame.f_lineno, frame.f_code.co_name)
+                return self._defined(frame.f_code.co_name)
             frame = frame.f_back
         return None
+
+    def _defined(self, function: str) -> Caller:
+        """Where a function is defined whose code the tool keeps as text, without comments and line breaks of the file."""
+        for module in list(sys.modules.values()):
+            file = str(getattr(module, "__file__", None) or "")
+            known = getattr(module, function, None) if file.startswith(self._checkout) else None
+            code = getattr(inspect.unwrap(known), "__code__", None) if callable(known) else None
+            if code is not None:
+                return Caller(file[len(self._checkout) :], code.co_firstlineno, function)
+        return Caller("the project's code", 1, function)
 
     def refuse(self, caller: Caller, what: str) -> None:
         """Stop the project's code, and remember it: a macro may catch what is raised here.
@@ -121,10 +140,13 @@ class Watch:
 
         :param failure: The first one counts.
         """
-        self._refused = self._refused or failure
+        if self._refused is None:
+            self._refused = failure
+            if self._record:
+                Path(self._record).write_text(failure.message, encoding="utf-8")
 
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event not in _EVENTS:
+        if event not in _EVENTS or (event == "open" and arguments[0] == self._record):
             return
         if event == "open":
             self._opened(*arguments[:3])
@@ -134,11 +156,11 @@ class Watch:
     def _doing(self, event: str, arguments: tuple[Any, ...]) -> str | None:
         if event in _CHANGING:
             path = _absolute(arguments[0])
-            return None if path is None or path.startswith(self._private) else f"{_CHANGING[event]} {path}"
+            return None if path is None or path.startswith(self._private) else f"{_CHANGING[event]} {self._shown(path)}"
         if event in _CONNECTING:
             address = arguments[1] if len(arguments) > 1 else ""
-            return f"opens a connection to {address[0] if isinstance(address, tuple) and address else address}"
-        return "starts another program"
+            return f"opens a connection to {address[0] if isinstance(address, tuple) and address else plain(address)}"
+        return f"opens the database {arguments[0]}" if event == _DATABASE else "starts another program"
 
     def _opened(self, name: object, mode: object, flags: object) -> None:
         path = _absolute(name)
@@ -148,10 +170,13 @@ class Watch:
         if writes and self.refusing and not path.startswith((*self._private, "/dev/")):
             caller = self.caller()
             if caller:
-                self.refuse(caller, f"writes {path}")
+                self.refuse(caller, f"writes {self._shown(path)}")
         elif not writes and not path.startswith((self._checkout, *self._private, *self._code, "/proc/", "/dev/")):
             if self.caller():
                 self.reads.files.add(path)
+
+    def _shown(self, path: str) -> str:
+        return path[len(self._checkout) :] if path.startswith(self._checkout) else path
 
     def _watch_variables(self) -> None:
         environment = type(os.environ)

@@ -24,6 +24,7 @@ from dagctl_sqlmesh.projects import load_configs, make_context
 from dagctl_sqlmesh.states import migrate, migrated_copy, needed_migration, remember_state_address, state_versions
 from dagctl_sqlmesh.sweeping import sweep
 from dagctl_sqlmesh.twice import load_again
+from dagctl_sqlmesh.warehouses import state_fields
 
 if TYPE_CHECKING:
     from sqlmesh.core.context import Context
@@ -70,6 +71,8 @@ def _open(step: Step) -> Context:
             context = make_context(step, configs)
         with step.channel.stage("state"):
             remember_state_address(step, context)
+            # Planning may happen on a copy of the state; what counts is where the state itself is.
+            step.state = state_fields(step, context)
     return context
 
 
@@ -84,12 +87,11 @@ def _on_empty_state(step: Step) -> Context:
 def explain(step: Step) -> Answer:
     """Work out what the commit would change."""
     context = _open(step)
-    with step.channel.stage("state"):
-        with step.guard.free():
-            migration = needed_migration(context)
-            empty = state_versions(context) is None
-            if not empty and migration is None:
-                _ = context.state_sync
+    with step.channel.stage("state"), step.guard.free():
+        migration = needed_migration(context)
+        empty = state_versions(context) is None
+        if not empty and migration is None:
+            _ = context.state_sync
     if empty:
         context = _on_empty_state(step)
     if migration is None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from dagctl_common import inputs
-from dagctl_common.digests import UNSTABLE, hash_of, hashes_of, named
+from dagctl_common.digests import UNSTABLE, hash_of, hashes_of, named, readable
 from dagctl_common.jobs import Job
 
 from dagctl_sqlmesh.categories import category_of
@@ -46,7 +46,7 @@ def digest_parts(plan: Plan, job: Job, names: Names, migration: Mapping[str, str
         "migration": migration["to"] if migration else None,
     }
     models = {names.of(snapshot.name): hash_of(_model(snapshot)) for snapshot in plan.snapshots.values()}
-    return {**hashes_of(parts), "tool": f"{job['tool']} {job['tool_version']}", **named("model", models)}
+    return {**hashes_of(parts), "tool": readable(f"{job['tool']} {job['tool_version']}"), **named("model", models)}
 
 
 def _model(snapshot: Snapshot) -> list[object]:

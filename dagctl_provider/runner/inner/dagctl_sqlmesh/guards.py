@@ -8,7 +8,9 @@ warehouse's: what is made while the guard is told so is left alone.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from sqlmesh.core.context import Context
 
 _SENDING = frozenset({"execute", "executemany", "sql", "query", "from_query", "copy", "copy_expert", "callproc", "execute_async"})
+_DRIVERS = ("duckdb", "psycopg2")
 _WRITING = frozenset({"append", "from_df", "load_table_from_dataframe", "executescript", "copy_from", "copy_to", "write_pandas"})
 
 
@@ -68,10 +71,27 @@ class Guard:
         """
         self.armed = True
         self._watch.refusing = True
-        adapters = getattr(context, "_engine_adapters", None) or {}
-        for adapter in [getattr(context, "_engine_adapter", None), *adapters.values()]:
-            if adapter is not None:
-                adapter._dagctl_free = False
+        self._watch_drivers()
+        adapters: dict[str, Any] = getattr(context, "engine_adapters", None) or {}
+        for adapter in (context.engine_adapter, *adapters.values()):
+            adapter._dagctl_free = False
+
+    def _watch_drivers(self) -> None:
+        """Drivers in C open files and connections of which Python learns nothing."""
+        for name in _DRIVERS:
+            driver = sys.modules.get(name) or (importlib.import_module(name) if importlib.util.find_spec(name) else None)
+            if driver is not None and not hasattr(driver.connect, "_dagctl_watched"):
+                driver.connect = self._watched(name, driver.connect)
+
+    def _watched(self, name: str, connect: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            caller = self._watch.caller() if self.armed else None
+            if caller:
+                self._watch.refuse(caller, f"opens a connection of its own, with {name},")
+            return connect(*args, **kwargs)
+
+        watched._dagctl_watched = True  # type: ignore[attr-defined]
+        return watched
 
     def disarm(self) -> None:
         """The plan is worked out: what follows is the step's own."""
@@ -122,7 +142,7 @@ class _Guarded:
         value = getattr(self._real, name)
         if name == "cursor" and callable(value):
             return lambda *args, **kwargs: _Guarded(value(*args, **kwargs), self._look)
-        if name not in _SENDING and name not in _WRITING or not callable(value):
+        if (name not in _SENDING and name not in _WRITING) or not callable(value):
             return value
 
         def sent(*args: Any, **kwargs: Any) -> Any:

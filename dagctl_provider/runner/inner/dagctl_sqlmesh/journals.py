@@ -22,3 +22,4 @@ class Step(frames.Step):
         super().__init__(job, Canceller)
         self.journal = Journal(self.channel, self.canceller)
         self.guard = Guard(self.watch)
+        self.state: dict[str, str] = {}

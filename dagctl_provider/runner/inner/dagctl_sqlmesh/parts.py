@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dagctl_common.channel import StepFailed
-from dagctl_common.digests import hash_of, hashes_of, named
+from dagctl_common.digests import hash_of, hashes_of, named, readable
 from dagctl_common.frames import Answer
 from dagctl_common.inputs import given_parts, input_parts
 from dagctl_common.twice import Twice
@@ -20,7 +20,7 @@ from dagctl_sqlmesh.journals import Step
 from dagctl_sqlmesh.outside import code_of_statements_looks_outside
 from dagctl_sqlmesh.rendering import DATES, Rendered, render_plan
 from dagctl_sqlmesh.twice import RENDERED, unstable
-from dagctl_sqlmesh.warehouses import state_fields, warehouse_fields
+from dagctl_sqlmesh.warehouses import warehouse_fields
 
 if TYPE_CHECKING:
     from sqlmesh.core.context import Context
@@ -59,8 +59,8 @@ def early_parts(step: Step, context: Context) -> dict[str, str]:
     """
     job = step.job
     asked = hashes_of({"commit": [job["commit_sha"], job["git_path"]], "options": [bool(job["run_tests"]), job["gateway"]]})
-    parts = {**asked, "tool": f"{job['tool']} {job['tool_version']}", **given_parts(step)}
-    return {**parts, **named("warehouse", warehouse_fields(step, context)), **state_fields(step, context)}
+    parts = {**asked, "tool": readable(f"{job['tool']} {job['tool_version']}"), **given_parts(step)}
+    return {**parts, **named("warehouse", warehouse_fields(step, context)), **step.state}
 
 
 def plan_parts(step: Step, context: Context, plan: Plan, migration: Mapping[str, str] | None) -> Found:
@@ -78,7 +78,7 @@ def plan_parts(step: Step, context: Context, plan: Plan, migration: Mapping[str,
         **named("rendered", {names.of(name): value for name, value in rendered.hashes.items()}),
         **_statements(context, plan),
         **named("warehouse", warehouse),
-        **state_fields(step, context),
+        **step.state,
         **input_parts(step),
     }
     return Found(parts, warehouse, rendered)

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 Facts = dict[str, str]
 """Of one model: hashes of what its fingerprint and its SQL are made of, by what people call it."""
 RENDERED = "rendered"
+_METADATA = (
+    "dialect", "owner", "description", "column_descriptions", "cron", "start", "end", "retention", "tags", "grains", "audits",
+    "signals", "session_properties_", "virtual_properties_", "project", "stamp",
+)  # fmt: skip
 
 
 def load_again(step: Step, context: Context) -> Twice | None:
@@ -83,7 +87,8 @@ def facts_of(model: Model) -> Facts:
 
     :param model: The model.
     """
-    facts = {"the definition": hash_of([model.data_hash, model.metadata_hash])}
+    # SQLMesh's hash of metadata takes in columns of what the model reads, which are not loaded here.
+    facts = {"the definition": hash_of([model.data_hash, *(str(getattr(model, name, None)) for name in _METADATA)])}
     for name, executable in model.python_env.items():
         kind = str(getattr(executable.kind, "value", executable.kind))
         word = "the value of" if kind == "value" else "the code of"

@@ -18,7 +18,7 @@ from dagctl_common.digests import named
 from dagctl_sqlmesh.journals import Step
 
 if TYPE_CHECKING:
-    from sqlmesh.core.config import Config, GatewayConfig
+    from sqlmesh.core.config import Config
     from sqlmesh.core.config.connection import ConnectionConfig
     from sqlmesh.core.context import Context
 
