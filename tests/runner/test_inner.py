@@ -93,15 +93,47 @@ def test_categories_are_the_same_in_all_versions(category: str | None, forward_o
 
 
 def test_a_drift_names_what_differs() -> None:
-    from dagctl_common.digests import digest_of, drifts_between, told
+    from dagctl_common.digests import digest_of, drifts_between, hash_of, named, told
     from dagctl_sqlmesh.digests import WORDS
 
-    parts = {"base": "1", "models": "2", "tool": "3"}
-    assert told(drifts_between({**parts, "base": "0"}, parts), WORDS) == "another plan was applied to the environment since"
-    moved = drifts_between({**parts, "models": "0", "options": "0"}, parts)
-    assert told(moved, WORDS) == "models or their upstream versions, test or gateway settings"
+    parts = {
+        "base": "1",
+        "model:shop.a": "2",
+        "package:pandas": "2.3.3",
+        "variable:TENANT": "5",
+        **named("warehouse", {"host": "a"}),
+    }
+    for other, text in (
+        ({"base": "0"}, "another plan was applied to the environment since"),
+        ({"model:shop.a": "0", "variable:TENANT": "6"}, "model shop.a, variable TENANT"),
+        ({"package:pandas": "2.2.2"}, "Python package pandas (2.2.2 -> 2.3.3)"),
+        (named("warehouse", {"host": "b"}), "warehouse's host (b -> a)"),
+        ({"variable:OLD": "7"}, "variable OLD (not there any more)"),
+        # Both were hidden on their way out, and only their hashes tell.
+        ({"warehouse:host": f"{hash_of('b')} ***"}, "warehouse's host"),
+        ({"warehouse:host": f"{hash_of('a')} ***"}, ""),
+    ):
+        assert told(drifts_between({**parts, **other}, parts), WORDS) == text
+    without = {name: value for name, value in parts.items() if name != "variable:TENANT"}
+    assert told(drifts_between(without, parts), WORDS) == "variable TENANT (new)"
     assert told(drifts_between(None, parts), WORDS) == ""
-    assert digest_of(parts) == digest_of(dict(reversed(parts.items())))
+    many = {f"model:m{number}": "0" for number in range(9)}
+    assert told(drifts_between({**parts, **many}, parts), WORDS).endswith("model m5 (not there any more), and 3 more")
+    assert digest_of(parts) == digest_of(dict(reversed(parts.items()))) == digest_of({**parts, "moment": "now"})
+
+
+def test_what_the_reviewer_was_told_cannot_be_compared_is_not() -> None:
+    from dagctl_common.digests import UNSTABLE, early_drift, excused
+    from dagctl_sqlmesh.digests import WORDS
+
+    expected = {"model:a": UNSTABLE, "model:b": "1", "variable:X": "2"}
+    assert excused(expected, {"model:a": "7", "model:b": "1"}) == {"model:a": UNSTABLE, "model:b": "1"}
+    assert early_drift(expected, {"variable:X": "2"}, WORDS) is None
+    found = early_drift(expected, {"variable:X": "3", "variable:Y": "4"}, WORDS)
+    assert found is not None
+    assert found.message == "The plan is not the approved one any more: variable X, variable Y (new). Nothing was begun."
+    assert found.answer["plan_output"]["drifts"][0] == {"kind": "variable", "name": "X", "change": "changed"}
+    assert early_drift(None, {"variable:X": "3"}, WORDS) is None
 
 
 def driver_error(text: str) -> Exception:

@@ -48,12 +48,10 @@ class Step:
         self.tool.chmod(0o755)
         path = self.folder / "request.json"
         path.write_text(json.dumps({**self.request, **request}))
-        status = main(
-            [command, "--request", str(path), "--result", str(self.result), "--workdir", str(self.folder / "work"), *options]
-        )
+        status = main([command, "--request", str(path), "--result", str(self.result), *options])
         result: dict[str, Any] = json.loads(self.result.read_text())
         assert result["exit_code"] == status
-        assert list((self.folder / "work").iterdir()) == []
+        assert [left for left in (self.folder / "steps").glob("*") if left.suffix != ".lock"] == []
         return result
 
 
@@ -62,6 +60,7 @@ def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Step:
     found = Step(tmp_path)
     monkeypatch.setenv("DAGCTL_TOOL_PYTHON", str(found.tool))
     monkeypatch.setenv("DAGCTL_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("DAGCTL_STEPS_DIR", str(tmp_path / "steps"))
     return found
 
 
@@ -146,7 +145,7 @@ def test_the_tool_runs_in_a_small_world_of_its_own(step: Step, monkeypatch: pyte
     env = facts["env"]
     assert facts["leader"] is True
     assert facts["stdin"] == ""
-    assert env["HOME"].startswith(str(step.folder / "work"))
+    assert env["HOME"].startswith(str(step.folder / "steps"))
     assert env["SQLMESH_HOME"].startswith(env["HOME"])
     assert env["PGAPPNAME"].startswith("dagctl:")
     assert len(env["PGAPPNAME"]) <= 63
@@ -217,7 +216,7 @@ def test_a_dbt_step_gets_its_profile_inputs_and_a_world_where_nothing_else_is_ch
     assert facts["given"] == '{"nodes": {}}'
     assert (facts["job"]["profile"], facts["job"]["target"], facts["secrets"]) == (None, None, 1)
     assert facts["env"]["DBT_PASSWORD"] == "***"
-    assert facts["env"]["DBT_TARGET_PATH"].startswith(str(step.folder / "work"))
+    assert facts["env"]["DBT_TARGET_PATH"].startswith(str(step.folder / "steps"))
     assert {"DBT_FULL_REFRESH", "DBT_STATE"} & set(facts["env"]) == set()
     assert result["artifacts"] == {"deployed": artifact}, "cutting pieces out of a packed file would break it"
 

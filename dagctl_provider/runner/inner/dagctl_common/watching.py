@@ -28,6 +28,8 @@ _CHANGING = {
 _STARTING = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn"}
 _CONNECTING = {"socket.connect", "socket.bind", "socket.sendto"}
 _DATABASE = "sqlite3.connect"
+_SYSTEM = ("/proc/", "/dev/", "/sys/", "/etc/", "/usr/", "/lib", "/bin/")
+"""Whatever libraries look up there belongs to the machine; the packages have parts of their own."""
 _EVENTS = frozenset({"open", _DATABASE, *_CHANGING, *_STARTING, *_CONNECTING})
 
 
@@ -171,9 +173,8 @@ class Watch:
             caller = self.caller()
             if caller:
                 self.refuse(caller, f"writes {self._shown(path)}")
-        elif not writes and not path.startswith((self._checkout, *self._private, *self._code, "/proc/", "/dev/")):
-            if self.caller():
-                self.reads.files.add(path)
+        elif not writes and not path.startswith((self._checkout, *self._private, *self._code, *_SYSTEM)) and self.caller():
+            self.reads.files.add(path)
 
     def _shown(self, path: str) -> str:
         return path[len(self._checkout) :] if path.startswith(self._checkout) else path

@@ -53,7 +53,7 @@ class Guard:
             adapter._dagctl_free = bool(self._free)
             original(adapter, *args, **kwargs)
 
-        EngineAdapter.__init__ = wrapped  # type: ignore[method-assign]
+        EngineAdapter.__init__ = wrapped
 
     @contextlib.contextmanager
     def free(self) -> Iterator[None]:
@@ -79,7 +79,7 @@ class Guard:
     def _watch_drivers(self) -> None:
         """Drivers in C open files and connections of which Python learns nothing."""
         for name in _DRIVERS:
-            driver = sys.modules.get(name) or (importlib.import_module(name) if importlib.util.find_spec(name) else None)
+            driver: Any = sys.modules.get(name) or (importlib.import_module(name) if importlib.util.find_spec(name) else None)
             if driver is not None and not hasattr(driver.connect, "_dagctl_watched"):
                 driver.connect = self._watched(name, driver.connect)
 

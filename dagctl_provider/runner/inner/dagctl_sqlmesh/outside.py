@@ -92,7 +92,7 @@ def model_looks_outside(model: Model) -> bool:
     if any(_executable_looks_outside(executable) for executable in model.python_env.values()):
         return True
     query = getattr(model, "query", None)
-    return type(query).__name__ == "JinjaQuery" and bool(_JINJA.search(query.sql()))
+    return query is not None and type(query).__name__ == "JinjaQuery" and bool(_JINJA.search(query.sql()))
 
 
 def _executable_looks_outside(executable: Executable) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +121,7 @@ def _load(step: Step, ignored: list[str], catalogs: Mapping[str, Any]) -> dict[s
         config.ignore_patterns = [*config.ignore_patterns, *ignored]
     # The connections belong to the first process, and a second one is not needed for this.
     for name, value in catalogs.items():
-        setattr(Context, name, property(lambda self, value=value: value))
+        setattr(Context, name, property(_constant(value)))
     context = make_context(step, configs)
     context.load()
     return {name: facts_of(model) for name, model in context.models.items() if _is_doubtful(model)}
@@ -130,6 +130,10 @@ def _load(step: Step, ignored: list[str], catalogs: Mapping[str, Any]) -> dict[s
 def _catalogs(context: Context) -> dict[str, Any]:
     names = ("default_catalog", "default_catalog_per_gateway")
     return {name: getattr(context, name) for name in names if isinstance(getattr(type(context), name, None), property)}
+
+
+def _constant(value: Any) -> Callable[[object], Any]:
+    return lambda _self: value
 
 
 def _forget_modules(checkout: str) -> None:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from sqlmesh.core.context import Context
 
 FIELDS = (
-    "type_", "host", "server_hostname", "port", "account", "database", "catalog", "catalogs", "db", "dbname", "schema_", "project",
-    "execution_project", "location", "http_path", "warehouse", "region", "region_name", "s3_staging_dir", "work_group",
+    "type_", "host", "server_hostname", "port", "account", "database", "catalog", "catalogs", "db", "dbname", "schema_",
+    "project", "execution_project", "location", "http_path", "warehouse", "region", "region_name", "s3_staging_dir", "work_group",
     "work_group_name", "workspace", "workspace_id", "cluster", "cluster_id", "serverless", "keyspace", "url", "user", "username",
     "role", "role_arn",
 )  # fmt: skip
