@@ -188,6 +188,29 @@ def test_settings_say_where_pods_run(settings: pytest.MonkeyPatch) -> None:
     assert spec["containers"][1]["securityContext"]["runAsUser"] == 65534
 
 
+def test_an_explain_may_have_secrets_of_its_own_beside_those_of_its_execute(settings: pytest.MonkeyPatch) -> None:
+    def mounted(kind: str) -> dict[str, Any]:
+        volumes = {volume["name"]: volume.get("projected") for volume in made(kind=kind)["spec"]["volumes"]}
+        return {name: projected["sources"][-1]["secret"]["name"] for name, projected in volumes.items() if projected}
+
+    settings.setenv("AIRFLOW__DAGCTL__KUBERNETES_ENV_SECRET", "warehouse-<project>")
+    usual = mounted("explain")
+    assert usual == mounted("execute")
+    settings.setenv("AIRFLOW__DAGCTL__KUBERNETES_EXPLAIN_SECRET", "dagctl-<project>-reader")
+    settings.setenv("AIRFLOW__DAGCTL__KUBERNETES_EXPLAIN_ENV_SECRET", "warehouse-<project>-reader")
+    assert mounted("execute") == mounted("run") == usual
+    assert mounted("explain") == {
+        **usual,
+        "dagctl-secrets": "dagctl-analytics-7-7-reader",
+        "dagctl-env": "warehouse-analytics-7-7-reader",
+        "dagctl-approved": "dagctl-analytics-7-7",
+        "dagctl-approved-env": "warehouse-analytics-7-7",
+    }
+    names = {one["name"]: one["value"] for one in made(kind="explain")["spec"]["containers"][0]["env"]}
+    assert names["DAGCTL_APPROVED_SECRETS"] == "/var/run/secrets/dagctl-approved"
+    assert names["DAGCTL_APPROVED_ENV_SECRETS"] == "/var/run/secrets/dagctl-approved-env"
+
+
 def test_the_template_adds_and_replaces_but_the_step_stays_the_step(settings: pytest.MonkeyPatch, tmp_path: Path) -> None:
     base = {
         "name": "anything",
