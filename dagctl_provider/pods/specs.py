@@ -279,13 +279,14 @@ def _files(
     variables = {}
     for volume, path, variable, secrets in (
         ("dagctl-git", GIT_SECRETS, "DAGCTL_GIT_SECRETS", git_secret(request)),
-        ("dagctl-env", ENV_SECRETS, "DAGCTL_ENV_SECRETS", env_reader or named["env_secret"]),
-        # What the execute will have instead: an explain compares it.
-        ("dagctl-approved", APPROVED_SECRETS, "DAGCTL_APPROVED_SECRETS", named["secret"] if reader else ""),
-        ("dagctl-approved-env", APPROVED_ENV_SECRETS, "DAGCTL_APPROVED_ENV_SECRETS", named["env_secret"] if env_reader else ""),
+        ("dagctl-env", ENV_SECRETS, "DAGCTL_ENV_SECRETS", env_reader or named["env_secret"] or None),
+        # What the execute will have instead, which an explain compares. It may have nothing.
+        ("dagctl-approved", APPROVED_SECRETS, "DAGCTL_APPROVED_SECRETS", named["secret"] if reader else None),
+        ("dagctl-approved-env", APPROVED_ENV_SECRETS, "DAGCTL_APPROVED_ENV_SECRETS", named["env_secret"] if env_reader else None),
     ):
         if secrets:
             found[volume] = (path, _whole(secrets))
+        if secrets is not None:
             variables[variable] = path
     volumes = [
         k8s.V1Volume(name=name, projected=k8s.V1ProjectedVolumeSource(sources=sources, default_mode=0o440))

@@ -206,9 +206,20 @@ def test_an_explain_may_have_secrets_of_its_own_beside_those_of_its_execute(sett
         "dagctl-approved": "dagctl-analytics-7-7",
         "dagctl-approved-env": "warehouse-analytics-7-7",
     }
-    names = {one["name"]: one["value"] for one in made(kind="explain")["spec"]["containers"][0]["env"]}
-    assert names["DAGCTL_APPROVED_SECRETS"] == "/var/run/secrets/dagctl-approved"
-    assert names["DAGCTL_APPROVED_ENV_SECRETS"] == "/var/run/secrets/dagctl-approved-env"
+
+
+def test_the_runner_of_an_explain_is_told_of_its_execute_s_secrets_even_if_that_has_none(settings: pytest.MonkeyPatch) -> None:
+    def told(kind: str) -> dict[str, str]:
+        return {one["name"]: one["value"] for one in made(kind=kind)["spec"]["containers"][0]["env"] if "APPROVED" in one["name"]}
+
+    settings.setenv("AIRFLOW__DAGCTL__KUBERNETES_EXPLAIN_SECRET", "dagctl-<project>-reader")
+    settings.setenv("AIRFLOW__DAGCTL__KUBERNETES_EXPLAIN_ENV_SECRET", "warehouse-<project>-reader")
+    assert told("explain") == {
+        "DAGCTL_APPROVED_SECRETS": "/var/run/secrets/dagctl-approved",
+        "DAGCTL_APPROVED_ENV_SECRETS": "/var/run/secrets/dagctl-approved-env",
+    }
+    assert "dagctl-approved-env" not in [volume["name"] for volume in made(kind="explain")["spec"]["volumes"]]
+    assert told("execute") == {}
 
 
 def test_the_template_adds_and_replaces_but_the_step_stays_the_step(settings: pytest.MonkeyPatch, tmp_path: Path) -> None:
