@@ -191,6 +191,8 @@ class Stack:
             "AIRFLOW__DAGCTL__POLLING_INTERVAL": "5",
             "AIRFLOW__DAGCTL__CACHE_FOLDER": str(self.cache),
             "AIRFLOW__DAGCTL__STATE_DATABASE_CONN_ID": "dagctl_state_admin",
+            # Projects as the tools make them have a DuckDB file beside their code, which would go with each step.
+            "AIRFLOW__DAGCTL__DATA_FOLDER": str(self.home / "warehouses"),
         }
         if AIRFLOW < (3, 2):
             settings["AIRFLOW__DATABASE__EXTERNAL_DB_MANAGERS"] = "dagctl_provider.store.manager.DagctlDBManager"
@@ -209,7 +211,7 @@ class Stack:
 
     def _prepare_files(self) -> None:
         (self.home / "airflow" / "plugins").mkdir(parents=True, exist_ok=True)
-        for folder in ("airflow", "logs", "cache"):
+        for folder in ("airflow", "logs", "cache", "warehouses"):
             (self.home / folder).mkdir(exist_ok=True)
             (self.home / folder).chmod(0o700)
         write_private(self._passwords_file, json.dumps({USERNAME: self.secrets()["admin_password"]}))

@@ -42,6 +42,7 @@ def settings_page() -> str:
 
 def plans_page() -> str:
     """The life of a plan, from the table that the package moves it by, and who may do what."""
+    from dagctl_provider.domain.decisions import KEPT_FOR
     from dagctl_provider.domain.permissions import PERMISSIONS, ROLES
     from dagctl_provider.domain.plans import MAX_RETRIES, PLAN_TYPES, TRANSITIONS
 
@@ -69,6 +70,29 @@ def plans_page() -> str:
         f"A group is executed at most {1 + MAX_RETRIES} times. A pending plan is discarded by itself when a newer commit is",
         "planned, when the branch has moved by the time somebody approves, when another plan changes the deployed state, and",
         "when the project is undeployed. Its status is then `rejected`, with `auto_discarded` in its `plan_output`.",
+        "",
+        "## A drift",
+        "",
+        "An execute works out the plan again. If it is not the approved one, it stops before its first statement, with the",
+        "code `plan_drifted`. `plan_output.drifts` names each part that is not as it was: its `kind` (model, variable,",
+        "warehouse, package, macro, hook and so on), its `name`, whether it changed, came or went, and its values before and",
+        "after. Of what may be secret, such as a variable, it says only that it changed.",
+        "",
+        "## What is unstable",
+        "",
+        "Some parts of a plan come out differently each time, because they hold the time, a random number or something that",
+        "is asked for outside. The explain works them out twice and names them in `plan_output.unstable`. No approval can",
+        "cover them: the execute does not compare them, and everything else is compared as ever. With",
+        "`[dagctl] unstable_plans = refuse` such a plan fails with `plan_unstable` instead.",
+        "",
+        "## A kept approval",
+        "",
+        "When an approved plan has drifted, *Plan again* withdraws its approval and explains the commit anew. If that comes",
+        "to the digest that was approved, because what had changed is as it was, the new plan is approved at once and",
+        "executed. The record has the person who approved then, the door `system`, and the plan that they looked at. An",
+        f"approval is kept only if a person gave it, in the last {KEPT_FOR.days} days, for the same commit and environment,",
+        "if the last execution there is the one that drifted, and if nobody has rejected, withdrawn or deleted a plan of the",
+        "commit since. Otherwise the new plan waits for a decision.",
         "",
         "## Who may do what",
         "",

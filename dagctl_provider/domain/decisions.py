@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from dagctl_provider.domain.permissions import PLANNED_AGAIN
+
+KEPT_FOR = timedelta(days=7)
+"""How long after it was given an approval can be kept for a new plan with the same digest."""
 
 
 @dataclass(frozen=True)
@@ -29,3 +35,31 @@ class DecisionRecord:
     created_at: datetime
     digest: str | None = None
     comment: str | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is the approval of an earlier plan, by the person who gave that one: people have doors of their own."""
+        return self.decision == "approved" and self.actor_kind != "system" and self.door == "system"
+
+
+def approval_to_keep(rows: Sequence[DecisionRecord], group_id: str, digest: str, now: datetime) -> DecisionRecord | None:
+    """The approval that a new plan of the same commit with the same digest has already, if it stands.
+
+    A person has given it, not long ago, and nobody has decided anything else since. That the drifted plan made room for a new
+    one says nothing against it.
+
+    :param rows: All decisions on the commit, oldest first.
+    :param group_id: The plan whose execution drifted.
+    :param digest: Of that plan and of the new one.
+    """
+    approvals = [row for row in rows if row.decision == "approved" and row.actor_kind != "system" and row.digest == digest]
+    given = [row for row in approvals if not row.is_kept]
+    if not given or group_id not in {row.group_id for row in approvals} or given[-1].created_at <= now - KEPT_FOR:
+        return None
+    since = rows[rows.index(given[-1]) + 1 :]
+    return None if any(_speaks_against(row) for row in since) else given[-1]
+
+
+def _speaks_against(row: DecisionRecord) -> bool:
+    planned_again = (row.decision, row.actor_kind, row.actor_id) == ("cancelled", "system", PLANNED_AGAIN)
+    return row.decision not in ("approved", "retried") and not planned_again

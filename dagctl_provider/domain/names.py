@@ -25,6 +25,11 @@ RUN_SUFFIX = "__run"
 INDEX_VARIABLE = f"{DAG_PREFIX}index"
 TAG = "dagctl"
 
+# Two underscores: no project's own connection is called so by itself.
+PLAN_KEY_CONNECTION = f"{DAG_PREFIX}plan_key"
+# After the id of a connection: the one that an explain has instead, where there is one.
+EXPLAIN_SUFFIX = "_explain"
+
 # Airflow mounts the Flask views of plugins at the first, below the path that it is served at itself; the pages are among them.
 FLASK_PREFIX = "/pluginsv2"
 PAGES_ROUTE = "/dagctl"

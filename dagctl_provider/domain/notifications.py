@@ -14,7 +14,7 @@ from typing import Any
 
 EVENTS: Mapping[str, str] = {
     "pending": "A plan was explained and waits for a decision.",
-    "approved": "A plan was approved, by somebody or by auto_apply; its execution starts.",
+    "approved": "A plan was approved, by somebody or by auto_apply, or an approval was kept; its execution starts.",
     "rejected": "A plan was rejected by somebody.",
     "discarded": "A plan that waited was discarded, because the repository or the deployed state moved on.",
     "cancelled": "An explain or an execute step was stopped, or an approval was withdrawn.",

@@ -77,6 +77,10 @@ class Actor:
             raise DagctlError("forbidden", f"This needs the permission {permission!r}.", permission=permission)
 
 
+PLANNED_AGAIN = "planned_again"
+"""The part of the product that withdraws the approval of a drifted plan, to plan its commit again."""
+
+
 def system_actor(organization_id: str, part: str) -> Actor:
     """The product acting for itself (polling, auto-apply), with every permission.
 

@@ -46,6 +46,7 @@ class Transition:
 TRANSITIONS: tuple[Transition, ...] = (
     Transition("explain", "running", "explained", "pending"),
     Transition("explain", "running", "auto_apply", "approved"),
+    Transition("explain", "running", "approval_kept", "approved"),
     Transition("explain", "running", "failed", "failed"),
     Transition("explain", "running", "cancel", "cancelled", verb=True),
     Transition("explain", "running", "supersede", "cancelled"),

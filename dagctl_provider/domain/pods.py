@@ -257,6 +257,8 @@ SETTING_CHECKS: Mapping[str, Callable[[str], None]] = {
     "kubernetes_service_account": check_object_name,
     "kubernetes_secret": check_object_names,
     "kubernetes_env_secret": check_object_name,
+    "kubernetes_explain_secret": check_object_names,
+    "kubernetes_explain_env_secret": check_object_name,
     "kubernetes_git_credentials": check_git_credentials,
     "kubernetes_image_pull_secrets": check_object_names,
     "kubernetes_node_selector": check_node_selector,

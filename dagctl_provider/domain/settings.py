@@ -57,7 +57,8 @@ SETTINGS: Mapping[str, Setting] = {
     "project_connection": Setting(
         "string",
         "dagctl_<project>",
-        "Airflow connection (type dagctl) whose variables reach a project's steps, if it exists; <project>: shop_eu for Shop EU.",
+        "Airflow connection (type dagctl) whose variables reach a project's steps, if it exists; <project>: shop_eu for Shop EU. "
+        "Explains have the connection of that name with '_explain' behind it instead, if that exists.",
     ),
     "runner_image": Setting(
         "string",
@@ -102,6 +103,18 @@ SETTINGS: Mapping[str, Setting] = {
         "Name of a Kubernetes Secret whose keys become environment variables of the tool; <project> is filled in.",
         "warehouse-<project>",
     ),
+    "kubernetes_explain_secret": Setting(
+        "string",
+        "",
+        "The same as kubernetes_secret for explains alone, with credentials that may only read. Empty: the same Secret.",
+        "dagctl-<project>-explain",
+    ),
+    "kubernetes_explain_env_secret": Setting(
+        "string",
+        "",
+        "The same as kubernetes_env_secret for explains alone, with credentials that may only read. Empty: the same Secret.",
+        "warehouse-<project>-explain",
+    ),
     "kubernetes_git_credentials": Setting(
         "string",
         "secret",
@@ -125,6 +138,19 @@ SETTINGS: Mapping[str, Setting] = {
         "",
         "Who is told when plans wait, are approved, rejected, fail or complete: a JSON list; see notifications.md.",
         '[{"name": "ops", "events": ["pending", "failed"], "projects": ["shop*"], "webhook_conn_id": "ops_webhook"}]',
+    ),
+    "data_folder": Setting(
+        "string",
+        "",
+        "Folder on workers where relative warehouse files of projects (DuckDB, SQLite) are kept between steps. "
+        "Empty: such projects are refused.",
+        "/var/lib/dagctl/data",
+    ),
+    "unstable_plans": Setting(
+        "string",
+        "exclude",
+        "What becomes of plans of which parts differ each time they are computed: 'exclude' (these parts are named to the "
+        "reviewer and not compared) or 'refuse'.",
     ),
     "step_timeout": Setting("float", "21600", "Seconds after which an explain, execute or run is stopped."),
     "dag_bundle": Setting("string", "dags-folder", "Dag bundle that holds the dagctl Dag file."),

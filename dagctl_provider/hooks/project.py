@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import logging
 import os
@@ -15,6 +17,7 @@ from airflow.sdk import BaseHook
 from dagctl_provider.config import filled_in
 from dagctl_provider.domain import wire
 from dagctl_provider.domain.ids import slug
+from dagctl_provider.domain.names import EXPLAIN_SUFFIX, PLAN_KEY_CONNECTION
 from dagctl_provider.domain.tools import tool_of
 from dagctl_provider.hooks.profiles import ProfileError, make_profile
 
@@ -90,54 +93,142 @@ class DagctlProjectHook(BaseHook):
             raise ValueError(f"'env' in the extra of connection {self.dagctl_conn_id!r} must map names to texts")
         return env
 
-    def profile(self, target: str | None) -> tuple[str, dict[str, str]] | None:
+    def profile(self, target: str | None, warehouse: str | None = None) -> tuple[str, dict[str, str]] | None:
         """A dbt profile from the connection that ``profile`` names, and the variables with its secrets.
 
         :param target: Name of the target.
+        :param warehouse: Id of another connection to make it from; the other fields stay.
         :return: ``None`` when there is no ``profile``.
         :raises ProfileError: when it cannot be made.
+        """
+        named = self.warehouse()
+        if named is None:
+            return None
+        fields = {name: value for name, value in self.get_conn().extra_dejson["profile"].items() if name != "connection"}
+        try:
+            connection = self.get_connection(warehouse or named)
+        except AirflowNotFoundException:
+            raise ProfileError(
+                f"There is no Airflow connection {warehouse or named!r}, which {self.dagctl_conn_id!r} names for the dbt profile."
+            ) from None
+        return make_profile(connection, target, fields)
+
+    def warehouse(self) -> str | None:
+        """Id of the connection that ``profile`` names; ``None`` when there is no ``profile``.
+
+        :raises ProfileError: when ``profile`` names none.
         """
         fields = self.get_conn().extra_dejson.get("profile")
         if fields is None:
             return None
         if not isinstance(fields, dict) or not isinstance(fields.get("connection"), str):
             raise ProfileError(f"'profile' in the extra of connection {self.dagctl_conn_id!r} must name a 'connection'.")
-        try:
-            connection = self.get_connection(fields["connection"])
-        except AirflowNotFoundException:
-            raise ProfileError(
-                f"There is no Airflow connection {fields['connection']!r}, "
-                f"which {self.dagctl_conn_id!r} names for the dbt profile."
-            ) from None
-        return make_profile(connection, target, {name: value for name, value in fields.items() if name != "connection"})
+        return str(fields["connection"])
 
 
-def project_secrets(request: wire.requests.StepRequest) -> ProjectSecrets:
+@dataclass(frozen=True)
+class _Given:
+    """What a tool gets to reach the warehouse.
+
+    :param env: Variables of its environment.
+    :param profile: A profiles.yml.
+    """
+
+    env: dict[str, str] = field(default_factory=dict, repr=False)
+    profile: str | None = None
+
+
+def project_secrets(request: wire.requests.StepRequest, kind: str) -> ProjectSecrets:
     """Collect what the steps of a project may know.
 
     :param request: It names the connections, never their contents.
+    :param kind: ``explain``, ``execute`` or ``run``.
     :raises AirflowNotFoundException: when a connection that the project needs is missing.
     :raises ProfileError: when a dbt profile is to be made and cannot be.
     """
-    files: dict[str, str] = {}
     runner, launcher = request.runner, request.launcher
     # Underscores, so that the connection can also be an environment variable.
     conn_id = filled_in("project_connection", project=slug(runner.project_name).replace("-", "_"))
-    hook = DagctlProjectHook(conn_id)
-    try:
-        env = hook.environment()
-        made = hook.profile(runner.environment) if tool_of(runner.tool).takes_profile else None
-        if made is not None:
-            files["profiles.yml"], secrets = made
-            env = {**env, **secrets}
-        files["env.json"] = json.dumps(env)
-    except AirflowNotFoundException:
-        log.info("There is no connection %r; the step gets no environment variables of its own", conn_id)
+    files = {**_tool_files(runner, conn_id, kind), **_plan_key(runner.project_id)}
     if launcher.state_connection_id:
         files["state_connection.json"] = json.dumps(_state(BaseHook.get_connection(launcher.state_connection_id)))
     if launcher.git_auth_method != "none" and launcher.git_secret_ref:
         files.update(_git(launcher.git_auth_method, BaseHook.get_connection(launcher.git_secret_ref)))
     return ProjectSecrets(files)
+
+
+def _tool_files(runner: wire.requests.RunnerRequest, conn_id: str, kind: str) -> dict[str, str]:
+    """Environment and profile of the tool. An explain has them from connections of its own, where there are any."""
+    profiled = tool_of(runner.tool).takes_profile
+    own = _hook(conn_id)
+    reader = _hook(conn_id + EXPLAIN_SUFFIX) if kind == "explain" else None
+    if own is None:
+        log.info("There is no connection %r; the step gets no environment variables of its own", conn_id)
+    if own is None and reader is None:
+        return {}
+    usual = given = _given(own, own if profiled else None, runner.environment)
+    files = {}
+    if kind == "explain" and (reading := _given_to_explain(own, reader, profiled, runner.environment)) is not None:
+        # What the execute will have: it is compared, and the tool of the explain does not get it.
+        files["approved_env.json"] = json.dumps(usual.env)
+        given = reading
+    files["env.json"] = json.dumps(given.env)
+    if given.profile is not None:
+        files["profiles.yml"] = given.profile
+    return files
+
+
+def _given(
+    hook: DagctlProjectHook | None, profiled: DagctlProjectHook | None, target: str | None, warehouse: str | None = None
+) -> _Given:
+    """What a connection of a project gives to the tool.
+
+    :param profiled: The connection whose ``profile`` counts, where one does.
+    :param target: Name of the profile's target.
+    :param warehouse: Id of another connection to the warehouse than the one that ``profile`` names.
+    """
+    env = hook.environment() if hook else {}
+    made = profiled.profile(target, warehouse) if profiled else None
+    return _Given({**env, **made[1]}, made[0]) if made else _Given(env)
+
+
+def _given_to_explain(
+    own: DagctlProjectHook | None, reader: DagctlProjectHook | None, profiled: bool, target: str | None
+) -> _Given | None:
+    """What an explain gets from connections of its own; ``None`` when there is none.
+
+    :param profiled: Whether the tool takes a profile.
+    """
+    told = next((hook for hook in (reader, own) if hook and hook.warehouse()), None) if profiled else None
+    named = f"{told.warehouse()}{EXPLAIN_SUFFIX}" if told else None
+    warehouse = named if named and _exists(named) else None
+    if reader is None and warehouse is None:
+        return None
+    return _given(reader or own, told, target, warehouse)
+
+
+def _hook(conn_id: str) -> DagctlProjectHook | None:
+    return DagctlProjectHook(conn_id) if _exists(conn_id) else None
+
+
+def _exists(conn_id: str) -> bool:
+    try:
+        BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        return False
+    return True
+
+
+def _plan_key(project_id: str) -> dict[str, str]:
+    """The key by which the project's plans hide values; of no use for another project's plans."""
+    try:
+        key = BaseHook.get_connection(PLAN_KEY_CONNECTION).password
+    except AirflowNotFoundException:
+        key = None
+    if not key:
+        log.info("There is no connection %r; this plan hides values without a key", PLAN_KEY_CONNECTION)
+        return {}
+    return {"plan_key": hmac.new(key.encode(), project_id.encode(), hashlib.sha256).hexdigest()}
 
 
 def _state(connection: Connection) -> dict[str, object]:

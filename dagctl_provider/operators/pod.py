@@ -139,7 +139,7 @@ class PodStepOperator(KubernetesPodOperator):
         :raises PodTrouble: when the pod cannot do the step.
         :raises ProfileError: when the dbt profile that it is given cannot be made.
         """
-        order = Order(self.kind, asked, partial(_packed, asked), partial(self.build_step_pod, context, asked))
+        order = Order(self.kind, asked, partial(_packed, asked, self.kind), partial(self.build_step_pod, context, asked))
         try:
             self.pod = find_or_start(pod, order)
         except ProfileError:
@@ -164,7 +164,7 @@ class PodStepOperator(KubernetesPodOperator):
         return self.build_pod_request_obj(context)
 
 
-def _packed(asked: wire.requests.StepRequest, name: str, stem: str | None) -> StepFiles:
+def _packed(asked: wire.requests.StepRequest, kind: StepKind, name: str, stem: str | None) -> StepFiles:
     """Request and secrets of the step. Git credentials that the pod has from a Secret by reference stay out."""
     launcher = replace(asked.launcher, git_auth_method="none") if git_secret(asked) else asked.launcher
-    return step_files(asked.for_runner(), project_secrets(replace(asked, launcher=launcher)).files, name, stem)
+    return step_files(asked.for_runner(), project_secrets(replace(asked, launcher=launcher), kind).files, name, stem)

@@ -56,7 +56,7 @@ class ProcessStepOperator(BaseOperator):
         """Run the step and report its result."""
         request = received_request(context, self.kind)
         try:
-            secrets = project_secrets(request)
+            secrets = project_secrets(request, self.kind)
         except ProfileError as error:
             report(context, request, profile_refused(error))
             return
@@ -118,6 +118,8 @@ def _environment() -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if key in names or key.startswith(_PASSED_PREFIXES)}
     kept["DAGCTL_ENVIRONMENTS_DIR"] = str(cache_folder() / "environments")
     kept["DAGCTL_CACHE_DIR"] = str(cache_folder() / "tools")
+    if folder := str(setting("data_folder")):
+        kept["DAGCTL_DATA_DIR"] = folder
     # The runner's package may come from a checkout or a plugins folder rather than from site-packages.
     kept["PYTHONPATH"] = str(Path(__file__).parents[2])
     kept["PYTHONUNBUFFERED"] = "1"

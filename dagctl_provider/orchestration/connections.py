@@ -1,13 +1,17 @@
-"""Airflow connections the product reads and keeps: git credentials, the state administrator, each project's state."""
+"""Airflow connections the product reads and keeps: git credentials, the state administrator, each project's state,
+and the key of plans."""
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
 from airflow.models.connection import Connection
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
+
+from dagctl_provider.domain.names import PLAN_KEY_CONNECTION
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,20 @@ def write_state_connection(session: Session, connection: StoredConnection) -> No
     row.host, row.port, row.login, row.schema = connection.host, connection.port, connection.login, connection.schema
     row.set_password(connection.password)
     row.description = "dagctl: SQLMesh state of one project; do not edit"
+    session.flush()
+
+
+def keep_plan_key(session: Session) -> None:
+    """Make the key by which plans hide the values of variables, unless there is one. It stays: with another, all of them differ.
+
+    The caller holds a lock, so that two servers at once make one key.
+    """
+    if session.execute(select(Connection.id).where(Connection.conn_id == PLAN_KEY_CONNECTION)).first() is not None:
+        return
+    row = Connection(conn_id=PLAN_KEY_CONNECTION, conn_type="dagctl")
+    row.set_password(secrets.token_urlsafe(32))
+    row.description = "dagctl: key for the values of variables in plans; do not edit"
+    session.add(row)
     session.flush()
 
 

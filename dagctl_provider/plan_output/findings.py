@@ -10,6 +10,7 @@ from dagctl_provider.domain.ids import short_sha
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.tools import Tool
+from dagctl_provider.plan_output.coverage import asked_title, unstable_lines, unstable_title
 from dagctl_provider.plan_output.parts import Finding, ModelChange, Severity
 from dagctl_provider.plan_output.reading import counted, spoken
 from dagctl_provider.plan_output.shape import ExplainOutput
@@ -202,9 +203,21 @@ def _truncated(plan: _Plan) -> Iterator[Finding]:
         yield Finding("warning", "truncated", title, _names(found))
 
 
+def _unstable(plan: _Plan) -> Iterator[Finding]:
+    if title := unstable_title(plan.output):
+        yield Finding("warning", "unstable", title, detail="\n".join(unstable_lines(plan.output)))
+
+
+def _asked(plan: _Plan) -> Iterator[Finding]:
+    if title := asked_title(plan.output):
+        yield Finding("info", "asked", title, plan.output.asked)
+
+
 def _surroundings(plan: _Plan) -> Iterator[Finding]:
     if detail := plan.output.requirements_diff:
         yield Finding("warning", "requirements_diff", "The Python requirements of the project change.", detail=detail)
+    if detail := plan.output.packages_diff:
+        yield Finding("warning", "packages_diff", "The Python packages that the tool runs with change.", detail=detail)
     if detail := plan.output.environment_statements_diff:
         title = "Statements that run before or after all models change."
         yield Finding("warning", "environment_statements_diff", title, detail=detail)
@@ -239,9 +252,11 @@ _LOOKS = (
     _column_impact,
     _restatements,
     _forward_only,
+    _unstable,
     _reported,
     _surroundings,
     _truncated,
     _new_environment,
+    _asked,
     _not_known,
 )

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from dagctl_provider.plan_output import reading
-from dagctl_provider.plan_output.shape import PlannedModel, Selection
+from dagctl_provider.plan_output import coverage, reading
+from dagctl_provider.plan_output.shape import ExplainOutput, PlannedModel, Selection
 
 _MAX_MODELS = 50
 _MAX_WARNINGS = 20
@@ -36,7 +36,7 @@ def describe(conf: Mapping[str, object], output: object) -> tuple[str, str]:
         "\n".join(_model_line(model) for model in models[:_MAX_MODELS]),
         f"{plan.backfill} model(s) need backfill.",
         _selection_line(plan.selection),
-        "\n".join(f"- **Warning:** {_escaped(text)}" for text in plan.warnings[:_MAX_WARNINGS]),
+        "\n".join(f"- **Warning:** {_escaped(text)}" for text in (*_uncovered(plan), *plan.warnings[:_MAX_WARNINGS])),
         *_diffs(models),
     ]
     return subject, "\n\n".join(part for part in parts if part)
@@ -61,6 +61,15 @@ def _selection_line(selection: Selection | None) -> str:
     if selection is None:
         return ""
     return f"{len(selection.nodes)} node(s) will run." + (f" {_escaped(selection.reason)}" if selection.reason else "")
+
+
+def _uncovered(plan: ExplainOutput) -> Iterator[str]:
+    """What the approval cannot cover, and what it rests on."""
+    if title := coverage.unstable_title(plan):
+        yield title
+        yield from coverage.unstable_lines(plan)[:_MAX_WARNINGS]
+    if title := coverage.asked_title(plan):
+        yield title
 
 
 def _diffs(models: Sequence[PlannedModel]) -> Iterator[str]:

@@ -234,6 +234,7 @@ class ExecuteOutput:
     models: Annotated[tuple[ModelRun, ...], Says("Models that were begun or skipped, in that order")] = ()
     tests: Annotated[ReportedTests | None, Says("Tests of the build", "dbt")] = None
     timings: Annotated[Mapping[str, float], Says("Seconds for each part of the step")] = field(default_factory=dict)
+    drifts: Annotated[tuple[Drift, ...], Says("Why it stopped: what is not as it was approved")] = ()
     already_succeeded: Annotated[
         tuple[str, ...], Says("Unique ids of what this group's executes have finished; a retry leaves it out", "dagctl")
     ] = ()

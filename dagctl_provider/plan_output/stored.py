@@ -46,8 +46,9 @@ def executed(output: Mapping[str, Any], result: Result) -> dict[str, Any]:
 
 
 def failed(result: Result, succeeded: Sequence[str]) -> dict[str, Any]:
-    """The output of an execute that failed: what it did all the same, and what a retry need not do again."""
-    return {**_results(result), **(resumed(succeeded) or {})}
+    """The output of an execute that failed: what it did all the same, what had drifted, and what a retry need not do again."""
+    drifts = (result.plan_output or {}).get("drifts")
+    return {**_results(result), **({"drifts": drifts} if drifts else {}), **(resumed(succeeded) or {})}
 
 
 def _results(result: Result) -> dict[str, Any]:

@@ -64,8 +64,8 @@ CAUSES: Mapping[str, Cause] = {
     ),
     "secret_missing": Cause(
         "A Secret or ConfigMap that the pod refers to does not exist.",
-        "Create it in the namespace of the pods, or correct the name: [dagctl] kubernetes_secret, kubernetes_env_secret, or the "
-        "project's 'git_secret_ref'.",
+        "Create it in the namespace of the pods, or correct the name: [dagctl] kubernetes_secret, kubernetes_env_secret, those "
+        "for explains, or the project's 'git_secret_ref'.",
     ),
     "pod_volume_failed": Cause(
         "A volume of the pod could not be mounted.", "Check the volumes of [dagctl] kubernetes_pod_template."

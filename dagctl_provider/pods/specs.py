@@ -37,6 +37,8 @@ POD_GRACE_SECONDS = 60
 SECRETS = "/var/run/secrets/dagctl"
 GIT_SECRETS = "/var/run/secrets/dagctl-git"
 ENV_SECRETS = "/var/run/secrets/dagctl-env"
+APPROVED_SECRETS = "/var/run/secrets/dagctl-approved"
+APPROVED_ENV_SECRETS = "/var/run/secrets/dagctl-approved-env"
 REQUEST = "/var/run/dagctl/request"
 RESULTS = "/airflow/xcom"
 RESULT = f"{RESULTS}/return.json"
@@ -65,6 +67,7 @@ _ANNOTATIONS: Mapping[str, str] = {
     "dagctl/tool-version": "tool_version",
     "dagctl/job-name": "job_name",
 }
+_SECRET_SETTINGS = ("secret", "env_secret", "explain_secret", "explain_env_secret")
 _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _MAX_STEM = 57
 _OTHER_USER = 65534
@@ -223,7 +226,7 @@ def _template() -> k8s.V1Pod | None:
 
 
 def _step(request: StepRequest, kind: str, inputs: str, pieces: Sequence[Piece]) -> k8s.V1Pod:
-    volumes, mounts, env = _files(request, pieces)
+    volumes, mounts, env = _files(request, kind, pieces)
     runner = k8s.V1Container(
         name=BASE,
         image=image_for(request),
@@ -263,20 +266,28 @@ def _step(request: StepRequest, kind: str, inputs: str, pieces: Sequence[Piece])
 
 
 def _files(
-    request: StepRequest, pieces: Sequence[Piece]
+    request: StepRequest, kind: str, pieces: Sequence[Piece]
 ) -> tuple[list[k8s.V1Volume], list[k8s.V1VolumeMount], list[k8s.V1EnvVar]]:
     """Volumes, where they are mounted, and the variables that tell the runner of them. Secrets are named, never quoted."""
     project = slug(request.runner.project_name)
-    whole = object_names(filled_in("kubernetes_secret", project=project))
+    named = {name: filled_in(f"kubernetes_{name}", project=project) for name in _SECRET_SETTINGS}
+    reader, env_reader = (named[name] if kind == "explain" else "" for name in ("explain_secret", "explain_env_secret"))
     found = {
-        "dagctl-secrets": (SECRETS, [*_projections(pieces, "secrets"), *(_projection(name) for name in whole)]),
+        "dagctl-secrets": (SECRETS, [*_projections(pieces, "secrets"), *_whole(reader or named["secret"])]),
         "dagctl-request": (REQUEST, _projections(pieces, "request")),
     }
-    git, env_secret = git_secret(request), filled_in("kubernetes_env_secret", project=project)
-    if git:
-        found["dagctl-git"] = (GIT_SECRETS, [_projection(git)])
-    if env_secret:
-        found["dagctl-env"] = (ENV_SECRETS, [_projection(env_secret)])
+    variables = {}
+    for volume, path, variable, secrets in (
+        ("dagctl-git", GIT_SECRETS, "DAGCTL_GIT_SECRETS", git_secret(request)),
+        ("dagctl-env", ENV_SECRETS, "DAGCTL_ENV_SECRETS", env_reader or named["env_secret"] or None),
+        # What the execute will have instead, which an explain compares. It may have nothing.
+        ("dagctl-approved", APPROVED_SECRETS, "DAGCTL_APPROVED_SECRETS", named["secret"] if reader else None),
+        ("dagctl-approved-env", APPROVED_ENV_SECRETS, "DAGCTL_APPROVED_ENV_SECRETS", named["env_secret"] if env_reader else None),
+    ):
+        if secrets:
+            found[volume] = (path, _whole(secrets))
+        if secrets is not None:
+            variables[variable] = path
     volumes = [
         k8s.V1Volume(name=name, projected=k8s.V1ProjectedVolumeSource(sources=sources, default_mode=0o440))
         for name, (_, sources) in found.items()
@@ -286,9 +297,12 @@ def _files(
         volumes.append(k8s.V1Volume(name=name, empty_dir=k8s.V1EmptyDirVolumeSource()))
         mounts.append(k8s.V1VolumeMount(name=name, mount_path=path))
     env = [k8s.V1EnvVar(name="PYTHONUNBUFFERED", value="1")]
-    env += [k8s.V1EnvVar(name="DAGCTL_GIT_SECRETS", value=GIT_SECRETS)] if git else []
-    env += [k8s.V1EnvVar(name="DAGCTL_ENV_SECRETS", value=ENV_SECRETS)] if env_secret else []
+    env += [k8s.V1EnvVar(name=name, value=path) for name, path in variables.items()]
     return volumes, mounts, env
+
+
+def _whole(secrets: str) -> list[k8s.V1VolumeProjection]:
+    return [_projection(name) for name in object_names(secrets)]
 
 
 def git_secret(request: StepRequest) -> str | None:

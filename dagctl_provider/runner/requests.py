@@ -25,6 +25,9 @@ from dagctl_provider.runner.versions import DEFAULT_TOOL
 REQUEST_LIMIT = 64 * 1024 * 1024
 """Characters; nearly all of them are the deployed manifest of a dbt project, about 600 KB for a thousand models."""
 
+UNSTABLE = ("exclude", "refuse")
+"""What becomes of parts of a plan that differ each time they are computed: they are named and not compared, or it fails."""
+
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}")
 _PYTHON_VERSION = re.compile(r"3\.\d{1,2}(\.\d{1,3})?")
@@ -77,6 +80,7 @@ class Request:
     deployed_tool_version: str | None = None
     inputs: Mapping[str, str] | None = None
     allow_local_repositories: bool = False
+    unstable: str = "exclude"
 
     def address(self) -> RepositoryAddress:
         """Where the repository is, once address, branch and path have passed the rules that the project's had to pass.
@@ -112,6 +116,8 @@ class Request:
                 _check_text(name)(getattr(self, name))
         if self.python_version is not None and not _PYTHON_VERSION.fullmatch(self.python_version):
             raise _fail("python_version", "must be a version such as 3.11")
+        if self.unstable not in UNSTABLE:
+            raise _fail("unstable", f"must be one of {', '.join(UNSTABLE)}")
         self._check_inputs()
         if (self.environment or "").startswith("-"):
             raise _fail("environment", "must not begin with '-'")

@@ -11,7 +11,7 @@ from dagctl_provider.domain.doors import Door
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.ids import job_name, new_id, short_sha
 from dagctl_provider.domain.names import APPROVAL, EXECUTE, POD_KEY
-from dagctl_provider.domain.permissions import Actor, system_actor
+from dagctl_provider.domain.permissions import PLANNED_AGAIN, Actor, system_actor
 from dagctl_provider.domain.plans import (
     PlanStep,
     current_status,
@@ -129,7 +129,7 @@ def plan_commit(actor: Actor, project_id: str, facts: CommitFacts, triggered_by:
             if stands_for_commit(group):
                 if not has_drifted(group):
                     return PlanCreated("existing_plan", facts.sha, newest(group), current_status(group))
-                steps.stop(session, system_actor(project.organization_id, "planned_again"), group[0], "cancel", "system")
+                steps.stop(session, system_actor(project.organization_id, PLANNED_AGAIN), group[0], "cancel", "system")
         explain = _insert_explain(session, project, facts, triggered_by)
         steps.supersede(session, project, system_actor(project.organization_id, "newer_commit"), explain.group_id, facts.sha)
         project_rows.note_head(session, project.id, facts.sha, message=facts.message, behind=facts.commits_behind)

@@ -22,6 +22,13 @@ def list_decisions(session: Session, group_id: str) -> list[DecisionRecord]:
     return [DecisionRecord(**row._mapping) for row in session.execute(query)]
 
 
+def decisions_on_commit(session: Session, project_id: str, commit_sha: str) -> list[DecisionRecord]:
+    """The decisions on all plans of a project for one commit, oldest first."""
+    c = tables.decision.c
+    query = select(*tables.decision.c).where(c.project_id == project_id, c.commit_sha == commit_sha)
+    return [DecisionRecord(**row._mapping) for row in session.execute(query.order_by(c.created_at, c.id))]
+
+
 def was_deleted(session: Session, project_id: str, commit_sha: str) -> bool:
     """Whether somebody deleted a plan for this commit, which leaves no other trace than the record of decisions."""
     c = tables.decision.c

@@ -87,6 +87,14 @@ def explains_for_commit(session: Session, project_id: str, commit_sha: str) -> t
     return tuple(_step(row) for row in session.execute(query.order_by(c.created_at.desc(), c.id.desc())))
 
 
+def newest_execution(session: Session, project_id: str, environment: str) -> PlanStep | None:
+    """The last execute step of a project in one environment, without its output."""
+    c = tables.plan_step.c
+    query = select(*_STEP_LIST_COLUMNS).where(c.project_id == project_id, c.environment == environment, c.plan_type == "execute")
+    row = session.execute(query.order_by(c.created_at.desc(), c.id.desc()).limit(1)).first()
+    return _listed_step(row) if row else None
+
+
 def settings_planned(session: Session, project_id: str, commit_sha: str) -> list[dict[str, Any]]:
     """The settings of all plans for a commit that were not discarded by themselves.
 

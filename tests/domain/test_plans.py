@@ -32,6 +32,7 @@ MOVES = {
     ("explain", "running"): {
         "explained": "pending",
         "auto_apply": "approved",
+        "approval_kept": "approved",
         "failed": "failed",
         "CANCEL": "cancelled",
         "supersede": "cancelled",

@@ -123,7 +123,7 @@ OPEN = {"redshift by IAM", "snowflake by key file", "bigquery by key file", "big
 
 def secrets_for(request: dict[str, Any]) -> ProjectSecrets:
     """What a step that is asked for this may know."""
-    return project_secrets(StepRequest.from_json(request))
+    return project_secrets(StepRequest.from_json(request), "explain")
 
 
 def made(connection: dict[str, Any], target: str | None = "prod", **overrides: Any) -> tuple[dict[str, Any], dict[str, str], str]:

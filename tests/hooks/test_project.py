@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import logging
 from pathlib import Path
@@ -16,9 +18,14 @@ from dagctl_provider.hooks.project import DagctlProjectHook, ProjectSecrets, pro
 REQUEST = {"project_name": "Shop EU", "state_connection_id": None, "git_auth_method": "none", "git_secret_ref": None}
 
 
-def secrets_for(request: dict[str, Any]) -> ProjectSecrets:
+def secrets_for(request: dict[str, Any], kind: str = "explain") -> ProjectSecrets:
     """What a step that is asked for this may know."""
-    return project_secrets(StepRequest.from_json(request))
+    return project_secrets(StepRequest.from_json(request), kind)
+
+
+def connection(monkeypatch: pytest.MonkeyPatch, name: str, **document: Any) -> None:
+    """One more connection."""
+    monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(document))
 
 
 @pytest.fixture
@@ -69,6 +76,71 @@ def test_a_missing_state_connection_ends_the_step() -> None:
 def test_variables_must_be_texts(connections: None) -> None:
     with pytest.raises(ValueError, match="dagctl_broken"):
         DagctlProjectHook("dagctl_broken").environment()
+
+
+def test_the_key_of_plans_is_one_for_each_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "plan_key" not in secrets_for({**REQUEST, "project_id": "proj_1"}).files, "an older server has made none"
+    connection(monkeypatch, "DAGCTL__PLAN_KEY", conn_type="dagctl", password="the-key-of-all")
+    one, two = (secrets_for({**REQUEST, "project_id": name}).files["plan_key"] for name in ("proj_1", "proj_2"))
+    assert one == hmac.new(b"the-key-of-all", b"proj_1", hashlib.sha256).hexdigest()
+    assert one != two
+    assert secrets_for({**REQUEST, "project_id": "proj_1"}, "execute").files["plan_key"] == one
+
+
+def test_an_explain_has_the_connection_that_is_its_own(connections: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "approved_env.json" not in secrets_for(REQUEST).files
+    connection(monkeypatch, "DAGCTL_SHOP_EU_EXPLAIN", conn_type="dagctl", extra={"env": {"WAREHOUSE_PASSWORD": "reader-value"}})
+    files = secrets_for(REQUEST).files
+    assert json.loads(files["env.json"]) == {"WAREHOUSE_PASSWORD": "reader-value"}
+    assert json.loads(files["approved_env.json"]) == {"WAREHOUSE_PASSWORD": "s3cret-value"}
+    for kind in ("execute", "run"):
+        files = secrets_for(REQUEST, kind).files
+        assert json.loads(files["env.json"]) == {"WAREHOUSE_PASSWORD": "s3cret-value"}
+        assert "approved_env.json" not in files
+
+
+def test_an_explain_may_have_a_connection_where_its_execute_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection(monkeypatch, "DAGCTL_OTHER_EXPLAIN", conn_type="dagctl", extra={"env": {"A": "1"}})
+    files = secrets_for({**REQUEST, "project_name": "other"}).files
+    assert (json.loads(files["env.json"]), json.loads(files["approved_env.json"])) == ({"A": "1"}, {})
+
+
+@pytest.fixture
+def warehouse(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A dbt project whose profile is made from a connection. The request of its steps."""
+    connection(
+        monkeypatch,
+        "DAGCTL_SHOP_EU",
+        conn_type="dagctl",
+        extra={"env": {"A": "1"}, "profile": {"connection": "wh", "schema": "s"}},
+    )
+    connection(monkeypatch, "WH", conn_type="postgres", host="db", login="writer", password="writer-pw", schema="shop")
+    return {**REQUEST, "tool": "dbt"}
+
+
+def test_the_profile_of_an_explain_is_made_from_the_warehouse_connection_that_is_its_own(
+    warehouse: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = secrets_for(warehouse).files
+    assert "approved_env.json" not in usual
+    connection(monkeypatch, "WH_EXPLAIN", conn_type="postgres", host="db", login="reader", password="reader-pw", schema="shop")
+    files = secrets_for(warehouse).files
+    assert files["profiles.yml"] == usual["profiles.yml"].replace("writer", "reader"), "its other fields stay"
+    assert json.loads(files["env.json"]) == {"A": "1", "DBT_ENV_SECRET_DAGCTL_PASSWORD": "reader-pw"}
+    assert json.loads(files["approved_env.json"]) == json.loads(usual["env.json"])
+    assert secrets_for(warehouse, "execute").files == usual
+
+
+@pytest.mark.parametrize("extra", [{"env": {"A": "2"}}, {"env": {"A": "2"}, "profile": {"connection": "wh", "schema": "s"}}])
+def test_both_connections_of_an_explain_go_together(
+    warehouse: dict[str, Any], monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any]
+) -> None:
+    connection(monkeypatch, "DAGCTL_SHOP_EU_EXPLAIN", conn_type="dagctl", extra=extra)
+    connection(monkeypatch, "WH_EXPLAIN", conn_type="postgres", host="db", login="reader", password="reader-pw", schema="shop")
+    files = secrets_for(warehouse).files
+    assert "reader" in files["profiles.yml"]
+    assert json.loads(files["env.json"]) == {"A": "2", "DBT_ENV_SECRET_DAGCTL_PASSWORD": "reader-pw"}
+    assert json.loads(files["approved_env.json"]) == {"A": "1", "DBT_ENV_SECRET_DAGCTL_PASSWORD": "writer-pw"}
 
 
 def test_only_the_owner_can_read_what_is_written(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ class SilentHook:
 def cluster(monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
     found = FakeCluster()
     monkeypatch.setattr(step_pod, "Cluster", lambda *arguments: found)
-    monkeypatch.setattr(operators, "project_secrets", lambda request: ProjectSecrets({"env.json": "{}"}))
+    monkeypatch.setattr(operators, "project_secrets", lambda *_: ProjectSecrets({"env.json": "{}"}))
     monkeypatch.setattr(PodStepOperator, "hook", SilentHook())
     # What the fake API server says is there at once, but for a machine that is busy with everything else.
     monkeypatch.setattr(wanted, "_ANSWER_SECONDS", 120)
@@ -463,7 +463,7 @@ def test_an_explain_tells_its_stages(cluster: FakeCluster, context: Any) -> None
 
 
 def test_a_profile_that_cannot_be_made_is_told(cluster: FakeCluster, context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(request: Any) -> Any:
+    def refused(*_: Any) -> Any:
         raise ProfileError("connection 'x' is of type 'ftp'")
 
     monkeypatch.setattr(operators, "project_secrets", refused)

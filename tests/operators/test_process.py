@@ -235,9 +235,9 @@ def test_a_step_that_is_stopped_as_it_begins_does_not_run(temporary: Path, monke
     secrets, start = process.project_secrets, subprocess.Popen
     children: list[subprocess.Popen[str]] = []
 
-    def stopped_before(request: Any) -> Any:
+    def stopped_before(request: Any, kind: str) -> Any:
         step.on_kill()
-        return secrets(request)
+        return secrets(request, kind)
 
     def stopped_then(*arguments: Any, **more: Any) -> Any:
         children.append(start(*arguments, **more))
@@ -261,3 +261,9 @@ def test_a_profile_that_cannot_be_made_fails_the_step_with_the_reason(monkeypatc
         ProcessStepOperator(task_id="explain", kind="explain").execute(it)
     assert it["ti"].pushed["result"]["error"]["code"] == "profile_invalid"
     assert it["ti"].pushed["result"]["step_id"] == "plan_explain"
+
+
+def test_the_runner_is_told_where_files_of_warehouses_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "DAGCTL_DATA_DIR" not in process._environment()
+    monkeypatch.setenv("AIRFLOW__DAGCTL__DATA_FOLDER", "/srv/data")
+    assert process._environment()["DAGCTL_DATA_DIR"] == "/srv/data"

@@ -32,6 +32,7 @@ TOLD = {
     "project_id": "proj_1",
     "project_name": "Shop EU",
     "allow_local_repositories": False,
+    "unstable": "exclude",
 }
 # What it is not told: where credentials are, and what only the launcher or people need.
 KEPT = {

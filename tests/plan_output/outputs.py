@@ -204,6 +204,11 @@ def hostile_output() -> dict[str, Any]:
         },
         "resources": [{"type": name, "name": name, "change": name, "affects": list(HOSTILE)} for name in HOSTILE],
         "requirements_diff": text,
+        "packages_diff": text,
+        "warehouse": dict(zip(HOSTILE, reversed(HOSTILE), strict=True)),
+        "asked": list(HOSTILE),
+        "unstable": [{"kind": name, "name": name, "file": name, "what": text} for name in HOSTILE],
+        "drifts": [{"kind": name, "name": name, "change": name, "before": name, "after": text} for name in HOSTILE],
     }
 
 

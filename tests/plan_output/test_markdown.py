@@ -33,6 +33,14 @@ def test_a_dbt_plan_says_what_runs_and_what_dbt_keeps_quiet_about() -> None:
     assert "<b>" not in body.replace("\\<", "")
 
 
+def test_what_the_approval_does_not_cover_is_said_where_it_is_given() -> None:
+    unstable = [{"kind": "model", "name": "a*b", "what": "the time"}]
+    _, body = describe({}, {"unstable": unstable, "asked": ["m"]})
+    assert "- **Warning:** 1 part differs each time it is computed; the approval does not cover it" in body
+    assert "- **Warning:** model a\\*b: the time" in body
+    assert "The SQL of 1 model was made from what the warehouse answered" in body
+
+
 def test_hostile_names_do_not_become_markup() -> None:
     hostile = "a`b*[x](javascript:alert(1))<img src=x>\n# head {{ 7*7 }}"
     _, body = describe(

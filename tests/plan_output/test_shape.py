@@ -50,6 +50,9 @@ def test_what_dagctl_adds_is_in_the_shape() -> None:
     assert explained(output).auto_discarded is True
     result = Result.from_json(EXECUTED)
     executions = [stored.executed(stored.resumed(["a"]) or {}, result), stored.failed(result, ["a"])]
+    drifts = [{"kind": "variable", "name": "TENANT", "change": "changed"}]
+    drifted = stored.failed(Result.from_json({"plan_output": {"modelsAdded": 1, "drifts": drifts}}), [])
+    assert (complaints(ExecuteOutput, drifted), drifted) == ([], {"drifts": drifts})
     assert [complaints(ExecuteOutput, output) for output in executions] == [[], []]
     assert [executed(output).already_succeeded for output in executions] == [("a",), ("a",)]
 

@@ -88,6 +88,12 @@ def test_local_repositories_need_to_be_allowed() -> None:
     assert parse(repository_url="file:///srv/shop", allow_local_repositories=True)[0].allow_local_repositories is True
 
 
+def test_what_becomes_of_unstable_plans_is_one_of_two() -> None:
+    assert (parse()[0].unstable, parse(unstable="refuse")[0].unstable) == ("exclude", "refuse")
+    with pytest.raises(RunnerError, match="'unstable' must be one of exclude, refuse"):
+        parse(unstable="ignore")
+
+
 @pytest.mark.parametrize("branch", ["main", "feature/x-1", "v1.2", "release_2026", "ünïcode"])
 def test_usual_branches_are_accepted(branch: str) -> None:
     assert parse(branch=branch)[0].branch == branch

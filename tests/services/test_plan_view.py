@@ -196,6 +196,9 @@ class TestFindings:
             ({"models": [model("a", "directly_modified", diff="+x", diff_truncated=True)]}, "truncated"),
             ({"models": [model("a", "directly_modified", category="forward_only")]}, "forward_only"),
             ({"models": [model("a", "directly_modified", backfill=samples.span(400))]}, "full_rebuild"),
+            ({"unstable": [{"kind": "model", "name": "a"}]}, "unstable"),
+            ({"asked": ["a"]}, "asked"),
+            ({"packages_diff": "+faker 1.0"}, "packages_diff"),
         ],
     )
     def test_each_thing_worth_knowing(self, changes: dict[str, Any], kind: str) -> None:
@@ -217,8 +220,66 @@ class TestFindings:
         found = view(explained({**samples.dbt_output(), **changes}), project_type="dbt", settings={})
         assert kind in self.kinds(found)
 
+    def test_what_no_approval_covers_is_named_with_where_it_is_written(self) -> None:
+        parts = [
+            {"kind": "rendered", "name": "shop.orders", "file": "models/orders.sql", "what": "the time of day"},
+            {"kind": "macro", "name": "now"},
+        ]
+        (found,) = [one for one in view(explained(output(unstable=parts))).findings if one.kind == "unstable"]
+        assert (found.severity, found.title) == (
+            "warning",
+            "2 parts differ each time they are computed; the approval does not cover them.",
+        )
+        assert found.detail == "SQL of shop.orders (models/orders.sql): the time of day\nmacro now"
+        (one,) = [one for one in view(explained(output(unstable=parts[1:]))).findings if one.kind == "unstable"]
+        assert one.title == "1 part differs each time it is computed; the approval does not cover it."
+        (many,) = [one for one in view(explained(output(unstable=parts * 40))).findings if one.kind == "unstable"]
+        assert many.detail is not None
+        assert many.detail.splitlines()[-1] == "and 30 more"
+
+    def test_sql_that_comes_from_data_is_a_note_with_its_models(self) -> None:
+        (found,) = [one for one in view(explained(output(asked=["marts.wide", "marts.pivot"]))).findings if one.kind == "asked"]
+        assert (found.severity, found.models) == ("info", ("marts.wide", "marts.pivot"))
+        assert found.title == (
+            "The SQL of 2 models was made from what the warehouse answered; it is made again and compared before it runs."
+        )
+
     def test_nothing_is_found_in_a_plan_that_is_not_known(self) -> None:
         assert view(replace(EXPLAIN, status="running", plan_output=None)).findings == ()
+
+
+class TestWhatIsCompared:
+    def test_where_an_execute_writes_says_first_what_says_most(self) -> None:
+        warehouse = {"type": "postgres", "schema": "marts", "host": "db.example.com", "port": "5432", "role": ""}
+        assert view(explained(output(warehouse=warehouse))).written_to == (
+            ("host", "db.example.com"),
+            ("schema", "marts"),
+            ("port", "5432"),
+            ("type", "postgres"),
+        )
+        assert view(explained(output())).written_to == ()
+
+    def test_drifts_are_rows_and_what_may_be_secret_has_words_for_values(self) -> None:
+        drifts = [
+            {"kind": "warehouse", "name": "host", "change": "changed", "before": "old", "after": "new"},
+            {"kind": "variable", "name": "TENANT", "change": "changed"},
+            {"kind": "rendered", "name": "shop.orders", "change": "removed"},
+            {"kind": "package", "name": "faker", "change": "added", "after": "1.0"},
+        ]
+        found = view(explained(output(), status="approved"), replace(DRIFTED, plan_output={"drifts": drifts})).drifts
+        assert [(row.what, row.name, row.before.text, row.after.text) for row in found] == [
+            ("warehouse", "host", "old", "new"),
+            ("variable", "TENANT", "not shown", "changed"),
+            ("SQL", "shop.orders", "not shown", "not there any more"),
+            ("package", "faker", "not there", "1.0"),
+        ]
+        assert [(row.before.is_value, row.after.is_value) for row in found] == [
+            (True, True),
+            (False, False),
+            (False, False),
+            (False, True),
+        ]
+        assert view(explained(output(), status="approved"), EXECUTE).drifts == ()
 
 
 class TestGraph:

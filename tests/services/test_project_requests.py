@@ -34,6 +34,12 @@ def test_stored_addresses_are_sent_in_the_spelling_that_git_is_asked_with(writte
     assert parse_request(json.dumps({**request, "allow_local_repositories": True}), "explain")[0].repository_url == asked
 
 
+def test_a_deployment_decides_about_unstable_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert request_for_project(PROJECT, "0" * 40).runner.unstable == "exclude"
+    monkeypatch.setenv("AIRFLOW__DAGCTL__UNSTABLE_PLANS", "refuse")
+    assert request_for_project(PROJECT, "0" * 40).for_runner()["unstable"] == "refuse"
+
+
 def test_a_stored_address_that_the_rules_refuse_is_left_for_the_runner_to_refuse() -> None:
     stored = "https://user@github.com/acme/x"
     assert request_for_project(replace(PROJECT, repository_url=stored), "0" * 40).runner.repository_url == stored

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import psycopg2
 import pytest
 
 from dagctl_provider.domain.errors import DagctlError
-from dagctl_provider.domain.names import INDEX_VARIABLE
+from dagctl_provider.domain.names import INDEX_VARIABLE, PLAN_KEY_CONNECTION
+from dagctl_provider.orchestration import connections
 from dagctl_provider.runner.versions import default_version, supported_versions
 from dagctl_provider.services import organizations, plans, projects
 from dagctl_provider.services.lifecycle import publishing
@@ -222,6 +224,46 @@ def test_sync_status_tells_the_truth_when_the_remote_is_gone(world: World, monke
     monkeypatch.setattr(repositories, "head_of", gone)
     stale = projects.sync_status(world.actor(), project.id)
     assert (stale.error, stale.latest_commit_sha) == ("The remote does not answer.", sha("second"))
+
+
+def plan_key() -> str | None:
+    """The key of plans as a worker would get it, and that it is kept encrypted."""
+    from airflow.models.connection import Connection
+    from sqlalchemy import select
+
+    def work(session: Any) -> str | None:
+        query = select(Connection).where(Connection.conn_id == PLAN_KEY_CONNECTION)
+        row = session.execute(query).scalars().one_or_none()
+        assert row is None or row.is_encrypted
+        assert row is None or row.get_password() not in row._password
+        return row.get_password() if row is not None else None
+
+    return transactions.run(work)
+
+
+def forget_plan_key() -> None:
+    """As in a deployment whose server was older."""
+    transactions.run(partial(connections.delete_connection, conn_id=PLAN_KEY_CONNECTION))
+
+
+def test_the_first_project_brings_the_key_of_plans_and_it_stays(world: World) -> None:
+    forget_plan_key()
+    project = world.project()
+    made = plan_key()
+    assert made is not None
+    assert len(made) >= 40
+    world.project("another")
+    projects.update_project(world.actor(), project.id, {"branch": "other"})
+    projects.delete_project(world.actor(), project.id)
+    transactions.run(publishing.heal)
+    assert plan_key() == made
+
+
+def test_projects_of_an_older_server_get_the_key_from_the_controller(world: World) -> None:
+    world.project()
+    forget_plan_key()
+    transactions.run(publishing.heal)
+    assert plan_key() is not None
 
 
 @pytest.fixture

@@ -16,10 +16,12 @@ import pytest
 
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import new_id
+from dagctl_provider.domain.names import PLAN_KEY_CONNECTION
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.orchestration import connections
 from dagctl_provider.services import plans
-from dagctl_provider.services.lifecycle import artifacts, deployments, steps
+from dagctl_provider.services.lifecycle import artifacts, deployments, publishing, steps
 from dagctl_provider.services.results import PlanApproved
 from dagctl_provider.services.turns import reconcile
 from dagctl_provider.store import artifacts as artifact_rows
@@ -191,6 +193,17 @@ def test_two_creates_for_one_commit(world: World) -> None:
         assert sorted(answer.outcome for answer in answers) == ["created", "existing_plan"]
         assert len({answer.step.id for answer in answers}) == 1
         clear(project)
+
+
+def test_two_servers_make_one_key_of_plans(world: World) -> None:
+    from airflow.models.connection import Connection
+    from sqlalchemy import func, select
+
+    query = select(func.count()).where(Connection.conn_id == PLAN_KEY_CONNECTION)
+    for _ in range(ROUNDS):
+        transactions.run(partial(connections.delete_connection, conn_id=PLAN_KEY_CONNECTION))
+        together(*(partial(transactions.run, publishing.heal) for _ in range(3)))
+        assert transactions.run(lambda session: session.execute(query).scalar_one()) == 1
 
 
 def test_states_that_two_projects_share_are_neither_lost_nor_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,9 +131,11 @@ def test_what_a_run_of_it_does(plain_sql: Tool) -> None:
 
 def test_it_is_given_no_profile_that_was_made_for_another(monkeypatch: pytest.MonkeyPatch, plain_sql: Tool) -> None:
     made: list[Any] = []
+    monkeypatch.setattr(hook, "_exists", lambda conn_id: True)
     monkeypatch.setattr(hook.DagctlProjectHook, "environment", lambda self: {})
-    monkeypatch.setattr(hook.DagctlProjectHook, "profile", lambda self, target: made.append(target))
-    hook.project_secrets(_request("plain_sql"))
+    monkeypatch.setattr(hook.DagctlProjectHook, "profile", lambda self, *named: made.append(named))
+    for kind in ("explain", "execute", "run"):
+        assert hook.project_secrets(_request("plain_sql"), kind).files["env.json"] == "{}"
     assert made == []
 
 
@@ -152,7 +154,7 @@ def test_without_a_row_it_is_taken_for_no_other(name: str, monkeypatch: pytest.M
         lambda: project.tool_version,
         lambda: _findings(project, samples.small_output()),
         lambda: publishing.dag_spec(project),
-        lambda: hook.project_secrets(_request(name)),
+        lambda: hook.project_secrets(_request(name), "explain"),
     ):
         with pytest.raises(UnknownTool, match="dagctl knows no tool"):
             use()

@@ -92,6 +92,7 @@ CONFS: dict[str, dict[str, Any]] = {
         "step_id": "EXPLAIN",
         "state_connection_id": None,
         "allow_local_repositories": True,
+        "unstable": "exclude",
         "resources": {**POD, "cpu_limit": "4000m"},
         "job_name": "shop-eu-plan-explain-TIME",
         "commit_message": f"Commit {FIRST[:7]}",
@@ -116,6 +117,7 @@ CONFS: dict[str, dict[str, Any]] = {
         "step_id": "EXPLAIN",
         "state_connection_id": None,
         "allow_local_repositories": True,
+        "unstable": "exclude",
         "resources": POD,
         "job_name": "shop-eu-plan-explain-TIME",
         "commit_message": f"Commit {FIRST[:7]}",
@@ -140,6 +142,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "project_name": "Shop EU",
         "state_connection_id": None,
         "allow_local_repositories": True,
+        "unstable": "exclude",
         "resources": {**POD, "cpu_limit": "4000m"},
     },
     "dbt": {
@@ -159,6 +162,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "project_name": "Shop EU",
         "state_connection_id": None,
         "allow_local_repositories": True,
+        "unstable": "exclude",
         "resources": POD,
     },
 }

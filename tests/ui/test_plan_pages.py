@@ -185,6 +185,24 @@ class TestReading:
         for part in ("plan_drifted", "Not the same plan", "Plan again.", "not the approved one any more"):
             assert part in text
 
+    def test_a_drift_is_a_table_with_a_way_on(self, scene: Scene, client: FlaskClient) -> None:
+        drifts = [
+            {"kind": "warehouse", "name": "host", "change": "changed", "before": "old-host", "after": "new-host"},
+            {"kind": "variable", "name": "TENANT", "change": "changed"},
+        ]
+        approved, failed = STATES["failed"]
+        scene.steps = (approved, replace(failed, plan_output={"drifts": drifts * 30}))
+        page = look(client)
+        assert len(page.all("table", id="drifts")) == 1
+        for part in ("old-host", "new-host", "TENANT", "not shown", "and 10 more", "Plan again", "that approval is kept"):
+            assert part in page.text
+        scene.steps = STATES["failed"]
+        assert not look(client).all("table", id="drifts")
+
+    def test_where_it_writes_stands_with_the_facts(self, scene: Scene, client: FlaskClient) -> None:
+        scene.steps = (explained({**samples.small_output(), "warehouse": {"schema": "marts", "host": "db.example.com"}}),)
+        assert "writes to host db.example.com, schema marts" in look(client).text
+
     def test_a_discarded_plan_says_why_and_which_commits(self, scene: Scene, client: FlaskClient) -> None:
         scene.steps = STATES["discarded"]
         text = look(client).text
@@ -248,6 +266,8 @@ class TestHostileText:
                 pod_name=samples.HOSTILE[2],
             ),
         )
+        drifted = {"drifts": samples.hostile_output()["drifts"]}
+        scene.steps += (replace(EXECUTE, status="failed", error_code="plan_drifted", plan_output=drifted),)
         scene.decisions = (samples.decision("rejected", comment=text, actor_name=text),)
         for address in (PAGE, f"{PAGE}?open={'%3Cscript%3Ewindow.hacked=1%3C/script%3E'}", f"{PAGE}/graph?as=list"):
             page = look(client, address)

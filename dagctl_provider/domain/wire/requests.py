@@ -51,6 +51,7 @@ class RunnerRequest(Record):
     plan_group_id: str | None = None
     step_id: str | None = None
     allow_local_repositories: bool = False
+    unstable: str = "exclude"
     attempt: int | None = None
     inputs: Mapping[str, str] | None = None
     expected_digest: str | None = None

@@ -30,6 +30,7 @@ def request_for_project(project: Project, commit_sha: str) -> StepRequest:
         project_id=project.id,
         project_name=project.name,
         allow_local_repositories=bool(setting("allow_local_repositories")),
+        unstable=str(setting("unstable_plans")),
     )
     launcher = LauncherSettings(
         git_auth_method=settings.get("git_auth_method", "none"),

@@ -12,7 +12,7 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.wire.projects import ProjectSpec, RunSpec
 from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.domain.wire.specs import DagSpec
-from dagctl_provider.orchestration import dags
+from dagctl_provider.orchestration import connections, dags
 from dagctl_provider.services.lifecycle.project_requests import request_for_project
 from dagctl_provider.store import deployments as deployment_rows
 from dagctl_provider.store import leases
@@ -78,12 +78,13 @@ def is_generated(project: Project) -> bool:
 
 
 def publish(session: Session, project_id: str) -> None:
-    """Write a project's Variable and the index, in the caller's transaction.
+    """Write a project's Variable and the index, and the key of plans if there is none, in the caller's transaction.
 
     The index is one value made from all projects, so writers take turns: the lease row is written first, which locks it
     on every database, and only then are the projects read.
     """
     leases.touch_lock(session, _INDEX_LOCK)
+    connections.keep_plan_key(session)
     project = project_rows.get_project(session, project_id)
     if project is not None:
         spec = project_spec(session, project).to_json() if is_generated(project) else None
@@ -108,8 +109,12 @@ def publish_index(session: Session) -> None:
 
 
 def heal(session: Session) -> None:
-    """Write again what Dag generation and workers read, where somebody edited or deleted it or a setting has changed."""
+    """Write again what Dag generation and workers read, where somebody edited or deleted it or a setting has changed.
+
+    The key of plans is among it: a deployment that was upgraded has none until then.
+    """
     leases.touch_lock(session, _INDEX_LOCK)
+    connections.keep_plan_key(session)
     published = dags.read_projects(session)
     for project in filter(is_generated, project_rows.list_projects(session)):
         if not _stands(project, published.get(project.dag_id, {})):

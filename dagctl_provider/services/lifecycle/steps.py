@@ -169,7 +169,7 @@ def approve_step(
 ) -> tuple[PlanStep, PlanStep]:
     """Decide for a plan: explain to approved, a new execute step, the record, and the word to Airflow, all or nothing.
 
-    :param event: ``approve``, or ``auto_apply`` straight from running.
+    :param event: ``approve``, or ``auto_apply`` or ``approval_kept`` straight from running.
     """
     explain = move(session, step, event, comment=comment, decided_at=utcnow(), decided_by=actor.name, **values)
     execute = start_execute(session, project, explain)

@@ -14,7 +14,7 @@ from typing import Any
 
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.names import APPROVAL, EXECUTE
-from dagctl_provider.domain.permissions import system_actor
+from dagctl_provider.domain.permissions import Actor, system_actor
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.wire.reports import Result
@@ -22,6 +22,7 @@ from dagctl_provider.orchestration import approvals, runs
 from dagctl_provider.plan_output import stored
 from dagctl_provider.services.lifecycle import artifacts, deployments, publishing, steps
 from dagctl_provider.services.lifecycle.runs import start_again
+from dagctl_provider.services.turns import kept_approvals
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store import transactions
@@ -183,12 +184,23 @@ def _explained(session: Session, project: Project, step: PlanStep, result: Resul
         plan_rows.note_step(session, step.id, **facts)
         system = system_actor(project.organization_id, "deployed_state")
         return steps.discard(session, system, replace(step, **facts), BASE_CHANGED, project.current_commit_sha or "")
-    if not project.settings.get("auto_apply"):
+    if project.settings.get("auto_apply"):
+        return _approve(session, project, step, system_actor(project.organization_id, "auto_apply"), "auto_apply", **facts)
+    kept = kept_approvals.find(session, project, step, result.digest)
+    if kept is None:
         return steps.move(session, step, "explained", **facts)
-    system = system_actor(project.organization_id, "auto_apply")
+    person, comment = kept_approvals.who_gave(kept, project), kept_approvals.said_of(kept)
+    return _approve(session, project, step, person, "approval_kept", comment=comment, **facts)
+
+
+def _approve(session: Session, project: Project, step: PlanStep, actor: Actor, event: str, **more: Any) -> PlanStep:
+    """Approve an explain that nobody has to be asked about.
+
+    :param more: What is said with the decision, and columns of the step.
+    """
     try:
         with session.begin_nested():
-            return steps.approve_step(session, project, system, step, "auto_apply", "system", **facts)[0]
+            return steps.approve_step(session, project, actor, step, event, "system", **more)[0]
     except DagctlError as error:
         if error.code != "execution_in_progress":
             raise

@@ -19,12 +19,13 @@ from dagctl_provider.domain.plans import PlanStep, current_status
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.wire import reports
 from dagctl_provider.orchestration import runs
+from dagctl_provider.plan_output.coverage import drift_rows, written_to
 from dagctl_provider.plan_output.findings import findings_of
 from dagctl_provider.plan_output.graphs import graph_of
 from dagctl_provider.plan_output.models import find_model, models_of, results_of
 from dagctl_provider.plan_output.parts import Graph, ModelResult, Progress
 from dagctl_provider.plan_output.progress import is_reported, progress_of, rows_of
-from dagctl_provider.plan_output.reading import explained
+from dagctl_provider.plan_output.reading import executed, explained
 from dagctl_provider.plan_output.summaries import counts, sentence
 from dagctl_provider.services.showing.plan_view.actions import actions_of
 from dagctl_provider.services.showing.plan_view.commit_pages import commit_page, compare_page
@@ -166,6 +167,8 @@ def assemble(
         discard_reason=output.auto_discard_reason,
         overtaken_by=output.current_commit,
         progress=progress,
+        written_to=written_to(output.warehouse),
+        drifts=drift_rows(executed(last.plan_output).drifts) if last.plan_type == "execute" else (),
     )
 
 

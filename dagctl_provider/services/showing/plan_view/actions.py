@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from dagctl_provider.domain.decisions import KEPT_FOR
 from dagctl_provider.domain.doors import DOORS
 from dagctl_provider.domain.ids import short_sha
 from dagctl_provider.domain.permissions import Actor
@@ -156,7 +157,10 @@ def _plan_again(actor: Actor, project: Project, steps: Sequence[PlanStep]) -> It
     if (stands_for_commit(steps) and not drifted) or newest(steps).status == "completed" or not project.deployed:
         return
     before = (
-        "The approval of this one, which cannot be carried out any more, is withdrawn." if drifted else "This one stays as it is."
+        "The approval of this one, which cannot be carried out any more, is withdrawn. If the new plan is the one that was "
+        f"approved, that approval is kept, up to {KEPT_FOR.days} days after it was given."
+        if drifted
+        else "This one stays as it is."
     )
     yield Action(
         "plan",

@@ -8,6 +8,7 @@ from typing import Literal
 
 from dagctl_provider.domain.plans import PlanStep, Status
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.plan_output.coverage import DriftRow
 from dagctl_provider.plan_output.parts import Count, Finding, ModelChange, Progress
 from dagctl_provider.plan_output.shape import ReportedTests, ResourceChange, Selection
 
@@ -82,6 +83,8 @@ class PlanView:
     :param counts: Those that are not zero.
     :param discard_reason: Why it was discarded without anybody deciding so.
     :param overtaken_by: The commit that it was discarded for.
+    :param written_to: Where an execution writes: names and values.
+    :param drifts: What the last execution found not to be as it was approved.
     """
 
     group_id: str
@@ -103,6 +106,8 @@ class PlanView:
     discard_reason: str | None = None
     overtaken_by: str | None = None
     progress: Progress | None = None
+    written_to: tuple[tuple[str, str], ...] = ()
+    drifts: tuple[DriftRow, ...] = ()
 
     @property
     def explain(self) -> PlanStep:

@@ -77,7 +77,7 @@ def _execute(step: PlanStep) -> Iterator[Event]:
 
 
 def _decision(made: DecisionRecord) -> Event:
-    title, tone = _DECISIONS.get(made.decision, (made.decision, "plain"))
+    title, tone = ("Approval kept", "good") if made.is_kept else _DECISIONS.get(made.decision, (made.decision, "plain"))
     return Event(made.created_at, title, tone, made.actor_name, made.door, made.comment)
 
 
