@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
@@ -29,6 +29,8 @@ _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}")
 _PYTHON_VERSION = re.compile(r"3\.\d{1,2}(\.\d{1,3})?")
 _INPUT_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
+_PACKAGE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
+_PACKAGE_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -63,6 +65,7 @@ class Request:
     tool: str = DEFAULT_TOOL
     tool_version: str | None = None
     python_version: str | None = None
+    requirements: Sequence[str] | None = None
     branch: str = "main"
     git_path: str = ""
     environment: str | None = None
@@ -75,6 +78,7 @@ class Request:
     expected_digest_parts: Mapping[str, str] | None = None
     explained_plan_id: str | None = None
     deployed_tool_version: str | None = None
+    deployed_packages: Mapping[str, str] | None = None
     inputs: Mapping[str, str] | None = None
     allow_local_repositories: bool = False
 
@@ -112,10 +116,19 @@ class Request:
                 _check_text(name)(getattr(self, name))
         if self.python_version is not None and not _PYTHON_VERSION.fullmatch(self.python_version):
             raise _fail("python_version", "must be a version such as 3.11")
+        self._check_packages()
         self._check_inputs()
         if (self.environment or "").startswith("-"):
             raise _fail("environment", "must not begin with '-'")
         self._check_approval(command)
+
+    def _check_packages(self) -> None:
+        """What a requirement may be is said where all of a project's requirements are read."""
+        if not all(isinstance(text, str) for text in self.requirements or ()):
+            raise _fail("requirements", "must be a list of texts")
+        for name, version in (self.deployed_packages or {}).items():
+            if not (_PACKAGE.fullmatch(name) and isinstance(version, str) and _PACKAGE_VERSION.fullmatch(version)):
+                raise _fail("deployed_packages", "must map names of packages to versions")
 
     def _check_inputs(self) -> None:
         for name, value in (self.inputs or {}).items():
@@ -138,6 +151,8 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "attempt": (int,),
     "expected_digest_parts": (dict,),
     "inputs": (dict,),
+    "requirements": (list,),
+    "deployed_packages": (dict,),
 }
 
 
