@@ -205,6 +205,8 @@ def _truncated(plan: _Plan) -> Iterator[Finding]:
 def _surroundings(plan: _Plan) -> Iterator[Finding]:
     if detail := plan.output.requirements_diff:
         yield Finding("warning", "requirements_diff", "The Python requirements of the project change.", detail=detail)
+    if detail := plan.output.packages_diff:
+        yield Finding("warning", "packages_diff", "The Python packages that the project runs with change.", detail=detail)
     if detail := plan.output.environment_statements_diff:
         title = "Statements that run before or after all models change."
         yield Finding("warning", "environment_statements_diff", title, detail=detail)
