@@ -170,7 +170,7 @@ benchmark: install ## Run one benchmark: make benchmark NAME=approval
 	@$(BIN)/python -m benchmarks.$(NAME)
 
 .PHONY: image
-image: ## Build a runner image for pods: make image TOOL=sqlmesh VERSION=0.236.4 (EXTRAS=snowflake IMAGE=name:tag PUSH=1)
+image: ## Build a runner image for pods: make image TOOL=sqlmesh VERSION=0.236.4 (EXTRAS=snowflake REQUIREMENTS=path IMAGE=name:tag PUSH=1)
 	@PYTHON=$(PYTHON) sh images/runner/build.sh
 
 .PHONY: clean

@@ -7,12 +7,14 @@ of one tool in that tool's row of :mod:`~dagctl_provider.domain.tools`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
-JsonType = Literal["string", "boolean", "integer"]
+from dagctl_provider.runner.requirement_lines import UnreadableRequirement, read_requirement
+
+JsonType = Literal["string", "boolean", "integer", "strings"]
 
 NAME_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,61}[A-Za-z0-9])?$"
 ENVIRONMENT_PATTERN = r"^[A-Za-z0-9_]{1,63}$"
@@ -22,6 +24,7 @@ MEMORY_PATTERN = r"^[1-9][0-9]{0,12}(?:Ki|Mi|Gi|Ti|k|M|G|T)?$"
 REFERENCE_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$"
 DURATION_PATTERN = r"^(?:[0-9]{1,5}h)?(?:[0-9]{1,5}m)?(?:[0-9]{1,6}s)?$"
 VERSION_PATTERN = r"^[0-9]{1,4}(?:\.[0-9]{1,4}){1,3}$"
+MOST_REQUIREMENTS = 100
 MIN_POLLING_INTERVAL = timedelta(seconds=10)
 
 
@@ -45,11 +48,23 @@ def check_polling_interval(value: str) -> None:
         raise ValueError("the shortest polling interval is 10s")
 
 
+def check_requirements(values: Sequence[str]) -> None:
+    """Refuse what a step would refuse: anything but names of packages with extras, versions and markers.
+
+    :raises ValueError: naming the first entry that is none.
+    """
+    for number, text in enumerate(values, 1):
+        try:
+            read_requirement(text)
+        except UnreadableRequirement as error:
+            raise ValueError(f"entry {number} {error}") from None
+
+
 @dataclass(frozen=True)
 class Field:
     """One row of the project field table.
 
-    :param json_type: Type in JSON.
+    :param json_type: Type in JSON; ``strings`` is a list of them.
     :param default: Value when create leaves the field out; ``None`` means absent.
     :param required: Must be sent on create.
     :param on_create: Accepted by POST.
@@ -57,7 +72,7 @@ class Field:
     :param project_type: Only for projects of this type, when given.
     :param choices: Closed list of values.
     :param pattern: Regular expression for strings.
-    :param max_length: Longest string, in characters.
+    :param max_length: Longest string, in characters; most entries of a list.
     :param minimum: Smallest integer.
     :param maximum: Largest integer.
     :param check: A rule beyond these; raises :class:`ValueError` with the reason.

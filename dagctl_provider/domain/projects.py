@@ -13,7 +13,16 @@ from datetime import datetime
 from typing import Any
 
 from dagctl_provider.domain import schedules
-from dagctl_provider.domain.fields import CPU_PATTERN, MEMORY_PATTERN, NAME_PATTERN, REFERENCE_PATTERN, Field, parse_duration
+from dagctl_provider.domain.fields import (
+    CPU_PATTERN,
+    MEMORY_PATTERN,
+    MOST_REQUIREMENTS,
+    NAME_PATTERN,
+    REFERENCE_PATTERN,
+    Field,
+    check_requirements,
+    parse_duration,
+)
 from dagctl_provider.domain.jobs import Job
 from dagctl_provider.domain.names import run_dag_id
 from dagctl_provider.domain.targets import UNNAMED, PlanTarget
@@ -42,6 +51,14 @@ FIELDS: Mapping[str, Field] = {
     **fields_of(DEFAULT_TOOL),
     "auto_apply": Field("boolean", "Apply plans without approval", default=False),
     "run_tests": Field("boolean", "Run the project's unit tests", default=True),
+    "python_requirements": Field(
+        "strings",
+        "Python packages that the project needs beside its tool, besides those that its own files name",
+        max_length=MOST_REQUIREMENTS,
+        check=check_requirements,
+        nullable=True,
+        example=["faker>=30,<41"],
+    ),
     "cpu_request": Field("string", "Kubernetes CPU request", default="500m", pattern=CPU_PATTERN),
     "cpu_limit": Field("string", "Kubernetes CPU limit", default="2000m", pattern=CPU_PATTERN),
     "memory_request": Field("string", "Kubernetes memory request", default="1Gi", pattern=MEMORY_PATTERN),

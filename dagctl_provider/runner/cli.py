@@ -10,15 +10,18 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dagctl_provider.runner.environments import make_spec, tool_python
 from dagctl_provider.runner.errors import RunnerError
+from dagctl_provider.runner.packages import locked
 from dagctl_provider.runner.progress import Progress
 from dagctl_provider.runner.requests import REQUEST_LIMIT
+from dagctl_provider.runner.requirement_files import Requirements, read_path
 from dagctl_provider.runner.steps import StepOptions, run_step
 from dagctl_provider.runner.stopping import Stop
+from dagctl_provider.runner.tools import TOOLS
 from dagctl_provider.runner.versions import DEFAULT_TOOL, TOOL_VERSIONS
 
 _STEPS = {
@@ -41,6 +44,13 @@ def build_parser() -> argparse.ArgumentParser:
         "--extra", action="append", default=[], help="database driver: extra of SQLMesh or adapter of dbt, for example snowflake"
     )
     install.add_argument("--python-version", help="interpreter to use, for example 3.11; by default the runner's own")
+    install.add_argument(
+        "--requirements", type=Path, help="a project's folder, or one file of requirements: its packages are installed as well"
+    )
+    listed = commands.add_parser("requirements", help="print what a project's files ask for beside the tool, one a line")
+    listed.add_argument("path", type=Path, metavar="PATH", help="a project's folder, or one file of requirements")
+    listed.add_argument("--tool", default=DEFAULT_TOOL, choices=sorted(TOOL_VERSIONS))
+    listed.add_argument("--constraints", action="store_true", help="print what limits the versions instead")
     versions = commands.add_parser(
         "versions", help="print the supported versions and the day their dependencies are resolved as of"
     )
@@ -75,11 +85,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     if options.command == "versions":
         return _print_versions(options.tool)
+    if options.command == "requirements":
+        return _told(lambda: _print_requirements(options), Progress(sys.stderr))
     stop = Stop(getattr(options, "timeout", None))
     stop.listen_to_signals()
     progress = Progress()
     if options.command == "install":
-        return _install(options, progress, stop)
+        return _told(lambda: _install(options, progress, stop), progress)
     try:
         text = _read_request(options)
     except (OSError, UnicodeDecodeError, EOFError, zlib.error) as error:
@@ -127,14 +139,34 @@ def _leave_cause(path: Path, result: Path) -> None:
             path.write_text(f"{error['code']}: {error['message']}", encoding="utf-8")
 
 
-def _install(options: argparse.Namespace, progress: Progress, stop: Stop) -> int:
+def _told(work: Callable[[], None], progress: Progress) -> int:
     try:
-        print(tool_python(make_spec(options.tool, options.version, options.extra, options.python_version), progress, stop))
+        work()
     except RunnerError as error:
         progress.line(f"failed: {error.message} [{error.code}]")
         progress.line(error.row.hint)
         return error.row.exit_code
     return 0
+
+
+def _install(options: argparse.Namespace, progress: Progress, stop: Stop) -> None:
+    spec = make_spec(options.tool, options.version, options.extra, options.python_version)
+    wanted = _asked_for(options.requirements, options.tool) if options.requirements else Requirements()
+    if wanted:
+        spec = locked(spec, wanted, {}, progress, stop)
+    print(tool_python(spec, progress, stop))
+
+
+def _asked_for(path: Path, tool: str) -> Requirements:
+    if not path.exists():
+        raise RunnerError("requirements_failed", f"{path} is not there.")
+    return read_path(path, TOOLS[tool].lock_file)
+
+
+def _print_requirements(options: argparse.Namespace) -> None:
+    found = _asked_for(options.path, options.tool)
+    for row in found.limits if options.constraints else found.wanted:
+        print(" ".join([row.text, *(f"--hash={text}" for text in row.hashes)]))
 
 
 def _print_versions(tool: str | None) -> int:

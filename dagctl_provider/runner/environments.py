@@ -29,6 +29,7 @@ from dagctl_provider.runner.tools import TOOLS
 from dagctl_provider.runner.versions import check_python, resolve_version
 
 READY_MARKER = "dagctl-ready.json"
+LOCK_FILE = "dagctl-lock.txt"
 INSTALL_TIMEOUT = 1800.0
 _NOT_NEEDED = re.compile(r"(Resolved|Prepared|Installed|Audited|Using|Creating|Activate|Bytecode|warning: .*extra)")
 
@@ -54,6 +55,9 @@ class EnvironmentSpec:
     :param cutoff: Day as of which dependencies are resolved, or ``None`` for today's newest.
     :param python: Version and platform of the interpreter.
     :param interpreter: What the installer is asked for as interpreter.
+    :param lock: Of a project that asks for packages: all packages, with versions and hashes. Such an environment is shared by
+        those with the same lock.
+    :param built: Packages of the lock that may be built from source.
     """
 
     tool: str
@@ -62,13 +66,15 @@ class EnvironmentSpec:
     cutoff: str | None
     python: str
     interpreter: str = sys.executable
+    lock: str = ""
+    built: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """Folder name, readable and unique."""
         parts = [self.tool, self.version, self.extras, self.cutoff, self.python, TOOLS[self.tool].always]
         limits = [line for line in self.requirements if "<" in line]
-        text = json.dumps([*parts, *([limits] if limits else [])])
+        text = json.dumps([*parts, *([limits] if limits else []), *([self.lock] if self.lock else [])])
         return f"{self.tool}-{self.version}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     @property
@@ -100,15 +106,20 @@ def make_spec(tool: str, version: str | None, extras: Sequence[str] = (), python
     )
 
 
+def given_python() -> str | None:
+    """The interpreter of an image that holds the tool, where the step runs in one."""
+    return os.environ.get("DAGCTL_TOOL_PYTHON") or None
+
+
 def tool_python(spec: EnvironmentSpec, progress: Progress, stop: Stop) -> Path:
     """The interpreter that has the tool; makes its environment when needed.
 
     :param spec: What is wanted.
     :param progress: The log.
     :param stop: Ends waiting and installing.
-    :raises RunnerError: ``tool_install_failed``.
+    :raises RunnerError: ``tool_install_failed``, or ``requirements_failed`` for what a project asks for.
     """
-    given = os.environ.get("DAGCTL_TOOL_PYTHON")
+    given = given_python()
     if given:
         if not os.access(given, os.X_OK):
             raise RunnerError("tool_install_failed", f"DAGCTL_TOOL_PYTHON names {given}, which cannot be run.")
@@ -159,26 +170,56 @@ def _is_ready(home: Path) -> bool:
 def _make(home: Path, spec: EnvironmentSpec, progress: Progress, stop: Stop) -> None:
     started = time.monotonic()
     check_python(spec.tool, spec.version, spec.python.partition("-")[0])
-    progress.line(f"installing {' '.join(spec.requirements)}" + (f" as of {spec.cutoff}" if spec.cutoff else ""))
+    what = f"{spec.lock.count('==')} locked packages" if spec.lock else " ".join(spec.requirements)
+    progress.line(f"installing {what}" + (f" as of {spec.cutoff}" if spec.cutoff and not spec.lock else ""))
     if home.exists():
         shutil.rmtree(home)
-    uv = find_uv()
-    _run_uv([uv, "venv", "--no-project", "--python", spec.interpreter, str(home)], spec, progress, stop)
-    install = [uv, "pip", "install", "--python", str(_python_of(home)), "--compile-bytecode", *spec.requirements]
-    _run_uv(install + _resolution(spec, home), spec, progress, stop)
+    try:
+        _fill(home, spec, progress, stop)
+    except BaseException:
+        # It would not count, but it may be large.
+        shutil.rmtree(home, ignore_errors=True)
+        raise
     marker = {"tool": spec.tool, "version": spec.version, "requirements": spec.requirements, "cutoff": spec.cutoff}
     marker["made_at"] = datetime.datetime.now(datetime.timezone.utc).isoformat()
     (home / READY_MARKER).write_text(json.dumps(marker))
     progress.line(f"installed {spec.tool} {spec.version} in {time.monotonic() - started:.1f} s")
 
 
-def _resolution(spec: EnvironmentSpec, home: Path) -> list[str]:
+def _fill(home: Path, spec: EnvironmentSpec, progress: Progress, stop: Stop) -> None:
+    uv = find_uv()
+    _run_uv([uv, "venv", "--no-project", "--python", spec.interpreter, str(home)], spec, progress, stop)
+    python = ["--python", str(_python_of(home)), "--compile-bytecode"]
+    if not spec.lock:
+        _run_uv([uv, "pip", "install", *python, *spec.requirements, *resolution(spec, home)], spec, progress, stop)
+        return
+    lock = home / LOCK_FILE
+    lock.write_text(spec.lock)
+    _run_uv([uv, "pip", "sync", *python, "--require-hashes", *wheels_only(spec.built), str(lock)], spec, progress, stop)
+
+
+def wheels_only(built: Sequence[str]) -> list[str]:
+    """Options that keep the installer from running what a source package holds.
+
+    :param built: Packages that may be built all the same; ``:all:`` for all.
+    """
+    if ":all:" in built:
+        return []
+    return ["--only-binary", ":all:", *(word for name in built for word in ("--no-binary", name))]
+
+
+def resolution(spec: EnvironmentSpec, folder: Path) -> list[str]:
+    """Options for the versions that the tool's own packages may have.
+
+    :param spec: What is wanted.
+    :param folder: For files that the installer is given.
+    """
     row = TOOLS[spec.tool]
     options = ["--exclude-newer", spec.cutoff] if spec.cutoff else []
     for package in row.exclude_newer if spec.cutoff else ():
         options += ["--exclude-newer-package", package]
     if row.overrides:
-        path = home / "overrides.txt"
+        path = folder / "overrides.txt"
         path.write_text("\n".join(row.overrides))
         options += ["--overrides", str(path)]
     return options
@@ -201,17 +242,8 @@ def find_uv() -> str:
 
 
 def _run_uv(command: list[str], spec: EnvironmentSpec, progress: Progress, stop: Stop) -> None:
-    lines: list[str] = []
-    env = {**base_environment("HOME", "XDG_CACHE_HOME"), "UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
-    env.update({name: value for name, value in os.environ.items() if name.startswith("UV_")})
-    # Set where images should not grow, it would undo --compile-bytecode: each start would then take three times as long.
-    env.pop("PYTHONDONTWRITEBYTECODE", None)
-    ticker = Ticker(progress, f"still installing {spec.tool} {spec.version}", every=5.0)
-    child = Child(command, env, Path("/"), lines.append, ticker.tick, INSTALL_TIMEOUT)
-    status = run_child(child, stop)
-    stop.check()
+    status, telling = ask_uv(command, f"still installing {spec.tool} {spec.version}", progress, stop)
     if status:
-        telling = [line for line in lines if line.strip() and not _NOT_NEEDED.match(line.strip())]
         for line in telling:
             progress.line(line)
         if command[1] == "venv" and spec.interpreter != sys.executable:
@@ -219,5 +251,26 @@ def _run_uv(command: list[str], spec: EnvironmentSpec, progress: Progress, stop:
                 "tool_install_failed", f"Python {spec.interpreter} was not found where the step runs; see 'python_version'."
             )
         raise RunnerError(
-            "tool_install_failed", f"{spec.tool} {spec.version}: {' '.join(telling)[:400] or f'uv ended with {status}'}"
+            "requirements_failed" if spec.lock else "tool_install_failed",
+            f"{spec.tool} {spec.version}: {' '.join(telling)[:400] or f'uv ended with {status}'}",
         )
+
+
+def ask_uv(command: Sequence[str], waiting: str, progress: Progress, stop: Stop) -> tuple[int, list[str]]:
+    """Run the installer.
+
+    :param command: The installer and its arguments.
+    :param waiting: What the log says while it takes long.
+    :param progress: The log.
+    :param stop: Ends it.
+    :return: Its exit status, and what it said that is worth reading.
+    """
+    lines: list[str] = []
+    env = {**base_environment("HOME", "XDG_CACHE_HOME"), "UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
+    env.update({name: value for name, value in os.environ.items() if name.startswith("UV_")})
+    # Set where images should not grow, it would undo --compile-bytecode: each start would then take three times as long.
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    child = Child(command, env, Path("/"), lines.append, Ticker(progress, waiting, every=5.0).tick, INSTALL_TIMEOUT)
+    status = run_child(child, stop)
+    stop.check()
+    return status, [line for line in lines if line.strip() and not _NOT_NEEDED.match(line.strip())]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
@@ -32,6 +32,8 @@ _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}")
 _PYTHON_VERSION = re.compile(r"3\.\d{1,2}(\.\d{1,3})?")
 _INPUT_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
+_PACKAGE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
+_PACKAGE_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -66,6 +68,7 @@ class Request:
     tool: str = DEFAULT_TOOL
     tool_version: str | None = None
     python_version: str | None = None
+    requirements: Sequence[str] | None = None
     branch: str = "main"
     git_path: str = ""
     environment: str | None = None
@@ -78,6 +81,7 @@ class Request:
     expected_digest_parts: Mapping[str, str] | None = None
     explained_plan_id: str | None = None
     deployed_tool_version: str | None = None
+    deployed_packages: Mapping[str, str] | None = None
     inputs: Mapping[str, str] | None = None
     allow_local_repositories: bool = False
     unstable: str = "exclude"
@@ -118,10 +122,19 @@ class Request:
             raise _fail("python_version", "must be a version such as 3.11")
         if self.unstable not in UNSTABLE:
             raise _fail("unstable", f"must be one of {', '.join(UNSTABLE)}")
+        self._check_packages()
         self._check_inputs()
         if (self.environment or "").startswith("-"):
             raise _fail("environment", "must not begin with '-'")
         self._check_approval(command)
+
+    def _check_packages(self) -> None:
+        """What a requirement may be is said where all of a project's requirements are read."""
+        if not all(isinstance(text, str) for text in self.requirements or ()):
+            raise _fail("requirements", "must be a list of texts")
+        for name, version in (self.deployed_packages or {}).items():
+            if not (_PACKAGE.fullmatch(name) and isinstance(version, str) and _PACKAGE_VERSION.fullmatch(version)):
+                raise _fail("deployed_packages", "must map names of packages to versions")
 
     def _check_inputs(self) -> None:
         for name, value in (self.inputs or {}).items():
@@ -144,6 +157,8 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "attempt": (int,),
     "expected_digest_parts": (dict,),
     "inputs": (dict,),
+    "requirements": (list,),
+    "deployed_packages": (dict,),
 }
 
 

@@ -20,15 +20,17 @@ from typing import Any
 
 from dagctl_provider.runner.checkout import fetch_project
 from dagctl_provider.runner.credentials import Credentials, read_credentials
-from dagctl_provider.runner.environments import EnvironmentSpec, cache_folder, make_spec, tool_python
+from dagctl_provider.runner.environments import EnvironmentSpec, cache_folder, make_spec
 from dagctl_provider.runner.errors import STEP_ERRORS, RunnerError
 from dagctl_provider.runner.events import EventFile
 from dagctl_provider.runner.inputs import variable_hashes
 from dagctl_provider.runner.masking import Masker
+from dagctl_provider.runner.packages import packages_diff, project_python
 from dagctl_provider.runner.places import Place, project_place
 from dagctl_provider.runner.processes import Child, base_environment, run_child
 from dagctl_provider.runner.progress import Progress
 from dagctl_provider.runner.requests import Request, parse_request
+from dagctl_provider.runner.requirement_files import read_requirements
 from dagctl_provider.runner.results import error_result, finish_result, write_result
 from dagctl_provider.runner.stopping import Stop
 from dagctl_provider.runner.tools import TOOLS, Finding, Scene, Tool
@@ -76,6 +78,7 @@ class _Prepared:
     finding: Finding
     python: Path
     spec: EnvironmentSpec
+    packages: Mapping[str, str]
     cache: Path
     lock: int
 
@@ -139,11 +142,12 @@ def _prepare(
     with progress.timed("environment"):
         finding = tool.inspect(scene)
         spec = make_spec(request.tool, request.tool_version, finding.drivers, request.python_version)
-        python = tool_python(spec, progress, stop)
+        wanted = read_requirements(project, root, tool.lock_file, request.requirements or ())
+        ready = project_python(spec, wanted, request, progress, stop)
     owner = hashlib.sha256(f"{request.project_id}/{request.git_path}".encode()).hexdigest()[:16]
-    cache = cache_folder() / "projects" / owner / spec.name
+    cache = cache_folder() / "projects" / owner / ready.spec.name
     tool.keep_cache(scene, cache)
-    return _Prepared(scene, finding, python, spec, cache, place.lock)
+    return _Prepared(scene, finding, ready.python, ready.spec, ready.packages, cache, place.lock)
 
 
 def _run_tool(options: StepOptions, prepared: _Prepared, progress: Progress, stop: Stop) -> dict[str, Any]:
@@ -166,7 +170,14 @@ def _run_tool(options: StepOptions, prepared: _Prepared, progress: Progress, sto
     if "error" in result:
         code, message = result["error"]["code"], result["error"]["message"]
         return {**result, **error_result(RunnerError(code if code in STEP_ERRORS else "internal", message))}
-    return {**result, "exit_code": 0}
+    return {**_with_packages(result, prepared), "exit_code": 0}
+
+
+def _with_packages(result: dict[str, Any], prepared: _Prepared) -> dict[str, Any]:
+    """What an explain found, with how the packages change that it ran with; only the outer program knows what is deployed."""
+    change = packages_diff(prepared.scene.request.deployed_packages, prepared.packages)
+    output = result.get("plan_output")
+    return {**result, "plan_output": {**output, "packages_diff": change}} if change and isinstance(output, dict) else result
 
 
 def _start(
@@ -209,6 +220,7 @@ def _job(options: StepOptions, prepared: _Prepared) -> dict[str, object]:
         "checkout": str(prepared.scene.root),
         "scratch": str(prepared.scene.scratch),
         "tool_version": prepared.spec.version,
+        "packages": dict(prepared.packages),
         "cache": str(prepared.cache),
         "shared": str(cache_folder()),
         "locks": str(cache_folder() / "locks"),

@@ -67,6 +67,7 @@ class Tool:
     :param keep_cache: Gets the scene and the folder that outlives the step.
     :param variables: Variables of the tool's process that nobody else may set.
     :param protected: Further names that ``env.json`` may not set.
+    :param lock_file: The tool's own list of the Python packages that a project needs.
     :param versioned_state: Whether an older version of the tool cannot read what a newer one left.
     """
 
@@ -80,6 +81,7 @@ class Tool:
     protected: re.Pattern[str]
     overrides: tuple[str, ...] = ()
     exclude_newer: tuple[str, ...] = ()
+    lock_file: str | None = None
     versioned_state: bool = False
 
 
@@ -162,6 +164,7 @@ TOOLS: Mapping[str, Tool] = {
         keep_cache=_link_sqlmesh_cache,
         variables=_sqlmesh_variables,
         protected=re.compile(r"SQLMESH_HOME"),
+        lock_file="sqlmesh-requirements.lock",
         versioned_state=True,
     ),
     "dbt": Tool(

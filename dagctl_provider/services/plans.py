@@ -27,7 +27,7 @@ from dagctl_provider.domain.wire.reports import PodSeen
 from dagctl_provider.git.commits import CommitFacts
 from dagctl_provider.orchestration import runs
 from dagctl_provider.orchestration.logs import read_log
-from dagctl_provider.services.lifecycle import artifacts, lookups, publishing, steps
+from dagctl_provider.services.lifecycle import artifacts, deployments, lookups, publishing, steps
 from dagctl_provider.services.lifecycle.project_requests import request_for_project
 from dagctl_provider.services.outside import pods, repositories
 from dagctl_provider.services.results import Page, PlanApproved, PlanAutoDiscarded, PlanCreated, PlanGroup, StepLogs
@@ -154,7 +154,7 @@ def _insert_explain(session: Session, project: Project, facts: CommitFacts, trig
     now = utcnow()
     step_id, group_id = new_id("plan_"), new_id("plangroup_")
     name, target = job_name(project.name, "plan-explain", now), project.target
-    request = request_for_project(project, facts.sha)
+    request = request_for_project(project, facts.sha, deployments.packages(session, project))
     named = replace(request.launcher, job_name=name, commit_message=facts.message, commit_author=facts.author_name)
     request = replace(request, runner=replace(request.runner, plan_group_id=group_id, step_id=step_id), launcher=named)
     return plan_rows.insert_step(

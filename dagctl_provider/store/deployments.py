@@ -41,6 +41,15 @@ def deployed_settings(session: Session, project_id: str, environment: str) -> di
     return settings
 
 
+def deployed_output(session: Session, project_id: str, environment: str) -> dict[str, Any] | None:
+    """What the explain of the deployed plan reported; ``None`` where it is not on record."""
+    c, step = tables.deployment.c, tables.plan_step.c
+    both = tables.deployment.join(tables.plan_step, step.group_id == c.group_id)
+    here = (c.project_id == project_id, c.environment == environment, step.plan_type == "explain")
+    output: dict[str, Any] | None = session.execute(select(step.plan_output).select_from(both).where(*here)).scalar()
+    return output
+
+
 def named_artifacts(session: Session, project_id: str) -> set[str]:
     """The artifacts that the deployments of a project name, all environments together."""
     c = tables.deployment.c

@@ -47,7 +47,7 @@ GROUPS: tuple[Group, ...] = (
         "Credentials never stand in the address: keep them in an Airflow connection and name it here.",
     ),
     *(Group(tool.label, tool.form.fields, project_type=name) for name, tool in TOOLS.items()),
-    Group("Plans and runs", ("run_tests", "auto_apply", "run_schedule", "suspended")),
+    Group("Plans and runs", ("run_tests", "auto_apply", "run_schedule", "suspended", "python_requirements")),
     Group(
         "Resources and runs",
         (
@@ -82,6 +82,7 @@ LABELS: Mapping[str, str] = {
     "concurrency_policy": "While a run is under way, a new one is",
     "run_schedule": "Run by itself",
     "suspended": "Suspended",
+    "python_requirements": "Python packages",
     "agent_context": "Context for an AI agent",
     "remediation_auto_merge": "Merge remediation pull requests automatically",
     "max_concurrent_job_runs": "Most runs at the same time",
@@ -93,6 +94,7 @@ HINTS: Mapping[str, str] = {
     "project_type": "What the repository holds; it cannot be changed later.",
     "run_tests": "Failing tests stop a plan before anything is written.",
     "run_schedule": "@hourly, @daily or five cron fields such as 30 6 * * 1-5. Empty: only when somebody asks for it.",
+    "python_requirements": "One a line, such as faker>=30,<41: what the project needs beside its tool and its files do not name.",
     "suspended": "New commits are not detected and nothing runs.",
     "name": "Letters, digits, spaces, dots, dashes and underscores; 63 characters at most.",
     "repository_url": "https://… or git@host:path",
@@ -122,7 +124,7 @@ _UNSET = {
 }
 _EMPTY_MESSAGES = ("Field required", "String should have at least 1 ", "Value should have at least 1 ")
 _TOOL_OF = {tool.version_field: name for name, tool in TOOLS.items()}
-_MULTILINE = frozenset(("description", "agent_context"))
+_MULTILINE = frozenset(("description", "agent_context", "python_requirements"))
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,8 @@ def _typed(field: Field, text: str | None) -> object:
     text = (text or "").strip().replace("\r\n", "\n")
     if not text:
         return None
+    if field.json_type == "strings":
+        return [line.strip() for line in text.split("\n") if line.strip()]
     return int(text) if field.json_type == "integer" and text.isascii() and text.isdigit() else text
 
 
@@ -255,7 +259,7 @@ def _input(name: str, value: object, error: str) -> Input:
         _kind(name, field),
         LABELS[name],
         _hint(name, value, error),
-        value,
+        "\n".join(value) if isinstance(value, list) else value,
         error,
         _rules(name, field),
         _choices(name, field),
@@ -288,7 +292,7 @@ def _kind(name: str, field: Field) -> str:
 def _rules(name: str, field: Field) -> dict[str, object]:
     rules = {
         "required": field.required or name == "branch" or None,
-        "maxlength": field.max_length,
+        "maxlength": field.max_length if field.json_type == "string" else None,
         "pattern": field.pattern.removeprefix("^").removesuffix("$") if field.pattern else None,
         "min": field.minimum,
         "max": field.maximum,

@@ -142,6 +142,8 @@ def _settings(project: Project) -> list[tuple[str, str]]:
 def _said(name: str, value: object) -> str:
     if FIELDS[name].json_type == "boolean":
         return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(value)
     return project_form.CHOICES.get(name, {}).get(str(value), str(value))
 
 

@@ -55,7 +55,7 @@ def test_patterns_take_what_they_should_and_nothing_else(name):
 @pytest.mark.parametrize("name", FIELDS)
 def test_a_fields_own_values_keep_its_own_rules(name):
     field = FIELDS[name]
-    kind = {"string": str, "boolean": bool, "integer": int}[field.json_type]
+    kind = {"string": str, "boolean": bool, "integer": int, "strings": list}[field.json_type]
     for value in (field.default, field.example):
         if value is None:
             continue
@@ -73,6 +73,21 @@ def test_a_fields_own_values_keep_its_own_rules(name):
     assert field.on_create or field.on_update
     assert not field.required or field.on_create
     assert field.project_type in (None, "sqlmesh", "dbt")
+
+
+def test_a_requirement_that_a_step_would_refuse_is_refused_where_it_is_saved():
+    field = FIELDS["python_requirements"]
+    assert field.check is not None
+    field.check(["faker>=30,<41", "ibis-framework[duckdb] ; python_version < '3.13'"])
+    for bad, why in (
+        ("--index-url https://u:p@x", "option"),
+        ("git+https://x/y", "version control"),
+        ("./x", "path"),
+        ("", "read"),
+    ):
+        with pytest.raises(ValueError, match=f"entry 2 .*{why}") as caught:
+            field.check(["six", bad])
+        assert "u:p" not in str(caught.value)
 
 
 def test_required_and_fixed_fields():

@@ -59,7 +59,7 @@ def bare_environment(folder: Path) -> Path:
 def build_step(build: Stage) -> list[str]:
     """The command with which the build stage makes the tool's environment, its arguments filled in."""
     (command,) = [rest for rest in build.of("RUN") if "install.sh" in rest]
-    for name, value in {"TOOL": "sqlmesh", "TOOL_VERSION": NEWEST, "EXTRAS": ""}.items():
+    for name, value in {"TOOL": "sqlmesh", "TOOL_VERSION": NEWEST, "EXTRAS": "", "REQUIREMENTS": "", "CONSTRAINTS": ""}.items():
         command = command.replace(f"${{{name}}}", value)
     return [word for word in shlex.split(command) if not word.startswith("UV_")]
 
@@ -178,6 +178,22 @@ def test_make_image_asks_the_engine(tmp_path: Path) -> None:
     assert asked[asked.index("--tag") + 1] == "dagctl-runner:sqlmesh-0.228.5"
 
 
+def test_make_image_reads_what_projects_need(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    digest = "a" * 64
+    (project / "requirements.txt").write_text(f"-c limits.txt\nfaker>=30  # for seeds\nsix==1.17.0 --hash=sha256:{digest}\n")
+    (project / "limits.txt").write_text("tzdata<2027\n")
+    (project / "sqlmesh-requirements.lock").write_text("pandas==2.2.2\n")
+    done, asked = make_image(tmp_path, 0, REQUIREMENTS=str(project))
+    assert done.returncode == 0, done.stderr
+    text = "\n".join(asked)
+    assert (
+        f"REQUIREMENTS=pandas==2.2.2\nfaker>=30\nsix==1.17.0 --hash=sha256:{digest}\n--build-arg\nCONSTRAINTS=tzdata<2027\n"
+        in text
+    )
+
+
 def test_make_image_pushes_when_asked(tmp_path: Path) -> None:
     done, asked = make_image(tmp_path, 0, IMAGE="registry.example.com/r:1", PUSH="1")
     assert done.returncode == 0, done.stderr
@@ -192,6 +208,8 @@ def test_make_image_pushes_when_asked(tmp_path: Path) -> None:
         (0, {"VERSION": "9.9.9"}, "not supported"),
         (0, {"TOOL": "nope"}, "invalid choice"),
         (0, {"TOOL": "dbt"}, "EXTRAS=postgres"),
+        (0, {"REQUIREMENTS": "/nowhere/requirements.txt"}, "/nowhere/requirements.txt is not there"),
+        (0, {"REQUIREMENTS": "docs/runner.md"}, "runner.md:1: this line "),
     ],
 )
 def test_make_image_says_why_not(tmp_path: Path, info: int, variables: dict[str, str], message: str) -> None:

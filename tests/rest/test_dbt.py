@@ -46,15 +46,25 @@ def create(ask: Ask, repository: Path, **values: Any) -> Any:
 
 
 def test_a_dbt_project_has_its_own_fields_and_no_others(ask: Ask, repository: Path) -> None:
-    values = {"dbt_target": "prod", "python_version": "3.11", "version_strategy": "semantic", "polling_interval": "10s"}
+    values: dict[str, Any] = {
+        "dbt_target": "prod",
+        "python_version": "3.11",
+        "version_strategy": "semantic",
+        "polling_interval": "10s",
+    }
+    values["python_requirements"] = ["faker>=30", "six"]
     answer = create(ask, repository, **values)
     assert answer.status_code == 201, answer.text
     project = answer.get_json()
     assert {name: project[name] for name in values} == values
     assert project["dbt_version"] == default_version("dbt")
     assert not {"sqlmesh_environment", "sqlmesh_version", "use_managed_state_database"} & set(project)
-    changed = ask("PUT", f"/projects/{project['id']}", json={"dbt_target": None, "version_strategy": "continuous"}).get_json()
-    assert "dbt_target" not in changed
+    changed = ask(
+        "PUT",
+        f"/projects/{project['id']}",
+        json={"dbt_target": None, "python_requirements": None, "version_strategy": "continuous"},
+    ).get_json()
+    assert not {"dbt_target", "python_requirements"} & set(changed)
     assert changed["version_strategy"] == "continuous"
     assert ask("POST", f"/projects/{project['id']}/plans").status_code == 201
 
@@ -67,6 +77,9 @@ def test_a_dbt_project_has_its_own_fields_and_no_others(ask: Ask, repository: Pa
         ({"python_version": "3.7"}, "invalid_request", "python_version"),
         ({"dbt_target": "--profiles-dir=/tmp"}, "invalid_request", "dbt_target"),
         ({"dbt_target": "a b"}, "invalid_request", "dbt_target"),
+        ({"python_requirements": ["six", "six @ https://example.com/six.whl"]}, "invalid_request", "python_requirements"),
+        ({"python_requirements": "six"}, "invalid_request", "python_requirements"),
+        ({"python_requirements": ["six"] * 101}, "invalid_request", "python_requirements"),
         ({"polling_interval": "9s"}, "invalid_request", "polling_interval"),
         ({"version_strategy": "sometimes"}, "invalid_request", "version_strategy"),
         ({"sqlmesh_environment": "prod"}, "invalid_request", "sqlmesh_environment"),

@@ -191,6 +191,7 @@ class TestFindings:
             ({"is_new_environment": True}, "new_environment"),
             ({"restatements": ["marts.fct_orders"]}, "restatements"),
             ({"requirements_diff": "+pandas"}, "requirements_diff"),
+            ({"packages_diff": "- six==1\n+ six==2"}, "packages_diff"),
             ({"environment_statements_diff": "+GRANT"}, "environment_statements_diff"),
             ({"models": [model("a", "directly_modified", diff="+x\u202ey")]}, "hidden_characters"),
             ({"models": [model("a", "directly_modified", diff="+x", diff_truncated=True)]}, "truncated"),

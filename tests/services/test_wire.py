@@ -279,6 +279,38 @@ def test_from_a_plan_to_what_its_project_runs(world: World, letters: Letters, to
     assert json.loads(letters.conf(project.run_dag_id, run.run_id)) == {"dagctl": {"job_name": run.job_name}}
 
 
+def test_packages_of_a_project_and_of_what_is_deployed(world: World, letters: Letters) -> None:
+    project = world.project("Shop EU", **SQLMESH, python_requirements=["faker>=30"])
+    parts = {"package:faker": "30.1", "package:sqlmesh": "0.236.4", "model:a": "1", "tool": "sqlmesh 0.236.4"}
+    explain = world.explained(project, digest_parts=parts)
+    conf = json.loads(letters.conf(explain.dag_id, explain.run_id))["dagctl"]
+    assert conf["requirements"] == ["faker>=30"]
+    assert "deployed_packages" not in conf, "nothing is deployed yet"
+    approved = plans.approve(world.actor(), explain.id, door="rest")
+    assert isinstance(approved, PlanApproved)
+    world.finish_execute(approved.execute)
+
+    # Whatever the project asks for from now on, what is deployed runs with what it was deployed with.
+    projects.update_project(world.actor(), project.id, {"python_requirements": ["faker>=31", "six"]})
+    run = json.loads(json.loads(variable(project.dag_id))["run"])
+    packages = {"faker": "30.1", "sqlmesh": "0.236.4"}
+    assert (run["requirements"], run["deployed_packages"]) == (["faker>=30"], packages)
+    world.head = "second"
+    second = plans.create_plan(world.actor(), project.id).step
+    assert second is not None
+    conf = json.loads(letters.conf(second.dag_id, second.run_id))["dagctl"]
+    assert (conf["requirements"], conf["deployed_packages"]) == (["faker>=31", "six"], packages)
+
+
+def test_what_was_deployed_without_packages_runs_without_them(world: World) -> None:
+    project = project_of(world, "sqlmesh")
+    approved = plans.approve(world.actor(), explained(world, project).id, door="rest")
+    assert isinstance(approved, PlanApproved)
+    world.finish_execute(approved.execute)
+    projects.update_project(world.actor(), project.id, {"python_requirements": ["six"]})
+    assert "requirements" not in json.loads(json.loads(variable(project.dag_id))["run"])
+
+
 @pytest.mark.parametrize(
     ("digest", "told"), [("sha256:1", "sha256:1"), (None, None)], ids=["with a digest", "of a runner that told none"]
 )

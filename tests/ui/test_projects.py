@@ -276,6 +276,18 @@ class TestForm:
         assert browser.post(address, {**values, "run_schedule": "", "intent": "save"}).status_code == 303
         assert "run_schedule" not in projects.get_project(world.actor(), project.id).settings
 
+    def test_packages_stand_one_a_line(self, browser: Browser, world: World) -> None:
+        project = world.project(python_requirements=["six", "faker>=30"])
+        address = f"/dagctl/projects/{project.id}/edit"
+        page = browser.get(address).text
+        assert "six\nfaker&gt;=30</textarea>" in page
+        assert "six, faker&gt;=30" in browser.get(f"/dagctl/projects/{project.id}").text
+        values = {**project_form.values_of(project), "python_requirements": "attrs\r\n\r\n  six "}
+        sent = {name: value for name, value in values.items() if value not in (None, False)}
+        assert project_form.read_form(sent, project)["python_requirements"] == ["attrs", "six"]
+        assert project_form.read_form({**sent, "python_requirements": " "}, project)["python_requirements"] is None
+        assert "python_requirements" not in project_form.read_form({**sent, "python_requirements": "six\nfaker>=30"}, project)
+
     def test_emptying_what_is_needed_is_refused(self, browser: Browser, world: World) -> None:
         project = world.project()
         values = {name: str(value) for name, value in project_form.values_of(project).items() if value not in (None, False)}

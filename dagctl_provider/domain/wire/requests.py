@@ -17,6 +17,8 @@ _CONF_KEY = "dagctl"
 class RunnerRequest(Record):
     """The runner's part of a request: the fields of ``runner.requests.Request``, which checks what they hold.
 
+    :param requirements: Python packages that the project's settings name.
+    :param deployed_packages: Name and version of the packages that the deployed plan was worked out with.
     :param attempt: From here on a worker adds what it knows: its try, and what earlier steps left.
     :param inputs: Files for the runner by name, as base64.
     :param expected_digest: What was approved. An execute that comes to another one stops.
@@ -24,6 +26,8 @@ class RunnerRequest(Record):
 
     WHEN_KNOWN: ClassVar[frozenset[str]] = frozenset(
         {
+            "requirements",
+            "deployed_packages",
             "gateway",
             "plan_group_id",
             "step_id",
@@ -38,7 +42,9 @@ class RunnerRequest(Record):
     tool: str = DEFAULT_TOOL
     tool_version: str | None = None
     python_version: str | None = None
+    requirements: tuple[str, ...] | None = None
     deployed_tool_version: str | None = None
+    deployed_packages: Mapping[str, str] | None = None
     repository_url: str = ""
     branch: str = "main"
     commit_sha: str = ""

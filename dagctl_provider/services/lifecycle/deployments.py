@@ -8,10 +8,22 @@ from __future__ import annotations
 from dagctl_provider.domain.deployments import Deployment
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.plan_output import reading
 from dagctl_provider.services.lifecycle import artifacts
 from dagctl_provider.store import deployments as deployment_rows
 from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store.session import Session, utcnow
+
+_PACKAGE = "package:"
+
+
+def packages(session: Session, project: Project) -> dict[str, str]:
+    """Name and version of the Python packages that the deployed plan was worked out with, where it says so."""
+    if project.current_environment is None:
+        return {}
+    output = deployment_rows.deployed_output(session, project.id, project.current_environment)
+    parts = reading.explained(output).digest_parts
+    return {name.removeprefix(_PACKAGE): value for name, value in parts.items() if name.startswith(_PACKAGE)}
 
 
 def record(session: Session, project: Project, step: PlanStep) -> Deployment:

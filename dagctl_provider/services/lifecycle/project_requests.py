@@ -5,6 +5,8 @@ So explain and execute of a group use the same settings even when the project ch
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dagctl_provider.config import setting
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.repository import InvalidRepository, parse_repository_url
@@ -13,14 +15,19 @@ from dagctl_provider.domain.wire.requests import LauncherSettings, RunnerRequest
 _POD_FIELDS = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
 
 
-def request_for_project(project: Project, commit_sha: str) -> StepRequest:
-    """What any step of the project is asked to do at a commit, before it has an id."""
+def request_for_project(project: Project, commit_sha: str, deployed_packages: Mapping[str, str] | None = None) -> StepRequest:
+    """What any step of the project is asked to do at a commit, before it has an id.
+
+    :param deployed_packages: Name and version of the packages that the deployed plan was worked out with.
+    """
     settings = project.settings
     runner = RunnerRequest(
         tool=project.project_type,
         tool_version=project.tool_version,
         python_version=settings.get("python_version"),
+        requirements=tuple(settings.get("python_requirements") or ()) or None,
         deployed_tool_version=project.current_tool_version,
+        deployed_packages=deployed_packages or None,
         repository_url=_as_git_is_asked(project.repository_url),
         branch=project.branch,
         commit_sha=commit_sha,

@@ -13,6 +13,7 @@ from dagctl_provider.domain.wire.projects import ProjectSpec, RunSpec
 from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.domain.wire.specs import DagSpec
 from dagctl_provider.orchestration import connections, dags
+from dagctl_provider.services.lifecycle import deployments
 from dagctl_provider.services.lifecycle.project_requests import request_for_project
 from dagctl_provider.store import deployments as deployment_rows
 from dagctl_provider.store import leases
@@ -24,6 +25,8 @@ _INDEX_LOCK = "dags_index"
 
 # Where the deployed commit was executed, and as what; whatever the project asks of its next plan.
 _AS_DEPLOYED = ("environment", "git_path", "python_version")
+# The same, of what a request only says when there is something to say.
+_AS_DEPLOYED_IF_SAID = ("requirements", "deployed_packages")
 # A run that is to be replaced has to be there beside the one that replaces it. They still take turns in the writer's pool.
 _MOST_RUNS = {"Forbid": 1, "Replace": 2}
 
@@ -53,6 +56,9 @@ def project_spec(session: Session, project: Project) -> ProjectSpec:
     if request is not None:
         deployed = _deployed_settings(session, project)
         as_deployed = {name: deployed[name] for name in _AS_DEPLOYED if name in deployed}
+        if deployed:
+            as_deployed["requirements"] = deployed.get("requirements")
+        as_deployed["deployed_packages"] = deployments.packages(session, project) or None
         request = StepRequest.from_json({**request.to_json(), **as_deployed})
     return ProjectSpec(dag=dag_spec(project), run=RunSpec(suspended=project.suspended, request=request))
 
@@ -137,7 +143,7 @@ def _stands(project: Project, published: dict[str, Any]) -> bool:
 def _own(request: object) -> object:
     if not isinstance(request, dict):
         return request
-    return {key: value for key, value in request.items() if key not in _AS_DEPLOYED}
+    return {key: value for key, value in request.items() if key not in (*_AS_DEPLOYED, *_AS_DEPLOYED_IF_SAID)}
 
 
 def ask_for_parsing(session: Session) -> None:

@@ -23,8 +23,8 @@ _HISTORY_LIMITS = ("successful_runs_history_limit", "failed_runs_history_limit")
 FIXED = frozenset(("project_type",))
 """What a PUT may repeat, as the document has "same fields as create", and may not change."""
 
-_JSON_TYPES = {"string": StrictStr, "boolean": StrictBool, "integer": StrictInt}
-_ANSWER_TYPES = {"string": str, "boolean": bool, "integer": int}
+_JSON_TYPES = {"string": StrictStr, "boolean": StrictBool, "integer": StrictInt, "strings": list[StrictStr]}
+_ANSWER_TYPES = {"string": str, "boolean": bool, "integer": int, "strings": list[str]}
 
 
 def _matching(pattern: str, example: object) -> BeforeValidator:
@@ -41,8 +41,9 @@ def _matching(pattern: str, example: object) -> BeforeValidator:
 
 def _checked(field: ProjectField) -> AfterValidator:
     def check(value: object) -> object:
-        if isinstance(value, str):
-            storable(value)
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str):
+                storable(text)
         if field.check is not None:
             field.check(value)
         return value
@@ -57,6 +58,8 @@ def _rules(name: str, field: ProjectField) -> dict[str, Any]:
         rules["max_length"] = field.max_length
         if field.pattern:
             rules["json_schema_extra"] = {"pattern": field.pattern}
+    if field.json_type == "strings":
+        rules["max_length"] = field.max_length
     if field.json_type == "integer":
         rules |= {"ge": field.minimum, "le": field.maximum}
     if field.example is not None:

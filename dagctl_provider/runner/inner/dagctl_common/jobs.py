@@ -43,6 +43,7 @@ class Channels(TypedDict, total=False):
 class Job(Request, Finding, Channels):
     """The request and what the outer program prepared.
 
+    :param packages: What is installed with the tool: name and version.
     :param inputs: Files with what the request brought along, by name.
     :param cache: Folder of the project, kept between steps.
     :param shared: Folder of all projects.
@@ -59,13 +60,13 @@ class Job(Request, Finding, Channels):
     checkout: str
     scratch: str
     tool_version: str
+    packages: Mapping[str, str]
     cache: str
     shared: str
     locks: str
     secrets: list[str]
     inputs: Mapping[str, str]
     given: Mapping[str, str]
-    packages: Mapping[str, str]
     explain_connection: bool
     unstable: str
     data_folder: str | None
