@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dagctl_dbt.columns import ColumnReport
@@ -45,6 +45,8 @@ class Plan:
     :param changes: Between the two.
     :param selection: What runs.
     :param parts: Of the digest.
+    :param warehouse: Where an execute writes.
+    :param unstable: What differs each time, and is not compared.
     """
 
     manifest: Manifest
@@ -54,6 +56,8 @@ class Plan:
     changes: Changes
     selection: Selection
     parts: dict[str, str]
+    warehouse: Mapping[str, str] = field(default_factory=dict)
+    unstable: list[dict[str, str]] = field(default_factory=list)
 
 
 def describe(plan: Plan) -> dict[str, Any]:
@@ -88,6 +92,8 @@ def describe(plan: Plan) -> dict[str, Any]:
         "lineage": _lineage(plan),
         "warnings": changes.warnings,
         "digest_parts": plan.parts,
+        "warehouse": dict(plan.warehouse),
+        **({"unstable": plan.unstable} if plan.unstable else {}),
     }
 
 
