@@ -115,14 +115,17 @@ class Project:
             self.deployed.write_bytes(gzip.decompress(base64.b64decode(artifact)))
         return answer
 
-    def ask(self, warehouse: Path, query: str) -> list[list[Any]]:
+    def ask(self, warehouse: Path, query: str, read_only: bool = True) -> list[list[Any]]:
         """Rows of a DuckDB file."""
         code = (
-            "import duckdb, json, sys; found = duckdb.connect(sys.argv[1], read_only=True).execute(sys.argv[2]).fetchall(); "
-            "print(json.dumps(found, default=str))"
+            "import duckdb, json, sys; database = duckdb.connect(sys.argv[1], read_only=sys.argv[3] == 'True'); "
+            "print(json.dumps(database.execute(sys.argv[2]).fetchall(), default=str))"
         )
         done = subprocess.run(
-            [python_of(self.version), "-c", code, str(warehouse), query], capture_output=True, text=True, check=True
+            [python_of(self.version), "-c", code, str(warehouse), query, str(read_only)],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         rows: list[list[Any]] = json.loads(done.stdout)
         return rows

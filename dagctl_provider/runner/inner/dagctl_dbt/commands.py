@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -189,8 +189,8 @@ def execute(step: Step) -> Answer:
 
     def decide(task: BuildTask) -> set[str]:
         plan = _plan(step, build, task, deployed)
-        _render_again(step, task, plan, done)
         _check_digest(step, build, plan)
+        _check_rendered(step, build, task, plan, done)
         sweep(step, task.config)
         plans.append(plan)
         return _remaining(step, plan, done)
@@ -210,29 +210,38 @@ def execute(step: Step) -> Answer:
     }  # fmt: skip
 
 
-def _render_again(step: Step, task: BuildTask, plan: Plan, done: set[str]) -> None:
-    """Compile again what was compiled from query results. What this plan has built already may have changed the answers."""
-    expected = step.job["expected_digest_parts"] or {}
-    asked = {part: value for part, value in expected.items() if part.startswith("rendered:")}
-    if not asked:
-        return
-    if done & set(plan.selection.nodes):
-        plan.parts.update(asked)
-        return
-    names = {part.partition(":")[2] for part, value in asked.items() if value != UNSTABLE}
-    nodes = [key for key in plan.manifest["nodes"] if _name(plan, key) in names and not key.startswith("test.")]
-    with step.channel.stage("compile"):
-        plan.parts.update(_rendered(plan, compile_again(step, task, nodes)))
-    plan.parts.update({part: value for part, value in asked.items() if value == UNSTABLE})
-
-
 def _check_digest(step: Step, build: Build, plan: Plan) -> None:
-    plan.parts = excused(step.job["expected_digest_parts"], plan.parts)
+    """Compare what needs no warehouse; SQL from query results is taken for what it was until then."""
+    expected = step.job["expected_digest_parts"] or {}
+    plan.parts = excused(expected, {**plan.parts, **_asked(expected)})
+    _refuse_drift(step, build, plan)
+
+
+def _refuse_drift(step: Step, build: Build, plan: Plan) -> None:
     if digest_of(plan.parts) == step.job["expected_digest"]:
         return
     build.forget_parsed()
     output = describe(plan)
     raise drift(step.job["expected_digest_parts"], plan.parts, WORDS, summary(output), output)
+
+
+def _asked(expected: Mapping[str, str]) -> dict[str, str]:
+    return {part: value for part, value in expected.items() if part.startswith("rendered:")}
+
+
+def _check_rendered(step: Step, build: Build, task: BuildTask, plan: Plan, done: set[str]) -> None:
+    """Compile again what was compiled from query results, and compare; before the first statement that is no read.
+
+    What this plan has built already, in an earlier attempt, may have changed the answers.
+    """
+    asked = _asked(step.job["expected_digest_parts"] or {})
+    names = {part.partition(":")[2] for part, value in asked.items() if value != UNSTABLE}
+    if not names or done & set(plan.selection.nodes):
+        return
+    nodes = [key for key in plan.manifest["nodes"] if key.startswith(("model.", "snapshot.")) and _name(plan, key) in names]
+    with step.channel.stage("compile"):
+        plan.parts.update(_rendered(plan, compile_again(step, task, nodes)))
+    _refuse_drift(step, build, plan)
 
 
 def _remaining(step: Step, plan: Plan, done: set[str]) -> set[str]:

@@ -90,11 +90,22 @@ def describe(plan: Plan) -> dict[str, Any]:
         "contracts_broken": [asdict(broken) for broken in changes.contracts_broken],
         "exposures_affected": changes.exposures_affected,
         "lineage": _lineage(plan),
-        "warnings": changes.warnings,
+        "warnings": [*changes.warnings, *_late_hooks(plan)],
         "digest_parts": plan.parts,
         "warehouse": dict(plan.warehouse),
         **({"unstable": plan.unstable} if plan.unstable else {}),
     }
+
+
+def _late_hooks(plan: Plan) -> list[str]:
+    """Hooks of the project run with every build, and only then."""
+    if plan.selection.mode != NONE:
+        return []
+    return [
+        f"The hook {change.name} is {change.change}: hooks run with a build, so this has its effect with the next one, not now."
+        for change in plan.changes.resources
+        if change.type == "hook"
+    ]
 
 
 def _kind(node: Node, known: str | None) -> str:
