@@ -288,24 +288,45 @@ def test_the_deployed_state_has_the_sql_that_stands_in_the_warehouse(tmp_path: P
     assert read_deployed(step).manifest is None
 
 
-def test_a_digest_is_about_what_would_be_built(tmp_path: Path) -> None:
+def test_a_digest_is_about_what_would_be_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dagctl_common.digests import digest_of, drifts_between, told
     from dagctl_dbt.differ_types import Facts
-    from dagctl_dbt.digests import WORDS, digest_parts
+    from dagctl_dbt.digests import WORDS, Sources, digest_parts
+    from dagctl_dbt.moments import Moment
 
+    monkeypatch.setenv("READ", "1")
+    monkeypatch.setenv("DBT_ENV_SECRET_PASSWORD", "hunter22")
     job = {"commit_sha": "c", "git_path": "", "profile": None, "run_tests": True, "tool": "dbt", "tool_version": "1.12.6"}
+    step = make_step(tmp_path, **job, given={"variable:GIVEN": "x"})
 
-    def parts(base: str | None = "b", facts: Facts | None = None, **node: Any) -> dict[str, str]:
-        return digest_parts(job, manifest(a=node), facts or Facts("prod"), base, ["model.shop.a"], [])
+    def parts(base: str | None = "b", facts: Facts | None = None, host: str = "h", **node: Any) -> dict[str, str]:
+        login = SimpleNamespace(type="postgres", host=host, password="hunter22", user="hunter22", database="d")
+        config = SimpleNamespace(
+            credentials=login, vars=SimpleNamespace(vars={}), project_env_vars={"READ": "1", "GIVEN": "2"},
+            profile_env_vars={"DBT_ENV_SECRET_PASSWORD": "hunter22"},
+        )  # fmt: skip
+        parsed = SimpleNamespace(files={}, env_vars={"NOBODY_READS_IT_ANY_MORE": "3"})
+        sources = Sources(manifest(a=node), facts or Facts("prod"), parsed, config, base)  # type: ignore[arg-type]
+        return digest_parts(step, sources, ["model.shop.a"], [], Moment(step.job))
 
     same = {"created_at": 1.0, "root_path": "/x", "build_path": None, "checksum": {"name": "path", "checksum": "/tmp/1"}}
-    assert parts(**same) == parts(**{**same, "created_at": 2.0, "checksum": {"name": "path", "checksum": "/tmp/2"}})
+    one, other = parts(**same), parts(**{**same, "created_at": 2.0, "checksum": {"name": "path", "checksum": "/tmp/2"}})
+    assert drifts_between(one, other) == []
+    assert digest_of(one) == digest_of(other)
+    assert {name for name in one if name.startswith(("variable", "warehouse"))} == {
+        "variable:READ", "warehouse:type", "warehouse:host", "warehouse:database",
+    }  # fmt: skip
+    assert "hunter22" not in str(one)
+    changed = parts()
+    monkeypatch.setenv("READ", "2")
+    assert told(drifts_between(changed, parts()), WORDS) == "environment variable READ"
     for other, names in (
-        (parts(checksum={"name": "sha256", "checksum": "x"}), "models"),
-        (parts(relation_name="other"), "models"),
+        (parts(checksum={"name": "sha256", "checksum": "x"}), "model a"),
+        (parts(relation_name="other"), "model a"),
         (parts(base="other"), "another plan was deployed since"),
         (parts(facts=Facts("dev")), "profile or target"),
-        (parts(facts=Facts("prod", packages={"p": "2"})), "installed packages"),
+        (parts(facts=Facts("prod", packages={"p": "2"})), "dbt package p (new)"),
+        (parts(host="i"), "warehouse host (h -> i)"),
     ):
         assert told(drifts_between(parts(), other), WORDS) == names
         assert digest_of(other) != digest_of(parts())

@@ -40,7 +40,20 @@ class Channels(TypedDict, total=False):
     grace: float
 
 
-class Job(Request, Finding, Channels):
+class Ground(TypedDict, total=False):
+    """What an outer program of this version says of the place and the inputs.
+
+    :param given: Keyed hashes of what stands in ``env.json``, as parts of the digest.
+    :param data_folder: Where files of a warehouse are kept whose paths are relative; ``None``: nowhere.
+    :param unstable: ``exclude`` or ``refuse`` what comes out differently each time.
+    """
+
+    given: Mapping[str, str]
+    data_folder: str | None
+    unstable: str
+
+
+class Job(Request, Finding, Channels, Ground):
     """The request and what the outer program prepared.
 
     :param packages: What is installed with the tool: name and version.

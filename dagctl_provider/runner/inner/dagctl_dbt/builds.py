@@ -18,6 +18,8 @@ from dagctl_common.cancelling import Cancelled
 from dagctl_common.channel import StepFailed
 
 from dagctl_dbt.journals import Step
+from dagctl_dbt.keeping import keep_warehouse
+from dagctl_dbt.moments import Moment
 from dagctl_dbt.warehouses import name_sessions
 
 if TYPE_CHECKING:
@@ -35,11 +37,17 @@ class Build:
 
     :param step: The step.
     :param decide: Called with dbt's task when the project is parsed; answers the unique ids to run, ``None`` for dbt's choice.
+    :param moment: Stands for the time until that is decided; without it, dbt's own does.
     """
 
-    def __init__(self, step: Step, decide: Decide) -> None:
+    moment: Moment
+
+    def __init__(self, step: Step, decide: Decide, moment: Moment | None = None) -> None:
         self._step = step
         self._decide = decide
+        self._pinned = moment is not None
+        self.moment = moment or Moment(step.job)
+        self.keeps_parsed = True
         self.decided = False
         self.failure: StepFailed | None = None
         self.target = Path(step.job["scratch"]) / "target"
@@ -64,12 +72,21 @@ class Build:
         if hasattr(read_files, "normalize_file_contents"):
             read_files.normalize_file_contents = str.strip
         self._prepare(partial_parse)
-        with self._hooked():
+        with self._hooked(), self._at_moment():
             arguments = [*self._arguments(quiet, partial_parse, state), *([] if tests else self._without_tests())]
             result = cli.dbtRunner(callbacks=[self._step.journal.on_event]).invoke(arguments)
         if partial_parse:
-            self._keep_parsed()
+            self._keep_parsed() if self.keeps_parsed else self.forget_parsed()
         return result
+
+    @contextlib.contextmanager
+    def _at_moment(self) -> Iterator[None]:
+        if self._pinned:
+            self.moment.pin()
+        try:
+            yield
+        finally:
+            self.moment.release()
 
     def _arguments(self, quiet: bool, partial_parse: bool, state: Path | None) -> list[str]:
         job = self._step.job
@@ -154,7 +171,10 @@ class Build:
         """Ask what to run; whatever goes wrong, nothing runs."""
         try:
             name_sessions(self._step, task.config.credentials)
+            if self._step.job["command"] != "sweep":
+                keep_warehouse(self._step, task.config)
             chosen = self._decide(task)
+            self.moment.release()
             self._step.canceller.check()
         except StepFailed as failure:
             self.failure, chosen = failure, set()

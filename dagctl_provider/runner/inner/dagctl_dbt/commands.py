@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagctl_common.channel import StepFailed
-from dagctl_common.digests import digest_of, drift, excused
+from dagctl_common.digests import UNSTABLE, digest_of, drift, excused, hash_of
 from dagctl_common.frames import Answer, do
 from dagctl_common.jobs import Job
 from dagctl_common.locks import lock_file
@@ -18,16 +18,20 @@ from dagctl_common.locks import lock_file
 from dagctl_dbt.artifacts import Deployed, ProgressFile, pack_deployed, read_deployed, write_state
 from dagctl_dbt.builds import Build
 from dagctl_dbt.columns import ColumnReport, compare_columns
-from dagctl_dbt.compiling import compile_nodes
+from dagctl_dbt.compiling import compile_again, compile_nodes, only_reads
 from dagctl_dbt.differ import compare
 from dagctl_dbt.differ_facts import collect
 from dagctl_dbt.differ_types import ADDED, DIRECT, INDIRECT, REMOVED, Manifest, name_of, project_of
-from dagctl_dbt.digests import WORDS, digest_parts
+from dagctl_dbt.digests import WORDS, Sources, digest_parts, warehouse_of
 from dagctl_dbt.failures import cause, failure_of, judge, node_failure
+from dagctl_dbt.guards import Guard
 from dagctl_dbt.journals import Step
+from dagctl_dbt.moments import Moment, shifted_clock
 from dagctl_dbt.outputs import Plan, add_columns, add_diffs, describe, summary
 from dagctl_dbt.packages import install_packages
+from dagctl_dbt.pointers import refuse_pointers, refuse_seed_pointers
 from dagctl_dbt.selection import select
+from dagctl_dbt.volatiles import PARTS, compute_again, mark_unstable, unstable_parts, volatiles
 from dagctl_dbt.warehouses import sweep
 
 if TYPE_CHECKING:
@@ -68,22 +72,27 @@ def _plan(step: Step, build: Build, task: BuildTask, deployed: Deployed) -> Plan
         changes = compare(deployed.manifest, manifest, old_facts=deployed.facts, new_facts=facts)
         selection = select(changes, manifest, step.job["run_tests"])
         removed = [change.unique_id for change in changes.of(REMOVED)]
-        parts = digest_parts(step.job, manifest, facts, deployed.identity, selection.nodes, removed)
-    return Plan(manifest, facts, deployed.manifest, deployed.facts, changes, selection, parts)
+        sources = Sources(manifest, facts, task.manifest, task.config, deployed.identity)
+        parts = digest_parts(step, sources, selection.nodes, removed, build.moment)
+        warehouse = warehouse_of(step, task.config.credentials)
+    return Plan(manifest, facts, deployed.manifest, deployed.facts, changes, selection, parts, warehouse)
 
 
 def explain(step: Step) -> Answer:
     """Work out what the commit would change; nothing is written, and the warehouse is asked for extras only."""
     deployed = read_deployed(step)
+    refuse_pointers(step)
     install_packages(step)
     answer: Answer = {}
 
     def decide(task: BuildTask) -> set[str]:
+        guard = only_reads(task)
         plan = _plan(step, build, task, deployed)
-        answer.update(_explained(step, task, plan))
+        refuse_seed_pointers(step, plan.manifest)
+        answer.update(_explained(step, build, task, plan, guard))
         return set()
 
-    build = Build(step, decide)
+    build = Build(step, decide, Moment(step.job))
     with step.channel.stage("parse"):
         result = build.invoke(quiet=True, partial_parse=True)
     if build.failure or not answer:
@@ -91,21 +100,66 @@ def explain(step: Step) -> Answer:
     return answer
 
 
-def _explained(step: Step, task: BuildTask, plan: Plan) -> Answer:
+def _explained(step: Step, build: Build, task: BuildTask, plan: Plan, guard: Guard) -> Answer:
+    _prove(step, build, plan)
     output = describe(plan)
     with step.channel.stage("compile"):
         wanted = [change.unique_id for kind in (DIRECT, ADDED, INDIRECT) for change in plan.changes.of(kind)]
-        compilation = compile_nodes(step, task, wanted, COMPILE_SECONDS)
+        compilation = compile_nodes(step, task, wanted, COMPILE_SECONDS, guard)
         output["compiled"] = {"available": compilation.reason is None, "reason": compilation.reason}
         if compilation.reason is None:
             del output["compiled"]["reason"]
         add_diffs(output, plan, compilation.code)
+        plan.parts.update(_rendered(plan, {key: compilation.code[key] for key in compilation.asked}))
+        if compilation.asked:
+            output["asked"] = sorted(_name(plan, key) for key in compilation.asked)
     with step.channel.stage("columns"):
         add_columns(output, _columns(step, plan, compilation.code))
     step.channel.line(summary(output))
     for text in output["warnings"]:
         step.channel.line(f"warning: {text}")
     return {"plan_output": output, "digest": digest_of(plan.parts), "tool_plan_id": uuid.uuid4().hex}
+
+
+def _name(plan: Plan, key: str) -> str:
+    return name_of(plan.manifest["nodes"][key], project_of(plan.manifest))
+
+
+def _rendered(plan: Plan, code: dict[str, str]) -> dict[str, str]:
+    """Parts for the SQL that was made from what the warehouse answered."""
+    return {f"rendered:{_name(plan, key)}": hash_of(text) for key, text in code.items()}
+
+
+def _prove(step: Step, build: Build, plan: Plan) -> None:
+    """Compute the plan a second time where it may come out differently, and name what does."""
+    moving = volatiles(plan.manifest, plan.facts)
+    if moving:
+        # What is kept of this parse would be of an older moment in the next explain.
+        build.keeps_parsed = False
+    if not any(row.by_chance for row in moving):
+        return
+    again = compute_again(step, build.moment.text)
+    files = {row.part: row.file for row in moving}
+    names = unstable_parts(plan.parts, again) if again is not None else [row.part for row in moving if row.by_chance]
+    plan.unstable = mark_unstable(step, plan.parts, names, files)
+
+
+def compute_parts(step: Step) -> Answer:
+    """The parts of the plan alone, with a clock that is ahead: the other process of :func:`compute_again`."""
+    deployed = read_deployed(step)
+    found: dict[str, str] = {}
+
+    def decide(task: BuildTask) -> set[str]:
+        only_reads(task)
+        found.update(_plan(step, build, task, deployed).parts)
+        return set()
+
+    build = Build(step, decide, Moment(step.job))
+    with shifted_clock():
+        build.invoke(quiet=True, partial_parse=False)
+    if build.failure or not found:
+        raise build.failure or StepFailed("plan_failed", "The project could not be parsed a second time.")
+    return {"parts": found}
 
 
 def _columns(step: Step, plan: Plan, code: dict[str, str]) -> ColumnReport:
@@ -136,11 +190,12 @@ def execute(step: Step) -> Answer:
     def decide(task: BuildTask) -> set[str]:
         plan = _plan(step, build, task, deployed)
         _check_digest(step, build, plan)
+        _check_rendered(step, build, task, plan, done)
         sweep(step, task.config)
         plans.append(plan)
         return _remaining(step, plan, done)
 
-    build = Build(step, decide)
+    build = Build(step, decide, Moment(step.job))
     step.journal.on_success = progress.write
     with step.channel.stage("build"):
         result = build.invoke(quiet=False, partial_parse=False, state=_state_for_defer(step, deployed))
@@ -156,12 +211,37 @@ def execute(step: Step) -> Answer:
 
 
 def _check_digest(step: Step, build: Build, plan: Plan) -> None:
-    plan.parts = excused(step.job["expected_digest_parts"], plan.parts)
+    """Compare what needs no warehouse; SQL from query results is taken for what it was until then."""
+    expected = step.job["expected_digest_parts"] or {}
+    plan.parts = excused(expected, {**plan.parts, **_asked(expected)})
+    _refuse_drift(step, build, plan)
+
+
+def _refuse_drift(step: Step, build: Build, plan: Plan) -> None:
     if digest_of(plan.parts) == step.job["expected_digest"]:
         return
     build.forget_parsed()
     output = describe(plan)
     raise drift(step.job["expected_digest_parts"], plan.parts, WORDS, summary(output), output)
+
+
+def _asked(expected: Mapping[str, str]) -> dict[str, str]:
+    return {part: value for part, value in expected.items() if part.startswith("rendered:")}
+
+
+def _check_rendered(step: Step, build: Build, task: BuildTask, plan: Plan, done: set[str]) -> None:
+    """Compile again what was compiled from query results, and compare; before the first statement that is no read.
+
+    What this plan has built already, in an earlier attempt, may have changed the answers.
+    """
+    asked = _asked(step.job["expected_digest_parts"] or {})
+    names = {part.partition(":")[2] for part, value in asked.items() if value != UNSTABLE}
+    if not names or done & set(plan.selection.nodes):
+        return
+    nodes = [key for key in plan.manifest["nodes"] if key.startswith(("model.", "snapshot.")) and _name(plan, key) in names]
+    with step.channel.stage("compile"):
+        plan.parts.update(_rendered(plan, compile_again(step, task, nodes)))
+    _refuse_drift(step, build, plan)
 
 
 def _remaining(step: Step, plan: Plan, done: set[str]) -> set[str]:
@@ -252,4 +332,6 @@ def _lock(step: Step) -> None:
         lock_file(step, "writer")
 
 
-_COMMANDS: dict[str, Callable[[Step], Answer]] = {"explain": explain, "execute": execute, "run": run, "sweep": _sweep_only}
+_COMMANDS: dict[str, Callable[[Step], Answer]] = {
+    "explain": explain, "execute": execute, "run": run, "sweep": _sweep_only, PARTS: compute_parts,
+}  # fmt: skip

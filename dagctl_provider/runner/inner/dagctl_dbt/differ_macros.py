@@ -33,6 +33,13 @@ def internal_packages(manifest: Manifest) -> list[str]:
     return [*(f"dbt_{name}" for name in dispatch_prefixes(manifest)[:-1]), "dbt"]
 
 
+def hooks_of(node: Node) -> list[str]:
+    """Texts of a node's own hooks, as written."""
+    config = node.get("config") or {}
+    rows = [hook for key in ("pre-hook", "post-hook") for hook in config.get(key) or []]
+    return [str(hook.get("sql") or "") if isinstance(hook, Mapping) else str(hook) for hook in rows]
+
+
 class MacroReach:
     """For one manifest: what each node reaches.
 
@@ -107,7 +114,7 @@ class MacroReach:
 
     def variables(self, node: Node, macros: Mapping[str, str]) -> tuple[set[str], bool]:
         """Names of variables a node reads, and whether it also reads some by a computed name."""
-        texts = [node.get("raw_code") or "" if node["resource_type"] != "seed" else "", *macros.values()]
+        texts = [node.get("raw_code") or "" if node["resource_type"] != "seed" else "", *macros.values(), *hooks_of(node)]
         if node.get("test_metadata"):
             texts.append(json.dumps(node["test_metadata"].get("kwargs"), ensure_ascii=False).replace('\\"', '"'))
         hits = [hit for text in texts for hit in _VARIABLE.finditer(_JINJA_COMMENT.sub("", text))]
@@ -122,6 +129,10 @@ class MacroReach:
                 if isinstance(scope, Mapping) and name in scope:
                     return scope[name]
         return _MISSING
+
+    def knows(self, package: str, name: str) -> bool:
+        """Whether a variable has a value for nodes of a package."""
+        return self.value(package, name) is not _MISSING
 
     def names_of_variables(self) -> set[str]:
         """All that are set anywhere."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dagctl_dbt.columns import ColumnReport
@@ -45,6 +45,8 @@ class Plan:
     :param changes: Between the two.
     :param selection: What runs.
     :param parts: Of the digest.
+    :param warehouse: Where an execute writes.
+    :param unstable: What differs each time, and is not compared.
     """
 
     manifest: Manifest
@@ -54,6 +56,8 @@ class Plan:
     changes: Changes
     selection: Selection
     parts: dict[str, str]
+    warehouse: Mapping[str, str] = field(default_factory=dict)
+    unstable: list[dict[str, str]] = field(default_factory=list)
 
 
 def describe(plan: Plan) -> dict[str, Any]:
@@ -86,9 +90,22 @@ def describe(plan: Plan) -> dict[str, Any]:
         "contracts_broken": [asdict(broken) for broken in changes.contracts_broken],
         "exposures_affected": changes.exposures_affected,
         "lineage": _lineage(plan),
-        "warnings": changes.warnings,
+        "warnings": [*changes.warnings, *_late_hooks(plan)],
         "digest_parts": plan.parts,
+        "warehouse": dict(plan.warehouse),
+        **({"unstable": plan.unstable} if plan.unstable else {}),
     }
+
+
+def _late_hooks(plan: Plan) -> list[str]:
+    """Hooks of the project run with every build, and only then."""
+    if plan.selection.mode != NONE:
+        return []
+    return [
+        f"The hook {change.name} is {change.change}: hooks run with a build, so this has its effect with the next one, not now."
+        for change in plan.changes.resources
+        if change.type == "hook"
+    ]
 
 
 def _kind(node: Node, known: str | None) -> str:

@@ -28,6 +28,7 @@ from dagctl_dbt.differ_types import (
 )
 
 NONE, SELECTED, FULL = "none", "selected", "full"
+HOOKS_ONLY = "Nothing is built: a changed hook does not run now, but with the next build of something."
 
 
 @dataclass
@@ -80,7 +81,8 @@ def _described(changes: Changes, manifest: Manifest, running: list[str], testing
     if changes.full_reason:
         return Selection(FULL, changes.full_reason, without, running + testing, names, tests)
     if not running and not testing:
-        return Selection(NONE, "Nothing that is deployed changes.")
+        hooks = [change.name for change in changes.resources if change.type == "hook" and change.change != "removed"]
+        return Selection(NONE, HOOKS_ONLY if hooks else "Nothing that is deployed changes.")
     reason = "What changed and what reads it." if running else "Only tests changed: nothing is rebuilt."
     arguments = ["--select", *_typed(changes, everything, testing), *without]
     return Selection(SELECTED, reason, arguments, running + testing, names, tests)
