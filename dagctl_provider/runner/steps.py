@@ -209,7 +209,8 @@ def _start(
 def _job(options: StepOptions, prepared: _Prepared) -> dict[str, object]:
     request = prepared.scene.request
     step = f"{request.step_id}.{request.attempt}"
-    given = prepared.scene.credentials.env
+    credentials = prepared.scene.credentials
+    given = credentials.env
     writer = hashlib.sha256(f"{request.project_id}/{request.environment}".encode()).hexdigest()[:16]
     return {
         **asdict(request),
@@ -224,7 +225,8 @@ def _job(options: StepOptions, prepared: _Prepared) -> dict[str, object]:
         "cache": str(prepared.cache),
         "shared": str(cache_folder()),
         "locks": str(cache_folder() / "locks"),
-        "given": variable_hashes(_allowed(given, TOOLS[request.tool]), None, request.project_id),
+        "given": variable_hashes(_allowed(given, TOOLS[request.tool]), credentials.plan_key, request.project_id),
+        "plan_key": credentials.plan_key,
         "data_folder": _data_folder(request.project_id),
         "secrets": sorted(prepared.scene.credentials.telling_secrets()),
         # Names our sessions in the warehouse, differently in each attempt; PostgreSQL cuts names at 63 bytes.

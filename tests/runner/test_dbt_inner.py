@@ -297,7 +297,7 @@ def test_a_digest_is_about_what_would_be_built(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("READ", "1")
     monkeypatch.setenv("DBT_ENV_SECRET_PASSWORD", "hunter22")
     job = {"commit_sha": "c", "git_path": "", "profile": None, "run_tests": True, "tool": "dbt", "tool_version": "1.12.6"}
-    step = make_step(tmp_path, **job, given={"variable:GIVEN": "x"})
+    step = make_step(tmp_path, **job, given={"GIVEN": "x"}, project_id="proj_1")
 
     def parts(base: str | None = "b", facts: Facts | None = None, host: str = "h", **node: Any) -> dict[str, str]:
         login = SimpleNamespace(type="postgres", host=host, password="hunter22", user="hunter22", database="d")
@@ -314,19 +314,19 @@ def test_a_digest_is_about_what_would_be_built(tmp_path: Path, monkeypatch: pyte
     assert drifts_between(one, other) == []
     assert digest_of(one) == digest_of(other)
     assert {name for name in one if name.startswith(("variable", "warehouse"))} == {
-        "variable:READ", "warehouse:type", "warehouse:host", "warehouse:database",
+        "variable:GIVEN", "variable:READ", "warehouse:type", "warehouse:host", "warehouse:database",
     }  # fmt: skip
     assert "hunter22" not in str(one)
     changed = parts()
     monkeypatch.setenv("READ", "2")
-    assert told(drifts_between(changed, parts()), WORDS) == "environment variable READ"
+    assert told(drifts_between(changed, parts()), WORDS) == "variable READ"
     for other, names in (
         (parts(checksum={"name": "sha256", "checksum": "x"}), "model a"),
         (parts(relation_name="other"), "model a"),
         (parts(base="other"), "another plan was deployed since"),
         (parts(facts=Facts("dev")), "profile or target"),
         (parts(facts=Facts("prod", packages={"p": "2"})), "dbt package p (new)"),
-        (parts(host="i"), "warehouse host (h -> i)"),
+        (parts(host="i"), "warehouse's host (h -> i)"),
     ):
         assert told(drifts_between(parts(), other), WORDS) == names
         assert digest_of(other) != digest_of(parts())

@@ -7,6 +7,7 @@ rest of the machine only what the project's code was seen to read counts.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ WORDS: Mapping[str, str] = {
     "tool": "tool version",
 }
 """What the kinds are called."""
+WHO = ("user", "username", "role", "role_arn")
+"""Fields of a connection that an explain with credentials of its own has otherwise than its execute."""
 FILE_LIMIT = 64 * 1024 * 1024
 
 
@@ -42,9 +45,21 @@ def input_parts(step: Step) -> dict[str, str]:
     """
     found = given_parts(step)
     for name, value in step.reads.variables.items():
-        found.setdefault(f"variable:{name}", hashlib.sha256(f"{name}={value}".encode()).hexdigest()[:16])
+        found.setdefault(f"variable:{name}", keyed(step, name, value))
     found.update(named("file", {path: _content(path) for path in sorted(step.reads.files)}))
     return found
+
+
+def keyed(step: Step, name: str, value: str) -> str:
+    """Hash of a variable of the machine, made as the outer program makes those of the step's own.
+
+    :param step: Has the key.
+    :param name: Name of the variable.
+    :param value: Its value.
+    """
+    key = step.job.get("plan_key")
+    made = hmac.new((key or step.job["project_id"]).encode(), f"{name}={value}".encode(), hashlib.sha256).hexdigest()
+    return made[:16] if key else made[:6]
 
 
 def _content(path: str) -> str:

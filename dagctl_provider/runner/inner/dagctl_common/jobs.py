@@ -41,30 +41,30 @@ class Channels(TypedDict, total=False):
 
 
 class Ground(TypedDict, total=False):
-    """What an outer program of this version says of the place and the inputs.
+    """What the step stands on beside the commit.
 
-    :param given: Keyed hashes of what stands in ``env.json``, as parts of the digest.
+    :param given: Hashes of the variables that the project's code gets, by name.
+    :param packages: Versions of the packages that the tool runs with.
+    :param plan_key: Key by which hashes of variables are made.
+    :param explain_connection: Whether an explain has a connection of its own.
+    :param unstable: What becomes of parts that differ each time: ``exclude`` or ``refuse``.
     :param data_folder: Where files of a warehouse are kept whose paths are relative; ``None``: nowhere.
-    :param unstable: ``exclude`` or ``refuse`` what comes out differently each time.
     """
 
     given: Mapping[str, str]
-    data_folder: str | None
+    packages: Mapping[str, str]
+    plan_key: str | None
+    explain_connection: bool
     unstable: str
+    data_folder: str | None
 
 
 class Job(Request, Finding, Channels, Ground):
     """The request and what the outer program prepared.
 
-    :param packages: What is installed with the tool: name and version.
     :param inputs: Files with what the request brought along, by name.
     :param cache: Folder of the project, kept between steps.
     :param shared: Folder of all projects.
-    :param given: Hashes of the variables that the project's code gets, by name.
-    :param packages: Versions of the packages that the tool runs with.
-    :param explain_connection: Whether an explain has a connection of its own.
-    :param unstable: What becomes of parts that differ each time: ``exclude`` or ``refuse``.
-    :param data_folder: Where files of the warehouse are kept that would else lie in the checkout.
     :param answer: File for the answer.
     """
 
@@ -73,16 +73,11 @@ class Job(Request, Finding, Channels, Ground):
     checkout: str
     scratch: str
     tool_version: str
-    packages: Mapping[str, str]
     cache: str
     shared: str
     locks: str
     secrets: list[str]
     inputs: Mapping[str, str]
-    given: Mapping[str, str]
-    explain_connection: bool
-    unstable: str
-    data_folder: str | None
     application_prefix: str
     application_name: str
     answer: str

@@ -12,7 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dagctl_common.digests import MOMENT, hash_of, hashes_of, named
+from dagctl_common import inputs
+from dagctl_common.digests import MOMENT, hash_of, hashes_of, named, readable
+from dagctl_common.inputs import input_parts, keyed
 
 from dagctl_dbt.differ_macros import MacroReach, hooks_of
 from dagctl_dbt.differ_types import Facts, Manifest, Node, name_of, project_of
@@ -75,13 +77,14 @@ def digest_parts(step: Step, sources: Sources, nodes: list[str], removed: list[s
     }
     return {
         **hashes_of(parts),
-        "tool": f"{job['tool']} {job['tool_version']}",
+        "tool": readable(f"{job['tool']} {job['tool_version']}"),
         MOMENT: moment.text,
         **_nodes(sources.manifest, reach),
         **named("macro", _macros(sources.manifest, reach)),
         **named("dbt_package", hashes_of(dict(facts.packages))),
         **named("variable", _variables(step, sources)),
         **named("warehouse", warehouse_of(step, sources.config.credentials)),
+        **input_parts(step),
     }
 
 
@@ -141,8 +144,8 @@ def _macros(manifest: Manifest, reach: MacroReach) -> dict[str, str]:
 def _variables(step: Step, sources: Sources) -> dict[str, str]:
     """What was read from the environment and is not among the step's own variables: those are inputs of every plan."""
     given = step.job.get("given") or {}
-    names = {name for name in _read(sources) if not name.startswith(_PRIVATE) and f"variable:{name}" not in given}
-    return {name: hash_of([name, os.environ.get(name)]) for name in names}
+    names = {name for name in _read(sources) if not name.startswith(_PRIVATE) and name not in given}
+    return {name: keyed(step, name, os.environ.get(name, "")) for name in names}
 
 
 def _read(sources: Sources) -> set[str]:
@@ -186,7 +189,10 @@ def warehouse_of(step: Step, credentials: Any) -> dict[str, str]:
     """
     secrets = {value for name, value in os.environ.items() if name.startswith(_PRIVATE) and value}
     found = {"type": str(credentials.type)}
+    own = bool(step.job.get("explain_connection"))
     for field in _PLACES:
+        if own and field in inputs.WHO:
+            continue
         value = getattr(credentials, field, None)
         text = " ".join(f"{key}={item}" for key, item in sorted(value.items())) if isinstance(value, dict) else value
         if not isinstance(text, (str, int)) or text == "" or str(text) in secrets:
@@ -198,6 +204,7 @@ def warehouse_of(step: Step, credentials: Any) -> dict[str, str]:
 
 
 WORDS: Mapping[str, str] = {
+    **inputs.WORDS,
     "base": "another plan was deployed since",
     "commit": "commit or folder",
     "dbt_package": "dbt package",
@@ -207,7 +214,6 @@ WORDS: Mapping[str, str] = {
     "macro": "macro",
     "model": "model",
     "options": "test setting",
-    "package": "Python package",
     "removed": "what is removed",
     "rendered": "SQL made from query results, of model",
     "seed": "seed",
@@ -216,8 +222,7 @@ WORDS: Mapping[str, str] = {
     "test": "test",
     "tool": "dbt version",
     "unit_test": "unit test",
-    "variable": "environment variable",
     "vars": "variables of dbt_project.yml",
-    "warehouse": "warehouse",
+    "warehouse": "warehouse's",
 }
 """What the kinds of parts are called."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagctl_common.channel import StepFailed
 from dagctl_common.digests import named
+from dagctl_common.inputs import WHO
 
 from dagctl_sqlmesh.journals import Step
 
@@ -29,8 +30,6 @@ FIELDS = (
     "role", "role_arn",
 )  # fmt: skip
 """Of all of SQLMesh's connections what says where statements go and as whom; none of these is a secret."""
-WHO = ("user", "username", "role", "role_arn")
-"""Fields that an explain with a connection of its own has otherwise than its execute."""
 _PASSWORD = re.compile(r"(://[^:@/\s]*:)[^@/\s]+@|((?:password|pwd|token|secret|key)\s*=\s*)[^\s;&]+", re.IGNORECASE)
 _REMOTE = re.compile(r"^(md:|motherduck:|ducklake:md:|[a-z0-9+]+://|postgres:|mysql:|sqlite:.*=)", re.IGNORECASE)
 _VALUE_LIMIT = 300
