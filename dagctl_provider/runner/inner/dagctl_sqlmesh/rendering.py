@@ -75,7 +75,8 @@ def render(model: Model, **context: Any) -> str:
     from sqlmesh.core.macros import RuntimeStage
 
     options = {**DATES, "runtime_stage": RuntimeStage.EVALUATING, **context}
-    texts = [_sql(model, [model.render_query(**options)])]
+    # Optimizing takes far longer than rendering, and its outcome follows from what it is given.
+    texts = [_sql(model, [model.render_query(**options, needs_optimization=False)])]
     for name in _STATEMENTS:
         function = getattr(model, name, None)
         if function is not None:
