@@ -88,6 +88,23 @@ def test_local_repositories_need_to_be_allowed() -> None:
     assert parse(repository_url="file:///srv/shop", allow_local_repositories=True)[0].allow_local_repositories is True
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("requirements", "six"),
+        ("requirements", [1]),
+        ("deployed_packages", ["six"]),
+        ("deployed_packages", {"six": 1}),
+        ("deployed_packages", {"six": "1\n--index-url https://example.com"}),
+        ("deployed_packages", {"--index-url": "1"}),
+    ],
+)
+def test_packages_of_another_form_are_refused(name: str, value: object) -> None:
+    with pytest.raises(RunnerError, match=name) as caught:
+        parse(**{name: value})
+    assert caught.value.code == "invalid_request"
+
+
 @pytest.mark.parametrize("branch", ["main", "feature/x-1", "v1.2", "release_2026", "ünïcode"])
 def test_usual_branches_are_accepted(branch: str) -> None:
     assert parse(branch=branch)[0].branch == branch
