@@ -134,7 +134,7 @@ def check_image(text: str) -> None:
     """
     place = _PLACE.search(text)
     if place is not None:
-        raise ValueError(f"{text!r} still holds {place[0]}; known are <tool>, <version> and <python>")
+        raise ValueError(f"{text!r} still holds {place[0]}; known are <tool>, <version>, <python> and <project>")
     match = _IMAGE.fullmatch(text)
     if match is None or len(match["name"]) > _MAX_IMAGE_NAME:
         raise ValueError(f"{text!r} is no image reference: [registry/]repository[:tag], the repository in lower case")

@@ -63,7 +63,7 @@ SETTINGS: Mapping[str, Setting] = {
     "runner_image": Setting(
         "string",
         "dagctl-runner:<tool>-<version>",
-        "Image of the runner pods; <tool>, <version> and <python> are filled in.",
+        "Image of the runner pods; <tool>, <version>, <python> and <project> are filled in.",
         "registry.example.com/dagctl-runner:<tool>-<version>",
     ),
     "kubernetes_conn_id": Setting("string", "", "Airflow connection to the cluster. Empty: in-cluster or default kubeconfig."),

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _GRACE_SECONDS = 20
 _EVENTS = "events.jsonl"
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
+_PASSED_ON_TO_THE_INSTALLER = ("DAGCTL_EXCLUDE_NEWER", "DAGCTL_ALLOW_SOURCE_PACKAGES")
 _PASSED_PREFIXES = ("UV_", "PIP_")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "all_proxy", "ALL_PROXY")
 
@@ -114,7 +115,7 @@ class ProcessStepOperator(BaseOperator):
 
 def _environment() -> dict[str, str]:
     """What the child may see of the worker's environment: no Airflow setting, no credential."""
-    names = set(_PASSED_ON) | set(_PROXIES)
+    names = {*_PASSED_ON, *_PASSED_ON_TO_THE_INSTALLER, *_PROXIES}
     kept = {key: value for key, value in os.environ.items() if key in names or key.startswith(_PASSED_PREFIXES)}
     kept["DAGCTL_ENVIRONMENTS_DIR"] = str(cache_folder() / "environments")
     kept["DAGCTL_CACHE_DIR"] = str(cache_folder() / "tools")

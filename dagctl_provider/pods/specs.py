@@ -148,10 +148,14 @@ def annotations_for(request: StepRequest, inputs: str) -> dict[str, str]:
 
 
 def image_for(request: StepRequest) -> str:
-    """The runner image of the step's tool, version and Python."""
+    """The runner image of the step's tool, version and Python, and of its project where each has its own."""
     asked = request.runner
     return filled_in(
-        "runner_image", tool=asked.tool, version=str(asked.tool_version), python=asked.python_version or DEFAULT_PYTHON
+        "runner_image",
+        tool=asked.tool,
+        version=str(asked.tool_version),
+        python=asked.python_version or DEFAULT_PYTHON,
+        project=slug(asked.project_name),
     )
 
 

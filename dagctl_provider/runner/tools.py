@@ -13,7 +13,7 @@ from typing import Any
 from dagctl_provider.runner.configs import find_extras
 from dagctl_provider.runner.credentials import Credentials
 from dagctl_provider.runner.errors import RunnerError
-from dagctl_provider.runner.profiles import ADAPTER_PACKAGES, choose_profile
+from dagctl_provider.runner.profiles import ADAPTER_PACKAGES, PROJECT_FILE, choose_profile
 from dagctl_provider.runner.requests import Request
 
 
@@ -85,16 +85,36 @@ class Tool:
     versioned_state: bool = False
 
 
+WITHOUT_PARSER = ("dbt-core-experimental-parser ; python_version < '3'",)
+"""dbt-core only uses it with --use-v2-parser, and its installation downloads a binary from elsewhere."""
+
 DRIVER_LIMITS: Mapping[tuple[str, str], str] = {("duckdb", "1.5"): "duckdb<0.10"}
 """Adapter and minor version of dbt -> what it needs and does not say. Found by trying: newer DuckDB counts catalogs otherwise."""
 
 
 def _sqlmesh_requirements(version: str, extras: Sequence[str]) -> list[str]:
-    return [f"sqlmesh{'[' + ','.join(extras) + ']' if extras else ''}=={version}"]
+    adapters = [name.removeprefix(_ADAPTER) for name in extras if name.startswith(_ADAPTER)]
+    own = ",".join(name for name in extras if not name.startswith(_ADAPTER))
+    return [f"sqlmesh{f'[{own}]' if own else ''}=={version}", *(ADAPTER_PACKAGES[name] for name in adapters)]
+
+
+_ADAPTER = "dbt:"
+"""Begins a driver of SQLMesh that is an adapter of dbt."""
+
+
+def _dbt_drivers(scene: Scene) -> list[str]:
+    """What SQLMesh needs to load a dbt project: dbt itself, and the adapter of the profile, which its extra does not bring."""
+    if not (scene.project / PROJECT_FILE).is_file():
+        return []
+    adapters: list[str] = []
+    # Whether there is a profile, and which target counts, SQLMesh's own configuration may say.
+    with contextlib.suppress(RunnerError):
+        adapters = choose_profile(scene.project, scene.root, None, scene.credentials.env, None).adapters
+    return ["dbt", *(f"{_ADAPTER}{name}" for name in adapters if name in ADAPTER_PACKAGES)]
 
 
 def _inspect_sqlmesh(scene: Scene) -> Finding:
-    drivers = find_extras(scene.project, scene.root, scene.credentials.env)
+    drivers = [*find_extras(scene.project, scene.root, scene.credentials.env), *_dbt_drivers(scene)]
     empty = scene.scratch / "empty.env"
     empty.touch()
     managed = scene.secrets is not None and scene.credentials.state_connection is not None
@@ -160,6 +180,8 @@ TOOLS: Mapping[str, Tool] = {
         environment="prod",
         always=("psycopg2-binary",),
         requirements=_sqlmesh_requirements,
+        # SQLMesh can load dbt projects.
+        overrides=WITHOUT_PARSER,
         inspect=_inspect_sqlmesh,
         keep_cache=_link_sqlmesh_cache,
         variables=_sqlmesh_variables,
@@ -174,8 +196,7 @@ TOOLS: Mapping[str, Tool] = {
         always=("sqlglot==30.8.0",),
         exclude_newer=("sqlglot=2026-11-01",),
         requirements=_dbt_requirements,
-        # Only used with --use-v2-parser, and its installation downloads a binary from elsewhere.
-        overrides=("dbt-core-experimental-parser ; python_version < '3'",),
+        overrides=WITHOUT_PARSER,
         inspect=_inspect_dbt,
         keep_cache=_make_folder,
         variables=_dbt_variables,

@@ -211,6 +211,15 @@ def context(**xcoms: Any) -> Any:
 APPROVED = {"decision": {"decision": "approved", "digest": "sha256:1", "execution_plan_id": "plan_execute"}}
 
 
+def test_the_installer_hears_what_the_deployment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"UV_DEFAULT_INDEX": "i", "DAGCTL_EXCLUDE_NEWER": "off", "DAGCTL_ALLOW_SOURCE_PACKAGES": "docopt"}
+    for name, value in {**said, "AIRFLOW__CORE__FERNET_KEY": "k", "DAGCTL_TOOL_PYTHON": "/x"}.items():
+        monkeypatch.setenv(name, value)
+    seen = process._environment()
+    assert said.items() <= seen.items()
+    assert not {"AIRFLOW__CORE__FERNET_KEY", "DAGCTL_TOOL_PYTHON"} & set(seen)
+
+
 def test_a_failed_execute_leaves_what_it_finished(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = temporary / "python"
     fake.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{RUNNER}' \"$@\"\n")

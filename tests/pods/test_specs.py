@@ -75,6 +75,12 @@ def test_the_pod_follows_from_the_request() -> None:
     assert made(python_version="3.12")["spec"]["containers"][0]["image"].endswith("-py3.12")
 
 
+def test_a_project_can_have_an_image_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__DAGCTL__RUNNER_IMAGE", "registry.example.com/<project>:<tool>-<version>")
+    image = made(project_name="Shop EU")["spec"]["containers"][0]["image"]
+    assert image == "registry.example.com/shop-eu:sqlmesh-0.236.4"
+
+
 def test_names_follow_from_the_step() -> None:
     assert pod_name("shop-plan-execute-20260428-100500", "plan_1") == pod_name("shop-plan-execute-20260428-100500", "plan_1")
     assert pod_name("shop-plan-execute-20260428-100500", "plan_1") != pod_name("shop-plan-execute-20260428-100500", "plan_2")

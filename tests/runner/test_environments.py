@@ -14,10 +14,13 @@ from pathlib import Path
 import pytest
 
 from dagctl_provider.runner import environments
+from dagctl_provider.runner.credentials import Credentials
 from dagctl_provider.runner.environments import READY_MARKER, make_spec, tool_python
 from dagctl_provider.runner.errors import RunnerError
 from dagctl_provider.runner.progress import Progress
+from dagctl_provider.runner.requests import Request
 from dagctl_provider.runner.stopping import Stop
+from dagctl_provider.runner.tools import TOOLS, Scene
 
 PRETENDER = """#!/bin/sh
 echo "$@" >> "{log}"
@@ -180,6 +183,24 @@ def test_what_an_environment_depends_on_is_in_its_name(monkeypatch: pytest.Monke
     assert make_spec("sqlmesh", "0.228.5").cutoff is None
     names.add(make_spec("sqlmesh", "0.228.5").name)
     assert len(names) == 5
+
+
+def test_a_dbt_project_under_sqlmesh_needs_dbt_and_its_adapter(tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text("from sqlmesh.dbt.loader import sqlmesh_config\nconfig = sqlmesh_config()\n")
+    scene = Scene(Request("u", "c", "p", "s"), Credentials(), None, tmp_path, tmp_path, tmp_path)
+    inspect = TOOLS["sqlmesh"].inspect
+    assert inspect(scene).drivers == []
+    (tmp_path / "dbt_project.yml").write_text("name: shop\nprofile: shop\n")
+    assert inspect(scene).drivers == ["dbt"]
+    profile = "shop:\n  target: dev\n  outputs:\n    dev:\n      type: duckdb\n    prod:\n      type: snowflake\n"
+    (tmp_path / "profiles.yml").write_text(profile)
+    drivers = inspect(scene).drivers
+    assert drivers == ["dbt", "dbt:duckdb"]
+    assert make_spec("sqlmesh", "0.228.5", [*drivers, "trino"]).requirements == [
+        "sqlmesh[dbt,trino]==0.228.5",
+        "dbt-duckdb",
+        "psycopg2-binary",
+    ]
 
 
 def test_an_image_can_bring_the_tool(pretender: Pretender, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,23 @@ def test_what_becomes_of_unstable_plans_is_one_of_two() -> None:
         parse(unstable="ignore")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("requirements", "six"),
+        ("requirements", [1]),
+        ("deployed_packages", ["six"]),
+        ("deployed_packages", {"six": 1}),
+        ("deployed_packages", {"six": "1\n--index-url https://example.com"}),
+        ("deployed_packages", {"--index-url": "1"}),
+    ],
+)
+def test_packages_of_another_form_are_refused(name: str, value: object) -> None:
+    with pytest.raises(RunnerError, match=name) as caught:
+        parse(**{name: value})
+    assert caught.value.code == "invalid_request"
+
+
 @pytest.mark.parametrize("branch", ["main", "feature/x-1", "v1.2", "release_2026", "ünïcode"])
 def test_usual_branches_are_accepted(branch: str) -> None:
     assert parse(branch=branch)[0].branch == branch

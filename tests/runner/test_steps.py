@@ -133,6 +133,32 @@ def test_events_and_output_are_passed_on_masked(step: Step, capfd: pytest.Captur
     assert "the variable HOME of env.json is the runner's own" in output
 
 
+def test_the_tool_is_told_what_is_installed_and_an_explain_what_of_it_changes(
+    step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = step.folder / "environment" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(step.tool)
+    (python.parents[1] / "lib" / "python3.11" / "site-packages" / "Six_more-1.2.dist-info").mkdir(parents=True)
+    monkeypatch.setenv("DAGCTL_TOOL_PYTHON", str(python))
+    body = "json.dump({'outcome': 'succeeded', 'plan_output': {'warnings': [repr(job['packages'])]}}, open(job['answer'], 'w'))"
+    told = {"warnings": ["{'six-more': '1.2'}"]}
+    assert step.run(body)["plan_output"] == told
+    assert step.run(body, deployed_packages={"six-more": "1.2"})["plan_output"] == told
+    changed = step.run(body, deployed_packages={"six-more": "1.1"})["plan_output"]
+    assert changed == {**told, "packages_diff": "- six-more==1.1\n+ six-more==1.2"}
+
+
+def test_a_requirement_that_is_refused_ends_the_step_before_anything_is_installed(step: Step) -> None:
+    commit = step.repository.commit({"requirements.txt": "six\n-e .\n"})
+    result = step.run("raise SystemExit(1)", commit_sha=commit)
+    assert (result["error"]["code"], result["exit_code"]) == ("requirements_failed", 2)
+    assert result["error"]["message"].startswith("requirements.txt:2: this line holds the option -e")
+    commit = step.repository.commit({"requirements.txt": None})
+    result = step.run("raise SystemExit(1)", commit_sha=commit, requirements=["six", "./six"])
+    assert result["error"]["message"].startswith("python_requirements:2: this line names a path")
+
+
 def test_the_tool_runs_in_a_small_world_of_its_own(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "secret")
     monkeypatch.setenv("KEPT", "yes")
