@@ -106,13 +106,15 @@ SETTINGS: Mapping[str, Setting] = {
     "kubernetes_explain_secret": Setting(
         "string",
         "",
-        "The same as kubernetes_secret for explains alone, with credentials that may only read. Empty: the same Secret.",
+        "The same as kubernetes_secret for explains alone, with credentials that may only read; the same names of variables. "
+        "Empty: the same Secret.",
         "dagctl-<project>-explain",
     ),
     "kubernetes_explain_env_secret": Setting(
         "string",
         "",
-        "The same as kubernetes_env_secret for explains alone, with credentials that may only read. Empty: the same Secret.",
+        "The same as kubernetes_env_secret for explains alone, with credentials that may only read; the same keys. "
+        "Empty: the same Secret.",
         "warehouse-<project>-explain",
     ),
     "kubernetes_git_credentials": Setting(

@@ -20,6 +20,7 @@ from dagctl_provider.domain.ids import slug
 from dagctl_provider.domain.names import EXPLAIN_SUFFIX, PLAN_KEY_CONNECTION
 from dagctl_provider.domain.tools import tool_of
 from dagctl_provider.hooks.profiles import ProfileError, make_profile
+from dagctl_provider.runner.inputs import variable_hashes
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -149,7 +150,8 @@ def project_secrets(request: wire.requests.StepRequest, kind: str) -> ProjectSec
     runner, launcher = request.runner, request.launcher
     # Underscores, so that the connection can also be an environment variable.
     conn_id = filled_in("project_connection", project=slug(runner.project_name).replace("-", "_"))
-    files = {**_tool_files(runner, conn_id, kind), **_plan_key(runner.project_id)}
+    key = _plan_key(runner.project_id)
+    files = {**_tool_files(runner, conn_id, kind, key), **({"plan_key": key} if key else {})}
     if launcher.state_connection_id:
         files["state_connection.json"] = json.dumps(_state(BaseHook.get_connection(launcher.state_connection_id)))
     if launcher.git_auth_method != "none" and launcher.git_secret_ref:
@@ -157,8 +159,11 @@ def project_secrets(request: wire.requests.StepRequest, kind: str) -> ProjectSec
     return ProjectSecrets(files)
 
 
-def _tool_files(runner: wire.requests.RunnerRequest, conn_id: str, kind: str) -> dict[str, str]:
-    """Environment and profile of the tool. An explain has them from connections of its own, where there are any."""
+def _tool_files(runner: wire.requests.RunnerRequest, conn_id: str, kind: str, key: str | None) -> dict[str, str]:
+    """Environment and profile of the tool. An explain has them from connections of its own, where there are any.
+
+    :param key: The key by which the project's plans hide values.
+    """
     profiled = tool_of(runner.tool).takes_profile
     own = _hook(conn_id)
     reader = _hook(conn_id + EXPLAIN_SUFFIX) if kind == "explain" else None
@@ -169,8 +174,8 @@ def _tool_files(runner: wire.requests.RunnerRequest, conn_id: str, kind: str) ->
     usual = given = _given(own, own if profiled else None, runner.environment)
     files = {}
     if kind == "explain" and (reading := _given_to_explain(own, reader, profiled, runner.environment)) is not None:
-        # What the execute will have: it is compared, and the tool of the explain does not get it.
-        files["approved_env.json"] = json.dumps(usual.env)
+        # The execute's values enter the plan, but code that nobody has approved must not meet them.
+        files["approved.json"] = json.dumps(variable_hashes(usual.env, key, runner.project_id))
         given = reading
     files["env.json"] = json.dumps(given.env)
     if given.profile is not None:
@@ -219,7 +224,7 @@ def _exists(conn_id: str) -> bool:
     return True
 
 
-def _plan_key(project_id: str) -> dict[str, str]:
+def _plan_key(project_id: str) -> str | None:
     """The key by which the project's plans hide values; of no use for another project's plans."""
     try:
         key = BaseHook.get_connection(PLAN_KEY_CONNECTION).password
@@ -227,8 +232,8 @@ def _plan_key(project_id: str) -> dict[str, str]:
         key = None
     if not key:
         log.info("There is no connection %r; this plan hides values without a key", PLAN_KEY_CONNECTION)
-        return {}
-    return {"plan_key": hmac.new(key.encode(), project_id.encode(), hashlib.sha256).hexdigest()}
+        return None
+    return hmac.new(key.encode(), project_id.encode(), hashlib.sha256).hexdigest()
 
 
 def _state(connection: Connection) -> dict[str, object]:

@@ -26,6 +26,7 @@ from dagctl_provider.operators.steps import (
     received_request,
     report,
 )
+from dagctl_provider.runner.inputs import VOLATILE
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -115,7 +116,7 @@ class ProcessStepOperator(BaseOperator):
 
 def _environment() -> dict[str, str]:
     """What the child may see of the worker's environment: no Airflow setting, no credential."""
-    names = {*_PASSED_ON, *_PASSED_ON_TO_THE_INSTALLER, *_PROXIES}
+    names = {VOLATILE, *_PASSED_ON, *_PASSED_ON_TO_THE_INSTALLER, *_PROXIES}
     kept = {key: value for key, value in os.environ.items() if key in names or key.startswith(_PASSED_PREFIXES)}
     kept["DAGCTL_ENVIRONMENTS_DIR"] = str(cache_folder() / "environments")
     kept["DAGCTL_CACHE_DIR"] = str(cache_folder() / "tools")

@@ -37,8 +37,6 @@ POD_GRACE_SECONDS = 60
 SECRETS = "/var/run/secrets/dagctl"
 GIT_SECRETS = "/var/run/secrets/dagctl-git"
 ENV_SECRETS = "/var/run/secrets/dagctl-env"
-APPROVED_SECRETS = "/var/run/secrets/dagctl-approved"
-APPROVED_ENV_SECRETS = "/var/run/secrets/dagctl-approved-env"
 REQUEST = "/var/run/dagctl/request"
 RESULTS = "/airflow/xcom"
 RESULT = f"{RESULTS}/return.json"
@@ -280,17 +278,14 @@ def _files(
         "dagctl-secrets": (SECRETS, [*_projections(pieces, "secrets"), *_whole(reader or named["secret"])]),
         "dagctl-request": (REQUEST, _projections(pieces, "request")),
     }
-    variables = {}
+    # The execute's own stay away from an explain, so the runner is told that it cannot compare their values.
+    variables = {"DAGCTL_EXPLAIN_SECRETS": "1"} if reader or env_reader else {}
     for volume, path, variable, secrets in (
         ("dagctl-git", GIT_SECRETS, "DAGCTL_GIT_SECRETS", git_secret(request)),
-        ("dagctl-env", ENV_SECRETS, "DAGCTL_ENV_SECRETS", env_reader or named["env_secret"] or None),
-        # What the execute will have instead, which an explain compares. It may have nothing.
-        ("dagctl-approved", APPROVED_SECRETS, "DAGCTL_APPROVED_SECRETS", named["secret"] if reader else None),
-        ("dagctl-approved-env", APPROVED_ENV_SECRETS, "DAGCTL_APPROVED_ENV_SECRETS", named["env_secret"] if env_reader else None),
+        ("dagctl-env", ENV_SECRETS, "DAGCTL_ENV_SECRETS", env_reader or named["env_secret"]),
     ):
         if secrets:
             found[volume] = (path, _whole(secrets))
-        if secrets is not None:
             variables[variable] = path
     volumes = [
         k8s.V1Volume(name=name, projected=k8s.V1ProjectedVolumeSource(sources=sources, default_mode=0o440))
@@ -301,7 +296,7 @@ def _files(
         volumes.append(k8s.V1Volume(name=name, empty_dir=k8s.V1EmptyDirVolumeSource()))
         mounts.append(k8s.V1VolumeMount(name=name, mount_path=path))
     env = [k8s.V1EnvVar(name="PYTHONUNBUFFERED", value="1")]
-    env += [k8s.V1EnvVar(name=name, value=path) for name, path in variables.items()]
+    env += [k8s.V1EnvVar(name=name, value=value) for name, value in variables.items()]
     return volumes, mounts, env
 
 

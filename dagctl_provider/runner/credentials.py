@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -18,8 +17,8 @@ _SIZE_LIMIT = 1024 * 1024
 
 # Folders that a pod has from Secrets which people made: git credentials, and one file for each environment variable.
 GIT_SECRETS, ENV_SECRETS = "DAGCTL_GIT_SECRETS", "DAGCTL_ENV_SECRETS"
-# The same for an explain that has Secrets of its own: those that its execute will have in their place.
-APPROVED_SECRETS, APPROVED_ENV_SECRETS = "DAGCTL_APPROVED_SECRETS", "DAGCTL_APPROVED_ENV_SECRETS"
+# Set for an explain that has other such Secrets than its execute.
+EXPLAIN_SECRETS = "DAGCTL_EXPLAIN_SECRETS"
 # Our names, then those of Kubernetes' own type kubernetes.io/ssh-auth and of other tools.
 _GIT_NAMES = {
     "git_ssh_key": ("git_ssh_key", "ssh-privatekey", "identity"),
@@ -38,8 +37,10 @@ class Credentials:
     :param git_known_hosts: Host keys of the git remote.
     :param git_token: Token for https remotes.
     :param plan_key: Key by which the project's plans hide the values of variables.
-    :param approved_env: Of an explain with credentials of its own: what ``env`` will be when its plan is executed. It enters the
-        digest, and the tool never gets it.
+    :param mounted: What of ``env`` comes from a folder with a file for each variable, as it stands there.
+    :param approved: Of an explain with a connection of its own: hashes of the variables from the connection of its execute, by
+        name. The project's code runs before anybody has approved it, so it must not meet the values.
+    :param own_secrets: Whether this is an explain with Secrets of its own: nobody here knows what the execute will find in its.
     """
 
     state_connection: dict[str, Any] | None = None
@@ -48,13 +49,15 @@ class Credentials:
     git_known_hosts: str | None = None
     git_token: str | None = None
     plan_key: str | None = None
-    approved_env: dict[str, str] | None = None
+    mounted: dict[str, str] = field(default_factory=dict)
+    approved: dict[str, str] | None = None
+    own_secrets: bool = False
 
     def secrets(self) -> set[str]:
         """Every value that must not leave the step."""
         found: set[str] = set()
         files = (("git_ssh_key", self.git_ssh_key), ("git_token", self.git_token), ("plan_key", self.plan_key))
-        for name, value in (*files, *(self.approved_env or {}).items(), *self.env.items()):
+        for name, value in (*files, *self.env.items()):
             if value:
                 found |= secret_parts(name, value)
         password = (self.state_connection or {}).get("password")
@@ -76,14 +79,17 @@ def read_credentials(folder: Path | None) -> Credentials:
         return Credentials()
     if not folder.is_dir():
         raise RunnerError("invalid_request", "The secrets folder does not exist.")
+    mounted = _env_files()
     return Credentials(
         state_connection=_state_connection(folder),
-        env={**_env_files(ENV_SECRETS), **(_env(folder, "env.json") or {})},
+        env={**mounted, **(_env(folder, "env.json") or {})},
         git_ssh_key=_git(folder, "git_ssh_key"),
         git_known_hosts=_git(folder, "git_known_hosts"),
         git_token=(_git(folder, "git_token") or "").strip() or None,
         plan_key=(_text(folder, "plan_key") or "").strip() or None,
-        approved_env=_approved_env(folder),
+        mounted=mounted,
+        approved=_env(folder, "approved.json"),
+        own_secrets=bool(os.environ.get(EXPLAIN_SECRETS)),
     )
 
 
@@ -95,23 +101,9 @@ def _git(folder: Path, name: str) -> str | None:
     return found
 
 
-def _approved_env(folder: Path) -> dict[str, str] | None:
-    """The environment of the execute, where it is another: from the worker, or from the Secrets that an explain does without."""
-    left = folder / "approved_env.json"
-    whole, single = os.environ.get(APPROVED_SECRETS), os.environ.get(APPROVED_ENV_SECRETS)
-    if not (left.is_file() or whole or single):
-        return None
-    places = [*([(Path(whole), "env.json")] if whole else []), (folder, left.name), (folder, "env.json")]
-    found = next((env for place, name in places if (env := _env(place, name)) is not None), {})
-    # Project code that the explain runs shall not find it. In a pod the folder cannot be written to.
-    with contextlib.suppress(OSError):
-        left.unlink()
-    return {**_env_files(APPROVED_ENV_SECRETS if single else ENV_SECRETS), **found}
-
-
-def _env_files(variable: str) -> dict[str, str]:
-    folder = Path(os.environ.get(variable, ""))
-    if not os.environ.get(variable) or not folder.is_dir():
+def _env_files() -> dict[str, str]:
+    folder = Path(os.environ.get(ENV_SECRETS, ""))
+    if not os.environ.get(ENV_SECRETS) or not folder.is_dir():
         return {}
     names = sorted(path.name for path in folder.iterdir() if _NAME.fullmatch(path.name))
     # A file made with an editor or echo ends with a line break that nobody means.

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 
 VOLATILE = "DAGCTL_VOLATILE_ENV"
 """Names of variables that may change between explain and execute, such as passwords that are made anew for each step."""
+UNSTABLE = "unstable"
+"""In place of the hash of a value that nobody can know yet. The inner program does not compare such a part; see its digests."""
 _KEYED, _UNKEYED = 16, 6
 
 
@@ -23,8 +25,16 @@ def variable_hashes(variables: Mapping[str, str], key: str | None, project_id: s
     :param key: The installation's key for this project.
     :param project_id: Stands in for the key when there is none.
     """
+    return {name: value_hash(name, value, key, project_id) for name, value in sorted(without_volatile(variables).items())}
+
+
+def without_volatile(variables: Mapping[str, str]) -> dict[str, str]:
+    """Variables, or their hashes, without those that may change between explain and execute.
+
+    :param variables: By name.
+    """
     volatile = set(os.environ.get(VOLATILE, "").replace(",", " ").split())
-    return {name: value_hash(name, value, key, project_id) for name, value in sorted(variables.items()) if name not in volatile}
+    return {name: value for name, value in variables.items() if name not in volatile}
 
 
 def value_hash(name: str, value: str, key: str | None, project_id: str) -> str:

@@ -23,7 +23,7 @@ from dagctl_provider.runner.credentials import Credentials, read_credentials
 from dagctl_provider.runner.environments import EnvironmentSpec, cache_folder, make_spec
 from dagctl_provider.runner.errors import STEP_ERRORS, RunnerError
 from dagctl_provider.runner.events import EventFile
-from dagctl_provider.runner.inputs import variable_hashes
+from dagctl_provider.runner.inputs import UNSTABLE, variable_hashes, without_volatile
 from dagctl_provider.runner.masking import Masker
 from dagctl_provider.runner.packages import packages_diff, project_python
 from dagctl_provider.runner.places import Place, project_place
@@ -210,7 +210,6 @@ def _job(options: StepOptions, prepared: _Prepared) -> dict[str, object]:
     request = prepared.scene.request
     step = f"{request.step_id}.{request.attempt}"
     credentials = prepared.scene.credentials
-    given = credentials.env
     writer = hashlib.sha256(f"{request.project_id}/{request.environment}".encode()).hexdigest()[:16]
     return {
         **asdict(request),
@@ -225,7 +224,8 @@ def _job(options: StepOptions, prepared: _Prepared) -> dict[str, object]:
         "cache": str(prepared.cache),
         "shared": str(cache_folder()),
         "locks": str(cache_folder() / "locks"),
-        "given": variable_hashes(_allowed(given, TOOLS[request.tool]), credentials.plan_key, request.project_id),
+        "given": _given(credentials, request),
+        "explain_connection": credentials.approved is not None or credentials.own_secrets,
         "plan_key": credentials.plan_key,
         "data_folder": _data_folder(request.project_id),
         "secrets": sorted(prepared.scene.credentials.telling_secrets()),
@@ -233,6 +233,16 @@ def _job(options: StepOptions, prepared: _Prepared) -> dict[str, object]:
         "application_prefix": f"dagctl:{writer}:",
         "application_name": f"dagctl:{writer}:{options.command}:{uuid.uuid4().hex[:8]}:{step}"[:63],
     }
+
+
+def _given(credentials: Credentials, request: Request) -> dict[str, str]:
+    """Hashes of the variables that an execute of this plan gets: of the step's own, as long as an explain has no others."""
+    known = credentials.env if credentials.approved is None else credentials.mounted
+    hashes = variable_hashes(known, credentials.plan_key, request.project_id)
+    if credentials.own_secrets:
+        hashes = dict.fromkeys(hashes, UNSTABLE)
+    # The worker does not know which names are the runner's own, nor always which are volatile here.
+    return without_volatile(_allowed({**hashes, **(credentials.approved or {})}, TOOLS[request.tool]))
 
 
 def _unpack(inputs: Mapping[str, str], scratch: Path) -> dict[str, str]:

@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.hooks.project import DagctlProjectHook, ProjectSecrets, project_secrets
+from dagctl_provider.runner.inputs import variable_hashes
 
 REQUEST = {"project_name": "Shop EU", "state_connection_id": None, "git_auth_method": "none", "git_secret_ref": None}
 
@@ -21,6 +22,17 @@ REQUEST = {"project_name": "Shop EU", "state_connection_id": None, "git_auth_met
 def secrets_for(request: dict[str, Any], kind: str = "explain") -> ProjectSecrets:
     """What a step that is asked for this may know."""
     return project_secrets(StepRequest.from_json(request), kind)
+
+
+def approved(files: dict[str, str]) -> dict[str, str]:
+    """Hashes of what the execute of an explain will have."""
+    found: dict[str, str] = json.loads(files["approved.json"])
+    return found
+
+
+def hashes(env: dict[str, str]) -> dict[str, str]:
+    """The same of these values, where a request names no project and there is no key."""
+    return variable_hashes(env, None, "")
 
 
 def connection(monkeypatch: pytest.MonkeyPatch, name: str, **document: Any) -> None:
@@ -88,21 +100,31 @@ def test_the_key_of_plans_is_one_for_each_project(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_explain_has_the_connection_that_is_its_own(connections: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "approved_env.json" not in secrets_for(REQUEST).files
+    assert "approved.json" not in secrets_for(REQUEST).files
     connection(monkeypatch, "DAGCTL_SHOP_EU_EXPLAIN", conn_type="dagctl", extra={"env": {"WAREHOUSE_PASSWORD": "reader-value"}})
-    files = secrets_for(REQUEST).files
+    connection(monkeypatch, "DAGCTL__PLAN_KEY", conn_type="dagctl", password="the-key-of-all")
+    files = secrets_for({**REQUEST, "project_id": "proj_1"}).files
     assert json.loads(files["env.json"]) == {"WAREHOUSE_PASSWORD": "reader-value"}
-    assert json.loads(files["approved_env.json"]) == {"WAREHOUSE_PASSWORD": "s3cret-value"}
+    assert approved(files) == variable_hashes({"WAREHOUSE_PASSWORD": "s3cret-value"}, files["plan_key"], "proj_1")
+    assert "s3cret" not in "".join(files.values())
     for kind in ("execute", "run"):
         files = secrets_for(REQUEST, kind).files
         assert json.loads(files["env.json"]) == {"WAREHOUSE_PASSWORD": "s3cret-value"}
-        assert "approved_env.json" not in files
+        assert "approved.json" not in files
+
+
+def test_without_a_key_the_hashes_are_those_of_the_project(connections: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection(monkeypatch, "DAGCTL_SHOP_EU_EXPLAIN", conn_type="dagctl", extra={"env": {}})
+    hashes = approved(secrets_for({**REQUEST, "project_id": "proj_1"}).files)
+    assert hashes == variable_hashes({"WAREHOUSE_PASSWORD": "s3cret-value"}, None, "proj_1")
+    monkeypatch.setenv("DAGCTL_VOLATILE_ENV", "WAREHOUSE_PASSWORD")
+    assert approved(secrets_for({**REQUEST, "project_id": "proj_1"}).files) == {}
 
 
 def test_an_explain_may_have_a_connection_where_its_execute_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     connection(monkeypatch, "DAGCTL_OTHER_EXPLAIN", conn_type="dagctl", extra={"env": {"A": "1"}})
     files = secrets_for({**REQUEST, "project_name": "other"}).files
-    assert (json.loads(files["env.json"]), json.loads(files["approved_env.json"])) == ({"A": "1"}, {})
+    assert (json.loads(files["env.json"]), approved(files)) == ({"A": "1"}, {})
 
 
 @pytest.fixture
@@ -122,12 +144,13 @@ def test_the_profile_of_an_explain_is_made_from_the_warehouse_connection_that_is
     warehouse: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usual = secrets_for(warehouse).files
-    assert "approved_env.json" not in usual
+    assert "approved.json" not in usual
     connection(monkeypatch, "WH_EXPLAIN", conn_type="postgres", host="db", login="reader", password="reader-pw", schema="shop")
     files = secrets_for(warehouse).files
     assert files["profiles.yml"] == usual["profiles.yml"].replace("writer", "reader"), "its other fields stay"
     assert json.loads(files["env.json"]) == {"A": "1", "DBT_ENV_SECRET_DAGCTL_PASSWORD": "reader-pw"}
-    assert json.loads(files["approved_env.json"]) == json.loads(usual["env.json"])
+    assert approved(files) == hashes(json.loads(usual["env.json"]))
+    assert "writer" not in "".join(files.values())
     assert secrets_for(warehouse, "execute").files == usual
 
 
@@ -140,7 +163,7 @@ def test_both_connections_of_an_explain_go_together(
     files = secrets_for(warehouse).files
     assert "reader" in files["profiles.yml"]
     assert json.loads(files["env.json"]) == {"A": "2", "DBT_ENV_SECRET_DAGCTL_PASSWORD": "reader-pw"}
-    assert json.loads(files["approved_env.json"]) == {"A": "1", "DBT_ENV_SECRET_DAGCTL_PASSWORD": "writer-pw"}
+    assert approved(files) == hashes({"A": "1", "DBT_ENV_SECRET_DAGCTL_PASSWORD": "writer-pw"})
 
 
 def test_only_the_owner_can_read_what_is_written(tmp_path: Path) -> None:

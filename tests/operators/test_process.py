@@ -276,3 +276,8 @@ def test_the_runner_is_told_where_files_of_warehouses_are_kept(monkeypatch: pyte
     assert "DAGCTL_DATA_DIR" not in process._environment()
     monkeypatch.setenv("AIRFLOW__DAGCTL__DATA_FOLDER", "/srv/data")
     assert process._environment()["DAGCTL_DATA_DIR"] == "/srv/data"
+
+
+def test_the_runner_is_told_which_variables_may_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGCTL_VOLATILE_ENV", "TOKEN")
+    assert process._environment()["DAGCTL_VOLATILE_ENV"] == "TOKEN"

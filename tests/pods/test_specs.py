@@ -194,7 +194,7 @@ def test_settings_say_where_pods_run(settings: pytest.MonkeyPatch) -> None:
     assert spec["containers"][1]["securityContext"]["runAsUser"] == 65534
 
 
-def test_an_explain_may_have_secrets_of_its_own_beside_those_of_its_execute(settings: pytest.MonkeyPatch) -> None:
+def test_an_explain_may_have_secrets_of_its_own_and_has_none_of_its_execute_s(settings: pytest.MonkeyPatch) -> None:
     def mounted(kind: str) -> dict[str, Any]:
         volumes = {volume["name"]: volume.get("projected") for volume in made(kind=kind)["spec"]["volumes"]}
         return {name: projected["sources"][-1]["secret"]["name"] for name, projected in volumes.items() if projected}
@@ -205,27 +205,19 @@ def test_an_explain_may_have_secrets_of_its_own_beside_those_of_its_execute(sett
     settings.setenv("AIRFLOW__DAGCTL__KUBERNETES_EXPLAIN_SECRET", "dagctl-<project>-reader")
     settings.setenv("AIRFLOW__DAGCTL__KUBERNETES_EXPLAIN_ENV_SECRET", "warehouse-<project>-reader")
     assert mounted("execute") == mounted("run") == usual
-    assert mounted("explain") == {
-        **usual,
-        "dagctl-secrets": "dagctl-analytics-7-7-reader",
-        "dagctl-env": "warehouse-analytics-7-7-reader",
-        "dagctl-approved": "dagctl-analytics-7-7",
-        "dagctl-approved-env": "warehouse-analytics-7-7",
-    }
+    own = {"dagctl-secrets": "dagctl-analytics-7-7-reader", "dagctl-env": "warehouse-analytics-7-7-reader"}
+    assert mounted("explain") == {**usual, **own}
 
 
-def test_the_runner_of_an_explain_is_told_of_its_execute_s_secrets_even_if_that_has_none(settings: pytest.MonkeyPatch) -> None:
-    def told(kind: str) -> dict[str, str]:
-        return {one["name"]: one["value"] for one in made(kind=kind)["spec"]["containers"][0]["env"] if "APPROVED" in one["name"]}
+@pytest.mark.parametrize("name", ["EXPLAIN_SECRET", "EXPLAIN_ENV_SECRET"])
+def test_the_runner_of_an_explain_is_told_that_it_has_secrets_of_its_own(settings: pytest.MonkeyPatch, name: str) -> None:
+    def told(kind: str) -> str | None:
+        variables = {one["name"]: one["value"] for one in made(kind=kind)["spec"]["containers"][0]["env"]}
+        return variables.get("DAGCTL_EXPLAIN_SECRETS")
 
-    settings.setenv("AIRFLOW__DAGCTL__KUBERNETES_EXPLAIN_SECRET", "dagctl-<project>-reader")
-    settings.setenv("AIRFLOW__DAGCTL__KUBERNETES_EXPLAIN_ENV_SECRET", "warehouse-<project>-reader")
-    assert told("explain") == {
-        "DAGCTL_APPROVED_SECRETS": "/var/run/secrets/dagctl-approved",
-        "DAGCTL_APPROVED_ENV_SECRETS": "/var/run/secrets/dagctl-approved-env",
-    }
-    assert "dagctl-approved-env" not in [volume["name"] for volume in made(kind="explain")["spec"]["volumes"]]
-    assert told("execute") == {}
+    assert told("explain") is None
+    settings.setenv(f"AIRFLOW__DAGCTL__KUBERNETES_{name}", "<project>-reader")
+    assert (told("explain"), told("execute"), told("run")) == ("1", None, None)
 
 
 def test_the_template_adds_and_replaces_but_the_step_stays_the_step(settings: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -138,6 +138,18 @@ def test_every_input_that_changes_stops_the_execute_and_is_named(tmp_path: Path)
     assert executed["outcome"] == "succeeded", executed["log"]
 
 
+def test_variables_that_only_an_explain_has_otherwise_are_no_drift(tmp_path: Path) -> None:
+    project = shop(tmp_path, files=INPUTS)
+    own = {"LEAST": "unstable", "WAREHOUSE": "unstable", "TENANT": "1"}
+    project.variables["LEAST"] = "5"
+    explained = project.explain(given=own, explain_connection=True)
+    assert "Values of variables from Secrets are not compared" in "".join(explained["plan_output"]["warnings"])
+    given = {"LEAST": "2", "WAREHOUSE": "3", "TENANT": "4"}
+    assert drifts(project.execute(explained, given=given)) == {"variable:TENANT"}
+    executed = project.execute(explained, given={**given, "TENANT": "1"})
+    assert executed["outcome"] == "succeeded", executed["log"]
+
+
 CHANCE: Files = {
     "models/v_names.sql": "{{ config(materialized='view', alias='v_' ~ modules.datetime.date.today().strftime('%Y%m%d')) }}"
     " select distinct customer from {{ ref('raw_orders') }}",

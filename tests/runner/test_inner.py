@@ -136,6 +136,27 @@ def test_what_the_reviewer_was_told_cannot_be_compared_is_not() -> None:
     assert early_drift(None, {"variable:X": "3"}, WORDS) is None
 
 
+def test_what_only_an_explain_has_otherwise_is_no_drift() -> None:
+    from dagctl_common.digests import UNSTABLE, early_drift, named
+    from dagctl_common.inputs import given_parts, input_warnings
+    from dagctl_sqlmesh.digests import WORDS
+    from dagctl_sqlmesh.warehouses import _fields
+
+    def parts(user: str, **job: Any) -> dict[str, str]:
+        step = make_step(**job)
+        connection = SimpleNamespace(type_="postgres", host="db", user=user)
+        return {**given_parts(step), **named("warehouse", _fields(connection, "", step))}
+
+    own = {"given": {"PASSWORD": UNSTABLE, "TENANT": "1"}, "explain_connection": True}
+    expected = parts("reader", **own)
+    for given, drifted in (({"PASSWORD": "2", "TENANT": "1"}, None), ({"PASSWORD": "2", "TENANT": "3"}, "variable TENANT.")):
+        found = early_drift(expected, parts("writer", given=given, expected_digest_parts=expected), WORDS)
+        assert drifted in found.message if found and drifted else found is drifted
+    usual = parts("writer", given={})
+    assert early_drift(usual, parts("reader", given={}, expected_digest_parts=usual), WORDS) is not None
+    assert [len(input_warnings(make_step(**job))) for job in (own, {"given": {"TENANT": "1"}}, {})] == [1, 0, 0]
+
+
 def driver_error(text: str) -> Exception:
     kind = type("OperationalError", (Exception,), {"__module__": "psycopg2"})
     error: Exception = kind(text)

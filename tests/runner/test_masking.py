@@ -57,13 +57,13 @@ def test_the_secrets_folder_is_read(tmp_path: Path) -> None:
     assert {"state-pw", "hunter22", "tok-123", "key-line"} <= found.secrets()
 
 
-def test_the_environment_of_the_execute_is_read_and_not_left_for_the_tool(tmp_path: Path) -> None:
-    write(tmp_path, env__json='{"USER": "reader"}', approved_env__json='{"WH_PASSWORD": "hunter22"}', plan_key="0f0f0f0f\n")
+def test_of_what_the_execute_will_have_hashes_are_read_which_are_no_secret(tmp_path: Path) -> None:
+    write(tmp_path, env__json='{"WH_PASSWORD": "hunter22"}', plan_key="0f0f0f0f\n")
+    assert read_credentials(tmp_path).approved is None, "an explain with the same connection has none"
+    write(tmp_path, approved__json='{"WH_PASSWORD": "00c0ffee00c0ffee"}')
     found = read_credentials(tmp_path)
-    assert (found.env, found.approved_env, found.plan_key) == ({"USER": "reader"}, {"WH_PASSWORD": "hunter22"}, "0f0f0f0f")
-    assert {"hunter22", "0f0f0f0f"} <= found.secrets()
-    assert not (tmp_path / "approved_env.json").exists()
-    assert read_credentials(tmp_path).approved_env is None, "an explain with the same connection has none"
+    assert (found.approved, found.plan_key) == ({"WH_PASSWORD": "00c0ffee00c0ffee"}, "0f0f0f0f")
+    assert found.secrets() == {"hunter22", "0f0f0f0f"}
 
 
 def test_no_secrets_folder_is_fine_but_a_missing_one_is_not(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_no_secrets_folder_is_fine_but_a_missing_one_is_not(tmp_path: Path) -> N
         {"env__json": "hunter22"},
         {"env__json": '["hunter22"]'},
         {"env__json": '{"A B": "hunter22"}'},
-        {"approved_env__json": '{"A B": "hunter22"}'},
+        {"approved__json": '{"A B": "hunter22"}'},
         {"env__json": '{"A": ["hunter22"]}'},
         {"state_connection__json": '{"type": "mysql", "password": "hunter22"}'},
         {"state_connection__json": '{"password": "hunter22"}'},

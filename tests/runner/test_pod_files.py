@@ -66,30 +66,16 @@ def test_secrets_that_people_made_fill_what_the_step_s_own_lack(tmp_path: Path, 
     found = read_credentials(own)
     assert (found.git_ssh_key, found.git_known_hosts, found.git_token) == ("KEY\n", "host ssh-ed25519 AAAA\n", None)
     assert found.env == {"PASSWORD": "own", "ACCOUNT": "acme"}
+    assert found.mounted == {"PASSWORD": "other", "ACCOUNT": "acme"}
     (own / "git_ssh_key").write_text("OWN")
     assert read_credentials(own).git_ssh_key == "OWN"
 
 
-def test_an_explain_s_own_secrets_are_compared_by_what_the_execute_will_have(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own, env, approved, approved_env = (tmp_path / name for name in ("own", "env", "approved", "approved-env"))
-    for folder in (own, env, approved, approved_env):
-        folder.mkdir()
-    (own / "env.json").write_text('{"A": "1"}')
-    (env / "PASSWORD").write_text("reader")
-    (approved_env / "PASSWORD").write_text("writer")
-    monkeypatch.setenv("DAGCTL_ENV_SECRETS", str(env))
-    assert read_credentials(own).approved_env is None
-    monkeypatch.setenv("DAGCTL_APPROVED_ENV_SECRETS", str(approved_env))
-    found = read_credentials(own)
-    assert found.env == {"PASSWORD": "reader", "A": "1"}
-    assert found.approved_env == {"PASSWORD": "writer", "A": "1"}
-    monkeypatch.setenv("DAGCTL_APPROVED_SECRETS", str(approved))
-    (own / "approved_env.json").write_text('{"A": "2"}')
-    assert read_credentials(own).approved_env == {"PASSWORD": "writer", "A": "2"}
-    (approved / "env.json").write_text('{"A": "3"}')
-    assert read_credentials(own).approved_env == {"PASSWORD": "writer", "A": "3"}
+def test_an_explain_is_told_that_it_has_secrets_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own").mkdir()
+    assert read_credentials(tmp_path / "own").own_secrets is False
+    monkeypatch.setenv("DAGCTL_EXPLAIN_SECRETS", "1")
+    assert read_credentials(tmp_path / "own").own_secrets is True
 
 
 def test_events_can_go_into_the_log_masked_and_marked() -> None:

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from dagctl_provider.runner.cli import main
 from dagctl_provider.runner.errors import MESSAGE_LIMIT, STEP_ERRORS, RunnerError, one_line
+from dagctl_provider.runner.inputs import UNSTABLE, value_hash
 from dagctl_provider.runner.masking import Masker
 from dagctl_provider.runner.results import error_result, finish_result, write_result
 from tests.runner.conftest import ROOT
@@ -178,6 +180,61 @@ def test_the_tool_runs_in_a_small_world_of_its_own(step: Step, monkeypatch: pyte
     assert env["KEPT"] == "yes"
     assert "AIRFLOW__CORE__FERNET_KEY" not in env
     assert "PYTHONDONTWRITEBYTECODE" not in env
+
+
+def given(step: Step, command: str, mounted: str, **files: dict[str, str] | str) -> tuple[dict[str, str], bool]:
+    """What a step's inner program is told of the variables, and whether of an explain's own credentials.
+
+    :param mounted: Value of the variable ``MOUNTED``, which comes from a Secret.
+    :param files: Of the secrets folder.
+    """
+    folder, secrets = step.folder / "secrets", step.folder / "mounted"
+    shutil.rmtree(folder, ignore_errors=True)
+    for path in (folder, secrets):
+        path.mkdir(exist_ok=True)
+    (secrets / "MOUNTED").write_text(mounted)
+    for name, content in files.items():
+        (folder / name.replace("__", ".")).write_text(content if isinstance(content, str) else json.dumps(content))
+    body = (
+        "facts = {name: job[name] for name in ('given', 'explain_connection')};"
+        "json.dump({'outcome': 'succeeded', 'plan_output': facts}, open(job['answer'], 'w'))"
+    )
+    approval = {"expected_digest": f"sha256:{0:064}", "explained_plan_id": "plan_0"} if command == "execute" else {}
+    facts = step.run(body, "--secrets", str(folder), command=command, **approval)["plan_output"]
+    return facts["given"], facts["explain_connection"]
+
+
+KEY = "0f0f0f0f"
+WRITER = {"WH_PASSWORD": "hunter22", "TOKEN": "of-the-hour", "SQLMESH_HOME": "/elsewhere", "DAGCTL_CACHE_DIR": "/elsewhere"}
+
+
+@pytest.fixture
+def mounted(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One variable from a Secret that both steps have, and one variable that may change."""
+    monkeypatch.setenv("DAGCTL_ENV_SECRETS", str(step.folder / "mounted"))
+    monkeypatch.setenv("DAGCTL_VOLATILE_ENV", "TOKEN")
+
+
+@pytest.mark.usefixtures("mounted")
+@pytest.mark.parametrize("key", [KEY, None])
+def test_an_explain_with_a_connection_of_its_own_finds_what_its_execute_finds(step: Step, key: str | None) -> None:
+    more = {"plan_key": key} if key else {}
+    approved = {name: value_hash(name, value, key, "proj_1") for name, value in WRITER.items()}
+    explained, own = given(step, "explain", "1", env__json={"WH_PASSWORD": "reader22"}, approved__json=approved, **more)
+    executed = given(step, "execute", "1", env__json=WRITER, **more)
+    assert (explained, own) == (executed[0], True)
+    assert (explained.keys(), executed[1]) == ({"MOUNTED", "WH_PASSWORD"}, False)
+    assert given(step, "execute", "2", env__json=WRITER, **more)[0] != explained
+    assert given(step, "execute", "1", env__json={**WRITER, "WH_PASSWORD": "reader22"}, **more)[0] != explained
+
+
+@pytest.mark.usefixtures("mounted")
+def test_of_secrets_that_an_explain_does_not_have_only_the_names_count(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGCTL_EXPLAIN_SECRETS", "1")
+    assert given(step, "explain", "1", env__json=WRITER) == ({"MOUNTED": UNSTABLE, "WH_PASSWORD": UNSTABLE}, True)
+    approved = {name: value_hash(name, value, KEY, "proj_1") for name, value in WRITER.items()}
+    explained, _ = given(step, "explain", "1", env__json={"WH_PASSWORD": "reader22"}, approved__json=approved, plan_key=KEY)
+    assert explained == {"MOUNTED": UNSTABLE, "WH_PASSWORD": approved["WH_PASSWORD"]}, "the connection's are known all the same"
 
 
 def test_the_cache_of_a_project_is_kept_and_its_own(step: Step) -> None:

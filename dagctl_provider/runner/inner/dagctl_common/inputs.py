@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from dagctl_common.digests import named
+from dagctl_common.digests import UNSTABLE, named
 from dagctl_common.frames import Step
 
 WORDS: Mapping[str, str] = {
@@ -24,7 +24,27 @@ WORDS: Mapping[str, str] = {
 """What the kinds are called."""
 WHO = ("user", "username", "role", "role_arn")
 """Fields of a connection that an explain with credentials of its own has otherwise than its execute."""
+OWN = "credentials"
+"""The part that says so to the execute, which has to leave these fields out as well."""
 FILE_LIMIT = 64 * 1024 * 1024
+
+
+def has_own_credentials(step: Step) -> bool:
+    """Whether the plan's explain has, or had, credentials of its own.
+
+    :param step: An explain, or an execute that knows the parts of its plan.
+    """
+    return bool(step.job.get("explain_connection")) or OWN in (step.job.get("expected_digest_parts") or {})
+
+
+def input_warnings(step: Step) -> list[str]:
+    """What a reviewer has to know of the inputs.
+
+    :param step: The step.
+    """
+    if UNSTABLE not in (step.job.get("given") or {}).values():
+        return []
+    return ["Values of variables from Secrets are not compared: the explain has Secrets of its own."]
 
 
 def given_parts(step: Step) -> dict[str, str]:
@@ -34,6 +54,8 @@ def given_parts(step: Step) -> dict[str, str]:
     """
     found = named("variable", step.job.get("given") or {})
     found.update(named("package", step.job.get("packages") or {}))
+    if has_own_credentials(step):
+        found[OWN] = "the explain's own"
     found["package:python"] = f"{sys.version_info[0]}.{sys.version_info[1]}"
     return found
 

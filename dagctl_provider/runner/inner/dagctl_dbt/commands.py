@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dagctl_common.channel import StepFailed
 from dagctl_common.digests import UNSTABLE, digest_of, drift, excused, hash_of
 from dagctl_common.frames import Answer, do
+from dagctl_common.inputs import input_warnings
 from dagctl_common.jobs import Job
 from dagctl_common.locks import lock_file
 
@@ -115,6 +116,7 @@ def _explained(step: Step, build: Build, task: BuildTask, plan: Plan, guard: Gua
             output["asked"] = sorted(_name(plan, key) for key in compilation.asked)
     with step.channel.stage("columns"):
         add_columns(output, _columns(step, plan, compilation.code))
+    output["warnings"] += input_warnings(step)
     step.channel.line(summary(output))
     for text in output["warnings"]:
         step.channel.line(f"warning: {text}")

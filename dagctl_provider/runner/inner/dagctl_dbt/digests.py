@@ -189,7 +189,7 @@ def warehouse_of(step: Step, credentials: Any) -> dict[str, str]:
     """
     secrets = {value for name, value in os.environ.items() if name.startswith(_PRIVATE) and value}
     found = {"type": str(credentials.type)}
-    own = bool(step.job.get("explain_connection"))
+    own = inputs.has_own_credentials(step)
     for field in _PLACES:
         if own and field in inputs.WHO:
             continue

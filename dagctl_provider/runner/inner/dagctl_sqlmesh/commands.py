@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from dagctl_common.channel import StepFailed
 from dagctl_common.digests import digest_of, drift, early_drift, excused, hashes_of
 from dagctl_common.frames import Answer, do
+from dagctl_common.inputs import input_warnings
 from dagctl_common.jobs import Job
 
 from dagctl_sqlmesh.descriptions import describe
@@ -109,6 +110,8 @@ def _explained(step: Step, context: Context, migration: dict[str, str] | None) -
     again = load_again(step, context)
     with step.guard.free():
         tests = _run_tests(step, context)
+    for text in input_warnings(step):
+        step.journal.warn(text)
     with step.channel.stage("plan"):
         plan = _build_plan(step, context)
         found = plan_parts(step, context, plan, migration)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagctl_common.channel import StepFailed
 from dagctl_common.digests import named
-from dagctl_common.inputs import WHO
+from dagctl_common.inputs import WHO, has_own_credentials
 
 from dagctl_sqlmesh.journals import Step
 
@@ -59,7 +59,7 @@ def state_fields(step: Step, context: Context) -> dict[str, str]:
 
 
 def _fields(connection: ConnectionConfig, prefix: str, step: Step) -> dict[str, str]:
-    own = bool(step.job.get("explain_connection"))
+    own = has_own_credentials(step)
     found = {}
     for name in FIELDS:
         value = getattr(connection, name, None)
