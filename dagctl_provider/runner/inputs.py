@@ -33,8 +33,13 @@ def without_volatile(variables: Mapping[str, str]) -> dict[str, str]:
 
     :param variables: By name.
     """
-    volatile = set(os.environ.get(VOLATILE, "").replace(",", " ").split())
+    volatile = volatile_names()
     return {name: value for name, value in variables.items() if name not in volatile}
+
+
+def volatile_names() -> set[str]:
+    """Names of variables that do not count."""
+    return set(os.environ.get(VOLATILE, "").replace(",", " ").split())
 
 
 def value_hash(name: str, value: str, key: str | None, project_id: str) -> str:

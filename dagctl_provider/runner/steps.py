@@ -23,7 +23,7 @@ from dagctl_provider.runner.credentials import Credentials, read_credentials
 from dagctl_provider.runner.environments import EnvironmentSpec, cache_folder, make_spec
 from dagctl_provider.runner.errors import STEP_ERRORS, RunnerError
 from dagctl_provider.runner.events import EventFile
-from dagctl_provider.runner.inputs import UNSTABLE, variable_hashes, without_volatile
+from dagctl_provider.runner.inputs import UNSTABLE, variable_hashes, volatile_names, without_volatile
 from dagctl_provider.runner.masking import Masker
 from dagctl_provider.runner.packages import packages_diff, project_python
 from dagctl_provider.runner.places import Place, project_place
@@ -225,6 +225,7 @@ def _job(options: StepOptions, prepared: _Prepared) -> dict[str, object]:
         "shared": str(cache_folder()),
         "locks": str(cache_folder() / "locks"),
         "given": _given(credentials, request),
+        "known": sorted({*credentials.env, *(credentials.approved or {}), *volatile_names()}),
         "explain_connection": credentials.approved is not None or credentials.own_secrets,
         "plan_key": credentials.plan_key,
         "data_folder": _data_folder(request.project_id),

@@ -56,7 +56,7 @@ class Step:
         self.canceller: Any = canceller(job.get("alive_fd"), float(job.get("grace") or 20.0))
         scratch = str(job.get("scratch"))
         private = [os.path.join(scratch, name) for name in ("home", "tmp", "target", "logs")]
-        given = {name for name in job.get("given") or () if name}
+        given = {*(job.get("given") or ()), *(job.get("known") or ())}
         self.watch = Watch(str(job.get("checkout")), private, TRUSTED, [*OURS, *given], os.path.join(scratch, "refused.txt"))
 
     @property

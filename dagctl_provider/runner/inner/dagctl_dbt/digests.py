@@ -143,7 +143,7 @@ def _macros(manifest: Manifest, reach: MacroReach) -> dict[str, str]:
 
 def _variables(step: Step, sources: Sources) -> dict[str, str]:
     """What was read from the environment and is not among the step's own variables: those are inputs of every plan."""
-    given = step.job.get("given") or {}
+    given = {*(step.job.get("given") or ()), *(step.job.get("known") or ())}
     names = {name for name in _read(sources) if not name.startswith(_PRIVATE) and name not in given}
     return {name: keyed(step, name, os.environ.get(name, "")) for name in names}
 
