@@ -66,9 +66,8 @@ def input_parts(step: Step) -> dict[str, str]:
     :param step: The step; its ``reads`` are what the project's code read beyond that.
     """
     found = given_parts(step)
-    for name, value in step.reads.variables.items():
-        found.setdefault(f"variable:{name}", keyed(step, name, value))
-    found.update(named("file", {path: _content(path) for path in sorted(step.reads.files)}))
+    for (kind, name), value in sorted(step.reads.all().items()):
+        found.setdefault(f"{kind}:{name}", keyed(step, name, value) if kind == "variable" else _content(name))
     return found
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from dagctl_common.clocks import shift
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds that are waited for the other process once everything else is done."""
 
 

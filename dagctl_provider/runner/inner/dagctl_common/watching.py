@@ -8,11 +8,12 @@ other. This finds mistakes and plain attempts. It is no wall against code that h
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import sys
 import sysconfig
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -33,16 +34,43 @@ _SYSTEM = ("/proc/", "/dev/", "/sys/", "/etc/", "/usr/", "/lib", "/bin/")
 _EVENTS = frozenset({"open", _DATABASE, *_CHANGING, *_STARTING, *_CONNECTING})
 
 
-@dataclass
 class Reads:
-    """What the project's code read of the machine.
+    """What the project's code read of the machine, in this process and in those that it forked to load models.
 
-    :param variables: Variables that the step was not given, by name.
-    :param files: Files outside of the repository.
+    :param record: File that all of them write to.
     """
 
-    variables: dict[str, str] = field(default_factory=dict)
-    files: set[str] = field(default_factory=set)
+    def __init__(self, record: str = "") -> None:
+        self.record = record
+        self.recording = True
+        self._seen: dict[tuple[str, str], str] = {}
+
+    def add(self, kind: str, name: str, value: str = "") -> None:
+        """Remember something that was read.
+
+        :param kind: ``variable`` or ``file``.
+        :param name: Its name.
+        :param value: Its value, of a variable.
+        """
+        if not self.recording or (kind, name) in self._seen:
+            return
+        self._seen[kind, name] = value
+        if self.record:
+            line = json.dumps([kind, name, value]) + "\n"
+            descriptor = os.open(self.record, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                os.write(descriptor, line.encode())
+            finally:
+                os.close(descriptor)
+
+    def all(self) -> dict[tuple[str, str], str]:
+        """Everything, by kind and name."""
+        found = dict(self._seen)
+        if self.record and os.path.exists(self.record):
+            for line in Path(self.record).read_text(encoding="utf-8").splitlines():
+                kind, name, value = json.loads(line)
+                found[kind, name] = value
+        return found
 
 
 @dataclass(frozen=True)
@@ -71,13 +99,13 @@ class Watch:
     :param private: Folders that the project's code may write into.
     :param trusted: Beginnings of names of modules that act for the project as they should.
     :param ours: Names of variables that say nothing about the machine.
-    :param record: File in which refusals are kept: a loader's forked process has no other way to tell.
+    :param record: File in which refusals are kept, and beside it what was read: a forked loader has no other way to tell.
     """
 
     def __init__(
         self, checkout: str, private: Sequence[str], trusted: Sequence[str], ours: Sequence[str] = (), record: str = ""
     ) -> None:
-        self.reads = Reads()
+        self.reads = Reads(record and f"{record}.reads")
         self._record = record
         self.refusing = False
         self._checkout = checkout.rstrip(os.sep) + os.sep
@@ -148,7 +176,7 @@ class Watch:
                 Path(self._record).write_text(failure.message, encoding="utf-8")
 
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event not in _EVENTS or (event == "open" and arguments[0] == self._record):
+        if event not in _EVENTS or (event == "open" and arguments[0] in (self._record, self.reads.record)):
             return
         if event == "open":
             self._opened(*arguments[:3])
@@ -174,7 +202,7 @@ class Watch:
             if caller:
                 self.refuse(caller, f"writes {self._shown(path)}")
         elif not writes and not path.startswith((self._checkout, *self._private, *self._code, *_SYSTEM)) and self.caller():
-            self.reads.files.add(path)
+            self.reads.add("file", path)
 
     def _shown(self, path: str) -> str:
         return path[len(self._checkout) :] if path.startswith(self._checkout) else path
@@ -185,8 +213,8 @@ class Watch:
 
         def getitem(variables: Any, name: str) -> str:
             value = original(variables, name)
-            if name not in self._ours and name not in self.reads.variables and self._asked():
-                self.reads.variables[name] = value
+            if name not in self._ours and self._asked():
+                self.reads.add("variable", name, value)
             return value
 
         environment.__getitem__ = getitem  # type: ignore[method-assign]

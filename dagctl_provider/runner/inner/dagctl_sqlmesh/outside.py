@@ -26,8 +26,12 @@ PURE = frozenset(
     }
 )  # fmt: skip
 """Modules that give the same answer everywhere and at any time."""
-_BUILTINS = frozenset({"open", "eval", "exec", "compile", "input", "__import__", "id", "hash", "globals", "vars", "breakpoint"})
-_ATTRIBUTES = frozenset({"engine_adapter", "fetchdf", "fetchall", "fetchone", "fetch_pyspark_df", "locals", "env_var"})
+_BUILTINS = frozenset(
+    {"now", "today", "open", "eval", "exec", "compile", "input", "__import__", "id", "hash", "globals", "vars", "breakpoint"}
+)
+_ATTRIBUTES = frozenset(
+    {"engine_adapter", "fetchdf", "fetchall", "fetchone", "fetch_pyspark_df", "locals", "env_var", "now", "today"}
+)
 _JINJA = re.compile(r"\b(env_var|run_query|statement|adapter|modules|run_started_at|invocation_id|random|lipsum|execute)\b")
 _DIGESTIBLE = 512 * 1024
 
@@ -54,7 +58,9 @@ def _sees(node: ast.AST) -> bool:
         return node.level == 0 and (node.module or "").split(".")[0] not in PURE
     if isinstance(node, ast.Name):
         return node.id in _BUILTINS or node.id == "__file__"
-    return isinstance(node, ast.Attribute) and node.attr in _ATTRIBUTES
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, str) and node.value in _ATTRIBUTES
+    return isinstance(node, ast.Attribute) and (node.attr in _ATTRIBUTES or node.attr.startswith("__"))
 
 
 def project_looks_outside(project: Path) -> bool:

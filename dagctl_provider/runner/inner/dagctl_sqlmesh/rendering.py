@@ -50,10 +50,8 @@ def render_plan(step: Step, plan: Plan, adapters: Mapping[str, EngineAdapter]) -
     found = Rendered()
     snapshots = {snapshot.name: snapshot for snapshot in plan.snapshots.values()}
     default = next(iter(adapters.values()), None)
-    for name, snapshot in sorted(snapshots.items()):
-        model = snapshot.node
-        if not getattr(snapshot, "is_model", False) or not model_looks_outside(model):
-            continue
+    for name in sorted(_wanted(step, plan)):
+        model = snapshots[name].node
         adapter = adapters.get(getattr(model, "gateway", None) or "", default)
         before = step.guard.reads
         try:
@@ -64,6 +62,20 @@ def render_plan(step: Step, plan: Plan, adapters: Mapping[str, EngineAdapter]) -
         if step.guard.reads != before:
             found.asked.append(name)
     return found
+
+
+def _wanted(step: Step, plan: Plan) -> set[str]:
+    """Models to render: new and changed ones; an execute renders those that its explain has rendered.
+
+    What else is due is loaded as well, but that changes by the hour, and with it the plan would.
+    """
+    found = {snapshot.name for snapshot in plan.snapshots.values() if getattr(snapshot, "is_model", False)}
+    expected = step.job["expected_digest_parts"]
+    if step.job["command"] == "execute" and expected:
+        return {name for name in found if f"rendered:{step.journal.names.of(name)}" in expected}
+    touched = {snapshot_id.name for snapshot_id in plan.context_diff.added} | set(plan.context_diff.modified_snapshots)
+    nodes = {snapshot.name: snapshot.node for snapshot in plan.snapshots.values()}
+    return {name for name in found & touched if model_looks_outside(nodes[name])}
 
 
 def render(model: Model, **context: Any) -> str:

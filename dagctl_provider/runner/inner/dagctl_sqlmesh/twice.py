@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from sqlmesh.core.context import Context
     from sqlmesh.core.model import Model
 
+REPRESENTATIVES = 2
+"""Models of a group that are loaded again."""
 Facts = dict[str, str]
 """Of one model: hashes of what its fingerprint and its SQL are made of, by what people call it."""
 RENDERED = "rendered"
@@ -39,42 +41,48 @@ def load_again(step: Step, context: Context) -> Twice | None:
     :param step: The step.
     :param context: The project is loaded in it.
     """
-    project = Path(step.job["project"])
-    if not hasattr(os, "fork") or not project_looks_outside(project):
+    if not hasattr(os, "fork") or not project_looks_outside(Path(step.job["project"])):
         return None
-    doubtful = {name for name, model in context.models.items() if _is_doubtful(model)}
-    certain = [str(model._path) for name, model in context.models.items() if name not in doubtful]
-    if not doubtful:
+    chosen = {name for names in groups(context).values() for name in names[:REPRESENTATIVES]}
+    if not chosen:
         return None
-    kept = {str(context.models[name]._path) for name in doubtful}
-    ignored = sorted({path for path in certain if path.endswith(".sql")} - kept)
+    kept = {str(context.models[name]._path) for name in chosen}
+    ignored = sorted({path for model in context.models.values() if (path := str(model._path)).endswith(".sql")} - kept)
     catalogs = _catalogs(context)
-    return Twice(lambda: _load(step, ignored, catalogs))
+    return Twice(lambda: _load(step, chosen, ignored, catalogs))
+
+
+def groups(context: Context) -> dict[str, list[str]]:
+    """Full names of models that depend on Python code, those together that depend on the same: one stands for all.
+
+    :param context: The project is loaded in it.
+    """
+    found: dict[str, list[str]] = {}
+    for name, model in sorted(context.models.items()):
+        if _is_doubtful(model):
+            found.setdefault(hash_of(sorted((key, item.payload) for key, item in model.python_env.items())), []).append(name)
+    return found
 
 
 def unstable(context: Context, again: Mapping[str, Facts]) -> list[tuple[str, list[str]]]:
     """Models whose two computations differ: full names, and what of them differs.
 
     :param context: The first computation.
-    :param again: Facts of the second one.
+    :param again: Facts of the second one, of those that stand for the others.
     """
-    rows = []
-    for name, facts in sorted(again.items()):
-        model = context.models.get(name)
-        if model is None:
-            rows.append((name, ["whether it is there"]))
-            continue
-        ours = facts_of(model)
-        differing = sorted(key for key in {*ours, *facts} if key in facts and key in ours and ours[key] != facts[key])
-        differing += sorted(key for key in {*ours} ^ {*facts} if key != RENDERED)
+    rows: dict[str, list[str]] = {}
+    for names in groups(context).values():
+        differing = sorted({word for name in names if name in again for word in _differing(context.models[name], again[name])})
         if differing:
-            rows.append((name, differing))
-    rows += [(name, ["whether it is there"]) for name in sorted(_doubtful_names(context) - set(again))]
-    return rows
+            rows.update(dict.fromkeys(names, differing))
+    known = {name for names in groups(context).values() for name in names}
+    return sorted({**rows, **{key: ["whether it is there"] for key in set(again) - known}}.items())
 
 
-def _doubtful_names(context: Context) -> set[str]:
-    return {name for name, model in context.models.items() if _is_doubtful(model)}
+def _differing(model: Model, facts: Facts) -> list[str]:
+    ours = facts_of(model)
+    found = [key for key in ours if key in facts and ours[key] != facts[key]]
+    return found + [key for key in {*ours} ^ {*facts} if key != RENDERED]
 
 
 def _is_doubtful(model: Model) -> bool:
@@ -102,7 +110,7 @@ def facts_of(model: Model) -> Facts:
     return facts
 
 
-def _load(step: Step, ignored: list[str], catalogs: Mapping[str, Any]) -> dict[str, Facts]:
+def _load(step: Step, chosen: set[str], ignored: list[str], catalogs: Mapping[str, Any]) -> dict[str, Facts]:
     """In the other process: load what is in doubt, as if for the first time."""
     from sqlmesh.core import constants
     from sqlmesh.core.context import Context
@@ -110,6 +118,7 @@ def _load(step: Step, ignored: list[str], catalogs: Mapping[str, Any]) -> dict[s
 
     constants.MAX_FORK_WORKERS = 1
     step.channel.mute()
+    step.reads.recording = False
     # What was loaded a moment ago must not be the answer.
     cache.ModelCache.get_or_load = lambda self, name, entry_id="", *, loader: loader()
     for attribute in ("get", "put"):
@@ -124,7 +133,9 @@ def _load(step: Step, ignored: list[str], catalogs: Mapping[str, Any]) -> dict[s
         setattr(Context, name, property(_constant(value)))
     context = make_context(step, configs)
     context.load()
-    return {name: facts_of(model) for name, model in context.models.items() if _is_doubtful(model)}
+    # One that there was not the first time is told as well.
+    files = {str(model._path) for name, model in context.models.items() if name in chosen}
+    return {name: facts_of(model) for name, model in context.models.items() if name in chosen or str(model._path) in files}
 
 
 def _catalogs(context: Context) -> dict[str, Any]:
