@@ -86,10 +86,10 @@ def explain(step: Step) -> Answer:
     answer: Answer = {}
 
     def decide(task: BuildTask) -> set[str]:
-        guard = only_reads(task)
-        plan = _plan(step, build, task, deployed)
-        refuse_seed_pointers(step, plan.manifest)
-        answer.update(_explained(step, build, task, plan, guard))
+        with only_reads(task) as guard:
+            plan = _plan(step, build, task, deployed)
+            refuse_seed_pointers(step, plan.manifest)
+            answer.update(_explained(step, build, task, plan, guard))
         return set()
 
     build = Build(step, decide, Moment(step.job))
@@ -150,8 +150,8 @@ def compute_parts(step: Step) -> Answer:
     found: dict[str, str] = {}
 
     def decide(task: BuildTask) -> set[str]:
-        only_reads(task)
-        found.update(_plan(step, build, task, deployed).parts)
+        with only_reads(task):
+            found.update(_plan(step, build, task, deployed).parts)
         return set()
 
     build = Build(step, decide, Moment(step.job))

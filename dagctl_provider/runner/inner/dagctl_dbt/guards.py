@@ -48,6 +48,7 @@ class Guard:
         self.adapter = adapter
         self.refusal: StepFailed | None = None
         self.asked: set[str] = set()
+        self.thread: threading.Thread | None = None
         self._dialect = dialect_of(adapter.type())
         self._node: tuple[str, str] = ("", "the project")
         self._inside = threading.local()
@@ -187,6 +188,8 @@ def _duckdb(adapter: BaseAdapter) -> Iterator[None]:
         yield
     finally:
         duckdb.connect = original
+        # What comes next in this process, if anything does, may write again.
+        type(adapter.connections).close_all_connections()
         for attached in writable:
             attached.read_only = False
 
