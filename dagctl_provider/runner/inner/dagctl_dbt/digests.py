@@ -32,6 +32,7 @@ _PLACES = (
 )  # fmt: skip
 """Fields of a target that say where an execute writes, and as whom. Everything else may be a secret, and is not looked at."""
 _PRIVATE = "DBT_ENV_SECRET"
+_SHORTEST_MASKED = 4
 _LOGIN = re.compile(r"(?<=//)[^/@\s]*@|\?.*$")
 
 
@@ -81,7 +82,7 @@ def digest_parts(step: Step, sources: Sources, nodes: list[str], removed: list[s
         **named("macro", _macros(sources.manifest, reach)),
         **named("dbt_package", hashes_of(dict(facts.packages))),
         **named("variable", _variables(step, sources)),
-        **named("warehouse", warehouse_of(step, sources.config.credentials)),
+        **named("warehouse", _masked(warehouse_of(step, sources.config.credentials), sources.config)),
     }
 
 
@@ -195,6 +196,16 @@ def warehouse_of(step: Step, credentials: Any) -> dict[str, str]:
     for row in getattr(credentials, "attach", None) or ():
         found[f"attach {row.alias or row.path}"] = step.hide(_LOGIN.sub("", str(row.path)))
     return found
+
+
+def _masked(warehouse: Mapping[str, str], config: RuntimeConfig) -> dict[str, str]:
+    """Values that come from variables as hashes: in a result they would be masked, and no longer be compared with anything."""
+    read = getattr(config, "profile_env_vars", None) or {}
+    values = [value for name in read if len(value := os.environ.get(name, "")) >= _SHORTEST_MASKED]
+    return {
+        field: f"set by a variable, {hash_of(text)}" if any(value in text for value in values) else text
+        for field, text in warehouse.items()
+    }
 
 
 WORDS: Mapping[str, str] = {
