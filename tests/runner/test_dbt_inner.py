@@ -303,7 +303,7 @@ def test_a_digest_is_about_what_would_be_built(tmp_path: Path, monkeypatch: pyte
         login = SimpleNamespace(type="postgres", host=host, password="hunter22", user="hunter22", database="d")
         config = SimpleNamespace(
             credentials=login, vars=SimpleNamespace(vars={}), project_env_vars={"READ": "1", "GIVEN": "2"},
-            profile_env_vars={"DBT_ENV_SECRET_PASSWORD": "hunter22"},
+            profile_env_vars={"DBT_ENV_SECRET_PASSWORD": "hunter22", "HOST": ""},
         )  # fmt: skip
         parsed = SimpleNamespace(files={}, env_vars={"NOBODY_READS_IT_ANY_MORE": "3"})
         sources = Sources(manifest(a=node), facts or Facts("prod"), parsed, config, base)  # type: ignore[arg-type]
@@ -314,7 +314,7 @@ def test_a_digest_is_about_what_would_be_built(tmp_path: Path, monkeypatch: pyte
     assert drifts_between(one, other) == []
     assert digest_of(one) == digest_of(other)
     assert {name for name in one if name.startswith(("variable", "warehouse"))} == {
-        "variable:READ", "warehouse:type", "warehouse:host", "warehouse:database",
+        "variable:READ", "variable:HOST", "warehouse:type", "warehouse:host", "warehouse:database",
     }  # fmt: skip
     assert "hunter22" not in str(one)
     changed = parts()
@@ -330,6 +330,9 @@ def test_a_digest_is_about_what_would_be_built(tmp_path: Path, monkeypatch: pyte
     ):
         assert told(drifts_between(parts(), other), WORDS) == names
         assert digest_of(other) != digest_of(parts())
+    # A result would mask it, and a masked value is like any other.
+    monkeypatch.setenv("HOST", "db.example.com")
+    assert parts(host="db.example.com")["warehouse:host"].startswith("set by a variable, ")
 
 
 def test_packages_of_a_lock_are_installed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

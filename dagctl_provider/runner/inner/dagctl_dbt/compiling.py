@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from dbt.task.build import BuildTask
 
 COMPILED = ("model", "snapshot")
+_READ_ONLY = re.compile(r"read-only (transaction|mode)|readonly database", re.IGNORECASE)
 _KEPT: list[contextlib.ExitStack] = []
 """What must not be undone any more."""
 
@@ -113,6 +115,7 @@ def _compile(step: Step, task: BuildTask, nodes: list[Any], deadline: float, fou
         try:
             found.code[node.unique_id] = _one(step, compiler, node, task.manifest, guard)
         except Exception as error:
+            _note_refusal(step, node, guard, error)
             if guard.refusal:
                 return
             found.reason = f"{node.name}: {cause(step, error, 300) or type(error).__name__}"
@@ -120,9 +123,18 @@ def _compile(step: Step, task: BuildTask, nodes: list[Any], deadline: float, fou
                 return
 
 
+def _note_refusal(step: Step, node: Any, guard: Guard, error: Exception) -> None:
+    """The warehouse may be the one to say that a function which looks like a read is none."""
+    if _READ_ONLY.search(str(error)) and guard.refusal is None:
+        guard.refusal = StepFailed("explain_writes", f"{_who(node)}: an explain only reads: {cause(step, error, 300)}")
+
+
+def _who(node: Any) -> str:
+    return f"{node.resource_type} {node.name} ({node.original_file_path})"
+
+
 def _one(step: Step, compiler: Any, node: Any, manifest: Manifest, guard: Guard) -> str:
-    who = f"{node.resource_type} {node.name} ({node.original_file_path})"
-    with guard.speaking_for(node.unique_id, who), guard.adapter.connection_named(node.unique_id):
+    with guard.speaking_for(node.unique_id, _who(node)), guard.adapter.connection_named(node.unique_id):
         compiled = compiler.compile_node(node, manifest, {}, write=False)
     return step.hide(compiled.compiled_code or "")
 
