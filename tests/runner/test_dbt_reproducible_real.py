@@ -145,6 +145,8 @@ CHANCE: Files = {
     " select distinct customer from {{ ref('raw_orders') }}",
     # In a model's own SQL it is no part of the plan.
     "models/old_report.sql": "select '{{ modules.datetime.datetime.now() }}' as at, n from (select 1 as n) t",
+    "models/asks.sql": "select {{ run_query('select 7').columns[0].values()[0] if execute else 0 }} as n,"
+    " '{{ modules.datetime.date.today() }}' as d",
 }
 
 
@@ -156,9 +158,10 @@ def test_what_differs_each_time_is_named_and_left_out_or_refused(tmp_path: Path)
         {
             "kind": "model", "name": "v_names", "file": "models/v_names.sql",
             "what": "its configuration or place differs each time it is computed",
-        }
+        },
+        {"kind": "rendered", "name": "asks", "file": "models/asks.sql", "what": "its SQL differs each time it is computed"},
     ]  # fmt: skip
-    assert output["digest_parts"]["model:v_names"] == "unstable"
+    assert output["digest_parts"]["model:v_names"] == output["digest_parts"]["rendered:asks"] == "unstable"
     assert project.explain()["digest"] == explained["digest"]
     executed = project.execute(explained)
     assert executed["outcome"] == "succeeded", executed["log"]

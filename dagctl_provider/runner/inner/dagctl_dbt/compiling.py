@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from dbt.task.build import BuildTask
 
 COMPILED = ("model", "snapshot")
-_READ_ONLY = re.compile(r"read-only (transaction|mode)|readonly database", re.IGNORECASE)
 _KEPT: list[contextlib.ExitStack] = []
 """What must not be undone any more."""
 
@@ -115,18 +113,11 @@ def _compile(step: Step, task: BuildTask, nodes: list[Any], deadline: float, fou
         try:
             found.code[node.unique_id] = _one(step, compiler, node, task.manifest, guard)
         except Exception as error:
-            _note_refusal(step, node, guard, error)
             if guard.refusal:
                 return
             found.reason = f"{node.name}: {cause(step, error, 300) or type(error).__name__}"
             if is_refusal(error):
                 return
-
-
-def _note_refusal(step: Step, node: Any, guard: Guard, error: Exception) -> None:
-    """The warehouse may be the one to say that a function which looks like a read is none."""
-    if _READ_ONLY.search(str(error)) and guard.refusal is None:
-        guard.refusal = StepFailed("explain_writes", f"{_who(node)}: an explain only reads: {cause(step, error, 300)}")
 
 
 def _who(node: Any) -> str:
