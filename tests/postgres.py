@@ -31,6 +31,11 @@ class PostgreSQL:
         self._server = _started(folder)
         self.host = str(self._server.get_postmaster_info().socket_dir)
 
+    @property
+    def log(self) -> Path:
+        """What the server writes down."""
+        return Path(self._server.log)
+
     def connect(self, database: str = "postgres") -> Any:
         """A connection in autocommit mode."""
         connection = psycopg2.connect(host=self.host, user="postgres", dbname=database)

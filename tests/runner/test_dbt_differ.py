@@ -172,6 +172,30 @@ def test_other_variables_and_comments_are_no_use_of_a_variable(code: str) -> Non
     assert not compare(same, same, old_facts=facts(vars={"shop": {"x": 1}}), new_facts=facts(vars={"shop": {"x": 2}})).any
 
 
+def test_a_variable_that_only_a_hook_reads_counts() -> None:
+    hook = {"post-hook": [{"sql": "grant select on {{ this }} to {{ var('role') }}", "transaction": True}]}
+    same = manifest(node("a", config=hook), node("b"))
+
+    changes = compare(same, same, old_facts=facts(vars={"shop": {"role": "x"}}), new_facts=facts(vars={"shop": {"role": "y"}}))
+
+    assert shown(changes) == {"directly_modified": ["a"]}
+    assert reasons(changes, "a") == ["vars"]
+
+
+def test_a_hook_of_the_project_that_only_changes_does_not_run_and_the_plan_says_so() -> None:
+    from dagctl_dbt.outputs import Plan, describe
+    from dagctl_dbt.selection import HOOKS_ONLY, select
+
+    old = manifest(node("a"), node("shop-on-run-end-0", kind="operation"))
+    new = changed(old, "shop-on-run-end-0", raw_code="select 2")
+    changes = compare(old, new, old_facts=facts(), new_facts=facts())
+    selection = select(changes, new)
+    output = describe(Plan(new, facts(), old, facts(), changes, selection, {}))  # type: ignore[arg-type]
+
+    assert (selection.mode, selection.reason, selection.nodes) == ("none", HOOKS_ONLY, [])
+    assert [text for text in output["warnings"] if "shop-on-run-end-0 is modified" in text] == output["warnings"] != []
+
+
 def test_variables_of_the_root_project_win_over_a_package_s_own() -> None:
     same = manifest(node("calendar", package="common", raw_code="{{ var('start') }}"))
     old = {"shop": {"common": {"start": 1}}, "common": {"start": 5}}

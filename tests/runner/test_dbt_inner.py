@@ -303,7 +303,7 @@ def test_a_digest_is_about_what_would_be_built(tmp_path: Path, monkeypatch: pyte
         login = SimpleNamespace(type="postgres", host=host, password="hunter22", user="hunter22", database="d")
         config = SimpleNamespace(
             credentials=login, vars=SimpleNamespace(vars={}), project_env_vars={"READ": "1", "GIVEN": "2"},
-            profile_env_vars={"DBT_ENV_SECRET_PASSWORD": "hunter22"},
+            profile_env_vars={"DBT_ENV_SECRET_PASSWORD": "hunter22", "HOST": ""},
         )  # fmt: skip
         parsed = SimpleNamespace(files={}, env_vars={"NOBODY_READS_IT_ANY_MORE": "3"})
         sources = Sources(manifest(a=node), facts or Facts("prod"), parsed, config, base)  # type: ignore[arg-type]
@@ -314,7 +314,7 @@ def test_a_digest_is_about_what_would_be_built(tmp_path: Path, monkeypatch: pyte
     assert drifts_between(one, other) == []
     assert digest_of(one) == digest_of(other)
     assert {name for name in one if name.startswith(("variable", "warehouse"))} == {
-        "variable:GIVEN", "variable:READ", "warehouse:type", "warehouse:host", "warehouse:database",
+        "variable:GIVEN", "variable:READ", "variable:HOST", "warehouse:type", "warehouse:host", "warehouse:database",
     }  # fmt: skip
     assert "hunter22" not in str(one)
     changed = parts()
@@ -330,6 +330,10 @@ def test_a_digest_is_about_what_would_be_built(tmp_path: Path, monkeypatch: pyte
     ):
         assert told(drifts_between(parts(), other), WORDS) == names
         assert digest_of(other) != digest_of(parts())
+    # A result masks values that come from variables: the hash before them can still be compared.
+    hidden = parts()
+    hidden["warehouse:host"] = parts()["warehouse:host"].split(" ")[0] + " ***"
+    assert drifts_between(hidden, parts()) == []
 
 
 def test_packages_of_a_lock_are_installed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,3 +383,164 @@ def test_diffs_are_of_compiled_sql_where_both_sides_are_known() -> None:
     assert _diff(old, old, "select 1") == ("", "")
     assert _diff(None, old, "select 1") == ("compiled", "@@ -0,0 +1 @@\n+select 1")
     assert unified("a\n", "a") == ""
+
+
+class FakeConnections:
+    """A connection manager; a statement goes through two of its methods."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def execute(self, sql: str, fetch: bool = False) -> str:
+        return self.add_query(f"/* dbt */ {sql}")
+
+    def add_query(self, sql: str) -> str:
+        if "tell()" in sql:
+            raise RuntimeError("cannot execute INSERT in a read-only transaction")
+        self.sent.append(sql)
+        return "rows"
+
+
+class FakeAdapter:
+    """An adapter with methods that write, that look, and that a project may call."""
+
+    _available_ = frozenset({"create_schema", "get_relation", "get_columns_in_relation", "drop_relation"})
+
+    def __init__(self) -> None:
+        self.connections = FakeConnections()
+
+    @staticmethod
+    def type() -> str:
+        return "postgres"
+
+    def execute(self, sql: str) -> str:
+        return self.connections.execute(sql)
+
+    def create_schema(self) -> str:
+        return self.connections.add_query("select 1")
+
+    def get_relation(self, sql: str) -> str:
+        return self.connections.execute(sql)
+
+    def get_columns_in_relation(self, sql: str) -> str:
+        return self.connections.execute(sql)
+
+
+def test_the_guard_knows_who_asked_and_refuses_who_writes() -> None:
+    from dagctl_common.channel import StepFailed
+    from dagctl_dbt.guards import Guard
+
+    adapter: Any = FakeAdapter()
+    guard = Guard(adapter)
+    with guard.watching():
+        with guard.speaking_for("model.shop.looks", "model looks (models/looks.sql)"):
+            adapter.get_relation("select 1")
+            adapter.connections.add_query("BEGIN")
+        with guard.speaking_for("model.shop.asks", "model asks (models/asks.sql)"):
+            assert adapter.execute("select 2") == "rows"
+        assert guard.asked == {"model.shop.asks"}
+        with guard.speaking_for("model.shop.w", "model w (models/w.sql)"):
+            # The adapter's own statement that nobody can parse is not sent, and no reason to refuse the project.
+            with pytest.raises(StepFailed, match="is no read"):
+                adapter.get_columns_in_relation("frobnicate t")
+            assert guard.refusal is None
+            with Guard(adapter).watching():
+                adapter.execute("select 3")
+            with pytest.raises(StepFailed, match="model w"):
+                adapter.execute("delete from t")
+            assert guard.refusal is not None
+            assert guard.refusal.code == "explain_writes"
+            for call in (adapter.create_schema, lambda: adapter.execute("drop table t")):
+                guard.refusal = None
+                with pytest.raises(StepFailed):
+                    call()
+                assert "model w (models/w.sql): an explain only reads" in str(guard.refusal)
+            guard.refusal = None
+            with pytest.raises(RuntimeError):
+                adapter.execute("select tell()")
+            assert "read-only transaction" in str(guard.refusal)
+    assert adapter.connections.sent == [
+        "/* dbt */ select 1", "BEGIN", "/* dbt */ select 2", "/* dbt */ select 3",
+    ]  # fmt: skip
+    assert adapter.create_schema() == "rows"
+
+
+def kept(folder: Path, data: Path | None, **credentials: Any) -> Any:
+    """Credentials after they were looked at."""
+    from dagctl_dbt.keeping import keep_warehouse
+
+    scratch = folder / "s"
+    step = make_step(
+        folder, scratch=str(scratch), project=str(scratch / "checkout" / "dbt"), checkout=str(scratch / "checkout"),
+        command="explain", data_folder=str(data) if data else None,
+    )  # fmt: skip
+    found = SimpleNamespace(**credentials)
+    keep_warehouse(step, SimpleNamespace(credentials=found))  # type: ignore[arg-type]
+    return found
+
+
+def attached(path: str, **more: Any) -> Any:
+    """A database that a profile attaches."""
+    return SimpleNamespace(**{"path": path, "alias": None, "type": None, "read_only": False, **more})
+
+
+def test_files_of_a_warehouse_are_kept_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dagctl_common.channel import StepFailed
+
+    monkeypatch.setenv("HOME", str(tmp_path / "s" / "home"))
+    data = tmp_path / "data"
+    inside = str(tmp_path / "s" / "checkout" / "dbt" / "x.duckdb")
+    for path, there in (
+        ("x.duckdb", data / "x.duckdb"),
+        ("sub/x.duckdb", data / "sub" / "x.duckdb"),
+        ("../x.duckdb", data / "x.duckdb"),
+        ("../../../../x.duckdb", data / "x.duckdb"),
+        (inside, data / "x.duckdb"),
+        ("~/x.duckdb", data / "home" / "x.duckdb"),
+    ):
+        with pytest.raises(StepFailed, match="gone when the step ends"):
+            kept(tmp_path, None, type="duckdb", path=path, database="x")
+        assert kept(tmp_path, data, type="duckdb", path=path, database="x").path == str(there)
+    for path in ("", ":memory:", "sqlite:", "ducklake::memory:"):
+        for folder in (None, data):
+            with pytest.raises(StepFailed, match="in memory"):
+                kept(tmp_path, folder, type="duckdb", path=path, database="x")
+    for path in ("/srv/x.duckdb", "md:db", "s3://bucket/x.duckdb", "ducklake:postgres:dbname=x", "ducklake:/srv/x.ducklake"):
+        assert kept(tmp_path, None, type="duckdb", path=path, database="x").path == path
+    assert kept(tmp_path, data, type="duckdb", path="ducklake:x.ducklake", database="x").path == f"ducklake:{data / 'x.ducklake'}"
+
+    read = attached("seeds.duckdb", read_only=True)
+    lake = attached("/srv/lake.duckdb", alias="lake")
+    assert kept(tmp_path, None, type="duckdb", path=":memory:", database="lake", attach=[read, lake]).path == ":memory:"
+    with pytest.raises(StepFailed, match=r"attach: more: more\.duckdb"):
+        kept(tmp_path, None, type="duckdb", path="/srv/x.duckdb", database="x", attach=[attached("more.duckdb")])
+    found = kept(tmp_path, data, type="duckdb", path="/srv/x.duckdb", database="x", attach=[attached("more.duckdb")])
+    assert found.attach[0].path == str(data / "more.duckdb")
+
+    with pytest.raises(StepFailed, match="schemas_and_paths: main"):
+        kept(tmp_path, None, type="sqlite", schemas_and_paths={"main": "x.db"}, schema_directory="/srv")
+    found = kept(tmp_path, data, type="sqlite", schemas_and_paths={"main": "x.db"}, schema_directory="files")
+    assert (found.schemas_and_paths, found.schema_directory) == ({"main": str(data / "x.db")}, str(data / "files"))
+    assert kept(tmp_path, None, type="postgres", path="x").path == "x"
+
+
+VOLATILE = [
+    ("{{ config(alias='a_' ~ run_started_at) }} select 1", False),
+    ("{% set day = modules.datetime.date.today() %}{{ config(alias='a_' ~ day) }} select 1", True),
+    ("{{ config(meta={'x': [1, 2] | random}) }} select 1", True),
+    ("{% if modules.datetime.date.today().day > 3 %}{{ ref('a') }}{% endif %}", True),
+    ("{{ config(materialized='table') }} select '{{ run_started_at }}' as at from {{ ref('a') }}", None),
+    ("{{ config(materialized='table') }} select '{{ modules.datetime.datetime.now() }}' as at from {{ ref('a') }}", None),
+    ("{{ config(tags=['a'], enabled=true) }} {% if is_incremental() %} '{{ invocation_id }}' {% endif %}", None),
+    ("{# modules.datetime #}{{ config(alias='a' ~ 'b') }} select a || random() from {{ ref('a') }}", None),
+    ("{{ config(alias='a_' ~ var('x')) }} {{ modules.re.match('a', 'b') }}", None),
+]
+
+
+@pytest.mark.parametrize(("code", "chance"), VOLATILE)
+def test_which_texts_may_render_differently_each_time(code: str, chance: bool | None) -> None:
+    from dagctl_dbt.differ_types import Facts
+    from dagctl_dbt.volatiles import volatiles
+
+    found = volatiles(manifest(a={"raw_code": code}), Facts("prod"))  # type: ignore[arg-type]
+    assert [row.by_chance for row in found] == ([] if chance is None else [chance])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.postgres import PostgreSQL
 from tests.runner.dbt_inner import Project
 from tests.runner.dbt_shop import FIRST, NEWEST, PROFILE, Files
 
@@ -155,6 +157,8 @@ CHANCE: Files = {
     " select distinct customer from {{ ref('raw_orders') }}",
     # In a model's own SQL it is no part of the plan.
     "models/old_report.sql": "select '{{ modules.datetime.datetime.now() }}' as at, n from (select 1 as n) t",
+    "models/asks.sql": "select {{ run_query('select 7').columns[0].values()[0] if execute else 0 }} as n,"
+    " '{{ modules.datetime.date.today() }}' as d",
 }
 
 
@@ -166,9 +170,10 @@ def test_what_differs_each_time_is_named_and_left_out_or_refused(tmp_path: Path)
         {
             "kind": "model", "name": "v_names", "file": "models/v_names.sql",
             "what": "its configuration or place differs each time it is computed",
-        }
+        },
+        {"kind": "rendered", "name": "asks", "file": "models/asks.sql", "what": "its SQL differs each time it is computed"},
     ]  # fmt: skip
-    assert output["digest_parts"]["model:v_names"] == "unstable"
+    assert output["digest_parts"]["model:v_names"] == output["digest_parts"]["rendered:asks"] == "unstable"
     assert project.explain()["digest"] == explained["digest"]
     executed = project.execute(explained)
     assert executed["outcome"] == "succeeded", executed["log"]
@@ -243,3 +248,43 @@ def test_what_a_hook_reads_and_when_it_runs(tmp_path: Path) -> None:
     assert "next build" in output["selection"]["reason"]
     assert any("shop-on-run-end-0" in text for text in output["warnings"])
     assert json.dumps(output)
+
+
+ON_POSTGRES: Files = {
+    "dbt_project.yml": FIRST["dbt_project.yml"],
+    "profiles.yml": "shop: {target: prod, outputs: {prod: {type: postgres, host: \"{{ env_var('HOST') }}\", port: 5432,"
+    " user: postgres, password: unused, dbname: \"{{ env_var('DATABASE') }}\", schema: marts, threads: 1}}}\n",
+    "models/one.sql": "select {{ run_query('select 7 as n').columns[0].values()[0] if execute else 0 }} as n",
+    "models/more.sql": "{{ config(materialized='incremental') }} select n from {{ ref('one') }}"
+    "{% if is_incremental() %} where n > 7{% endif %}",
+}
+
+
+def test_what_an_explain_sends_to_postgresql_are_reads_only(tmp_path: Path, postgres: PostgreSQL) -> None:
+    database = postgres.new_database()
+    postgres.query(database, f"alter database {database} set log_statement = 'all'")
+    postgres.query(database, "create table log (x int); create sequence counted")
+    postgres.query(
+        database,
+        "create function tell() returns int language sql as 'insert into log values (1) returning x'",
+    )
+    project = Project(tmp_path, adapter="postgres", variables={"HOST": postgres.host, "DATABASE": database})
+    project.write(ON_POSTGRES)
+    for number, schemas in ((7, 0), (8, 1)):
+        project.write({"models/one.sql": str(ON_POSTGRES["models/one.sql"]).replace("7", str(number))})
+        before = postgres.log.stat().st_size
+        explained = project.explain()
+        sent = re.findall(r"LOG:  statement: (?:/\*.*?\*/\s*)?(\w+)", postgres.log.read_text()[before:], re.DOTALL)
+        assert sent, "the server's own log tells what it was sent"
+        assert {word.lower() for word in sent} <= {"begin", "rollback", "commit", "select", "set"}
+        assert explained["plan_output"]["compiled"] == {"available": True}
+        assert explained["plan_output"]["asked"] == ["one"]
+        assert postgres.query(database, "select count(*) from pg_namespace where nspname = 'marts'") == [(schemas,)]
+        executed = project.execute(explained)
+        assert executed["outcome"] == "succeeded", executed["log"]
+    # No parser knows what it does; the session is one that cannot write.
+    project.write({"models/one.sql": "select {{ run_query('select tell()').columns[0].values()[0] if execute else 0 }} as n"})
+    refused = project.do("explain")
+    assert refused["error"]["code"] == "explain_writes", refused["log"]
+    assert "model one (models/one.sql)" in refused["error"]["message"]
+    assert postgres.query(database, "select count(*) from log") == [(0,)]

@@ -7,7 +7,7 @@ import os
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dagctl_common.channel import StepFailed
 from dagctl_common.digests import UNSTABLE, digest_of, drift, excused, hash_of
@@ -32,7 +32,7 @@ from dagctl_dbt.outputs import Plan, add_columns, add_diffs, describe, summary
 from dagctl_dbt.packages import install_packages
 from dagctl_dbt.pointers import refuse_pointers, refuse_seed_pointers
 from dagctl_dbt.selection import select
-from dagctl_dbt.volatiles import PARTS, compute_again, mark_unstable, unstable_parts, volatiles
+from dagctl_dbt.volatiles import PARTS, by_chance, compute_again, mark_unstable, unstable_parts, volatiles
 from dagctl_dbt.warehouses import sweep
 
 if TYPE_CHECKING:
@@ -87,10 +87,10 @@ def explain(step: Step) -> Answer:
     answer: Answer = {}
 
     def decide(task: BuildTask) -> set[str]:
-        guard = only_reads(task)
-        plan = _plan(step, build, task, deployed)
-        refuse_seed_pointers(step, plan.manifest)
-        answer.update(_explained(step, build, task, plan, guard))
+        with only_reads(task) as guard:
+            plan = _plan(step, build, task, deployed)
+            refuse_seed_pointers(step, plan.manifest)
+            answer.update(_explained(step, build, task, plan, guard))
         return set()
 
     build = Build(step, decide, Moment(step.job))
@@ -111,9 +111,10 @@ def _explained(step: Step, build: Build, task: BuildTask, plan: Plan, guard: Gua
         if compilation.reason is None:
             del output["compiled"]["reason"]
         add_diffs(output, plan, compilation.code)
-        plan.parts.update(_rendered(plan, {key: compilation.code[key] for key in compilation.asked}))
         if compilation.asked:
             output["asked"] = sorted(_name(plan, key) for key in compilation.asked)
+            plan.parts.update(_rendered(plan, {key: compilation.code[key] for key in compilation.asked}))
+            _prove_rendered(step, task, plan, output, compilation.asked)
     with step.channel.stage("columns"):
         add_columns(output, _columns(step, plan, compilation.code))
     output["warnings"] += input_warnings(step)
@@ -146,14 +147,28 @@ def _prove(step: Step, build: Build, plan: Plan) -> None:
     plan.unstable = mark_unstable(step, plan.parts, names, files)
 
 
+def _prove_rendered(step: Step, task: BuildTask, plan: Plan, output: dict[str, Any], asked: set[str]) -> None:
+    """The same for SQL from query results that also asks the clock."""
+    moving = by_chance(plan.manifest, plan.facts, asked)
+    if not moving:
+        return
+    with shifted_clock():
+        again = _rendered(plan, compile_again(step, task, moving))
+    first = {part: plan.parts[part] for part in again}
+    files = {f"rendered:{_name(plan, key)}": str(plan.manifest["nodes"][key].get("original_file_path")) for key in moving}
+    rows = mark_unstable(step, plan.parts, unstable_parts(first, again), files)
+    if rows:
+        output["unstable"] = [*output.get("unstable", []), *rows]
+
+
 def compute_parts(step: Step) -> Answer:
     """The parts of the plan alone, with a clock that is ahead: the other process of :func:`compute_again`."""
     deployed = read_deployed(step)
     found: dict[str, str] = {}
 
     def decide(task: BuildTask) -> set[str]:
-        only_reads(task)
-        found.update(_plan(step, build, task, deployed).parts)
+        with only_reads(task):
+            found.update(_plan(step, build, task, deployed).parts)
         return set()
 
     build = Build(step, decide, Moment(step.job))

@@ -14,7 +14,7 @@ import contextlib
 import contextvars
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dagctl_common.channel import StepFailed
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from dbt.task.build import BuildTask
 
 COMPILED = ("model", "snapshot")
-_KEPT = contextlib.ExitStack()
+_KEPT: list[contextlib.ExitStack] = []
+"""What must not be undone any more."""
 
 
 class Compilation:
@@ -45,17 +46,21 @@ class Compilation:
         self.asked: set[str] = set()
 
 
-def only_reads(task: BuildTask) -> Guard:
-    """Keep dbt from writing until the end of this process: a thread of it may outlive the explain.
+@contextlib.contextmanager
+def only_reads(task: BuildTask) -> Iterator[Guard]:
+    """Keep dbt from writing; for as long as this process lives when a thread of it outlives the block.
 
     :param task: dbt's task.
     """
     from dbt.adapters.factory import get_adapter
 
     guard = Guard(get_adapter(task.config))
-    for context in (guard.watching(), reading_sessions(guard.adapter)):
-        _KEPT.enter_context(context)
-    return guard
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(guard.watching())
+        stack.enter_context(reading_sessions(guard.adapter))
+        yield guard
+        if guard.thread is not None and guard.thread.is_alive():
+            _KEPT.append(stack.pop_all())
 
 
 def compile_nodes(step: Step, task: BuildTask, wanted: Sequence[str], seconds: float, guard: Guard) -> Compilation:
@@ -78,6 +83,7 @@ def compile_nodes(step: Step, task: BuildTask, wanted: Sequence[str], seconds: f
     thread = threading.Thread(
         target=context.run, args=(_compile, step, task, nodes, deadline, found, guard), name="compile", daemon=True
     )
+    guard.thread = thread
     thread.start()
     thread.join(seconds)
     if guard.refusal:
@@ -114,9 +120,12 @@ def _compile(step: Step, task: BuildTask, nodes: list[Any], deadline: float, fou
                 return
 
 
+def _who(node: Any) -> str:
+    return f"{node.resource_type} {node.name} ({node.original_file_path})"
+
+
 def _one(step: Step, compiler: Any, node: Any, manifest: Manifest, guard: Guard) -> str:
-    who = f"{node.resource_type} {node.name} ({node.original_file_path})"
-    with guard.speaking_for(node.unique_id, who), guard.adapter.connection_named(node.unique_id):
+    with guard.speaking_for(node.unique_id, _who(node)), guard.adapter.connection_named(node.unique_id):
         compiled = compiler.compile_node(node, manifest, {}, write=False)
     return step.hide(compiled.compiled_code or "")
 

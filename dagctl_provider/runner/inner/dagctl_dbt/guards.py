@@ -30,6 +30,9 @@ _LOOKS = (
     "get_catalog_by_relations", "get_filtered_catalog", "set_relations_cache", "begin", "commit",
 )  # fmt: skip
 """What dbt asks for its own cache of what exists: SQL does not come out of that."""
+_OWN = (*_LOOKS, "get_columns_in_relation", "get_missing_columns", "get_column_schema_from_query", "expand_target_column_types")
+"""Whose statements are the adapter's own: one of those that is not known to read is not sent, and its model not compiled."""
+_READ_ONLY = re.compile(r"read-only (transaction|mode)|readonly database", re.IGNORECASE)
 _WRITES = re.compile(
     r"(create|drop|rename|truncate|copy|load|upload|delete|grant|revoke|alter|update|store|submit|clean|purge|register|upsert"
     r"|insert|write|expire|vacuum|optimize|merge|swap|run_python|add_lf|set_table_properties)(_|$)"
@@ -48,6 +51,7 @@ class Guard:
         self.adapter = adapter
         self.refusal: StepFailed | None = None
         self.asked: set[str] = set()
+        self.thread: threading.Thread | None = None
         self._dialect = dialect_of(adapter.type())
         self._node: tuple[str, str] = ("", "the project")
         self._inside = threading.local()
@@ -66,7 +70,7 @@ class Guard:
     def watching(self) -> Iterator[None]:
         """Look at all that the adapter sends."""
         restore = [self._wrap(self.adapter.connections, name, self._checked) for name in _SENDS]
-        restore += [self._wrap(self.adapter, name, self._aside) for name in _LOOKS]
+        restore += [self._wrap(self.adapter, name, self._within) for name in _OWN]
         available: Any = getattr(self.adapter, "_available_", ())
         restore += [self._wrap(self.adapter, name, self._denied) for name in sorted(available) if _WRITES.match(name)]
         try:
@@ -80,8 +84,9 @@ class Guard:
         method = getattr(owner, name, None)
         if not callable(method):
             return lambda: None
+        outer = vars(owner).get(name)
         setattr(owner, name, functools.wraps(method)(wrapper(name, method)))
-        return lambda: delattr(owner, name)
+        return (lambda: delattr(owner, name)) if outer is None else (lambda: setattr(owner, name, outer))
 
     def _checked(self, _name: str, method: Any) -> Any:
         def send(*args: Any, **kwargs: Any) -> Any:
@@ -91,39 +96,49 @@ class Guard:
             self._inside.checked = True
             try:
                 return method(*args, **kwargs)
+            except Exception as error:
+                # The warehouse may be the one to say that a function which looks like a read is none.
+                if _READ_ONLY.search(str(error)):
+                    self._refuse(f"an explain only reads: {' '.join(str(error).split())[:300]}")
+                raise
             finally:
                 self._inside.checked = False
 
         return send
 
+    def _refuse(self, text: str) -> StepFailed:
+        """The end of the explain, whoever catches the error on its way."""
+        failure = StepFailed("explain_writes", f"{self._node[1]}: {text}")
+        if getattr(self._inside, "method", "") not in _OWN:
+            self.refusal = self.refusal or failure
+        return failure
+
     def _check(self, sql: object) -> None:
         unique_id, who = self._node
+        if not isinstance(sql, str):
+            raise self._refuse("an explain only reads, and this is no statement that can be read.")
         try:
-            if not isinstance(sql, str):
-                raise StepFailed("explain_writes", f"{who}: an explain only reads, and this is no statement that can be read.")
             check_reads(sql, self._dialect, who)
         except StepFailed as failure:
-            # Whoever catches the error on its way: the explain ends with it.
-            self.refusal = self.refusal or failure
-            raise
-        if unique_id and not getattr(self._inside, "aside", False) and not _ABOUT_TRANSACTIONS.match(sql):
+            raise self._refuse(failure.message.removeprefix(f"{who}: ")) from failure
+        if unique_id and getattr(self._inside, "method", "") not in _LOOKS and not _ABOUT_TRANSACTIONS.match(sql):
             self.asked.add(unique_id)
 
-    def _aside(self, _name: str, method: Any) -> Any:
-        def look(*args: Any, **kwargs: Any) -> Any:
-            before, self._inside.aside = getattr(self._inside, "aside", False), True
+    def _within(self, name: str, method: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            before = getattr(self._inside, "method", "")
+            # What dbt asks for its cache stays that, whatever it calls for it.
+            self._inside.method = before or name
             try:
                 return method(*args, **kwargs)
             finally:
-                self._inside.aside = before
+                self._inside.method = before
 
-        return look
+        return call
 
     def _denied(self, name: str, _method: Any) -> Any:
         def deny(*args: Any, **kwargs: Any) -> Any:
-            text = f"{self._node[1]}: an explain only reads, and 'adapter.{name}' writes."
-            self.refusal = self.refusal or StepFailed("explain_writes", text)
-            raise self.refusal
+            raise self._refuse(f"an explain only reads, and 'adapter.{name}' writes.")
 
         return deny
 
@@ -187,6 +202,8 @@ def _duckdb(adapter: BaseAdapter) -> Iterator[None]:
         yield
     finally:
         duckdb.connect = original
+        # What comes next in this process, if anything does, may write again.
+        type(adapter.connections).close_all_connections()
         for attached in writable:
             attached.read_only = False
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ def keep_warehouse(step: Step, config: RuntimeConfig) -> None:
     """
     places = {"duckdb": _duckdb, "sqlite": _sqlite}.get(config.credentials.type)
     for field, path, change in places(config.credentials) if places else ():
-        kept = _kept(step, field, path)
+        kept = _kept(step.job, field, path)
         if kept != path:
             change(kept)
             step.channel.line(f"the warehouse's file {path} is kept as {kept}")
@@ -58,6 +58,26 @@ def _duckdb(credentials: Any) -> Iterator[Place]:
             yield f"attach: {_alias(row)}", str(row.path), functools.partial(setattr, row, "path")
 
 
+def keep_external(step: Step, config: RuntimeConfig, nodes: Iterable[Any]) -> None:
+    """The same for models that dbt-duckdb writes into files of their own.
+
+    :param step: The step.
+    :param config: dbt's config.
+    :param nodes: Of dbt's parsed manifest.
+    :raises StepFailed: ``warehouse_not_kept``.
+    """
+    credentials: Any = config.credentials
+    external = [node for node in nodes if str(getattr(node.config, "materialized", "")) == "external"]
+    if credentials.type != "duckdb" or not external:
+        return
+    for node in external:
+        location = node.config.get("location")
+        if location:
+            _kept({**step.job, "data_folder": None}, f"location of model {node.name}", str(location))
+    if any(not node.config.get("location") for node in external):
+        credentials.external_root = _kept(step.job, "external_root", str(credentials.external_root))
+
+
 def _alias(row: Any) -> str:
     return str(row.alias or Path(str(row.path)).stem)
 
@@ -71,7 +91,7 @@ def _sqlite(credentials: Any) -> Iterator[Place]:
         yield "schema_directory", str(directory), functools.partial(setattr, credentials, "schema_directory")
 
 
-def _kept(step: Step, field: str, path: str) -> str:
+def _kept(job: Any, field: str, path: str) -> str:
     """Where a file is kept; the path itself when that outlives the step."""
     scheme = _SCHEME.match(path)
     head, rest = path[: scheme.end()] if scheme else "", path[scheme.end() :] if scheme else path
@@ -82,22 +102,22 @@ def _kept(step: Step, field: str, path: str) -> str:
     if _ADDRESS.match(rest):
         return path
     file = Path(os.path.expanduser(rest))
-    project = Path(step.job["project"])
+    project = Path(job["project"])
     whole = Path(os.path.normpath(project / file))
-    tops = [Path(step.job[name]) for name in ("project", "checkout", "scratch")]
+    tops = [Path(job[name]) for name in ("project", "checkout", "scratch")]
     top = next((top for top in tops if whole.is_relative_to(top) or _real(whole).is_relative_to(_real(top))), None)
     if file.is_absolute() and top is None:
         return path
-    folder = step.job.get("data_folder")
+    folder = job.get("data_folder")
     if not folder:
-        shown = f"{field}: {step.shorten(rest)}"
+        shown = f"{field}: {rest.replace(job['scratch'] + os.sep, '')}"
         raise StepFailed(
             "warehouse_not_kept",
             f"The profile's warehouse ({shown}) is a file in the step's own folder, and gone when the step ends. {_ADVICE}",
         )
     inside = whole.relative_to(top) if top is not None and whole.is_relative_to(top) else Path(whole.name)
     kept = Path(folder) / inside
-    if step.job["command"] != "explain":
+    if job["command"] != "explain":
         kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     return head + str(kept)
 

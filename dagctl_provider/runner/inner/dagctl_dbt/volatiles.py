@@ -12,7 +12,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,22 @@ def volatiles(manifest: Manifest, facts: Facts) -> list[Volatile]:
     ]
 
 
+def by_chance(manifest: Manifest, facts: Facts, keys: Iterable[str]) -> list[str]:
+    """Those nodes whose SQL may come out differently by the clock or by chance, when it is compiled.
+
+    :param manifest: Of the commit.
+    :param facts: Beside it.
+    :param keys: Unique ids.
+    """
+    reach = MacroReach(manifest, facts)
+    nodes = {key: manifest["nodes"][key] for key in keys}
+    return [
+        key
+        for key, node in nodes.items()
+        if any(_CHANCE.search(_COMMENT.sub("", text)) for text in (node.get("raw_code") or "", *reach.of(node).values()))
+    ]
+
+
 def _nodes(manifest: Manifest) -> Iterator[tuple[str, Node]]:
     yield from built_nodes(manifest).items()
     yield from test_nodes(manifest).items()
@@ -136,7 +152,7 @@ def _arguments(code: str, start: int) -> str:
 
 
 def _strange(text: str, known: set[str]) -> bool:
-    return bool({word.lower() for word in _WORD.findall(_TEXT.sub("", text))} - known)
+    return bool({word.lower() for word in _WORD.findall(_TEXT.sub("0", text))} - known)
 
 
 def compute_again(step: Step, moment: str) -> dict[str, str] | None:
