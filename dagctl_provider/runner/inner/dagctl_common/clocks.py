@@ -28,30 +28,30 @@ class _Same(type):
 class _Datetime(datetime.datetime, metaclass=_Same):
     """``datetime`` with another now; what it makes is of the real class."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        return datetime.datetime(*args, **kwargs)
+    def __new__(cls, *args: Any, **kwargs: Any) -> _Datetime:
+        return datetime.datetime(*args, **kwargs)  # type: ignore[return-value]
 
     @classmethod
-    def now(cls, tz: datetime.tzinfo | None = None) -> Any:
+    def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:  # type: ignore[override]
         return datetime.datetime.now(tz) + SHIFT
 
     @classmethod
-    def today(cls) -> Any:
+    def today(cls) -> datetime.datetime:  # type: ignore[override]
         return datetime.datetime.now() + SHIFT
 
     @classmethod
-    def utcnow(cls) -> Any:
+    def utcnow(cls) -> datetime.datetime:  # type: ignore[override]
         return datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None) + SHIFT
 
 
 class _Date(datetime.date, metaclass=_Same):
     """``date`` with another today."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        return datetime.date(*args, **kwargs)
+    def __new__(cls, year: int, month: int, day: int) -> _Date:
+        return datetime.date(year, month, day)  # type: ignore[return-value]
 
     @classmethod
-    def today(cls) -> Any:
+    def today(cls) -> datetime.date:  # type: ignore[override]
         return (datetime.datetime.now() + SHIFT).date()
 
 
@@ -80,5 +80,8 @@ def shift() -> None:
         numpy.random.seed()
 
 
-def _later(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda seconds=None: function(time.time() if seconds is None else seconds)
+def _later(function: Callable[[float], object]) -> Callable[[float | None], object]:
+    def later(seconds: float | None = None) -> object:
+        return function(time.time() if seconds is None else seconds)
+
+    return later

@@ -27,7 +27,7 @@ class Twice:
     :param work: What to work out; its answer is JSON. Runs in the other process.
     """
 
-    def __init__(self, work: Callable[[], Any]) -> None:
+    def __init__(self, work: Callable[[], object]) -> None:
         self.failure: str | None = None
         read, write = os.pipe()
         self._started = time.monotonic()
@@ -69,7 +69,7 @@ class Twice:
             os.waitpid(self._pid, 0)
 
 
-def _other(work: Callable[[], Any], write: int) -> None:
+def _other(work: Callable[[], object], write: int) -> None:
     """The other process, to its end; nothing of ours may run in it afterwards."""
     try:
         silent = os.open(os.devnull, os.O_RDWR)

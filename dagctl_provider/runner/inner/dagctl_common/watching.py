@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from dagctl_common.channel import StepFailed, plain
 
@@ -175,7 +174,7 @@ class Watch:
             if self._record:
                 Path(self._record).write_text(failure.message, encoding="utf-8")
 
-    def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
+    def _heard(self, event: str, arguments: tuple[object, ...]) -> None:
         if event not in _EVENTS or (event == "open" and arguments[0] in (self._record, self.reads.record)):
             return
         if event == "open":
@@ -183,7 +182,7 @@ class Watch:
         elif self.refusing and (what := self._doing(event, arguments)) and (caller := self.caller()):
             self.refuse(caller, what)
 
-    def _doing(self, event: str, arguments: tuple[Any, ...]) -> str | None:
+    def _doing(self, event: str, arguments: tuple[object, ...]) -> str | None:
         if event in _CHANGING:
             path = _absolute(arguments[0])
             return None if path is None or path.startswith(self._private) else f"{_CHANGING[event]} {self._shown(path)}"
@@ -211,7 +210,7 @@ class Watch:
         environment = type(os.environ)
         original = environment.__getitem__
 
-        def getitem(variables: Any, name: str) -> str:
+        def getitem(variables: os._Environ[str], name: str) -> str:
             value = original(variables, name)
             if name not in self._ours and self._asked():
                 self.reads.add("variable", name, value)

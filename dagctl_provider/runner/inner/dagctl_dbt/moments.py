@@ -13,11 +13,9 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+from dagctl_common.clocks import shifted_datetime
 from dagctl_common.digests import MOMENT
 from dagctl_common.jobs import Job
-
-SHIFT = datetime.timedelta(days=1, hours=1, minutes=1, seconds=1)
-"""So that every part of a clock shows something else."""
 
 
 class Moment:
@@ -62,35 +60,12 @@ def _read(text: str | None) -> datetime.datetime | None:
 
 @contextlib.contextmanager
 def shifted_clock() -> Iterator[None]:
-    """Let what a project can ask for the time, ``modules.datetime``, go ahead by :data:`SHIFT`."""
+    """Let what a project can ask for the time, ``modules.datetime``, go ahead, see :mod:`dagctl_common.clocks`."""
     from dbt.context import base
-
-    class Date(datetime.date):
-        """Tomorrow's date."""
-
-        @classmethod
-        def today(cls) -> Any:
-            return datetime.date.today() + SHIFT
-
-    class DateTime(datetime.datetime):
-        """A clock that is ahead."""
-
-        @classmethod
-        def now(cls, tz: datetime.tzinfo | None = None) -> Any:
-            return datetime.datetime.now(tz) + SHIFT
-
-        @classmethod
-        def utcnow(cls) -> Any:
-            return datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None) + SHIFT
-
-        @classmethod
-        def today(cls) -> Any:
-            return datetime.datetime.today() + SHIFT
 
     module: Any = base
     original = module.datetime
-    names = {name: getattr(original, name) for name in dir(original) if not name.startswith("__")}
-    module.datetime = types.SimpleNamespace(**{**names, "date": Date, "datetime": DateTime})
+    module.datetime = shifted_datetime()
     try:
         yield
     finally:

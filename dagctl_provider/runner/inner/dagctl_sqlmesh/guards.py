@@ -11,15 +11,16 @@ import contextlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from dagctl_common.channel import StepFailed
 from dagctl_common.reading import check_reads
-from dagctl_common.watching import Watch
+from dagctl_common.watching import Caller, Watch
 
 if TYPE_CHECKING:
     from sqlmesh.core.context import Context
+    from sqlmesh.core.engine_adapter import EngineAdapter
 
 _SENDING = frozenset({"execute", "executemany", "sql", "query", "from_query", "copy", "copy_expert", "callproc", "execute_async"})
 _DRIVERS = ("duckdb", "psycopg2")
@@ -49,7 +50,7 @@ class Guard:
                     setattr(adapter, name, self._guarded_property(vars(adapter)[name]))
         original = EngineAdapter.__init__
 
-        def wrapped(adapter: Any, *args: Any, **kwargs: Any) -> None:
+        def wrapped(adapter: EngineAdapter, *args: object, **kwargs: object) -> None:
             adapter._dagctl_free = bool(self._free)
             original(adapter, *args, **kwargs)
 
@@ -83,8 +84,8 @@ class Guard:
             if driver is not None and not hasattr(driver.connect, "_dagctl_watched"):
                 driver.connect = self._watched(name, driver.connect)
 
-    def _watched(self, name: str, connect: Callable[..., Any]) -> Callable[..., Any]:
-        def watched(*args: Any, **kwargs: Any) -> Any:
+    def _watched(self, name: str, connect: Callable[..., object]) -> Callable[..., object]:
+        def watched(*args: object, **kwargs: object) -> object:
             caller = self._watch.caller() if self.armed else None
             if caller:
                 self._watch.refuse(caller, f"opens a connection of its own, with {name},")
@@ -102,22 +103,22 @@ class Guard:
         getter = original.fget
         assert getter is not None
 
-        def guarded(adapter: Any) -> Any:
+        def guarded(adapter: EngineAdapter) -> object:
             real = getter(adapter)
             if not self.armed or getattr(adapter, "_dagctl_free", False):
                 return real
-            return _Guarded(real, lambda name, args, kwargs: self._look(adapter, name, args, kwargs))
+            return _Guarded(real, lambda name, values: self._look(adapter, name, values))
 
         return property(guarded, original.fset, original.fdel, original.__doc__)
 
-    def _look(self, adapter: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _look(self, adapter: EngineAdapter, name: str, values: Iterable[object]) -> None:
         caller = self._asker()
         who = str(caller) if caller else "The tool"
         if name in _WRITING:
             failure = StepFailed("explain_writes", f"{who} writes to the warehouse while the plan is worked out.")
             self._watch.remember(failure)
             raise failure
-        sql = next((value for value in (*args, *kwargs.values()) if isinstance(value, (str, bytes))), "")
+        sql = next((value for value in values if isinstance(value, (str, bytes))), "")
         try:
             check_reads(sql.decode() if isinstance(sql, bytes) else sql, getattr(adapter, "dialect", None) or None, who)
         except StepFailed as failure:
@@ -126,7 +127,7 @@ class Guard:
         if caller:
             self.reads += 1
 
-    def _asker(self) -> Any:
+    def _asker(self) -> Caller | None:
         """Who asks: here the adapter stands between, so it is looked through."""
         return self._watch.caller(through=True)
 
@@ -134,7 +135,10 @@ class Guard:
 class _Guarded:
     """A cursor or connection whose statements are looked at."""
 
-    def __init__(self, real: Any, look: Callable[[str, tuple[Any, ...], dict[str, Any]], None]) -> None:
+    _real: Any
+    _look: Callable[[str, Iterable[object]], None]
+
+    def __init__(self, real: object, look: Callable[[str, Iterable[object]], None]) -> None:
         object.__setattr__(self, "_real", real)
         object.__setattr__(self, "_look", look)
 
@@ -145,27 +149,27 @@ class _Guarded:
         if (name not in _SENDING and name not in _WRITING) or not callable(value):
             return value
 
-        def sent(*args: Any, **kwargs: Any) -> Any:
-            self._look(name, args, kwargs)
+        def sent(*args: object, **kwargs: object) -> object:
+            self._look(name, (*args, *kwargs.values()))
             return value(*args, **kwargs)
 
         return sent
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         setattr(self._real, name, value)
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._real)
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> _Guarded:
         self._real.__enter__()
         return self
 
-    def __exit__(self, *error: Any) -> Any:
+    def __exit__(self, *error: object) -> object:
         return self._real.__exit__(*error)
 
 
-def _classes(values: Any, parent: type) -> Iterator[type]:
+def _classes(values: Iterable[object], parent: type) -> Iterator[type]:
     """Adapter classes, those included that others derive from."""
     for value in values:
         if inspect.isclass(value) and issubclass(value, parent):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dagctl_common.channel import StepFailed
 from dagctl_common.digests import hash_of, hashes_of, named, readable
@@ -24,6 +24,7 @@ from dagctl_sqlmesh.warehouses import warehouse_fields
 
 if TYPE_CHECKING:
     from sqlmesh.core.context import Context
+    from sqlmesh.core.engine_adapter import EngineAdapter
     from sqlmesh.core.plan import Plan
 
 NAMED_LIMIT = 5
@@ -84,7 +85,7 @@ def plan_parts(step: Step, context: Context, plan: Plan, migration: Mapping[str,
     return Found(parts, warehouse, rendered)
 
 
-def _adapters(context: Context) -> dict[str, Any]:
+def _adapters(context: Context) -> dict[str, EngineAdapter]:
     """Adapters of the warehouse by gateway; the first one is the selected gateway's."""
     found = {context.gateway or "": context.engine_adapter}
     return {**found, **(getattr(context, "engine_adapters", None) or {})}

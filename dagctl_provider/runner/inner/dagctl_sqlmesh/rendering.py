@@ -17,6 +17,7 @@ from dagctl_sqlmesh.journals import Step
 from dagctl_sqlmesh.outside import model_looks_outside
 
 if TYPE_CHECKING:
+    from sqlglot.expressions import Expression
     from sqlmesh.core.engine_adapter import EngineAdapter
     from sqlmesh.core.model import Model
     from sqlmesh.core.plan import Plan
@@ -96,5 +97,5 @@ def render(model: Model, **context: Any) -> str:
     return hash_of(texts)
 
 
-def _sql(model: Model, expressions: Iterable[Any]) -> list[str]:
+def _sql(model: Model, expressions: Iterable[Expression | None]) -> list[str]:
     return [expression.sql(dialect=model.dialect) for expression in expressions if expression is not None]

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dagctl_common.digests import hash_of
 from dagctl_common.twice import Twice
@@ -110,7 +110,7 @@ def facts_of(model: Model) -> Facts:
     return facts
 
 
-def _load(step: Step, chosen: set[str], ignored: list[str], catalogs: Mapping[str, Any]) -> dict[str, Facts]:
+def _load(step: Step, chosen: set[str], ignored: list[str], catalogs: Mapping[str, object]) -> dict[str, Facts]:
     """In the other process: load what is in doubt, as if for the first time."""
     from sqlmesh.core import constants
     from sqlmesh.core.context import Context
@@ -138,12 +138,12 @@ def _load(step: Step, chosen: set[str], ignored: list[str], catalogs: Mapping[st
     return {name: facts_of(model) for name, model in context.models.items() if name in chosen or str(model._path) in files}
 
 
-def _catalogs(context: Context) -> dict[str, Any]:
+def _catalogs(context: Context) -> dict[str, object]:
     names = ("default_catalog", "default_catalog_per_gateway")
     return {name: getattr(context, name) for name in names if isinstance(getattr(type(context), name, None), property)}
 
 
-def _constant(value: Any) -> Callable[[object], Any]:
+def _constant(value: object) -> Callable[[object], object]:
     return lambda _self: value
 
 

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dagctl_common.channel import StepFailed
 from dagctl_common.digests import named
@@ -20,7 +20,7 @@ from dagctl_sqlmesh.journals import Step
 
 if TYPE_CHECKING:
     from sqlmesh.core.config import Config
-    from sqlmesh.core.config.connection import ConnectionConfig
+    from sqlmesh.core.config.connection import ConnectionConfig, DuckDBConnectionConfig
     from sqlmesh.core.context import Context
 
 FIELDS = (
@@ -70,7 +70,7 @@ def _fields(connection: ConnectionConfig, prefix: str, step: Step) -> dict[str, 
     return found
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, dict):
         return ", ".join(f"{key}={_plain(item)}" for key, item in sorted(value.items()))
     return getattr(value, "path", value)
@@ -90,7 +90,7 @@ def keep_files(step: Step, config: Config) -> None:
             _keep(step, connection, "state" if name == "state_connection" else "warehouse")
 
 
-def _keep(step: Step, connection: Any, what: str) -> None:
+def _keep(step: Step, connection: DuckDBConnectionConfig, what: str) -> None:
     places = list(_files(connection))
     if not places:
         raise _refused(step, what, "a database in memory, for 'database' is empty or ':memory:'")
@@ -109,7 +109,7 @@ def _keep(step: Step, connection: Any, what: str) -> None:
         _move(connection, place, str(kept))
 
 
-def _files(connection: Any) -> Iterator[tuple[str, str]]:
+def _files(connection: DuckDBConnectionConfig) -> Iterator[tuple[str, str]]:
     """Names of catalogs, empty for the only one, and what they are files of."""
     if connection.catalogs:
         for name, options in connection.catalogs.items():
@@ -132,7 +132,7 @@ def _is_kept(step: Step, path: str) -> bool:
     return not Path(path).resolve().is_relative_to(Path(step.job["scratch"]).resolve())
 
 
-def _move(connection: Any, place: str, path: str) -> None:
+def _move(connection: DuckDBConnectionConfig, place: str, path: str) -> None:
     if not place:
         connection.database = path
     elif hasattr(connection.catalogs[place], "path"):
