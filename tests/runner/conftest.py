@@ -126,8 +126,6 @@ class Driver:
             str(place / "events.jsonl"),
             "--secrets",
             str(self.secrets),
-            "--workdir",
-            str(place / "work"),
             *options,
         ]
         with open(place / "log", "wb") as log:

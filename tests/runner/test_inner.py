@@ -93,10 +93,11 @@ def test_categories_are_the_same_in_all_versions(category: str | None, forward_o
 
 
 def test_a_drift_names_what_differs() -> None:
-    from dagctl_common.digests import digest_of, drifts_between, hash_of, named, told
+    from dagctl_common.digests import FORMAT, digest_of, drifts_between, hash_of, named, told
     from dagctl_sqlmesh.digests import WORDS
 
     parts = {
+        **FORMAT,
         "base": "1",
         "model:shop.a": "2",
         "package:pandas": "2.3.3",
@@ -117,16 +118,17 @@ def test_a_drift_names_what_differs() -> None:
     without = {name: value for name, value in parts.items() if name != "variable:TENANT"}
     assert told(drifts_between(without, parts), WORDS) == "variable TENANT (new)"
     assert told(drifts_between(None, parts), WORDS) == ""
+    assert told(drifts_between({"models": "0", "tool": "1"}, parts), WORDS) == "it was explained by another version of dagctl"
     many = {f"model:m{number}": "0" for number in range(9)}
     assert told(drifts_between({**parts, **many}, parts), WORDS).endswith("model m5 (not there any more), and 3 more")
     assert digest_of(parts) == digest_of(dict(reversed(parts.items()))) == digest_of({**parts, "moment": "now"})
 
 
 def test_what_the_reviewer_was_told_cannot_be_compared_is_not() -> None:
-    from dagctl_common.digests import UNSTABLE, early_drift, excused
+    from dagctl_common.digests import FORMAT, UNSTABLE, early_drift, excused
     from dagctl_sqlmesh.digests import WORDS
 
-    expected = {"model:a": UNSTABLE, "model:b": "1", "variable:X": "2"}
+    expected = {**FORMAT, "model:a": UNSTABLE, "model:b": "1", "variable:X": "2"}
     assert excused(expected, {"model:a": "7", "model:b": "1"}) == {"model:a": UNSTABLE, "model:b": "1"}
     assert early_drift(expected, {"variable:X": "2"}, WORDS) is None
     found = early_drift(expected, {"variable:X": "3", "variable:Y": "4"}, WORDS)

@@ -22,6 +22,9 @@ READABLE = ("warehouse", "state", "tool")
 PLAIN = ("package", "moment")
 """Kinds whose values are short and no secret: no hash."""
 MASK = "***"
+FORMAT = {"format": "2"}
+"""A part of every plan: with other parts than these a comparison would name all of them."""
+FORMAT_WORD = {"format": "it was explained by another version of dagctl"}
 NAMED_LIMIT = 6
 """Drifts that a message names; all of them stand in ``plan_output``."""
 
@@ -96,6 +99,8 @@ def drifts_between(expected: Mapping[str, str] | None, found: Mapping[str, str])
     :param expected: Of the approved plan; nothing is said without it.
     :param found: Of the plan as it is now.
     """
+    if expected and expected.get("format") != FORMAT["format"]:
+        return [Drift("format", "", "changed")]
     rows = []
     for part in sorted({*expected, *found} - {MOMENT}) if expected else ():
         before, after = (expected or {}).get(part), found.get(part)
@@ -153,7 +158,8 @@ def early_drift(expected: Mapping[str, str] | None, found: Mapping[str, str], wo
     :param words: What the kinds of parts are called.
     """
     known = excused(expected, found)
-    rows = drifts_between({name: value for name, value in expected.items() if name in known}, known) if expected else []
+    kept = {name: value for name, value in (expected or {}).items() if name in known or name in FORMAT}
+    rows = drifts_between(kept, {**known, **FORMAT}) if expected else []
     if not rows:
         return None
     text = f"The plan is not the approved one any more: {told(rows, words)}. Nothing was begun."

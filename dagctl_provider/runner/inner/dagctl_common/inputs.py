@@ -12,10 +12,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from dagctl_common.digests import UNSTABLE, named
+from dagctl_common.digests import FORMAT, FORMAT_WORD, UNSTABLE, named
 from dagctl_common.frames import Step
 
 WORDS: Mapping[str, str] = {
+    **FORMAT_WORD,
     "variable": "variable",
     "package": "Python package",
     "file": "file",
@@ -52,7 +53,7 @@ def given_parts(step: Step) -> dict[str, str]:
 
     :param step: The step.
     """
-    found = named("variable", step.job.get("given") or {})
+    found = {**FORMAT, **named("variable", step.job.get("given") or {})}
     found.update(named("package", step.job.get("packages") or {}))
     if has_own_credentials(step):
         found[OWN] = "the explain's own"

@@ -27,6 +27,7 @@ class Canceller(cancelling.Canceller):
         super().__init__(alive_fd, grace)
         self.state_address: tuple[str, ...] | None = None
         self._running: list[Any] = []
+        self.on_open: Callable[[object], None] = lambda opened: None
 
     def interrupt_statements(self) -> None:
         """Interrupt whatever the known connections are executing."""
@@ -53,6 +54,7 @@ class Canceller(cancelling.Canceller):
                 _wrap_pool(pool, self._remember)
 
     def _remember(self, opened: object) -> None:
+        self.on_open(opened)
         self._running = [known for known in self._running if not getattr(known, "closed", False)][-200:]
         self._running.append(opened)
         # Opened while a cancel is under way: its first statement must not start.

@@ -62,6 +62,7 @@ def _load_tool(step: Step) -> None:
     if step.job["command"] in ("explain", "execute"):
         step.watch.begin()
         step.guard.install()
+        step.canceller.on_open = step.guard.opened
 
 
 def _open(step: Step) -> Context:
@@ -81,7 +82,9 @@ def _on_empty_state(step: Step) -> Context:
     """A context for an environment whose state nobody has made yet, with one in memory: planning makes no tables."""
     with step.guard.free(), step.channel.stage("state"):
         context = make_context(step, load_configs(step, empty_state=True))
-        _ = context.state_sync
+        with step.journal.unheard():
+            # It would advise against a state in DuckDB, which this one is none of.
+            _ = context.state_sync
     return context
 
 

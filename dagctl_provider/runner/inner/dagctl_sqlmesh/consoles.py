@@ -6,12 +6,13 @@ there, answers every method it does not know with silence, and reads arguments b
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import TYPE_CHECKING, Any
 
 from dagctl_common.channel import Channel, plain
@@ -65,6 +66,7 @@ class Journal:
         self.models: dict[str, ModelRun] = {}
         self.failures: dict[str, BaseException] = {}
         self.warnings: list[str] = []
+        self._deaf = False
         self.errors: list[str] = []
         self.lock = threading.RLock()
 
@@ -125,8 +127,19 @@ class Journal:
                 self._tell("model_skipped", model)
                 self._progress(model, "skipped")
 
+    @contextlib.contextmanager
+    def unheard(self) -> Iterator[None]:
+        """What is warned of meanwhile is not the project's."""
+        self._deaf = True
+        try:
+            yield
+        finally:
+            self._deaf = False
+
     def warn(self, text: object) -> None:
         """Keep and show a warning."""
+        if self._deaf:
+            return
         line = " ".join(plain(text).split())[:500]
         if line and line not in self.warnings:
             if len(self.warnings) < WARNINGS_LIMIT:

@@ -76,6 +76,9 @@ class Guard:
         adapters: dict[str, Any] = getattr(context, "engine_adapters", None) or {}
         for adapter in (context.engine_adapter, *adapters.values()):
             adapter._dagctl_free = False
+            if adapter.dialect == "postgres":
+                # What is open already is opened again, read-only.
+                adapter.close()
 
     def _watch_drivers(self) -> None:
         """Drivers in C open files and connections of which Python learns nothing."""
@@ -93,6 +96,15 @@ class Guard:
 
         watched._dagctl_watched = True  # type: ignore[attr-defined]
         return watched
+
+    def opened(self, connection: object) -> None:
+        """Let the server itself refuse writes, where it can: no parser knows what a function of the warehouse does.
+
+        :param connection: Just opened.
+        """
+        make = getattr(connection, "set_session", None)
+        if self.armed and not self._free and callable(make):
+            make(readonly=True)
 
     def disarm(self) -> None:
         """The plan is worked out: what follows is the step's own."""

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dagctl_common.channel import StepFailed
 from dagctl_common.digests import hash_of
 
+from dagctl_sqlmesh.failures import text_of
 from dagctl_sqlmesh.journals import Step
 from dagctl_sqlmesh.outside import model_looks_outside
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 DATES = {"start": "2020-01-01", "end": "2020-01-01", "execution_time": "2020-01-02"}
 """Of every rendering: the moment of a plan must not be in it."""
+_READ_ONLY = "read-only transaction"
+"""What PostgreSQL says of a function that writes in a session that may not."""
 _STATEMENTS = ("render_pre_statements", "render_post_statements", "render_on_virtual_update")
 
 
@@ -59,7 +63,11 @@ def render_plan(step: Step, plan: Plan, adapters: Mapping[str, EngineAdapter]) -
             found.hashes[name] = render(model, engine_adapter=adapter, snapshots=snapshots)
         except Exception as error:
             step.watch.check()
-            found.missing[name] = step.shorten(str(error))[:300]
+            text = str(error)
+            if _READ_ONLY in text:
+                who = f"{step.journal.names.of(name)} ({step.shorten(str(getattr(model, '_path', '')))})"
+                raise StepFailed("explain_writes", f"{who}: its macros write to the warehouse: {_READ_ONLY}.") from error
+            found.missing[name] = step.shorten(text_of(step, error))[-300:]
         if step.guard.reads != before:
             found.asked.append(name)
     return found
