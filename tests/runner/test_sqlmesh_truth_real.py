@@ -151,7 +151,8 @@ def test_each_input_that_changes_stops_the_execute_and_is_named(driver: Driver) 
 def test_what_differs_each_time_is_named_and_does_not_stand_in_the_way(driver: Driver) -> None:
     stamp = RATES.replace("\nDATA =", "\nimport time\nSTAMP = str(time.time())\nDATA =")
     stamp = stamp.replace("pd.read_csv(DATA)", "pd.read_csv(DATA).assign(rate=float(STAMP))")
-    macros = "import datetime\nfrom sqlmesh import macro\n@macro()\ndef built(evaluator):\n    return repr(str(datetime.datetime.now()))\n"
+    macros = "import datetime\nfrom sqlmesh import macro\n@macro()\ndef built(evaluator):\n"
+    macros += "    return repr(str(datetime.datetime.now()))\n"
     commit = driver.repository.commit(
         {
             **FILES, "config.yaml": CONFIG.format(state=driver.folder / "state.db"),
