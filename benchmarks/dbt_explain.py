@@ -157,9 +157,7 @@ class Bench:
         }  # fmt: skip
         (self.folder / "request.json").write_text(json.dumps(request))
         result = self.folder / "result.json"
-        cost, _ = self._runner(
-            "explain", "--request", str(self.folder / "request.json"), "--result", str(result), "--workdir", str(self.folder)
-        )
+        cost, _ = self._runner("explain", "--request", str(self.folder / "request.json"), "--result", str(result))
         self.output = json.loads(result.read_text())
         if commit:
             self.found.append({row["unique_id"] for row in self.output["plan_output"]["models"]})

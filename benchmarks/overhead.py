@@ -141,11 +141,11 @@ class Twin:
     def _run(self, command: str, more: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
         self._count += 1
         place = self._folder / f"{self._count:03}-{command}"
-        (place / "work").mkdir(parents=True)
+        place.mkdir(parents=True)
         (place / "request.json").write_text(json.dumps({**self._request, **more, "step_id": place.name}))
         arguments = [sys.executable, "-m", "dagctl_provider.runner", command, "--request", str(place / "request.json")]
         arguments += ["--result", str(place / "result.json"), "--events", str(place / "events.jsonl")]
-        arguments += ["--secrets", str(self._folder / "secrets"), "--workdir", str(place / "work")]
+        arguments += ["--secrets", str(self._folder / "secrets")]
         with (place / "log").open("wb") as log:
             started = time.monotonic()
             done = subprocess.run(

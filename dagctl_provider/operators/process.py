@@ -27,6 +27,7 @@ from dagctl_provider.operators.steps import (
     report,
 )
 from dagctl_provider.runner.inputs import VOLATILE
+from dagctl_provider.runner.places import VARIABLE as STEPS_FOLDER_VARIABLE
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -73,9 +74,8 @@ class ProcessStepOperator(BaseOperator):
         command = [sys.executable, "-m", "dagctl_provider.runner", self.kind]
         command += ["--request", str(scratch / "request.json"), "--result", str(result)]
         command += ["--events", str(scratch / _EVENTS), "--secrets", str(scratch / "secrets")]
-        command += ["--workdir", str(scratch / "work"), "--grace", str(_GRACE_SECONDS), "--watch-stdin"]
+        command += ["--grace", str(_GRACE_SECONDS), "--watch-stdin"]
         command += ["--timeout", str(setting("step_timeout"))]
-        (scratch / "work").mkdir()
         if self._stopped:
             raise StepInterrupted("The step was stopped before it began.")
         # The open pipe on the child's stdin is how it learns that this process is gone, however that happened.
@@ -116,7 +116,7 @@ class ProcessStepOperator(BaseOperator):
 
 def _environment() -> dict[str, str]:
     """What the child may see of the worker's environment: no Airflow setting, no credential."""
-    names = {VOLATILE, *_PASSED_ON, *_PASSED_ON_TO_THE_INSTALLER, *_PROXIES}
+    names = {VOLATILE, STEPS_FOLDER_VARIABLE, *_PASSED_ON, *_PASSED_ON_TO_THE_INSTALLER, *_PROXIES}
     kept = {key: value for key, value in os.environ.items() if key in names or key.startswith(_PASSED_PREFIXES)}
     kept["DAGCTL_ENVIRONMENTS_DIR"] = str(cache_folder() / "environments")
     kept["DAGCTL_CACHE_DIR"] = str(cache_folder() / "tools")

@@ -234,7 +234,7 @@ def _step(request: StepRequest, kind: str, inputs: str, pieces: Sequence[Piece])
         image=image_for(request),
         command=["python", "-m", "dagctl_provider.runner"],
         args=[
-            *(kind, "--request", REQUEST, "--result", RESULT, "--secrets", SECRETS, "--workdir", "/tmp"),  # noqa: S108
+            *(kind, "--request", REQUEST, "--result", RESULT, "--secrets", SECRETS),
             *(
                 "--termination-log",
                 TERMINATION_LOG,

@@ -87,7 +87,7 @@ def _bare_operator(job: Mapping[str, Any]) -> Any:
         namespace=setting("kubernetes_namespace"),
         image=setting("runner_image"),
         cmds=["python", "-m", "dagctl_provider.runner"],
-        arguments=[job["kind"], "--result", "/airflow/xcom/return.json", "--workdir", "/tmp"],
+        arguments=[job["kind"], "--result", "/airflow/xcom/return.json"],
         env_vars=[k8s.V1EnvVar(name="DAGCTL_REQUEST", value=json.dumps(job["conf"]))],
         pod_template_file=setting("kubernetes_pod_template"),
         volumes=[k8s.V1Volume(name="tmp", empty_dir=empty)],

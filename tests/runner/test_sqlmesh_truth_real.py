@@ -136,7 +136,7 @@ def test_each_input_that_changes_stops_the_execute_and_is_named(driver: Driver) 
         drifted = project.execute(explained, variables)
         assert (drifted.status, drifted.code) == (3, "plan_drifted"), drifted.output
         assert f"any more: {named}" in drifted.result["error"]["message"]
-        assert [row["kind"] for row in drifted.result["plan_output"]["drifts"]][0] in named
+        assert drifted.result["plan_output"]["drifts"][0]["kind"] in named
     project.outside.write_text("a b c")
     drifted = project.execute(explained)
     assert (drifted.status, drifted.code) == (3, "plan_drifted"), drifted.output
