@@ -73,9 +73,9 @@ def volatiles(manifest: Manifest, facts: Facts) -> list[Volatile]:
     everywhere = _reached(reach, named, moving)
     parts = parts_of(manifest)
     return [
-        Volatile(key, parts[key], str(node.get("original_file_path") or ""), chance)
+        Volatile(key, parts.get(key, key), str(node.get("original_file_path") or ""), chance)
         for key, node in _nodes(manifest)
-        if (chance := _chance(node, reach, moving, everywhere)) is not None and key in parts
+        if (chance := _chance(node, reach, moving, everywhere)) is not None
     ]
 
 
@@ -98,6 +98,9 @@ def by_chance(manifest: Manifest, facts: Facts, keys: Iterable[str]) -> list[str
 def _nodes(manifest: Manifest) -> Iterator[tuple[str, Node]]:
     yield from built_nodes(manifest).items()
     yield from test_nodes(manifest).items()
+    # What is disabled now may not be the next time.
+    for key, nodes in (manifest.get("disabled") or {}).items():
+        yield from ((key, node) for node in nodes if "resource_type" in node and "package_name" in node)
 
 
 def _moves(text: str) -> bool:
