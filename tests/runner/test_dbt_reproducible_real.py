@@ -78,6 +78,8 @@ def test_a_plan_has_one_moment_and_its_nodes_run_at_their_own(tmp_path: Path, ve
     project = shop(tmp_path, version, MOVING)
     explained = project.explain()
     parts = explained["plan_output"]["digest_parts"]
+    (warning,) = explained["plan_output"]["warnings"]
+    assert "v_names (models/v_names.sql)" in warning
     executed = project.execute(explained)
     assert executed["outcome"] == "succeeded", executed["log"]
     ((started, run),) = project.ask(tmp_path / "warehouse.duckdb", "select started, run from main.old_report")
@@ -97,6 +99,9 @@ INPUTS: Files = {
     " where amount > {{ env_var('LEAST', '1') }}",
     "models/asks.sql": "{% set n = run_query('select count(*) from duckdb_tables()') %}"
     "select {{ n.columns[0].values()[0] if execute else 0 }} as n",
+    "models/star.sql": "select {% for one in adapter.get_columns_in_relation(ref('stg_orders')) %}{{ one.name }},{% endfor %}"
+    " 1 as one from {{ ref('stg_orders') }}",
+    "models/off.sql": "{{ config(enabled=false) }} select 1 as x",
     "dbt_project.yml": FIRST["dbt_project.yml"] + "on-run-end: [\"select '{{ env_var('WHO', 'nobody') }}'\"]\n",  # type: ignore[operator]
 }
 
@@ -111,7 +116,7 @@ def test_every_input_that_changes_stops_the_execute_and_is_named(tmp_path: Path)
     project = shop(tmp_path, files=INPUTS)
     explained = project.explain()
     output = explained["plan_output"]
-    assert output["asked"] == ["asks"]
+    assert output["asked"] == ["asks", "star"]
     assert output["warehouse"] == {
         "type": "duckdb", "database": "warehouse", "schema": "main", "path": str(tmp_path / "warehouse.duckdb"),
         "external_root": ".",
@@ -150,6 +155,19 @@ def test_variables_that_only_an_explain_has_otherwise_are_no_drift(tmp_path: Pat
     assert drifts(project.execute(explained, given=given)) == {"variable:TENANT"}
     executed = project.execute(explained, given={**given, "TENANT": "1"})
     assert executed["outcome"] == "succeeded", executed["log"]
+
+
+def test_the_same_commit_is_the_same_plan_in_any_process_folder_and_place(tmp_path: Path) -> None:
+    found = set()
+    for name, variables in (
+        ("one", {"PYTHONHASHSEED": "1", "TZ": "Pacific/Kiritimati", "LC_ALL": "C"}),
+        ("other", {"PYTHONHASHSEED": "77", "TZ": "America/Anchorage", "LC_ALL": "C.UTF-8"}),
+    ):
+        (tmp_path / name).mkdir()
+        project = shop(tmp_path / name, files=INPUTS)
+        project.variables = {"WAREHOUSE": str(tmp_path / "warehouse.duckdb"), **variables}
+        found |= {project.explain()["digest"] for _ in range(2)}
+    assert len(found) == 1
 
 
 CHANCE: Files = {

@@ -35,6 +35,8 @@ READS = [
     ("duckdb", "describe t"),
     ("duckdb", "describe select 1 as x"),
     ("duckdb", "summarize t"),
+    ("duckdb", "select column_name from (describe select * from t)"),
+    ("duckdb", "select name from (show tables)"),
     ("duckdb", "pragma table_info('t')"),
     ("duckdb", "show tables"),
     ("duckdb", "show all tables"),

@@ -27,7 +27,7 @@ _WRITES = (
     "DML", "DDL", "Insert", "Update", "Delete", "Merge", "Create", "Drop", "Alter", "AlterTable", "TruncateTable", "Copy",
     "Into", "IntoTable", "Lock", "Command", "Execute", "ExecuteSql", "Attach", "Detach", "Install", "LoadData", "Cache",
     "Uncache", "Refresh", "Kill", "Grant", "Revoke", "Analyze", "Comment", "Export", "Set", "SetItem", "Use", "Pragma",
-    "Transaction", "Commit", "Rollback", "NextValueFor", "Block", "IfBlock", "WhileBlock", "Declare", "Describe", "Show",
+    "Transaction", "Commit", "Rollback", "NextValueFor", "Block", "IfBlock", "WhileBlock", "Declare",
     "Opclass", "Returning", "ModelAttribute", "MultitableInserts",
 )  # fmt: skip
 _WRITE_WORDS = _words(

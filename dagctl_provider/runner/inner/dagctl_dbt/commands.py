@@ -32,7 +32,7 @@ from dagctl_dbt.outputs import Plan, add_columns, add_diffs, describe, summary
 from dagctl_dbt.packages import install_packages
 from dagctl_dbt.pointers import refuse_pointers, refuse_seed_pointers
 from dagctl_dbt.selection import select
-from dagctl_dbt.volatiles import PARTS, by_chance, compute_again, mark_unstable, unstable_parts, volatiles
+from dagctl_dbt.volatiles import PARTS, at_moment, by_chance, compute_again, mark_unstable, unstable_parts, volatiles
 from dagctl_dbt.warehouses import sweep
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ def _prove(step: Step, build: Build, plan: Plan) -> None:
     if moving:
         # What is kept of this parse would be of an older moment in the next explain.
         build.keeps_parsed = False
+    plan.changes.warnings += at_moment(moving)
     if not any(row.by_chance for row in moving):
         return
     again = compute_again(step, build.moment.text)

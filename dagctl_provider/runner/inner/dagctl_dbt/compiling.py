@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import copy
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -98,9 +99,9 @@ def compile_nodes(step: Step, task: BuildTask, wanted: Sequence[str], seconds: f
 
 
 def _snapshot(found: Compilation) -> Compilation:
-    copy = Compilation()
-    copy.code = dict(found.code)
-    return copy
+    taken = Compilation()
+    taken.code = dict(found.code)
+    return taken
 
 
 def _compile(step: Step, task: BuildTask, nodes: list[Any], deadline: float, found: Compilation, guard: Guard) -> None:
@@ -142,7 +143,7 @@ def compile_again(step: Step, task: BuildTask, wanted: Iterable[str]) -> dict[st
     from dbt.adapters.factory import get_adapter
     from dbt.compilation import Compiler
 
-    manifest = task.manifest.deepcopy()
+    manifest = _copied(task.manifest)
     guard, compiler = Guard(get_adapter(task.config)), Compiler(task.config)
     found = {}
     with guard.watching():
@@ -154,6 +155,17 @@ def compile_again(step: Step, task: BuildTask, wanted: Iterable[str]) -> dict[st
     # What dbt noted of the warehouse's relations meanwhile is not for the build.
     with contextlib.suppress(AttributeError):
         guard.adapter.cache.clear()
+    return found
+
+
+def _copied(manifest: Manifest) -> Manifest:
+    """A manifest of copied nodes: what is compiled stays in a node. dbt's own way fails on disabled nodes."""
+    found = object.__new__(type(manifest))
+    vars(found).update(vars(manifest))
+    found.nodes = {key: copy.copy(node) for key, node in manifest.nodes.items()}
+    for node in found.nodes.values():
+        if "extra_ctes" in vars(node):
+            node.extra_ctes = list(node.extra_ctes)
     return found
 
 

@@ -35,7 +35,7 @@ _OWN = (*_LOOKS, "get_columns_in_relation", "get_missing_columns", "get_column_s
 _READ_ONLY = re.compile(r"read-only (transaction|mode)|readonly database", re.IGNORECASE)
 _WRITES = re.compile(
     r"(create|drop|rename|truncate|copy|load|upload|delete|grant|revoke|alter|update|store|submit|clean|purge|register|upsert"
-    r"|insert|write|expire|vacuum|optimize|merge|swap|run_python|add_lf|set_table_properties)(_|$)"
+    r"|insert|write|run_sql|expire|vacuum|optimize|merge|swap|run_python|add_lf|set_table_properties)(_|$)"
 )
 """Methods of adapters that write without SQL; a name is all that is known of those of unknown adapters."""
 _ABOUT_TRANSACTIONS = re.compile(r"\s*(begin|start|commit|rollback|set|use)\b", re.IGNORECASE)
@@ -147,10 +147,12 @@ class Guard:
 def reading_sessions(adapter: BaseAdapter) -> Iterator[None]:
     """Let sessions that begin here be unable to write, where the warehouse is PostgreSQL or a DuckDB file.
 
+    ClickHouse's adapter makes a database and tries tables when it connects; here it does not.
+
     :param adapter: dbt's adapter.
     """
     kind = adapter.type()
-    change = {"postgres": _postgres, "duckdb": _duckdb}.get(kind)
+    change = {"postgres": _postgres, "duckdb": _duckdb, "clickhouse": _clickhouse}.get(kind)
     if change is None:
         yield
         return
@@ -206,6 +208,26 @@ def _duckdb(adapter: BaseAdapter) -> Iterator[None]:
         type(adapter.connections).close_all_connections()
         for attached in writable:
             attached.read_only = False
+
+
+@contextlib.contextmanager
+def _clickhouse(_adapter: BaseAdapter) -> Iterator[None]:
+    client: Any = getattr(sys.modules.get("dbt.adapters.clickhouse.dbclient"), "ChClientWrapper", None)
+
+    def use_database(wrapper: Any, *_: object) -> None:
+        name = str(wrapper.database or "").replace("`", "``")
+        if name and str(wrapper.command(f"EXISTS DATABASE `{name}`")).strip() == "1":
+            wrapper._set_client_database()
+
+    changes: dict[str, Any] = {"_ensure_database": use_database, "_check_atomic_exchange": lambda _wrapper: False}
+    before = {name: getattr(client, name) for name in changes if hasattr(client, name)}
+    for name in before:
+        setattr(client, name, changes[name])
+    try:
+        yield
+    finally:
+        for name, method in before.items():
+            setattr(client, name, method)
 
 
 def _is_address(path: str) -> bool:

@@ -28,6 +28,7 @@ from dagctl_dbt.journals import Step
 PARTS = "parts"
 """The command of the second process."""
 SECONDS = 120.0
+_NAMED = 5
 
 _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 _TEXT = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
@@ -73,10 +74,22 @@ def volatiles(manifest: Manifest, facts: Facts) -> list[Volatile]:
     everywhere = _reached(reach, named, moving)
     parts = parts_of(manifest)
     return [
-        Volatile(key, parts[key], str(node.get("original_file_path") or ""), chance)
+        Volatile(key, parts.get(key, key), str(node.get("original_file_path") or ""), chance)
         for key, node in _nodes(manifest)
-        if (chance := _chance(node, reach, moving, everywhere)) is not None and key in parts
+        if (chance := _chance(node, reach, moving, everywhere)) is not None
     ]
+
+
+def at_moment(rows: Iterable[Volatile]) -> list[str]:
+    """Texts for people about what is another thing in the next plan, though the same in this one's execute.
+
+    :param rows: Of :func:`volatiles`.
+    """
+    names = [f"{row.part.partition(':')[2] or row.part} ({row.file})" for row in rows if not row.by_chance]
+    if not names:
+        return []
+    told = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return [f"run_started_at or invocation_id may decide how this is configured: {told}. Planned again, it is another plan."]
 
 
 def by_chance(manifest: Manifest, facts: Facts, keys: Iterable[str]) -> list[str]:
@@ -98,6 +111,9 @@ def by_chance(manifest: Manifest, facts: Facts, keys: Iterable[str]) -> list[str
 def _nodes(manifest: Manifest) -> Iterator[tuple[str, Node]]:
     yield from built_nodes(manifest).items()
     yield from test_nodes(manifest).items()
+    # What is disabled now may not be the next time.
+    for key, nodes in (manifest.get("disabled") or {}).items():
+        yield from ((key, node) for node in nodes if "resource_type" in node and "package_name" in node)
 
 
 def _moves(text: str) -> bool:
