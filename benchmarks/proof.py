@@ -3,7 +3,8 @@
 SQLMesh projects of 200 models on DuckDB in three kinds: SQL alone; macros in Python that see only their arguments; macros that
 read a variable and the clock, so that their SQL is worked out and the project is loaded a second time. A commit changes one
 model in the middle. The runner of this checkout and that of the other revision take turns with the same tool environment, each
-with a project, cache and warehouse of its own. On a machine with other work, the ratio of CPU seconds says more than that of the clock.
+with a project, cache and warehouse of its own. On a machine with other work, the ratio of CPU seconds says more than that of
+the clock.
 """
 
 from __future__ import annotations
