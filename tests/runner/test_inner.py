@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -415,3 +416,22 @@ def test_a_statement_has_ended_when_it_is_gone_rather_than_when_it_was_told(
     monkeypatch.setattr(sweeping, "GONE_SECONDS", 0)
     sweeping.end_leftovers(step, lambda query: 1)
     assert "1 statement(s) of a killed step were told to end and still run" in capsys.readouterr().out
+
+
+def test_the_other_clock_is_imported_under_the_names_of_the_real_one() -> None:
+    """Else each model with ``from datetime import date`` would look as if it differed each time."""
+    program = (
+        "import datetime, time\n"
+        "kept = {n: getattr(time, n) for n in ('time', 'time_ns', 'localtime', 'gmtime', 'ctime', 'strftime')}\n"
+        "kept.update(date=datetime.date, datetime=datetime.datetime)\n"
+        "before = datetime.date.today()\n"
+        "from dagctl_common.clocks import shift\n"
+        "shift()\n"
+        "from datetime import date, datetime\n"
+        "now = {n: getattr(time, n) for n in kept if hasattr(time, n)} | {'date': date, 'datetime': datetime}\n"
+        "named = lambda of: {n: (v.__module__, v.__name__, v.__qualname__) for n, v in of.items()}\n"
+        "assert named(now) == named(kept), named(now)\n"
+        "assert all(now[n] is not kept[n] for n in kept)\n"
+        "assert date.today() > before\n"
+    )
+    subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(INNER)}, check=True)

@@ -12,7 +12,9 @@ import sys
 import time
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
 
 SHIFT = datetime.timedelta(days=1, hours=1, minutes=1, seconds=1)
 """Changes the date, the hour, the minute and the second at once."""
@@ -55,6 +57,17 @@ class _Date(datetime.date, metaclass=_Same):
         return (datetime.datetime.now() + SHIFT).date()
 
 
+def _named(stand_in: _T, real: object) -> _T:
+    """Give a stand-in the real one's name: SQLMesh keeps ``from datetime import date`` in what it hashes, made from both."""
+    for name in ("__module__", "__name__", "__qualname__"):
+        setattr(stand_in, name, getattr(real, name))
+    return stand_in
+
+
+_named(_Datetime, datetime.datetime)
+_named(_Date, datetime.date)
+
+
 def shifted_datetime() -> types.ModuleType:
     """A stand-in for the module ``datetime`` whose clock is ahead."""
     module = types.ModuleType("datetime")
@@ -67,12 +80,12 @@ def shift() -> None:
     """Let this process live later and with other luck; there is no way back."""
     ahead = SHIFT.total_seconds()
     real_time, real_ns = time.time, time.time_ns
-    time.time = lambda: real_time() + ahead
-    time.time_ns = lambda: real_ns() + int(ahead * 1_000_000_000)
+    time.time = _named(lambda: real_time() + ahead, real_time)
+    time.time_ns = _named(lambda: real_ns() + int(ahead * 1_000_000_000), real_ns)
     for name in ("localtime", "gmtime", "ctime"):
         setattr(time, name, _later(getattr(time, name)))
     real_format = time.strftime
-    time.strftime = lambda form, moment=None: real_format(form, moment or time.localtime())
+    time.strftime = _named(lambda form, moment=None: real_format(form, moment or time.localtime()), real_format)
     sys.modules["datetime"] = shifted_datetime()
     random.seed()
     numpy = sys.modules.get("numpy")
@@ -84,4 +97,4 @@ def _later(function: Callable[[float], object]) -> Callable[[float | None], obje
     def later(seconds: float | None = None) -> object:
         return function(time.time() if seconds is None else seconds)
 
-    return later
+    return _named(later, function)
