@@ -145,6 +145,7 @@ def test_every_input_that_changes_stops_the_execute_and_is_named(tmp_path: Path)
     assert executed["outcome"] == "succeeded", executed["log"]
 
 
+@pytest.mark.long
 def test_variables_that_only_an_explain_has_otherwise_are_no_drift(tmp_path: Path) -> None:
     project = shop(tmp_path, files=INPUTS)
     own = {"LEAST": "unstable", "WAREHOUSE": "unstable", "TENANT": "1"}
@@ -157,6 +158,7 @@ def test_variables_that_only_an_explain_has_otherwise_are_no_drift(tmp_path: Pat
     assert executed["outcome"] == "succeeded", executed["log"]
 
 
+@pytest.mark.long
 def test_the_same_commit_is_the_same_plan_in_any_process_folder_and_place(tmp_path: Path) -> None:
     found = set()
     for name, variables in (
@@ -180,6 +182,7 @@ CHANCE: Files = {
 }
 
 
+@pytest.mark.long
 def test_what_differs_each_time_is_named_and_left_out_or_refused(tmp_path: Path) -> None:
     project = shop(tmp_path, files=CHANCE)
     explained = project.explain()
@@ -202,6 +205,7 @@ def test_what_differs_each_time_is_named_and_left_out_or_refused(tmp_path: Path)
 RELATIVE = PROFILE.replace("\"{{ env_var('WAREHOUSE') }}\"", "data/shop.duckdb")
 
 
+@pytest.mark.long
 def test_a_warehouse_in_the_steps_own_folder_is_kept_elsewhere_or_refused(tmp_path: Path) -> None:
     project = shop(tmp_path, files={"profiles.yml": RELATIVE})
     for text, shown in (
@@ -243,6 +247,7 @@ def test_a_pointer_of_git_lfs_is_no_data(tmp_path: Path) -> None:
         project.write({name: FIRST[name]})
 
 
+@pytest.mark.long
 def test_what_a_hook_reads_and_when_it_runs(tmp_path: Path) -> None:
     def files(role: str, audit: str) -> Files:
         text = (

@@ -58,7 +58,7 @@ def test_what_is_shown_is_what_runs_and_the_shared_environment_stays_as_it_is(dr
     assert rows(driver, python) == "faker 40.0.0 pandas 2.2.2"
     assert installed_packages(python)["pandas"] == "2.2.2"
     assert sorted(os.listdir(tool_environments)) == before
-    again = driver.step("explain", commit_sha=commit)
+    again = driver.step("explain", commit_sha=commit, deployed_packages=deployed, deployed_tool_version=NEWEST)
     assert "installing" not in again.output
     assert "resolving" not in again.output
 
@@ -72,6 +72,7 @@ def model(dbt, session):
 """
 
 
+@pytest.mark.long
 def test_a_dbt_project_gets_its_packages_and_the_adapter_it_pins(driver: Driver) -> None:
     prepare(driver)
     own = apart(driver)

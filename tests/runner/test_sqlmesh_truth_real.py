@@ -148,6 +148,7 @@ def test_each_input_that_changes_stops_the_execute_and_is_named(driver: Driver) 
     assert project.execute(explained).status == 0
 
 
+@pytest.mark.long
 def test_what_differs_each_time_is_named_and_does_not_stand_in_the_way(driver: Driver) -> None:
     stamp = RATES.replace("\nDATA =", "\nimport time\nSTAMP = str(time.time())\nDATA =")
     stamp = stamp.replace("pd.read_csv(DATA)", "pd.read_csv(DATA).assign(rate=float(STAMP))")
@@ -257,6 +258,7 @@ before_all: ["create table if not exists before_all_ran (n int)"]
     assert postgres.query(warehouse, "select count(*) from seen") == [(1,)]
 
 
+@pytest.mark.long
 def test_a_warehouse_beside_the_models_is_refused_or_kept(driver: Driver, tmp_path: Path) -> None:
     """The quickstart's config as ``sqlmesh init`` writes it."""
     config = "gateways:\n  duckdb:\n    connection:\n      type: duckdb\n      database: db.db\ndefault_gateway: duckdb\n"
