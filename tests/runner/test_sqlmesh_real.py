@@ -91,6 +91,7 @@ def test_an_explain_that_may_only_read_finds_the_plan_of_its_execute(stateful: D
     assert executed.status == 0, executed.output
 
 
+@pytest.mark.long
 def test_values_of_secrets_that_an_explain_does_not_have_are_not_compared(stateful: Driver) -> None:
     commit = stateful.repository.commit({**config(stateful.folder / "warehouse.db"), **SEED})
     (stateful.secrets / "env.json").write_text('{"PASSWORD": "of the reader"}')
