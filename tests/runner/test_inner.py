@@ -107,7 +107,7 @@ def test_a_drift_names_what_differs() -> None:
     }
     for other, text in (
         ({"base": "0"}, "another plan was applied to the environment since"),
-        ({"model:shop.a": "0", "variable:TENANT": "6"}, "model shop.a, variable TENANT"),
+        ({"model:shop.a": "0", "variable:TENANT": "6"}, "variable TENANT, model shop.a"),
         ({"package:pandas": "2.2.2"}, "Python package pandas (2.2.2 -> 2.3.3)"),
         (named("warehouse", {"host": "b"}), "warehouse's host (b -> a)"),
         ({"variable:OLD": "7"}, "variable OLD (not there any more)"),
@@ -435,3 +435,12 @@ def test_the_other_clock_is_imported_under_the_names_of_the_real_one() -> None:
         "assert date.today() > before\n"
     )
     subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(INNER)}, check=True)
+
+
+def test_a_drift_names_what_it_comes_from_before_all_the_models_that_follow_from_it() -> None:
+    from dagctl_common.digests import drifts_between, told
+
+    before = {**{f"model:m{number}": "1" for number in range(9)}, "variable:PGD": "1", "warehouse:database": "1 dev"}
+    after = {**dict.fromkeys(before, "2"), "warehouse:database": "2 prod"}
+    text = told(drifts_between(before, after), {})
+    assert text == "variable PGD, warehouse database (dev -> prod), model m0, model m1, model m2, model m3, and 5 more"

@@ -21,6 +21,8 @@ READABLE = ("warehouse", "state", "tool")
 """Kinds whose values people may read, behind their hash: what is masked on its way out can still be compared."""
 PLAIN = ("package", "moment")
 """Kinds whose values are short and no secret: no hash."""
+CAUSES = ("tool", "commit", "environment", "options", "credentials", "warehouse", "state", "variable", "file", "package")
+"""Kinds that make others change: where only some drifts can be named, these are."""
 MASK = "***"
 FORMAT = {"format": "2"}
 """A part of every plan: with other parts than these a comparison would name all of them."""
@@ -130,12 +132,12 @@ def _shown(kind: str, before: str | None, after: str | None) -> tuple[str | None
 
 
 def told(drifts: Iterable[Drift], words: Mapping[str, str]) -> str:
-    """Drifts for people, in one line.
+    """Drifts for people, in one line, causes before what follows from them.
 
     :param drifts: All of them.
     :param words: What the kinds are called; a kind that is not there is called by its own name.
     """
-    texts = [_text(drift, words) for drift in drifts]
+    texts = [_text(drift, words) for drift in sorted(drifts, key=lambda drift: drift.kind not in CAUSES)]
     more = [f"and {len(texts) - NAMED_LIMIT} more"] if len(texts) > NAMED_LIMIT else []
     return ", ".join(texts[:NAMED_LIMIT] + more)
 
