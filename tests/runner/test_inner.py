@@ -438,9 +438,9 @@ def test_the_other_clock_is_imported_under_the_names_of_the_real_one() -> None:
 
 
 def test_a_drift_names_what_it_comes_from_before_all_the_models_that_follow_from_it() -> None:
-    from dagctl_common.digests import drifts_between, told
+    from dagctl_common.digests import FORMAT, drifts_between, told
 
     before = {**{f"model:m{number}": "1" for number in range(9)}, "variable:PGD": "1", "warehouse:database": "1 dev"}
     after = {**dict.fromkeys(before, "2"), "warehouse:database": "2 prod"}
-    text = told(drifts_between(before, after), {})
+    text = told(drifts_between({**before, **FORMAT}, {**after, **FORMAT}), {})
     assert text == "variable PGD, warehouse database (dev -> prod), model m0, model m1, model m2, model m3, and 5 more"
