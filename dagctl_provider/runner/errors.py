@@ -74,7 +74,8 @@ STEP_ERRORS: Mapping[str, StepError] = {
     "requirements_failed": StepError(
         2,
         "The Python packages that the project asks for could not be resolved or installed beside the tool.",
-        "Correct the named file: exact or ranged versions that fit the tool's, from the package index, as wheels.",
+        "Correct the named file: versions that fit the tool's, from the package index, as wheels. Or list what the project needs "
+        "here in a group 'dagctl' of pyproject.toml, which counts instead of requirements.txt.",
     ),
     "explain_writes": StepError(
         2,

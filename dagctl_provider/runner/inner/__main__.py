@@ -5,6 +5,7 @@ Only the standard library and the tool may be imported from here on; the package
 
 import importlib
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -13,4 +14,6 @@ if __name__ == "__main__":
     job = json.loads(path.read_text(encoding="utf-8"))
     # It holds the key of the plan's hashes, and what is to be masked: the project's code has no business with it.
     path.unlink()
+    # Drivers in C read it where they look; code that copies all variables would find another plan in each attempt.
+    os.environ._data.pop(os.environ.encodekey("PGAPPNAME"), None)  # type: ignore[attr-defined]
     sys.exit(importlib.import_module(f"dagctl_{job['tool']}.commands").main(job))
