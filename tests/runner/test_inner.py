@@ -444,3 +444,17 @@ def test_a_drift_names_what_it_comes_from_before_all_the_models_that_follow_from
     after = {**dict.fromkeys(before, "2"), "warehouse:database": "2 prod"}
     text = told(drifts_between({**before, **FORMAT}, {**after, **FORMAT}), {})
     assert text == "variable PGD, warehouse database (dev -> prod), model m0, model m1, model m2, model m3, and 5 more"
+
+
+def test_variables_that_each_step_is_given_by_the_runner_are_no_inputs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A dbt project under SQLMesh reads the whole environment, and a pod has another PATH than a worker."""
+    from dagctl_common.frames import OURS
+
+    from dagctl_provider.runner import steps
+    from dagctl_provider.runner.processes import base_environment
+    from dagctl_provider.runner.tools import TOOLS
+
+    for name in ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.setenv(name, "x")
+    for tool in TOOLS.values():
+        assert {*base_environment(), *steps._PINNED, *tool.variables(tmp_path)} <= {*OURS}

@@ -14,19 +14,15 @@ from dagctl_common.watching import Reads, Watch
 
 Answer = dict[str, object]
 OURS = (
-    "PGAPPNAME",
-    "PYTHONHASHSEED",
-    "HOME",
-    "TMPDIR",
-    "TZ",
-    "LANG",
-    "LC_ALL",
-    "USER",
-    "LOGNAME",
-    "SOURCE_DATE_EPOCH",
-    "COLUMNS",
-)
-"""Variables that are the same in every step, or that only name it."""
+    "PGAPPNAME", "HOME", "TMPDIR", "TZ", "LANG", "LC_ALL", "USER", "LOGNAME", "SOURCE_DATE_EPOCH", "COLUMNS", "PATH",
+    "PYTHONHASHSEED", "PYTHONUNBUFFERED", "PYTHONWARNINGS", "SQLMESH_HOME", "SQLMESH__DISABLE_ANONYMIZED_ANALYTICS",
+    "DBT_PROFILES_DIR", "DBT_TARGET_PATH", "DBT_LOG_PATH", "DBT_LOG_LEVEL_FILE", "DBT_SEND_ANONYMOUS_USAGE_STATS",
+    "DBT_USE_COLORS", "DBT_USE_COLORS_FILE", "DBT_VERSION_CHECK", "GIT_ALLOW_PROTOCOL", "GIT_TERMINAL_PROMPT",
+    "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "NO_PROXY", "HTTPS_PROXY",
+    "HTTP_PROXY", "ALL_PROXY", "no_proxy", "https_proxy", "http_proxy", "all_proxy",
+)  # fmt: skip
+"""Variables that are the same in every step, that only name it, or that lead a machine to its programs and networks. Code that
+copies the whole environment, as SQLMesh's for dbt projects, reads them all, and a pod has others than a worker."""
 TRUSTED = (
     "sqlmesh.core.engine_adapter", "sqlmesh.core.config.connection", "sqlmesh.core.state_sync", "sqlmesh.utils.connection_pool",
     "sqlmesh.utils.cache",
