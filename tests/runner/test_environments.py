@@ -214,3 +214,11 @@ def test_an_image_can_bring_the_tool(pretender: Pretender, monkeypatch: pytest.M
 
 def test_the_installer_is_found() -> None:
     assert Path(environments.find_uv()).exists()
+
+
+def test_the_day_to_resolve_as_of_is_the_same_in_every_time_zone(pretender: Pretender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The installer takes a date for one of the machine's time zone, and so found other versions in Auckland than in Lima."""
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    pretender.install_does(f'echo "zone $TZ" >> "{pretender.log}"')
+    tool_python(make_spec("sqlmesh", "0.236.4"), Progress(io.StringIO()), Stop())
+    assert "zone UTC" in pretender.calls()
