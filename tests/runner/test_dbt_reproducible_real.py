@@ -98,6 +98,8 @@ INPUTS: Files = {
     "models/asks.sql": "{% set n = run_query('select count(*) from duckdb_tables()') %}"
     "select {{ n.columns[0].values()[0] if execute else 0 }} as n",
     "dbt_project.yml": FIRST["dbt_project.yml"] + "on-run-end: [\"select '{{ env_var('WHO', 'nobody') }}'\"]\n",  # type: ignore[operator]
+    # With these, dbt's own copying of a manifest fails.
+    "selectors.yml": "selectors: [{name: staging, definition: {method: path, value: models}}]\n",
 }
 
 

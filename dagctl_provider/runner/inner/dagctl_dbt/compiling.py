@@ -142,7 +142,7 @@ def compile_again(step: Step, task: BuildTask, wanted: Iterable[str]) -> dict[st
     from dbt.adapters.factory import get_adapter
     from dbt.compilation import Compiler
 
-    manifest = task.manifest.deepcopy()
+    manifest = _copied(task.manifest)
     guard, compiler = Guard(get_adapter(task.config)), Compiler(task.config)
     found = {}
     with guard.watching():
@@ -155,6 +155,15 @@ def compile_again(step: Step, task: BuildTask, wanted: Iterable[str]) -> dict[st
     with contextlib.suppress(AttributeError):
         guard.adapter.cache.clear()
     return found
+
+
+def _copied(manifest: Manifest) -> Manifest:
+    """A copy of dbt's manifest; dbt's own copying fails when there are selectors, which compiling has no use for."""
+    selectors, manifest.selectors = manifest.selectors, {}
+    try:
+        return manifest.deepcopy()
+    finally:
+        manifest.selectors = selectors
 
 
 def _failure(step: Step, key: str, error: Exception) -> StepFailed:
