@@ -24,14 +24,18 @@ class _Same(type):
     """Says of the real class's instances that they are its own."""
 
     def __instancecheck__(cls, instance: object) -> bool:
-        return isinstance(instance, cls.__mro__[1])
+        return isinstance(instance, cls.__mro__[1]) if cls in (_Date, _Datetime) else super().__instancecheck__(instance)
 
 
 class _Datetime(datetime.datetime, metaclass=_Same):
-    """``datetime`` with another now; what it makes is of the real class."""
+    """``datetime`` with another now; what it makes is of the real class, unless a project derives its own from it."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        return datetime.datetime(*args, **kwargs)
+        return datetime.datetime(*args, **kwargs) if cls is _Datetime else super().__new__(cls, *args, **kwargs)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
+        return handler.generate_schema(datetime.datetime)
 
     @classmethod
     def now(cls, tz: datetime.tzinfo | None = None) -> Any:
@@ -50,7 +54,11 @@ class _Date(datetime.date, metaclass=_Same):
     """``date`` with another today."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        return datetime.date(*args, **kwargs)
+        return datetime.date(*args, **kwargs) if cls is _Date else super().__new__(cls, *args, **kwargs)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
+        return handler.generate_schema(datetime.date)
 
     @classmethod
     def today(cls) -> Any:
