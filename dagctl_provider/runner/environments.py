@@ -267,9 +267,9 @@ def ask_uv(command: Sequence[str], waiting: str, progress: Progress, stop: Stop)
     """
     lines: list[str] = []
     env = {**base_environment("HOME", "XDG_CACHE_HOME"), "UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
-    env.update({name: value for name, value in os.environ.items() if name.startswith("UV_")})
-    # A day to resolve as of is one of the machine's time zone: another machine would get other versions.
+    # A day that packages are resolved as of ends at midnight where the installer thinks it is.
     env["TZ"] = "UTC"
+    env.update({name: value for name, value in os.environ.items() if name.startswith("UV_")})
     # Set where images should not grow, it would undo --compile-bytecode: each start would then take three times as long.
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     child = Child(command, env, Path("/"), lines.append, Ticker(progress, waiting, every=5.0).tick, INSTALL_TIMEOUT)

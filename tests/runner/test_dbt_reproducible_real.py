@@ -103,6 +103,8 @@ INPUTS: Files = {
     " 1 as one from {{ ref('stg_orders') }}",
     "models/off.sql": "{{ config(enabled=false) }} select 1 as x",
     "dbt_project.yml": FIRST["dbt_project.yml"] + "on-run-end: [\"select '{{ env_var('WHO', 'nobody') }}'\"]\n",  # type: ignore[operator]
+    # With these, dbt's own copying of a manifest fails.
+    "selectors.yml": "selectors: [{name: staging, definition: {method: path, value: models}}]\n",
 }
 
 

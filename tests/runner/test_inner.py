@@ -419,9 +419,11 @@ def test_a_statement_has_ended_when_it_is_gone_rather_than_when_it_was_told(
 
 
 def test_the_other_clock_is_imported_under_the_names_of_the_real_one() -> None:
-    """Else each model with ``from datetime import date`` would look as if it differed each time."""
+    """Else each model with ``from datetime import date`` would look as if it differed each time; and it can be used likewise."""
     program = (
         "import datetime, time\n"
+        # As the tool has done long before.
+        "import pydantic; pydantic.TypeAdapter(datetime.date)\n"
         "kept = {n: getattr(time, n) for n in ('time', 'time_ns', 'localtime', 'gmtime', 'ctime', 'strftime')}\n"
         "kept.update(date=datetime.date, datetime=datetime.datetime)\n"
         "before = datetime.date.today()\n"
@@ -433,6 +435,15 @@ def test_the_other_clock_is_imported_under_the_names_of_the_real_one() -> None:
         "assert named(now) == named(kept), named(now)\n"
         "assert all(now[n] is not kept[n] for n in kept)\n"
         "assert date.today() > before\n"
+        "class Own(date):\n"
+        "    def quarter(self): return (self.month - 1) // 3 + 1\n"
+        "assert Own(2026, 5, 1).quarter() == 2\n"
+        "assert isinstance(kept['date'](2026, 5, 1), date) and not isinstance(kept['date'](2026, 5, 1), Own)\n"
+        "assert type(date(2026, 5, 1)) is kept['date'] and type(datetime(2026, 5, 1)) is kept['datetime']\n"
+        "class Model(pydantic.BaseModel):\n"
+        "    day: date\n"
+        "    at: datetime\n"
+        "assert Model(day='2026-05-01', at='2026-05-01').day.month == 5\n"
     )
     subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(INNER)}, check=True)
 

@@ -24,14 +24,18 @@ class _Same(type):
     """Says of the real class's instances that they are its own."""
 
     def __instancecheck__(cls, instance: object) -> bool:
-        return isinstance(instance, cls.__mro__[1])
+        return isinstance(instance, cls.__mro__[1]) if cls in (_Date, _Datetime) else super().__instancecheck__(instance)
 
 
 class _Datetime(datetime.datetime, metaclass=_Same):
-    """``datetime`` with another now; what it makes is of the real class."""
+    """``datetime`` with another now; what it makes is of the real class, unless a project derives its own from it."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> _Datetime:
-        return datetime.datetime(*args, **kwargs)  # type: ignore[return-value]
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        return datetime.datetime(*args, **kwargs) if cls is _Datetime else super().__new__(cls, *args, **kwargs)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, handler: Any) -> object:
+        return handler.generate_schema(datetime.datetime)
 
     @classmethod
     def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:  # type: ignore[override]
@@ -49,8 +53,12 @@ class _Datetime(datetime.datetime, metaclass=_Same):
 class _Date(datetime.date, metaclass=_Same):
     """``date`` with another today."""
 
-    def __new__(cls, year: int, month: int, day: int) -> _Date:
-        return datetime.date(year, month, day)  # type: ignore[return-value]
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        return datetime.date(*args, **kwargs) if cls is _Date else super().__new__(cls, *args, **kwargs)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, handler: Any) -> object:
+        return handler.generate_schema(datetime.date)
 
     @classmethod
     def today(cls) -> datetime.date:  # type: ignore[override]
