@@ -40,6 +40,7 @@ def project(folder: Path, **files: str) -> dict[str, str]:
     return {**config(folder / "warehouse.duckdb"), **SEED, **files}
 
 
+@pytest.mark.long
 def test_what_is_shown_is_what_runs_and_the_shared_environment_stays_as_it_is(driver: Driver, tool_environments: Path) -> None:
     own = apart(driver)
     before = sorted(os.listdir(tool_environments))

@@ -59,6 +59,7 @@ def test_a_project_may_keep_its_state_in_the_warehouse(driver: Driver) -> None:
     assert executed.status == 0, executed.output
 
 
+@pytest.mark.long
 def test_an_explain_that_may_only_read_finds_the_plan_of_its_execute(stateful: Driver) -> None:
     server, warehouse = stateful.server, stateful.server.new_database()
     reader, writer = f"{warehouse}_reader", f"{warehouse}_writer"
