@@ -276,3 +276,41 @@ def test_a_warehouse_beside_the_models_is_refused_or_kept(driver: Driver, tmp_pa
         assert driver.execute(explained, commit_sha=commit).status == 0
         commit = driver.repository.commit({"models/second.sql": "MODEL (name s.second, kind FULL);\nSELECT id FROM s.base"})
     assert [path.name for path in (tmp_path / "kept").rglob("*.db")] == ["db.db"]
+
+
+CUSTOM_KIND = """
+import typing as t
+from sqlmesh import CustomKind, CustomMaterialization, Model
+
+
+class OwnKind(CustomKind):
+    @property
+    def note(self) -> str:
+        return "own"
+
+
+class Own(CustomMaterialization[OwnKind]):
+    NAME = "own"
+
+    def insert(self, table_name, query_or_df, model, is_first_insert, render_kwargs, **kwargs):
+        self._replace_query_for_model(model, table_name, query_or_df, render_kwargs=render_kwargs)
+"""
+
+
+def test_a_kind_of_the_projects_own_survives_that_a_first_execute_loads_the_project_twice(driver: Driver) -> None:
+    commit = driver.repository.commit(
+        {
+            **FILES,
+            "config.yaml": CONFIG.format(state=driver.folder / "state.db"),
+            "materializations/__init__.py": "",
+            "materializations/own.py": CUSTOM_KIND,
+            "macros/m.py": "",
+            "models/m.sql": "MODEL (name s.m, kind CUSTOM (materialization 'own'));\nSELECT id FROM s.base",
+        }
+    )
+    variables = {"WAREHOUSE_FILE": str(driver.folder / "warehouse.db"), "REGION": "eu"}
+    (driver.secrets / "env.json").write_text(json.dumps(variables))
+    explained = driver.step("explain", commit_sha=commit)
+    assert explained.status == 0, explained.output
+    executed = driver.execute(explained, commit_sha=commit)
+    assert executed.status == 0, executed.output

@@ -143,6 +143,11 @@ def _summary(output: Mapping[str, Any]) -> str:
 
 
 def _load(step: Step, context: Context) -> None:
+    from sqlmesh.core.snapshot import evaluator
+
+    # SQLMesh remembers the project's own kinds by name. A second load in this process makes their classes anew, and what it
+    # remembers then are classes that nobody can find any more.
+    evaluator._custom_materialization_type_cache = None
     with step.channel.stage("load"):
         try:
             context.load()
