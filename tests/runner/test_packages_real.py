@@ -41,9 +41,13 @@ def project(folder: Path, **files: str) -> dict[str, str]:
 
 
 @pytest.mark.long
-def test_what_is_shown_is_what_runs_and_the_shared_environment_stays_as_it_is(driver: Driver, tool_environments: Path) -> None:
+def test_what_is_shown_is_what_runs_and_the_shared_environment_stays_as_it_is(driver: Driver) -> None:
     own = apart(driver)
-    before = sorted(os.listdir(tool_environments))
+    # The first project asks for nothing: what it leaves is the environment that all such projects share.
+    assert driver.step("explain", commit_sha=driver.repository.commit(project(driver.folder))).status == 0
+    (shared,) = own.glob("*/bin/python")
+    before = installed_packages(shared)
+    assert "faker" not in before
     files = {"macros/versions.py": MACRO, "macros/__init__.py": "", "models/versions.sql": MODEL}
     listed = {"sqlmesh-requirements.lock": "pandas==2.2.2\n", "requirements.txt": "faker==40.0.0  # for seeds\n"}
     commit = driver.repository.commit(project(driver.folder, **files, **listed))
@@ -55,10 +59,10 @@ def test_what_is_shown_is_what_runs_and_the_shared_environment_stays_as_it_is(dr
     assert "- faker==39.0.0\n+ faker==40.0.0" in output["packages_diff"]
     assert "pandas==" not in output["packages_diff"]
     assert driver.execute(explained, commit_sha=commit).status == 0
-    (python,) = own.glob("*/bin/python")
+    (python,) = set(own.glob("*/bin/python")) - {shared}
     assert rows(driver, python) == "faker 40.0.0 pandas 2.2.2"
     assert installed_packages(python)["pandas"] == "2.2.2"
-    assert sorted(os.listdir(tool_environments)) == before
+    assert installed_packages(shared) == before
     again = driver.step("explain", commit_sha=commit, deployed_packages=deployed, deployed_tool_version=NEWEST)
     assert "installing" not in again.output
     assert "resolving" not in again.output
