@@ -180,8 +180,8 @@ TOOLS: Mapping[str, Tool] = {
         environment="prod",
         always=("psycopg2-binary",),
         requirements=_sqlmesh_requirements,
-        # SQLMesh can load dbt projects.
-        overrides=WITHOUT_PARSER,
+        # SQLMesh can load dbt projects. Its extra for PostgreSQL names the driver as source; the wheel is always there.
+        overrides=(*WITHOUT_PARSER, "psycopg2 ; python_version < '3'"),
         inspect=_inspect_sqlmesh,
         keep_cache=_link_sqlmesh_cache,
         variables=_sqlmesh_variables,

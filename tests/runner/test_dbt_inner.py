@@ -465,6 +465,16 @@ def test_the_guard_knows_who_asked_and_refuses_who_writes() -> None:
     assert adapter.create_schema() == "rows"
 
 
+def test_a_message_carries_no_traceback(tmp_path: Path) -> None:
+    from dagctl_dbt.failures import cause
+
+    frames = 'Traceback (most recent call last):\n  File "deps.py", line 1, in run\n    raise error\n'
+    step = make_step(tmp_path)
+    refused = f"Encountered an error:\nno such revision\n{frames}ValueError: v9"
+    assert cause(step, refused).endswith("no such revision ValueError: v9")
+    assert cause(step, f"{frames}\n{frames}OSError: no space") == "OSError: no space"
+
+
 def kept(folder: Path, data: Path | None, **credentials: Any) -> Any:
     """Credentials after they were looked at."""
     from dagctl_dbt.keeping import keep_warehouse

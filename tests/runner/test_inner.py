@@ -139,6 +139,27 @@ def test_what_the_reviewer_was_told_cannot_be_compared_is_not() -> None:
     assert early_drift(None, {"variable:X": "3"}, WORDS) is None
 
 
+def test_a_second_load_that_failed_is_told_in_the_plan(capfd: pytest.CaptureFixture[str]) -> None:
+    from dagctl_common.twice import Twice
+    from dagctl_sqlmesh.parts import compare_again
+
+    def work() -> object:
+        raise RuntimeError("the licence server said no")
+
+    step = make_step()
+    assert compare_again(step, SimpleNamespace(models={}), Twice(work), {"model:a": "1"}) == ({"model:a": "1"}, [])  # type: ignore[arg-type]
+    (warning,) = step.journal.warnings
+    assert warning.endswith("could not be loaded a second time (RuntimeError: the licence server said no).")
+
+
+def test_what_sqlmesh_hands_to_macros_has_a_name_for_people() -> None:
+    from dagctl_sqlmesh.twice import _called
+
+    assert _called("__sqlmesh__vars__metadata__", True) == "the variables of the configuration"
+    assert _called("__sqlmesh__blueprint__vars__", True) == "the variables of its blueprint"
+    assert (_called("region", True), _called("region", False)) == ("the value of region", "the code of region")
+
+
 def test_what_only_an_explain_has_otherwise_is_no_drift() -> None:
     from dagctl_common.digests import UNSTABLE, early_drift, named
     from dagctl_common.inputs import given_parts, input_warnings

@@ -277,6 +277,23 @@ def test_a_warehouse_beside_the_models_is_refused_or_kept(driver: Driver, tmp_pa
         commit = driver.repository.commit({"models/second.sql": "MODEL (name s.second, kind FULL);\nSELECT id FROM s.base"})
     assert [path.name for path in (tmp_path / "kept").rglob("*.db")] == ["db.db"]
 
+    # The same file by its whole path, as a config in Python would find it beside itself.
+    beside = """
+import os
+from sqlmesh.core.config import Config, DuckDBConnectionConfig, GatewayConfig, ModelDefaultsConfig
+
+path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "db.db")
+config = Config(
+    gateways={"duckdb": GatewayConfig(connection=DuckDBConnectionConfig(database=path))},
+    default_gateway="duckdb",
+    model_defaults=ModelDefaultsConfig(dialect="duckdb", start="2026-11-20"),
+)
+"""
+    commit = driver.repository.commit({"config.py": beside, "config.yaml": None})
+    explained = driver.step("explain", commit_sha=commit)
+    assert explained.status == 0, explained.output
+    assert explained.result["plan_output"]["has_changes"] is False
+
 
 CUSTOM_KIND = """
 import typing as t

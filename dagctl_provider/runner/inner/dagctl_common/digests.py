@@ -21,10 +21,10 @@ READABLE = ("warehouse", "state", "tool")
 """Kinds whose values people may read, behind their hash: what is masked on its way out can still be compared."""
 PLAIN = ("package", "moment")
 """Kinds whose values are short and no secret: no hash."""
-CAUSES = ("tool", "commit", "environment", "options", "credentials", "warehouse", "state", "variable", "file", "package")
+CAUSES = ("tool", "commit", "environment", "gateway", "tests", "credentials", "warehouse", "state", "variable", "file", "package")
 """Kinds that make others change: where only some drifts can be named, these are."""
 MASK = "***"
-FORMAT = {"format": "2"}
+FORMAT = {"format": "3"}
 """A part of every plan: with other parts than these a comparison would name all of them."""
 FORMAT_WORD = {"format": "it was explained by another version of dagctl"}
 NAMED_LIMIT = 6

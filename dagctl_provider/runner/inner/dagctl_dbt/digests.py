@@ -69,7 +69,7 @@ def digest_parts(step: Step, sources: Sources, nodes: list[str], removed: list[s
     parts = {
         "commit": [job["commit_sha"], job["git_path"]],
         "environment": [job["profile"], facts.target],
-        "options": [bool(job["run_tests"])],
+        "tests": bool(job["run_tests"]),
         "base": sources.base,
         "selection": sorted(nodes),
         "removed": sorted(removed),
@@ -213,7 +213,7 @@ WORDS: Mapping[str, str] = {
     "hook": "hook",
     "macro": "macro",
     "model": "model",
-    "options": "test setting",
+    "tests": "whether tests run",
     "removed": "what is removed",
     "rendered": "SQL made from query results, of model",
     "seed": "seed",

@@ -21,6 +21,7 @@ _ENV_VAR = re.compile(r"env var required but not provided: '(\w+)'", re.IGNORECA
 _PACKAGES = re.compile(r"run \"?dbt deps|dbt found \d+ package\(s\) specified", re.IGNORECASE)
 _CONTRACT = re.compile(r"enforced contract that failed|contract.{0,40}(error|violat|broken)", re.IGNORECASE)
 _HEADS = re.compile(r"^(?:(?:\[ERROR\]: )?Encountered an error:\s*)?(?:[A-Z][A-Za-z-]+ Error(?: in [^\n]*)?\n\s*)+")
+_TRACEBACK = re.compile(r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*", re.MULTILINE)
 _TRAIL = re.compile(r"\s*compiled code at .*$|\s*> in macro .*$|\s*> called by .*$", re.MULTILINE)
 
 
@@ -31,7 +32,7 @@ def cause(step: Step, text: object, limit: int = 400) -> str:
     :param text: What dbt said.
     :param limit: Most characters; some of dbt's messages are half a megabyte.
     """
-    raw = plain(text)[:20_000].strip()
+    raw = _TRACEBACK.sub("", plain(text)[:20_000]).strip()
     head = _HEADS.match(raw)
     told = raw[head.end() :] if head and raw[head.end() :].strip() else raw
     # The line with the file's name is worth keeping, the trail of macros is not.

@@ -7,13 +7,13 @@ refused, since everything that it writes would be lost.
 from __future__ import annotations
 
 import functools
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagctl_common.channel import StepFailed
+from dagctl_common.keeping import MEMORY, make_room, place_of
 
 from dagctl_dbt.journals import Step
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     Place = tuple[str, str, Callable[[str], None]]
 
-MEMORY = ":memory:"
 _ADVICE = (
     "Name a file outside of the repository, path: \"{{ env_var('WAREHOUSE_FILE') }}\" for example, and give the variable an "
     "absolute path that outlives the step; or let '[dagctl] data_folder' keep relative paths."
@@ -101,26 +100,15 @@ def _kept(job: Any, field: str, path: str) -> str:
         )
     if _ADDRESS.match(rest):
         return path
-    file = Path(os.path.expanduser(rest))
-    project = Path(job["project"])
-    whole = Path(os.path.normpath(project / file))
-    tops = [Path(job[name]) for name in ("project", "checkout", "scratch")]
-    top = next((top for top in tops if whole.is_relative_to(top) or _real(whole).is_relative_to(_real(top))), None)
-    if file.is_absolute() and top is None:
+    place = place_of(job, rest)
+    if place.outlives:
         return path
-    folder = job.get("data_folder")
-    if not folder:
-        shown = f"{field}: {rest.replace(job['scratch'] + os.sep, '')}"
+    if place.kept is None:
+        shown = f"{field}: {rest.replace(job['scratch'] + '/', '')}"
         raise StepFailed(
             "warehouse_not_kept",
             f"The profile's warehouse ({shown}) is a file in the step's own folder, and gone when the step ends. {_ADVICE}",
         )
-    inside = whole.relative_to(top) if top is not None and whole.is_relative_to(top) else Path(whole.name)
-    kept = Path(folder) / inside
     if job["command"] != "explain":
-        kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return head + str(kept)
-
-
-def _real(path: Path) -> Path:
-    return Path(os.path.realpath(path))
+        make_room(place.kept)
+    return head + str(place.kept)

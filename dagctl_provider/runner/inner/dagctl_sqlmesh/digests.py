@@ -37,7 +37,7 @@ def digest_parts(plan: Plan, job: Job, names: Names, migration: Mapping[str, str
     parts = {
         "commit": [job["commit_sha"], job["git_path"]],
         "environment": plan.environment_naming_info.name,
-        "options": [bool(job["run_tests"]), job["gateway"]],
+        **asked_parts(job),
         "base": [diff.is_new_environment, plan.previous_plan_id],
         "removed": sorted(snapshot_id.name for snapshot_id in diff.removed_snapshots),
         "requirements": getattr(diff, "requirements", None) or getattr(diff, "provided_requirements", None),
@@ -47,6 +47,14 @@ def digest_parts(plan: Plan, job: Job, names: Names, migration: Mapping[str, str
     }
     models = {names.of(snapshot.name): hash_of(_model(snapshot)) for snapshot in plan.snapshots.values()}
     return {**hashes_of(parts), "tool": readable(f"{job['tool']} {job['tool_version']}"), **named("model", models)}
+
+
+def asked_parts(job: Job) -> dict[str, object]:
+    """How the step was asked.
+
+    :param job: The job.
+    """
+    return {"gateway": job["gateway"], "tests": bool(job["run_tests"])}
 
 
 def _model(snapshot: Snapshot) -> list[object]:
@@ -70,14 +78,15 @@ WORDS: Mapping[str, str] = {
     **inputs.WORDS,
     "base": "another plan was applied to the environment since",
     "commit": "commit or folder",
+    "gateway": "the gateway",
     "migration": "the state needs a migration",
     "model": "model",
-    "options": "test or gateway settings",
     "removed": "removed models",
     "rendered": "SQL of",
     "requirements": "Python requirements",
     "state": "state connection's",
     "statements": "before_all/after_all statements",
+    "tests": "whether tests run",
     "warehouse": "warehouse's",
 }
 """What the kinds of parts are called."""

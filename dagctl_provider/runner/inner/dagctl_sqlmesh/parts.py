@@ -15,7 +15,7 @@ from dagctl_common.frames import Answer
 from dagctl_common.inputs import given_parts, input_parts
 from dagctl_common.twice import Twice
 
-from dagctl_sqlmesh.digests import digest_parts, without
+from dagctl_sqlmesh.digests import asked_parts, digest_parts, without
 from dagctl_sqlmesh.journals import Step
 from dagctl_sqlmesh.outside import code_of_statements_looks_outside
 from dagctl_sqlmesh.rendering import DATES, Rendered, render_plan
@@ -59,7 +59,7 @@ def early_parts(step: Step, context: Context) -> dict[str, str]:
     :param context: Its config is loaded.
     """
     job = step.job
-    asked = hashes_of({"commit": [job["commit_sha"], job["git_path"]], "options": [bool(job["run_tests"]), job["gateway"]]})
+    asked = hashes_of({"commit": [job["commit_sha"], job["git_path"]], **asked_parts(job)})
     parts = {**asked, "tool": readable(f"{job['tool']} {job['tool_version']}"), **given_parts(step)}
     return {**parts, **named("warehouse", warehouse_fields(step, context)), **step.state}
 
@@ -120,7 +120,8 @@ def compare_again(
     """
     facts = again.answer() if again else None
     if again and again.failure:
-        step.channel.line(f"the project could not be loaded a second time, so nothing is said of what differs: {again.failure}")
+        told = f"the project could not be loaded a second time ({again.failure})"
+        step.journal.warn(f"What differs each time is not known: {told}.")
     if not facts:
         return parts, []
     rows, left_out = [], []

@@ -99,8 +99,7 @@ def facts_of(model: Model) -> Facts:
     facts = {"the definition": hash_of([model.data_hash, *(str(getattr(model, name, None)) for name in _METADATA)])}
     for name, executable in model.python_env.items():
         kind = str(getattr(executable.kind, "value", executable.kind))
-        word = "the value of" if kind == "value" else "the code of"
-        facts[f"{word} {name}"] = hash_of(executable.payload)
+        facts[_called(name, kind == "value")] = hash_of(executable.payload)
     if model_looks_outside(model):
         try:
             facts[RENDERED] = render(model)
@@ -108,6 +107,12 @@ def facts_of(model: Model) -> Facts:
             # One that asks the warehouse cannot be rendered without it; an execute compares it anyway.
             facts.pop(RENDERED, None)
     return facts
+
+
+def _called(name: str, is_value: bool) -> str:
+    if name.startswith("__sqlmesh__") and "vars" in name:
+        return f"the variables of {'its blueprint' if 'blueprint' in name else 'the configuration'}"
+    return f"the {'value' if is_value else 'code'} of {name}"
 
 
 def _load(step: Step, chosen: set[str], ignored: list[str], catalogs: Mapping[str, object]) -> dict[str, Facts]:

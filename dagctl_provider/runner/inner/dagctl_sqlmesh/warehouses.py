@@ -6,15 +6,14 @@ the step, and the next plan would find a state that believes in tables that are 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagctl_common.channel import StepFailed
 from dagctl_common.digests import named
 from dagctl_common.inputs import WHO, has_own_credentials
+from dagctl_common.keeping import MEMORY, make_room, place_of
 
 from dagctl_sqlmesh.journals import Step
 
@@ -91,22 +90,18 @@ def keep_files(step: Step, config: Config) -> None:
 
 
 def _keep(step: Step, connection: DuckDBConnectionConfig, what: str) -> None:
-    places = list(_files(connection))
-    if not places:
-        raise _refused(step, what, "a database in memory, for 'database' is empty or ':memory:'")
-    for place, path in places:
-        if _is_kept(step, path):
+    for catalog, path in _files(connection):
+        of = f" of catalog {catalog}" if catalog else ""
+        if path == MEMORY:
+            raise _refused(what, f"a database in memory{of}")
+        place = place_of(step.job, path)
+        if place.outlives:
             continue
-        folder = step.job.get("data_folder")
-        if not folder or path == ":memory:" or os.path.isabs(path):
-            told = "a database in memory" if path == ":memory:" else f"the file {_shown(step, path)}"
-            raise _refused(step, what, f"{told}{f' of catalog {place}' if place else ''}")
-        kept = Path(folder) / os.path.normpath(path)
-        if not kept.resolve().is_relative_to(Path(folder).resolve()):
-            raise _refused(step, what, f"the file {path}, which leaves the folder of kept files")
-        kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        step.channel.line(f"the {what} {path} is kept in {kept}")
-        _move(connection, place, str(kept))
+        if place.kept is None:
+            raise _refused(what, f"the file {step.shorten(path) or path}{of}")
+        make_room(place.kept)
+        step.channel.line(f"the {what} {step.shorten(path) or path} is kept in {place.kept}")
+        _move(connection, catalog, str(place.kept))
 
 
 def _files(connection: DuckDBConnectionConfig) -> Iterator[tuple[str, str]]:
@@ -122,14 +117,7 @@ def _files(connection: DuckDBConnectionConfig) -> Iterator[tuple[str, str]]:
     elif getattr(connection, "token", None):
         return
     else:
-        yield "", ":memory:"
-
-
-def _is_kept(step: Step, path: str) -> bool:
-    """Whether a file outlives the step: it lies outside of the step's place, wherever links lead."""
-    if path == ":memory:" or not os.path.isabs(path):
-        return False
-    return not Path(path).resolve().is_relative_to(Path(step.job["scratch"]).resolve())
+        yield "", MEMORY
 
 
 def _move(connection: DuckDBConnectionConfig, place: str, path: str) -> None:
@@ -141,11 +129,7 @@ def _move(connection: DuckDBConnectionConfig, place: str, path: str) -> None:
         connection.catalogs[place] = path
 
 
-def _shown(step: Step, path: str) -> str:
-    return step.shorten(path) or path
-
-
-def _refused(step: Step, what: str, found: str) -> StepFailed:
+def _refused(what: str, found: str) -> StepFailed:
     return StepFailed(
         "warehouse_not_kept",
         f"The {what} is {found}: it would be gone when the step ends. Name a file outside of the repository, for example "
