@@ -496,6 +496,7 @@ def attached(path: str, **more: Any) -> Any:
 
 def test_files_of_a_warehouse_are_kept_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dagctl_common.channel import StepFailed
+    from dagctl_dbt.keeping import refuse_fleeting
 
     monkeypatch.setenv("HOME", str(tmp_path / "s" / "home"))
     data = tmp_path / "data"
@@ -524,8 +525,16 @@ def test_files_of_a_warehouse_are_kept_or_refused(tmp_path: Path, monkeypatch: p
     assert kept(tmp_path, None, type="duckdb", path=":memory:", database="lake", attach=[read, lake]).path == ":memory:"
     with pytest.raises(StepFailed, match=r"attach: more: more\.duckdb"):
         kept(tmp_path, None, type="duckdb", path="/srv/x.duckdb", database="x", attach=[attached("more.duckdb")])
-    found = kept(tmp_path, data, type="duckdb", path="/srv/x.duckdb", database="x", attach=[attached("more.duckdb")])
-    assert found.attach[0].path == str(data / "more.duckdb")
+    scratch = attached(":memory:", alias="scratch")
+    more = [attached("more.duckdb"), attached("ducklake:l.db", options={"DATA_PATH": "files"}), scratch]
+    found = kept(tmp_path, data, type="duckdb", path="/srv/x.duckdb", database="x", attach=more)
+    assert [row.path for row in found.attach] == [str(data / "more.duckdb"), f"ducklake:{data / 'l.db'}", ":memory:"]
+    assert more[1].options == {"DATA_PATH": str(data / "files")}
+    config: Any = SimpleNamespace(credentials=found)
+    row = {"resource_type": "model", "name": "m", "config": SimpleNamespace(materialized="table")}
+    refuse_fleeting(config, [SimpleNamespace(database="more", **row)])
+    with pytest.raises(StepFailed, match="model m is written to the database scratch, which is in memory"):
+        refuse_fleeting(config, [SimpleNamespace(database="scratch", **row)])
 
     with pytest.raises(StepFailed, match="schemas_and_paths: main"):
         kept(tmp_path, None, type="sqlite", schemas_and_paths={"main": "x.db"}, schema_directory="/srv")

@@ -45,6 +45,7 @@ class Channel:
         self.timings: dict[str, float] = {}
         self._events_fd = events_fd
         self._lock = threading.Lock()
+        self._told: set[str] = set()
 
     def mute(self) -> None:
         """Say nothing any more; a forked process must not speak for its parent."""
@@ -55,6 +56,12 @@ class Channel:
         """Write one line for people."""
         with self._lock, contextlib.suppress(OSError, ValueError):
             print(plain(text), flush=True)
+
+    def line_once(self, text: str) -> None:
+        """Write one line for people, unless it has been written before: for what is worked out more than once in a step."""
+        if text not in self._told:
+            self._told.add(text)
+            self.line(text)
 
     def event(self, kind: str, /, **details: object) -> None:
         """Write one event for machines.

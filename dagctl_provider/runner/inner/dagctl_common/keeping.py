@@ -7,51 +7,70 @@ such files they are used from there, under the name that the project gives them.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 MEMORY = ":memory:"
+_SCHEME = re.compile(r"(?:(?:ducklake|sqlite|duckdb|file):)*", re.IGNORECASE)
+"""What may stand before the path of a file."""
+_ADDRESS = re.compile(r"[A-Za-z][\w+.-]+:")
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a file lies.
+    """Where a database lies.
 
-    :param outlives: Whether it outlives the step as it is.
-    :param kept: Where it is kept instead; ``None`` without a folder for that.
+    :param text: What it is, for people; empty when it outlives the step as it is.
+    :param in_memory: Whether it is no file.
+    :param kept: What the project is to name instead; ``None`` without a folder for that.
+    :param file: The file of ``kept``.
     """
 
-    outlives: bool
-    kept: Path | None = None
+    text: str = ""
+    in_memory: bool = False
+    kept: str | None = None
+    file: Path | None = None
+
+    def make_room(self) -> None:
+        """Make the folder of the file that is kept."""
+        if self.file is not None:
+            self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def place_of(job: Mapping[str, Any], path: str) -> Place:
-    """Where a file lies that a project names, wherever links lead.
+    """Where a database lies that a project names, wherever links lead.
 
     :param job: Knows the folders of the step, and the folder of kept files if there is one.
-    :param path: As the project says it; a relative one is looked up beside the project's files.
+    :param path: As the project says it, with the scheme of DuckDB's extensions before it or without; relative ones are looked up
+        beside the project's files.
     """
-    file = Path(os.path.expanduser(path))
+    head = (_SCHEME.match(path) or [""])[0]
+    rest = path[len(head) :]
+    if rest in ("", MEMORY):
+        return Place("a database in memory", in_memory=True)
+    if _ADDRESS.match(rest):
+        return Place()
+    file = Path(os.path.expanduser(rest))
     whole = Path(os.path.normpath(Path(job["project"]) / file))
     tops = [Path(job[name]) for name in ("project", "checkout", "scratch")]
     top = next((top for top in tops if whole.is_relative_to(top) or _real(whole).is_relative_to(_real(top))), None)
     if file.is_absolute() and top is None:
-        return Place(outlives=True)
+        return Place()
+    text = f"the file {_shown(job, rest)}"
     folder = job.get("data_folder")
     if not folder:
-        return Place(outlives=False)
-    inside = whole.relative_to(top) if top is not None and whole.is_relative_to(top) else Path(whole.name)
-    return Place(outlives=False, kept=Path(folder) / inside)
+        return Place(text)
+    kept = Path(folder) / (whole.relative_to(top) if top is not None and whole.is_relative_to(top) else Path(whole.name))
+    return Place(text, kept=head + str(kept), file=kept)
 
 
-def make_room(kept: Path) -> None:
-    """Make the folder of a file that is kept.
-
-    :param kept: The file.
-    """
-    kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+def _shown(job: Mapping[str, Any], path: str) -> str:
+    for name in ("project", "checkout", "scratch"):
+        path = path.replace(job[name] + os.sep, "")
+    return path
 
 
 def _real(path: Path) -> Path:

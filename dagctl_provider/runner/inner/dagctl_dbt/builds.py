@@ -18,7 +18,7 @@ from dagctl_common.cancelling import Cancelled
 from dagctl_common.channel import StepFailed
 
 from dagctl_dbt.journals import Step
-from dagctl_dbt.keeping import keep_external, keep_warehouse
+from dagctl_dbt.keeping import keep_external, keep_warehouse, refuse_fleeting
 from dagctl_dbt.moments import Moment
 from dagctl_dbt.warehouses import name_sessions
 
@@ -173,6 +173,7 @@ class Build:
             name_sessions(self._step, task.config.credentials)
             if self._step.job["command"] != "sweep":
                 keep_warehouse(self._step, task.config)
+                refuse_fleeting(task.config, task.manifest.nodes.values())
                 keep_external(self._step, task.config, task.manifest.nodes.values())
             chosen = self._decide(task)
             self.moment.release()

@@ -7,13 +7,12 @@ refused, since everything that it writes would be lost.
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagctl_common.channel import StepFailed
-from dagctl_common.keeping import MEMORY, make_room, place_of
+from dagctl_common.keeping import MEMORY, place_of
 
 from dagctl_dbt.journals import Step
 
@@ -26,8 +25,6 @@ _ADVICE = (
     "Name a file outside of the repository, path: \"{{ env_var('WAREHOUSE_FILE') }}\" for example, and give the variable an "
     "absolute path that outlives the step; or let '[dagctl] data_folder' keep relative paths."
 )
-_SCHEME = re.compile(r"(?:(?:ducklake|sqlite|duckdb|file):)*", re.IGNORECASE)
-_ADDRESS = re.compile(r"[A-Za-z][\w+.-]+:")
 
 
 def keep_warehouse(step: Step, config: RuntimeConfig) -> None:
@@ -53,8 +50,28 @@ def _duckdb(credentials: Any) -> Iterator[Place]:
         yield "path", str(credentials.path or MEMORY), functools.partial(setattr, credentials, "path")
     for row in attached:
         reads = row.read_only or (getattr(row, "options", None) or {}).get("read_only")
-        if not reads and str(getattr(row, "type", None) or "duckdb").lower() in ("duckdb", "sqlite", "ducklake"):
+        scratch = str(row.path) == MEMORY and _alias(row) != credentials.database
+        if not (reads or scratch) and str(getattr(row, "type", None) or "duckdb").lower() in ("duckdb", "sqlite", "ducklake"):
             yield f"attach: {_alias(row)}", str(row.path), functools.partial(setattr, row, "path")
+            options = getattr(row, "options", None) or {}
+            # DuckLake's tables are files of their own, beside the list of them.
+            for name in [name for name in options if name.lower() == "data_path"]:
+                yield f"attach: {_alias(row)}: {name}", str(options[name]), functools.partial(options.__setitem__, name)
+
+
+def refuse_fleeting(config: RuntimeConfig, nodes: Iterable[Any]) -> None:
+    """Refuse nodes that are written into an attached database in memory; without any it may be there for scratch.
+
+    :param config: dbt's config.
+    :param nodes: Of dbt's parsed manifest.
+    :raises StepFailed: ``warehouse_not_kept``.
+    """
+    attached = (getattr(config.credentials, "attach", None) or ()) if config.credentials.type == "duckdb" else ()
+    fleeting = {_alias(row) for row in attached if str(row.path) == MEMORY}
+    for node in nodes:
+        if node.database in fleeting and str(getattr(node.config, "materialized", "")) not in ("ephemeral", "test", "unit"):
+            told = f"{node.resource_type} {node.name} is written to the database {node.database}, which is in memory, and gone"
+            raise StepFailed("warehouse_not_kept", f"{told} when the step ends. {_ADVICE}")
 
 
 def keep_external(step: Step, config: RuntimeConfig, nodes: Iterable[Any]) -> None:
@@ -92,23 +109,19 @@ def _sqlite(credentials: Any) -> Iterator[Place]:
 
 def _kept(job: Any, field: str, path: str) -> str:
     """Where a file is kept; the path itself when that outlives the step."""
-    scheme = _SCHEME.match(path)
-    head, rest = path[: scheme.end()] if scheme else "", path[scheme.end() :] if scheme else path
-    if rest in ("", MEMORY):
+    place = place_of(job, path)
+    if not place.text:
+        return path
+    if place.in_memory:
         raise StepFailed(
             "warehouse_not_kept", f"The profile's warehouse ({field}) is in memory, and gone when the step ends. {_ADVICE}"
         )
-    if _ADDRESS.match(rest):
-        return path
-    place = place_of(job, rest)
-    if place.outlives:
-        return path
     if place.kept is None:
-        shown = f"{field}: {rest.replace(job['scratch'] + '/', '')}"
+        shown = f"{field}: {place.text.removeprefix('the file ')}"
         raise StepFailed(
             "warehouse_not_kept",
             f"The profile's warehouse ({shown}) is a file in the step's own folder, and gone when the step ends. {_ADVICE}",
         )
     if job["command"] != "explain":
-        make_room(place.kept)
-    return head + str(place.kept)
+        place.make_room()
+    return place.kept

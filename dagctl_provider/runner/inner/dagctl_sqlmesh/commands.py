@@ -25,7 +25,7 @@ from dagctl_sqlmesh.projects import load_configs, make_context
 from dagctl_sqlmesh.states import migrate, migrated_copy, needed_migration, remember_state_address, state_versions
 from dagctl_sqlmesh.sweeping import sweep
 from dagctl_sqlmesh.twice import load_again
-from dagctl_sqlmesh.warehouses import state_fields
+from dagctl_sqlmesh.warehouses import refuse_fleeting_models, state_fields
 
 if TYPE_CHECKING:
     from sqlmesh.core.context import Context
@@ -156,6 +156,7 @@ def _load(step: Step, context: Context) -> None:
             step.watch.check()
     known = [*context.models, *getattr(context, "standalone_audits", {})]
     step.journal.names = Names(known)
+    refuse_fleeting_models(step, context)
     step.channel.line(f"{len(context.models)} models loaded")
 
 

@@ -6,14 +6,15 @@ the step, and the next plan would find a state that believes in tables that are 
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from dagctl_common.channel import StepFailed
 from dagctl_common.digests import named
 from dagctl_common.inputs import WHO, has_own_credentials
-from dagctl_common.keeping import MEMORY, make_room, place_of
+from dagctl_common.keeping import MEMORY, place_of
 
 from dagctl_sqlmesh.journals import Step
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from sqlmesh.core.config.connection import ConnectionConfig, DuckDBConnectionConfig
     from sqlmesh.core.context import Context
 
+    Place = tuple[str, str, Callable[[str], None]]
+
 FIELDS = (
     "type_", "host", "server_hostname", "port", "account", "database", "catalog", "catalogs", "db", "dbname", "schema_",
     "project", "execution_project", "location", "http_path", "warehouse", "region", "region_name", "s3_staging_dir", "work_group",
@@ -29,8 +32,9 @@ FIELDS = (
     "role", "role_arn",
 )  # fmt: skip
 """Of all of SQLMesh's connections what says where statements go and as whom; none of these is a secret."""
+FILES = ("duckdb", "ducklake")
+"""Types of connections whose data may lie in a file."""
 _PASSWORD = re.compile(r"(://[^:@/\s]*:)[^@/\s]+@|((?:password|pwd|token|secret|key)\s*=\s*)[^\s;&]+", re.IGNORECASE)
-_REMOTE = re.compile(r"^(md:|motherduck:|ducklake:md:|[a-z0-9+]+://|postgres:|mysql:|sqlite:.*=)", re.IGNORECASE)
 _VALUE_LIMIT = 300
 
 
@@ -76,62 +80,76 @@ def _plain(value: object) -> object:
 
 
 def keep_files(step: Step, config: Config) -> None:
-    """Refuse warehouses and states that would be gone with the step, or move them to where files are kept.
+    """Move warehouses and states to where files are kept, and refuse those that would be gone with the step.
+
+    Of further gateways and catalogs it is not known yet whether anything is written there, see :func:`refuse_fleeting_models`.
 
     :param step: Knows the folder of kept files, if there is one.
     :param config: Changed where files are moved.
     :raises StepFailed: ``warehouse_not_kept``.
     """
-    gateway = config.get_gateway(step.job["gateway"])
-    for name in ("connection", "state_connection"):
-        connection = getattr(gateway, name, None) or (config.default_connection if name == "connection" else None)
-        if connection is not None and connection.type_ in ("duckdb", "ducklake"):
-            _keep(step, connection, "state" if name == "state_connection" else "warehouse")
+    selected = config.get_gateway(step.job["gateway"])
+    state, warehouse = selected.state_connection, selected.connection or config.default_connection
+    others = [gateway.connection for gateway in config.gateways.values() if gateway is not selected]
+    for what, connection in (("state", state), ("warehouse", warehouse), *(("warehouse", other) for other in others)):
+        if connection is not None and connection.type_ in FILES:
+            _move_files(step, connection, what)
+    for what, connection in (("state", state), ("warehouse", warehouse)):
+        if connection is not None and connection.type_ in FILES:
+            gone, default = _fleeting(step, connection), next(iter(connection.catalogs or {}), "")
+            if default in gone:
+                raise _refused(f"The {what} is {gone[default]}{f' of catalog {default}' if default else ''}")
 
 
-def _keep(step: Step, connection: DuckDBConnectionConfig, what: str) -> None:
-    for catalog, path in _files(connection):
-        of = f" of catalog {catalog}" if catalog else ""
-        if path == MEMORY:
-            raise _refused(what, f"a database in memory{of}")
-        place = place_of(step.job, path)
-        if place.outlives:
+def refuse_fleeting_models(step: Step, context: Context) -> None:
+    """Refuse models that are written into a catalog or a gateway that is gone with the step; others may be there for scratch.
+
+    :param step: The step.
+    :param context: The project is loaded in it.
+    :raises StepFailed: ``warehouse_not_kept``.
+    """
+    for name, model in sorted(context.models.items()):
+        connection = context.config.get_connection(getattr(model, "gateway", None) or context.gateway)
+        if model.kind.is_symbolic or connection.type_ not in FILES:
             continue
-        if place.kept is None:
-            raise _refused(what, f"the file {step.shorten(path) or path}{of}")
-        make_room(place.kept)
-        step.channel.line(f"the {what} {step.shorten(path) or path} is kept in {place.kept}")
-        _move(connection, catalog, str(place.kept))
+        catalog = model.catalog if connection.catalogs else ""
+        told = _fleeting(step, connection).get(catalog or "")
+        if told:
+            of = f" of catalog {catalog}" if catalog else ""
+            raise _refused(f"Model {step.journal.names.of(name)} is written to {told}{of}")
 
 
-def _files(connection: DuckDBConnectionConfig) -> Iterator[tuple[str, str]]:
-    """Names of catalogs, empty for the only one, and what they are files of."""
-    if connection.catalogs:
-        for name, options in connection.catalogs.items():
-            path = getattr(options, "path", options)
-            if not _REMOTE.match(str(path)):
-                yield name, str(path)
-    elif connection.database:
-        if not _REMOTE.match(str(connection.database)):
-            yield "", str(connection.database)
-    elif getattr(connection, "token", None):
-        return
-    else:
-        yield "", MEMORY
+def _move_files(step: Step, connection: DuckDBConnectionConfig, what: str) -> None:
+    for _, path, change in _places(connection):
+        place = place_of(step.job, path)
+        if place.kept is not None:
+            place.make_room()
+            step.channel.line_once(f"the {what} {place.text.removeprefix('the file ')} is kept in {place.kept}")
+            change(place.kept)
 
 
-def _move(connection: DuckDBConnectionConfig, place: str, path: str) -> None:
-    if not place:
-        connection.database = path
-    elif hasattr(connection.catalogs[place], "path"):
-        connection.catalogs[place].path = path
-    else:
-        connection.catalogs[place] = path
+def _fleeting(step: Step, connection: DuckDBConnectionConfig) -> dict[str, str]:
+    """What of a connection is gone with the step: catalogs, empty for the only one, and what they are."""
+    return {catalog: text for catalog, path, _ in _places(connection) if (text := place_of(step.job, path).text)}
 
 
-def _refused(what: str, found: str) -> StepFailed:
+def _places(connection: DuckDBConnectionConfig) -> Iterator[Place]:
+    """What a connection writes to, by catalog, empty for the only one: path, and how to change it."""
+    for name, options in (connection.catalogs or {}).items():
+        if isinstance(options, str):
+            yield name, options, functools.partial(connection.catalogs.__setitem__, name)
+        elif not options.read_only:
+            yield name, options.path, functools.partial(setattr, options, "path")
+            if getattr(options, "data_path", None):
+                yield name, str(options.data_path), functools.partial(setattr, options, "data_path")
+    # With a token and without a name it is MotherDuck's own database.
+    if not connection.catalogs and (connection.database or not getattr(connection, "token", None)):
+        yield "", str(connection.database or MEMORY), functools.partial(setattr, connection, "database")
+
+
+def _refused(found: str) -> StepFailed:
     return StepFailed(
         "warehouse_not_kept",
-        f"The {what} is {found}: it would be gone when the step ends. Name a file outside of the repository, for example "
+        f"{found}: it would be gone when the step ends. Name a file outside of the repository, for example "
         "database: \"{{ env_var('WAREHOUSE_FILE') }}\" with an absolute path in that variable.",
     )
