@@ -287,7 +287,8 @@ def _tool_environment(job: Mapping[str, object], prepared: _Prepared, progress: 
     allowed = {name: value for name, value in _allowed(given, tool).items() if name not in own}
     for name in sorted(given.keys() - allowed.keys()):
         progress.line(f"the variable {name} of env.json is the runner's own and ignored")
-    return {**env, **allowed, **own}
+    # A project may take all of it as a value, and SQLMesh's fingerprint of a value goes by its order, too.
+    return dict(sorted({**env, **allowed, **own}.items()))
 
 
 def _allowed(given: Mapping[str, str], tool: Tool) -> dict[str, str]:

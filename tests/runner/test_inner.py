@@ -152,6 +152,96 @@ def test_a_second_load_that_failed_is_told_in_the_plan(capfd: pytest.CaptureFixt
     assert warning.endswith("could not be loaded a second time (RuntimeError: the licence server said no).")
 
 
+def duckdb_gateways(**connections: Any) -> Any:
+    """A config of which the first gateway is selected."""
+    empty = {"type_": "duckdb", "database": None, "catalogs": None}
+    gateways = {
+        name: SimpleNamespace(connection=SimpleNamespace(**{**empty, **given}), state_connection=None)
+        for name, given in connections.items()
+    }
+    first = next(iter(gateways.values()))
+    return SimpleNamespace(gateways=gateways, get_gateway=lambda _name: first, default_connection=None)
+
+
+def lake(path: str, data: str | None = None, read_only: bool = False) -> Any:
+    return SimpleNamespace(path=path, data_path=data, read_only=read_only)
+
+
+def test_files_of_all_gateways_are_kept_and_what_only_reads_stays(tmp_path: Path) -> None:
+    from dagctl_common.channel import StepFailed
+    from dagctl_sqlmesh.warehouses import keep_files, refuse_fleeting_models
+
+    def step(data: Path | None) -> Any:
+        scratch = str(tmp_path / "s")
+        places = {"scratch": scratch, "checkout": f"{scratch}/checkout", "project": f"{scratch}/checkout/sub"}
+        return make_step(**places, data_folder=data and str(data), gateway=None)
+
+    data = tmp_path / "data"
+    catalogs: dict[str, Any] = {"main": "a.db", "lake": lake("ducklake:l.db", "files/"), "scratch": ":memory:"}
+    catalogs["read"] = lake("seeds.db", read_only=True)
+    config = duckdb_gateways(first={"catalogs": catalogs}, second={"database": "b.db"}, third={})
+    keep_files(step(data), config)
+    assert catalogs["main"] == str(data / "a.db")
+    assert (catalogs["lake"].path, catalogs["lake"].data_path) == (f"ducklake:{data / 'l.db'}", str(data / "files"))
+    assert (catalogs["read"].path, catalogs["scratch"]) == ("seeds.db", ":memory:")
+    assert config.gateways["second"].connection.database == str(data / "b.db")
+
+    def context(**model: Any) -> Any:
+        kind = SimpleNamespace(is_symbolic=model.pop("symbolic", False))
+        found = SimpleNamespace(kind=kind, **{"gateway": None, "catalog": "main", **model})
+        connection = {name: row.connection for name, row in config.gateways.items()}
+        asked = SimpleNamespace(get_connection=lambda name: connection[name])
+        return SimpleNamespace(models={'"main"."s"."m"': found}, gateway="first", config=asked)
+
+    for fine in ({}, {"catalog": "lake"}, {"catalog": "scratch", "symbolic": True}, {"gateway": "second", "catalog": "b"}):
+        refuse_fleeting_models(step(data), context(**fine))
+    for lost, told in (({"catalog": "scratch"}, " of catalog scratch:"), ({"gateway": "third"}, ":")):
+        with pytest.raises(StepFailed, match=f"Model s.m is written to a database in memory{told}"):
+            refuse_fleeting_models(step(data), context(**lost))
+
+    lost_ones: list[tuple[dict[str, Any], str]] = [({}, "in memory"), ({"database": "b.db"}, "the file b.db")]
+    for given, told in [*lost_ones, ({"catalogs": {"m": "c.db"}}, "the file c.db of catalog m")]:
+        with pytest.raises(StepFailed, match=told):
+            keep_files(step(None), duckdb_gateways(first=given))
+    keep_files(step(None), duckdb_gateways(first={"database": "/srv/x.db"}, second={"database": "b.db"}))
+
+
+def test_folders_are_listed_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import glob
+
+    from dagctl_common.ordering import sort_listings
+
+    class Backwards:
+        def __init__(self, path: Any = None) -> None:
+            with real_scandir(path) as entries:
+                self.entries = sorted(entries, key=lambda entry: entry.name, reverse=True)
+
+        def __enter__(self) -> Any:
+            return iter(self.entries)
+
+        def __exit__(self, *_error: object) -> None:
+            pass
+
+    for name in ("b", "a", "c"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.sql").touch()
+    real_scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", Backwards)
+    monkeypatch.setattr(os, "listdir", lambda path=None: sorted((entry.name for entry in Backwards(path).entries), reverse=True))
+    sort_listings()
+    names = ["a", "b", "c"]
+    assert os.listdir(tmp_path) == names
+    assert [path.name for path in tmp_path.iterdir()] == names
+    assert [entry.name for entry in os.scandir(tmp_path)] == names
+    assert next(os.walk(tmp_path))[1] == names
+    assert [Path(path).parent.name for path in glob.glob(f"{tmp_path}/*/x.sql")] == names
+    assert [path.parent.name for path in tmp_path.rglob("x.sql")] == names
+    with os.scandir(str(tmp_path)) as entries:
+        assert next(entries).name == "a"
+        entries.close()
+        assert list(entries) == []
+
+
 def test_what_sqlmesh_hands_to_macros_has_a_name_for_people() -> None:
     from dagctl_sqlmesh.twice import _called
 
@@ -442,14 +532,19 @@ def test_a_statement_has_ended_when_it_is_gone_rather_than_when_it_was_told(
 def test_the_other_clock_is_imported_under_the_names_of_the_real_one() -> None:
     """Else each model with ``from datetime import date`` would look as if it differed each time; and it can be used likewise."""
     program = (
-        "import datetime, time\n"
+        "import datetime, os, platform, socket, time\n"
         # As the tool has done long before.
         "import pydantic; pydantic.TypeAdapter(datetime.date)\n"
         "kept = {n: getattr(time, n) for n in ('time', 'time_ns', 'localtime', 'gmtime', 'ctime', 'strftime')}\n"
         "kept.update(date=datetime.date, datetime=datetime.datetime)\n"
         "before = datetime.date.today()\n"
+        "asked = lambda: (socket.gethostname(), socket.getfqdn(), platform.node(), os.uname().nodename, os.cpu_count())\n"
+        "here = asked()\n"
         "from dagctl_common.clocks import shift\n"
         "shift()\n"
+        "assert not set(here) & set(asked()), (here, asked())\n"
+        "assert (socket.gethostname.__module__, os.uname.__name__) == ('_socket', 'uname')\n"
+        "assert platform.uname().system == 'Linux'\n"
         "from datetime import date, datetime\n"
         "now = {n: getattr(time, n) for n in kept if hasattr(time, n)} | {'date': date, 'datetime': datetime}\n"
         "named = lambda of: {n: (v.__module__, v.__name__, v.__qualname__) for n, v in of.items()}\n"

@@ -16,4 +16,5 @@ if __name__ == "__main__":
     path.unlink()
     # Drivers in C read it where they look; code that copies all variables would find another plan in each attempt.
     os.environ._data.pop(os.environ.encodekey("PGAPPNAME"), None)  # type: ignore[attr-defined]
+    importlib.import_module("dagctl_common.ordering").sort_listings()
     sys.exit(importlib.import_module(f"dagctl_{job['tool']}.commands").main(job))

@@ -1,4 +1,4 @@
-"""Another clock and other chance for a forked process, so that what depends on them shows.
+"""Another clock, another machine and other chance for a forked process, so that what depends on them shows.
 
 Only code that is loaded from now on sees the other clock: modules that are there already keep theirs, and with it everything
 that the tool itself does.
@@ -7,7 +7,10 @@ that the tool itself does.
 from __future__ import annotations
 
 import datetime
+import os
+import platform
 import random
+import socket
 import sys
 import time
 import types
@@ -85,7 +88,7 @@ def shifted_datetime() -> types.ModuleType:
 
 
 def shift() -> None:
-    """Let this process live later and with other luck; there is no way back."""
+    """Let this process live later, elsewhere and with other luck; there is no way back."""
     ahead = SHIFT.total_seconds()
     real_time, real_ns = time.time, time.time_ns
     time.time = _named(lambda: real_time() + ahead, real_time)
@@ -95,10 +98,27 @@ def shift() -> None:
     real_format = time.strftime
     time.strftime = _named(lambda form, moment=None: real_format(form, moment or time.localtime()), real_format)
     sys.modules["datetime"] = shifted_datetime()
+    _move()
     random.seed()
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed()
+
+
+def _move() -> None:
+    """To another machine: each pod has a name of its own."""
+    host, uname, cores = f"{socket.gethostname()}-2", os.uname(), (os.cpu_count() or 1) + 1
+    moved = type(uname)((uname.sysname, host, uname.release, uname.version, uname.machine))
+    answers: dict[tuple[types.ModuleType, str], object] = {
+        (socket, "gethostname"): host, (socket, "getfqdn"): host, (platform, "node"): host, (os, "uname"): moved,
+        (os, "cpu_count"): cores,
+    }  # fmt: skip
+    for (module, name), answer in answers.items():
+        setattr(module, name, _answering(answer, getattr(module, name)))
+
+
+def _answering(answer: _T, real: object) -> Callable[..., _T]:
+    return _named(lambda *_arguments: answer, real)
 
 
 def _later(function: Callable[[float], object]) -> Callable[[float | None], object]:
