@@ -465,6 +465,22 @@ def test_the_guard_knows_who_asked_and_refuses_who_writes() -> None:
     assert adapter.create_schema() == "rows"
 
 
+def test_a_duckdb_file_is_held_open_and_closed_once_when_nobody_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dagctl_dbt import warehouses
+
+    credentials: Any = SimpleNamespace(type="duckdb", keep_open=False)
+    for given in (credentials, SimpleNamespace(type="duckdb"), SimpleNamespace(type="postgres")):
+        warehouses.hold_open(given)
+    assert credentials.keep_open is True
+    closed: list[str] = []
+    used = SimpleNamespace(handle_count=1, close=lambda: closed.append("used"))
+    idle = SimpleNamespace(handle_count=0, close=lambda: closed.append("idle"))
+    adapters = [SimpleNamespace(connections=SimpleNamespace(_ENV=environment)) for environment in (used, idle, None)]
+    monkeypatch.setattr(warehouses, "_adapters", lambda: [*adapters, SimpleNamespace(connections=SimpleNamespace())])
+    warehouses.close_held()
+    assert closed == ["idle"]
+
+
 def test_a_message_carries_no_traceback(tmp_path: Path) -> None:
     from dagctl_dbt.failures import cause
 

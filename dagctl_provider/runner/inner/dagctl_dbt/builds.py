@@ -20,7 +20,7 @@ from dagctl_common.channel import StepFailed
 from dagctl_dbt.journals import Step
 from dagctl_dbt.keeping import keep_external, keep_warehouse, refuse_fleeting
 from dagctl_dbt.moments import Moment
-from dagctl_dbt.warehouses import name_sessions
+from dagctl_dbt.warehouses import close_held, hold_open, name_sessions
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
@@ -74,7 +74,10 @@ class Build:
         self._prepare(partial_parse)
         with self._hooked(), self._at_moment():
             arguments = [*self._arguments(quiet, partial_parse, state), *([] if tests else self._without_tests())]
-            result = cli.dbtRunner(callbacks=[self._step.journal.on_event]).invoke(arguments)
+            try:
+                result = cli.dbtRunner(callbacks=[self._step.journal.on_event]).invoke(arguments)
+            finally:
+                close_held()
         if partial_parse:
             self._keep_parsed() if self.keeps_parsed else self.forget_parsed()
         return result
@@ -171,6 +174,7 @@ class Build:
         """Ask what to run; whatever goes wrong, nothing runs."""
         try:
             name_sessions(self._step, task.config.credentials)
+            hold_open(task.config.credentials)
             if self._step.job["command"] != "sweep":
                 keep_warehouse(self._step, task.config)
                 refuse_fleeting(task.config, task.manifest.nodes.values())

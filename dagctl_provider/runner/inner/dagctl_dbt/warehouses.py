@@ -64,6 +64,27 @@ def _open_handles(adapter: BaseAdapter) -> Iterator[Cancellable]:
             yield connection.handle
 
 
+def hold_open(credentials: Credentials) -> None:
+    """Have dbt keep a DuckDB file open to the end: else it closes it whenever no model runs, and the driver may die of that.
+
+    Seen once, with DuckDB 1.1.3, in the close between two models: "PyEval_SaveThread: the function must be called with the GIL
+    held".
+
+    :param credentials: Of dbt's config, before the first connection.
+    """
+    if credentials.type == "duckdb" and hasattr(credentials, "keep_open"):
+        credentials.keep_open = True
+
+
+def close_held() -> None:
+    """Close what :func:`hold_open` held, unless somebody still uses it; after dbt has ended, for nothing is tidied up later."""
+    for adapter in _adapters():
+        environment = getattr(adapter.connections, "_ENV", None)
+        if environment is not None and getattr(environment, "handle_count", 1) <= 0:
+            with contextlib.suppress(Exception):
+                environment.close()
+
+
 def name_sessions(step: Step, credentials: Credentials) -> None:
     """Give the sessions in a PostgreSQL warehouse the step's name, unless the profile has one of its own.
 
