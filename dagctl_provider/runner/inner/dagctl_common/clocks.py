@@ -17,6 +17,8 @@ import types
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from dagctl_common.standins import named_like
+
 _T = TypeVar("_T")
 
 SHIFT = datetime.timedelta(days=1, hours=1, minutes=1, seconds=1)
@@ -68,15 +70,8 @@ class _Date(datetime.date, metaclass=_Same):
         return (datetime.datetime.now() + SHIFT).date()
 
 
-def _named(stand_in: _T, real: object) -> _T:
-    """Give a stand-in the real one's name: SQLMesh keeps ``from datetime import date`` in what it hashes, made from both."""
-    for name in ("__module__", "__name__", "__qualname__"):
-        setattr(stand_in, name, getattr(real, name))
-    return stand_in
-
-
-_named(_Datetime, datetime.datetime)
-_named(_Date, datetime.date)
+named_like(_Datetime, datetime.datetime)
+named_like(_Date, datetime.date)
 
 
 def shifted_datetime() -> types.ModuleType:
@@ -91,12 +86,12 @@ def shift() -> None:
     """Let this process live later, elsewhere and with other luck; there is no way back."""
     ahead = SHIFT.total_seconds()
     real_time, real_ns = time.time, time.time_ns
-    time.time = _named(lambda: real_time() + ahead, real_time)
-    time.time_ns = _named(lambda: real_ns() + int(ahead * 1_000_000_000), real_ns)
+    time.time = named_like(lambda: real_time() + ahead, real_time)
+    time.time_ns = named_like(lambda: real_ns() + int(ahead * 1_000_000_000), real_ns)
     for name in ("localtime", "gmtime", "ctime"):
         setattr(time, name, _later(getattr(time, name)))
     real_format = time.strftime
-    time.strftime = _named(lambda form, moment=None: real_format(form, moment or time.localtime()), real_format)
+    time.strftime = named_like(lambda form, moment=None: real_format(form, moment or time.localtime()), real_format)
     sys.modules["datetime"] = shifted_datetime()
     _move()
     random.seed()
@@ -118,11 +113,11 @@ def _move() -> None:
 
 
 def _answering(answer: _T, real: object) -> Callable[..., _T]:
-    return _named(lambda *_arguments: answer, real)
+    return named_like(lambda *_arguments: answer, real)
 
 
 def _later(function: Callable[[float], object]) -> Callable[[float | None], object]:
     def later(seconds: float | None = None) -> object:
         return function(time.time() if seconds is None else seconds)
 
-    return _named(later, function)
+    return named_like(later, function)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+Entry = tuple[str, str, Callable[[str], None]]
+"""What a configuration says of one database: what it is called there, its path, and how to change that."""
 MEMORY = ":memory:"
 _SCHEME = re.compile(r"(?:(?:ducklake|sqlite|duckdb|file):)*", re.IGNORECASE)
 """What may stand before the path of a file."""
@@ -23,16 +25,21 @@ _ADDRESS = re.compile(r"[A-Za-z][\w+.-]+:")
 class Place:
     """Where a database lies.
 
-    :param text: What it is, for people; empty when it outlives the step as it is.
-    :param in_memory: Whether it is no file.
+    :param shown: Path of a file that is gone with the step, for people; empty when there is none.
+    :param in_memory: Whether it is no file at all.
     :param kept: What the project is to name instead; ``None`` without a folder for that.
     :param file: The file of ``kept``.
     """
 
-    text: str = ""
+    shown: str = ""
     in_memory: bool = False
     kept: str | None = None
     file: Path | None = None
+
+    @property
+    def fleeting(self) -> str:
+        """What is gone with the step, for people; empty when it outlives the step as it is."""
+        return "a database in memory" if self.in_memory else f"the file {self.shown}" if self.shown else ""
 
     def make_room(self) -> None:
         """Make the folder of the file that is kept."""
@@ -50,7 +57,7 @@ def place_of(job: Mapping[str, Any], path: str) -> Place:
     head = (_SCHEME.match(path) or [""])[0]
     rest = path[len(head) :]
     if rest in ("", MEMORY):
-        return Place("a database in memory", in_memory=True)
+        return Place(in_memory=True)
     if _ADDRESS.match(rest):
         return Place()
     file = Path(os.path.expanduser(rest))
@@ -59,12 +66,12 @@ def place_of(job: Mapping[str, Any], path: str) -> Place:
     top = next((top for top in tops if whole.is_relative_to(top) or _real(whole).is_relative_to(_real(top))), None)
     if file.is_absolute() and top is None:
         return Place()
-    text = f"the file {_shown(job, rest)}"
+    shown = _shown(job, rest)
     folder = job.get("data_folder")
     if not folder:
-        return Place(text)
+        return Place(shown)
     kept = Path(folder) / (whole.relative_to(top) if top is not None and whole.is_relative_to(top) else Path(whole.name))
-    return Place(text, kept=head + str(kept), file=kept)
+    return Place(shown, kept=head + str(kept), file=kept)
 
 
 def _shown(job: Mapping[str, Any], path: str) -> str:

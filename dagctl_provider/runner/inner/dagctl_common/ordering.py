@@ -11,6 +11,8 @@ import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from dagctl_common.standins import named_like
+
 
 class _Listing:
     """What ``os.scandir`` gives back, in order."""
@@ -37,8 +39,8 @@ class _Listing:
 
 def sort_listings() -> None:
     """Have this process list folders by name; once, before anything of a project is loaded."""
-    os.listdir = _named(_sorted_names(os.listdir), os.listdir)
-    os.scandir = _named(_sorted_entries(os.scandir), os.scandir)
+    os.listdir = named_like(_sorted_names(os.listdir), os.listdir)
+    os.scandir = named_like(_sorted_entries(os.scandir), os.scandir)
     # Python 3.10 keeps the two for itself.
     accessor = getattr(pathlib, "_NormalAccessor", None)
     if accessor is not None:
@@ -58,10 +60,3 @@ def _sorted_entries(original: Callable[..., Any]) -> Callable[..., Any]:
             return _Listing(sorted(entries, key=lambda entry: entry.name))
 
     return scandir
-
-
-def _named(stand_in: Any, real: Any) -> Any:
-    """SQLMesh keeps ``from os import listdir`` in what it hashes, made from these."""
-    for name in ("__module__", "__name__", "__qualname__"):
-        setattr(stand_in, name, getattr(real, name))
-    return stand_in

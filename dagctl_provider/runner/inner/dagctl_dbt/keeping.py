@@ -7,19 +7,17 @@ refused, since everything that it writes would be lost.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagctl_common.channel import StepFailed
-from dagctl_common.keeping import MEMORY, place_of
+from dagctl_common.keeping import MEMORY, Entry, place_of
 
 from dagctl_dbt.journals import Step
 
 if TYPE_CHECKING:
     from dbt.config.runtime import RuntimeConfig
-
-    Place = tuple[str, str, Callable[[str], None]]
 
 _ADVICE = (
     "Name a file outside of the repository, path: \"{{ env_var('WAREHOUSE_FILE') }}\" for example, and give the variable an "
@@ -42,7 +40,7 @@ def keep_warehouse(step: Step, config: RuntimeConfig) -> None:
             step.channel.line(f"the warehouse's file {path} is kept as {kept}")
 
 
-def _duckdb(credentials: Any) -> Iterator[Place]:
+def _duckdb(credentials: Any) -> Iterator[Entry]:
     attached = list(getattr(credentials, "attach", None) or ())
     elsewhere = credentials.database in [_alias(row) for row in attached]
     # With everything in an attached database, the main one may be in memory.
@@ -98,7 +96,7 @@ def _alias(row: Any) -> str:
     return str(row.alias or Path(str(row.path)).stem)
 
 
-def _sqlite(credentials: Any) -> Iterator[Place]:
+def _sqlite(credentials: Any) -> Iterator[Entry]:
     paths = credentials.schemas_and_paths
     for schema, path in dict(paths).items():
         yield f"schemas_and_paths: {schema}", str(path), functools.partial(paths.__setitem__, schema)
@@ -110,17 +108,17 @@ def _sqlite(credentials: Any) -> Iterator[Place]:
 def _kept(job: Any, field: str, path: str) -> str:
     """Where a file is kept; the path itself when that outlives the step."""
     place = place_of(job, path)
-    if not place.text:
+    if not place.fleeting:
         return path
     if place.in_memory:
         raise StepFailed(
             "warehouse_not_kept", f"The profile's warehouse ({field}) is in memory, and gone when the step ends. {_ADVICE}"
         )
     if place.kept is None:
-        shown = f"{field}: {place.text.removeprefix('the file ')}"
         raise StepFailed(
             "warehouse_not_kept",
-            f"The profile's warehouse ({shown}) is a file in the step's own folder, and gone when the step ends. {_ADVICE}",
+            f"The profile's warehouse ({field}: {place.shown}) is a file in the step's own folder, "
+            f"and gone when the step ends. {_ADVICE}",
         )
     if job["command"] != "explain":
         place.make_room()

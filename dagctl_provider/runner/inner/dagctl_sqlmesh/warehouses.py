@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dagctl_common.channel import StepFailed
 from dagctl_common.digests import named
 from dagctl_common.inputs import WHO, has_own_credentials
-from dagctl_common.keeping import MEMORY, place_of
+from dagctl_common.keeping import MEMORY, Entry, place_of
 
 from dagctl_sqlmesh.journals import Step
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from sqlmesh.core.config import Config
     from sqlmesh.core.config.connection import ConnectionConfig, DuckDBConnectionConfig
     from sqlmesh.core.context import Context
-
-    Place = tuple[str, str, Callable[[str], None]]
 
 FIELDS = (
     "type_", "host", "server_hostname", "port", "account", "database", "catalog", "catalogs", "db", "dbname", "schema_",
@@ -108,12 +106,16 @@ def refuse_fleeting_models(step: Step, context: Context) -> None:
     :param context: The project is loaded in it.
     :raises StepFailed: ``warehouse_not_kept``.
     """
+
+    @functools.cache
+    def fleeting(gateway: str | None) -> tuple[bool, dict[str, str]]:
+        connection = context.config.get_connection(gateway)
+        return bool(getattr(connection, "catalogs", None)), _fleeting(step, connection) if connection.type_ in FILES else {}
+
     for name, model in sorted(context.models.items()):
-        connection = context.config.get_connection(getattr(model, "gateway", None) or context.gateway)
-        if model.kind.is_symbolic or connection.type_ not in FILES:
-            continue
-        catalog = model.catalog if connection.catalogs else ""
-        told = _fleeting(step, connection).get(catalog or "")
+        has_catalogs, gone = fleeting(getattr(model, "gateway", None) or context.gateway)
+        catalog = (model.catalog or "") if has_catalogs else ""
+        told = None if model.kind.is_symbolic else gone.get(catalog)
         if told:
             of = f" of catalog {catalog}" if catalog else ""
             raise _refused(f"Model {step.journal.names.of(name)} is written to {told}{of}")
@@ -124,16 +126,16 @@ def _move_files(step: Step, connection: DuckDBConnectionConfig, what: str) -> No
         place = place_of(step.job, path)
         if place.kept is not None:
             place.make_room()
-            step.channel.line_once(f"the {what} {place.text.removeprefix('the file ')} is kept in {place.kept}")
+            step.channel.line_once(f"the {what} {place.shown} is kept in {place.kept}")
             change(place.kept)
 
 
 def _fleeting(step: Step, connection: DuckDBConnectionConfig) -> dict[str, str]:
     """What of a connection is gone with the step: catalogs, empty for the only one, and what they are."""
-    return {catalog: text for catalog, path, _ in _places(connection) if (text := place_of(step.job, path).text)}
+    return {catalog: text for catalog, path, _ in _places(connection) if (text := place_of(step.job, path).fleeting)}
 
 
-def _places(connection: DuckDBConnectionConfig) -> Iterator[Place]:
+def _places(connection: DuckDBConnectionConfig) -> Iterator[Entry]:
     """What a connection writes to, by catalog, empty for the only one: path, and how to change it."""
     for name, options in (connection.catalogs or {}).items():
         if isinstance(options, str):
