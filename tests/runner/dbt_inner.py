@@ -4,32 +4,37 @@ from __future__ import annotations
 
 import base64
 import gzip
+import io
 import json
 import os
 import subprocess
 import uuid
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dagctl_provider.runner.environments import make_spec, tool_python
+from dagctl_provider.runner.progress import Progress
 from dagctl_provider.runner.steps import INNER
+from dagctl_provider.runner.stopping import Stop
 from tests.runner.dbt_shop import NEWEST, Files
 
 ROOT = Path(__file__).parents[2]
 
 
+@cache
 def python_of(version: str, adapter: str = "duckdb") -> str:
-    """Interpreter of a tool environment that has been made before.
+    """Interpreter of the tool environment that the runner makes, too.
 
     :param version: Of dbt.
     :param adapter: What it must have.
     """
-    for folder in sorted((ROOT / ".tools" / "environments").glob(f"dbt-{version}-*/")):
-        if any(folder.glob(f"lib/python3*/site-packages/dbt/adapters/{adapter}")):
-            return str(folder / "bin" / "python")
-    pytest.skip(f"no environment of dbt {version} with {adapter} has been made yet")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGCTL_ENVIRONMENTS_DIR", str(ROOT / ".tools" / "environments"))
+        return str(tool_python(make_spec("dbt", version, [adapter]), Progress(io.StringIO()), Stop()))
 
 
 @dataclass
@@ -95,6 +100,16 @@ class Project:
         )  # fmt: skip
         found: dict[str, Any] = json.loads(answer.read_text()) if answer.exists() else {}
         return {**found, "log": done.stdout + done.stderr}
+
+    def inputs(self, **files: Any) -> dict[str, str]:
+        """Input files of a step: the deployed state, and what is given as JSON."""
+        found = {"deployed": str(self.deployed)} if self.deployed else {}
+        for name, content in files.items():
+            if content is not None:
+                path = self.folder / f"input-{name}.json"
+                path.write_text(json.dumps(content))
+                found[name] = str(path)
+        return found
 
     def explain(self, **job: Any) -> dict[str, Any]:
         """Explain, successfully."""

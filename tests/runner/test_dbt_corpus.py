@@ -56,7 +56,7 @@ def test_shown_as_written_down_beforehand(commit: Mapping[str, Any], answers: Ma
         **{key: sorted(commit.get(key) or []) for key in ("indirect", "added", "removed", "metadata")},
         "models": sorted(models(commit)),
         "tests": sorted(commit.get("tests") or []),
-        "mode": "full" if commit.get("full") else "selected" if models(commit) or commit.get("tests") else "none",
+        "mode": "full" if commit.get("full") else "selected" if models(commit) or commit.keys() & {"tests", "hooks"} else "none",
     }
 
 
@@ -83,6 +83,8 @@ def test_the_nodes_that_ran_are_those_shown(commit: Mapping[str, Any], answers: 
     assert sorted(key for key in answer["ran"] if not key.startswith("operation.")) == sorted(
         answer["output"]["selection"]["nodes"]
     )
+    if commit.get("hooks"):
+        assert answer["ran"] == ["operation.retail.retail-on-run-end-0"]
 
 
 @pytest.mark.parametrize("commit", COMMITS, ids=lambda commit: commit["name"])

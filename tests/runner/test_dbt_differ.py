@@ -182,18 +182,135 @@ def test_a_variable_that_only_a_hook_reads_counts() -> None:
     assert reasons(changes, "a") == ["vars"]
 
 
-def test_a_hook_of_the_project_that_only_changes_does_not_run_and_the_plan_says_so() -> None:
+def hooks(*texts: str, when: str = "end") -> list[dict[str, Any]]:
+    """`on-run-start` or `on-run-end`, as a manifest has them."""
+    return [node(f"shop-on-run-{when}-{number}", kind="operation", raw_code=text) for number, text in enumerate(texts)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told", "mode"),
+    [
+        (["a"], ["b"], ["modified shop-on-run-end-0"], "selected"),
+        ([], ["b"], ["added shop-on-run-end-0"], "selected"),
+        (["a", "b"], ["b"], ["removed shop-on-run-end-0"], "none"),
+        (["a"], [], ["removed shop-on-run-end-0"], "none"),
+        (["a", "b"], ["b", "a"], ["modified shop-on-run-end-1"], "selected"),
+        (["a"], ["a"], [], "none"),
+    ],
+)
+def test_hooks_of_the_project_that_change_run_and_those_that_go_do_not(
+    before: list[str], after: list[str], told: list[str], mode: str
+) -> None:
     from dagctl_dbt.outputs import Plan, describe
-    from dagctl_dbt.selection import HOOKS_ONLY, select
+    from dagctl_dbt.selection import HOOKS_ONLY, HOOKS_REMOVED, NOTHING, select
 
-    old = manifest(node("a"), node("shop-on-run-end-0", kind="operation"))
-    new = changed(old, "shop-on-run-end-0", raw_code="select 2")
-    changes = compare(old, new, old_facts=facts(), new_facts=facts())
+    old, new = manifest(node("a"), *hooks(*before)), manifest(node("a"), *hooks(*after))
+    changes = compare(old, new, **both())
     selection = select(changes, new)
-    output = describe(Plan(new, facts(), old, facts(), changes, selection, {}))  # type: ignore[arg-type]
+    output = describe(Plan(new, facts(), old, facts(), changes, selection, {}))
 
-    assert (selection.mode, selection.reason, selection.nodes) == ("none", HOOKS_ONLY, [])
-    assert [text for text in output["warnings"] if "shop-on-run-end-0 is modified" in text] == output["warnings"] != []
+    assert [f"{row.change} {row.name}" for row in changes.resources] == told
+    assert (selection.mode, selection.nodes, output["has_changes"]) == (mode, [], bool(told))
+    assert selection.reason == (HOOKS_ONLY if mode == "selected" else HOOKS_REMOVED if told else NOTHING)
+    assert len(output["warnings"]) == len([text for text in told if text.startswith("removed")])
+
+
+def test_a_variable_that_only_a_hook_of_the_project_reads_counts() -> None:
+    from dagctl_dbt.selection import select
+
+    side = manifest(node("a"), *hooks("grant x to {{ var('role') }}", when="start"))
+    changes = compare(side, side, old_facts=facts(vars={"shop": {"role": "x"}}), new_facts=facts(vars={"shop": {"role": "y"}}))
+
+    assert [(row.type, row.reasons, row.details) for row in changes.resources] == [("hook", ["vars"], ["vars: role"])]
+    assert select(changes, side).mode == "selected"
+
+
+def test_what_the_default_selector_leaves_out_is_not_built_and_is_said() -> None:
+    from dagctl_dbt.selection import LEFT_OUT, select
+    from dagctl_dbt.selectors import DefaultSelector, warnings_of_selector
+
+    old = manifest(node("a"), node("manual", "model.shop.a"), node("t", "model.shop.manual", kind="test"))
+    new = changed(old, "a", raw_code="select 2")
+    default = DefaultSelector("prod", frozenset({"model.shop.a"}))
+
+    first = compare(None, new, new_facts=facts())
+    later = compare(old, new, **both())
+
+    assert select(first, new, within=default.nodes).nodes == ["model.shop.a"]
+    assert select(first, new, within=default.nodes).arguments == []
+    assert warnings_of_selector(default, first, new) == ["The project's default selector 'prod' leaves out manual: not built."]
+    assert select(later, new, within=default.nodes).nodes == ["model.shop.a"]
+    assert select(later, new, within=default.nodes).arguments == ["--select", "a+", "--exclude", "manual"]
+    assert warnings_of_selector(default, later, new) == [
+        "Changed, but left out by the project's default selector 'prod', and so not built: manual."
+    ]
+    only = changed(old, "manual", raw_code="select 2")
+    nothing = select(compare(old, only, **both()), only, within=default.nodes)
+    assert (nothing.mode, nothing.reason, nothing.nodes) == ("none", LEFT_OUT, [])
+    untested = select(first, new, run_tests=False, within=default.nodes)
+    assert untested.arguments == ["--exclude", "resource_type:test", "resource_type:unit_test", "--exclude", "manual"]
+    assert default.left_out(new) == ["model.shop.manual"]
+    assert warnings_of_selector(None, later, new) == []
+
+
+def test_what_was_left_out_and_comes_into_the_default_selector_is_built() -> None:
+    side = manifest(node("a"), node("manual", "model.shop.a"), node("reader", "model.shop.manual"))
+    out = ["model.shop.manual"]
+
+    changes = compare(side, side, old_facts=facts(outside=out), new_facts=facts())
+
+    assert shown(changes) == {"directly_modified": ["manual"], "indirectly_modified": ["reader"]}
+    assert reasons(changes, "manual") == ["selector"]
+    assert not compare(side, side, old_facts=facts(outside=out), new_facts=facts(outside=out)).any
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "details"),
+    [
+        ({"description": "What came in."}, ["description"], ["description: (none) -> What came in."]),
+        ({"description": "x" * 100}, ["description"], ["description"]),
+        ({"tags": ["nightly"]}, ["tags"], ["tags: +nightly"]),
+        ({"group": "money"}, ["group"], ["group: (none) -> money"]),
+        ({"columns": {"id": {"name": "id", "description": "Key."}}}, ["description", "columns"],
+         ["column.id: (none) -> Key.", "column.id: (none) -> mentioned"]),
+        ({"columns": {"id": {"name": "id", "data_type": "int", "meta": {"pii": True}}}}, ["columns"],
+         ["column.id.data_type: (none) -> int", "column.id.meta.pii: (none) -> True"]),
+    ],
+)  # fmt: skip
+def test_metadata_says_what_changed_and_nothing_else(change: dict[str, Any], reason: list[str], details: list[str]) -> None:
+    changes = compare(BASE, changed(BASE, "c", **change), **both())
+
+    assert shown(changes) == {"metadata": ["c"]}
+    assert changes.models[0].reasons == reason
+    assert changes.models[0].details == details
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "details"),
+    [
+        ({"meta": {"owner": "ann", "x": 1}}, {"meta": {"owner": "bob", "x": 1}}, ["config: meta.owner: ann -> bob"]),
+        ({}, {"docs": {"node_color": "red"}}, ["config: docs.node_color: (none) -> red"]),
+        ({"post-hook": [{"sql": "a"}]}, {"post-hook": [{"sql": "a"}, {"sql": "b"}]}, ["config: post-hook: +b"]),
+        ({"partition_by": {"field": "day"}}, {}, ["config: partition_by.field: day -> (none)"]),
+    ],
+)
+def test_configuration_says_which_key_changed(before: dict[str, Any], after: dict[str, Any], details: list[str]) -> None:
+    changes = compare(manifest(node("a", config=before)), manifest(node("a", config=after)), **both())
+
+    assert reasons(changes, "a") == ["config"]
+    assert changes.models[0].details == details
+
+
+def test_resources_say_what_changed() -> None:
+    exposure = node("dash", kind="exposure", owner={"name": "Ann", "email": "a@x"}, type="dashboard")
+    old = manifest(source(), exposure)
+    new = changed(old, "orders", freshness={"warn_after": {"count": 12}})
+    new["exposures"][exposure["unique_id"]] = {**exposure, "owner": {"name": "Bob", "email": "a@x"}}
+
+    assert [(row.name, row.details) for row in compare(old, new, **both()).resources] == [
+        ("dash", ["owner.name: Ann -> Bob"]),
+        ("raw.orders", ["freshness.warn_after.count: (none) -> 12"]),
+    ]
 
 
 def test_variables_of_the_root_project_win_over_a_package_s_own() -> None:
@@ -379,7 +496,7 @@ def test_a_source_rebuilds_its_readers_only_when_it_leads_elsewhere(change: dict
 
 
 def test_tests_are_left_out_when_they_are_not_wanted() -> None:
-    from dagctl_dbt.selection import select
+    from dagctl_dbt.selection import NO_TESTS, select
 
     old = manifest(node("a"), node("t", "model.shop.a", kind="test"))
     new = changed(old, "a", raw_code="select 2")
@@ -388,6 +505,8 @@ def test_tests_are_left_out_when_they_are_not_wanted() -> None:
     assert select(changes, new).nodes == ["model.shop.a", "test.shop.t"]
     assert select(changes, new, run_tests=False).nodes == ["model.shop.a"]
     assert select(changes, new, run_tests=False).arguments[-3:] == ["--exclude", "resource_type:test", "resource_type:unit_test"]
+    tested = select(compare(old, changed(old, "t", raw_code="select 3"), **both()), new, run_tests=False)
+    assert (tested.mode, tested.reason) == ("none", NO_TESTS)
 
 
 def test_a_name_that_a_folder_or_another_package_has_too_is_typed_in_full() -> None:
@@ -404,22 +523,6 @@ def test_many_new_and_gone_models_are_not_matched_by_text() -> None:
     new = manifest(*(node(f"new{number}", raw_code="select 1 " * 100) for number in range(50)))
 
     assert not any(change.details for change in compare(old, new, **both()).models)
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "same"),
-    [
-        ("select 1", "select\n  1 -- one", True),
-        ("select 1", "{# one #} select /* x */ 1", True),
-        ("select 'a  b'", "select 'a b'", False),
-        ("select '--a'", "select '--b'", False),
-        ("select 1", "select 11", False),
-    ],
-)
-def test_only_layout_changed(before: str, after: str, same: bool) -> None:
-    from dagctl_dbt.differ_nodes import essence
-
-    assert (essence(before) == essence(after)) is same
 
 
 def test_facts_travel_in_the_manifest_and_are_found_in_a_project(tmp_path: Path) -> None:

@@ -35,7 +35,8 @@ def make_step(folder: Path, **job: Any) -> Any:
         "scratch": str(folder / "s"),
         "shared": str(folder / "cache"),
     }
-    return Step({**common, "secrets": [], "inputs": {}, "project_id": "proj_1", "explained_plan_id": "plan", **job})
+    ids = {"project_id": "proj_1", "explained_plan_id": "plan"}
+    return Step({**common, "secrets": [], "inputs": {}, "command": "explain", **ids, **job})
 
 
 def dbt_error(kind: str, text: str) -> Exception:
@@ -85,8 +86,53 @@ CAUSES = [
         "project_load_failed",
         "model stg_orders (models/stg_orders.sql): expected token",
     ),
+    (
+        "EventCompilationError",
+        "Compilation Error\n  [WARNING]: Deprecated functionality\n  The `log-path` config in `dbt_project.yml` is deprecated",
+        "project_load_failed",
+        "A warning, which the project's flags (warn_error) make an error: Deprecated functionality The `log-path` config",
+    ),
     ("ParsingError", "x" * 600_000, "project_load_failed", "xxx"),
 ]
+
+
+OFFLINE = """19:47:33  [ERROR]: Encountered an error:
+External connection exception occurred: HTTPConnectionPool(host='hub.getdbt.com', port=443): Max retries exceeded with url: \
+/api/v1/index.json (Caused by NewConnectionError("HTTPConnection(host='hub.getdbt.com', port=443): Failed to establish a new \
+connection: [Errno 111] Connection refused"))
+19:47:33  Traceback (most recent call last):
+  File "/x/site-packages/urllib3/connection.py", line 239, in _new_conn
+    sock = connection.create_connection(
+           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+ConnectionRefusedError: [Errno 111] Connection refused
+
+The above exception was the direct cause of the following exception:
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (OFFLINE, "hub.getdbt.com did not answer: it refused the connection."),
+        (OFFLINE.replace("[Errno 111] Connection refused", "[Errno -2] Name or service not known"),
+         "hub.getdbt.com did not answer: its name is not known here."),
+        (OFFLINE.replace("NewConnectionError", "ProxyError"), "hub.getdbt.com did not answer: the proxy in between refused."),
+        (OFFLINE.replace("NewConnectionError", "ConnectTimeoutError").replace("[Errno 111] Connection refused", "timed out"),
+         "hub.getdbt.com did not answer: it took too long."),
+        ("Encountered an error:\nExternal connection exception occurred: 503 Server Error: Service Unavailable for url: "
+         "https://hub.getdbt.com/api/v1/index.json\n",
+         "hub.getdbt.com answered 503 Service Unavailable."),
+        ("Encountered an error:\nTraceback (most recent call last):\n  File \"x\"\nRuntimeError: no\n", "RuntimeError: no"),
+        ("Encountered an error:\nInternal Error\n  Error checking out spec='None' for repo https://h/x.git\n  fatal: no\n",
+         "Error checking out spec='None' for repo https://h/x.git fatal: no"),
+    ],
+)  # fmt: skip
+def test_what_dbt_deps_says_in_one_sentence(tmp_path: Path, said: str, told: str) -> None:
+    from dagctl_dbt.failures import cause
+    from dagctl_dbt.packages import _NOISE, _said
+
+    text = "\n".join(_NOISE.sub("", line) for line in said.split("\n"))
+    assert cause(make_step(tmp_path), _said(text)) == told
 
 
 @pytest.mark.parametrize(("kind", "text", "code", "start"), CAUSES)
@@ -139,10 +185,10 @@ def finished(unique_id: str, status: str, message: str = "", rows: Any = None) -
 def test_the_journal_knows_what_succeeded_and_says_so_at_once(tmp_path: Path) -> None:
     step = make_step(tmp_path)
     told: list[list[str]] = []
-    step.journal.on_success = told.append
+    step.journal.on_change = lambda: told.append(step.journal.succeeded())
     for event in (
         finished("model.shop.a", "success", rows="7"),
-        finished("test.shop.t", "warn"),
+        finished("test.shop.t", "warn", "Got 1 result, configured to warn if != 0"),
         finished("model.shop.b", "error", "Database Error\n  no"),
         finished("model.shop.c", "skipped"),
         finished("model.shop.d", "partial success"),
@@ -152,6 +198,7 @@ def test_the_journal_knows_what_succeeded_and_says_so_at_once(tmp_path: Path) ->
     assert told == [["model.shop.a"], ["model.shop.a", "test.shop.t"]]
     rows = [(row["name"], row["status"], row.get("rows")) for row in step.journal.results()]
     assert rows == [("a", "succeeded", 7), ("b", "failed", None), ("c", "skipped", None), ("d", "failed", None)]
+    assert step.journal.warnings() == ["t: Got 1 result, configured to warn if != 0"]
     assert step.journal.tests() == {"run": 2, "passed": 1, "failed": 1, "skipped": 0, "names": ["u"]}
     assert [node.name for node in step.journal.failed()] == ["b", "d", "u"]
 
@@ -225,19 +272,20 @@ def test_sessions_are_named_where_that_helps(tmp_path: Path, kind: str, before: 
 
 
 def test_progress_is_kept_on_disk_for_the_same_plan_only(tmp_path: Path) -> None:
-    from dagctl_dbt.artifacts import KEPT_FOR, ProgressFile
+    from dagctl_dbt.attempts import KEPT_FOR, Done, ProgressFile
 
     given = tmp_path / "given.json"
-    given.write_text(json.dumps({"digest": "d", "succeeded": ["a", 1]}))
+    given.write_text(json.dumps({"digest": "d", "succeeded": ["a", 1], "touched": ["a", "c"]}))
     step = make_step(tmp_path, expected_digest="d", inputs={"progress": str(given)})
     progress = ProgressFile(step)
-    assert progress.read() == ["a"]
-    progress.write(["b"])
-    assert ProgressFile(make_step(tmp_path, expected_digest="d")).read() == ["a", "b"]
-    assert ProgressFile(make_step(tmp_path, expected_digest="another")).read() == []
-    assert ProgressFile(make_step(tmp_path, expected_digest="d", explained_plan_id="other")).read() == []
+    assert progress.read() == Done(["a"], ["a", "c"])
+    batches = {"m": {"all": ["x", "y"], "done": ["x"]}}
+    progress.write(Done(["a", "b"], ["a", "b", "c"], batches))
+    assert ProgressFile(make_step(tmp_path, expected_digest="d")).read() == Done(["a", "b"], ["a", "b", "c"], batches)
+    for other in ({"expected_digest": "another"}, {"explained_plan_id": "other"}, {"turn": "2"}):
+        assert ProgressFile(make_step(tmp_path, **{"expected_digest": "d", **other})).read() == Done()
     given.write_text("rubbish")
-    assert ProgressFile(step).read() == ["a", "b"]
+    assert ProgressFile(step).read() == Done(["a", "b"], ["a", "b", "c"], batches)
     (file,) = (tmp_path / "cache" / "progress").iterdir()
     progress.tidy()
     assert file.exists()
@@ -256,7 +304,10 @@ def manifest(**nodes: dict[str, Any]) -> dict[str, Any]:
         }
         for name, node in nodes.items()
     }  # fmt: skip
-    metadata = {"adapter_type": "duckdb", "project_name": "shop", "dbt_version": "1.12.6"}
+    metadata = {
+        "adapter_type": "duckdb", "project_name": "shop", "dbt_version": "1.12.6",
+        "dbt_schema_version": "https://schemas.getdbt.com/dbt/manifest/v12.json",
+    }  # fmt: skip
     return {"metadata": metadata, "nodes": rows, "macros": {}, "sources": {}}
 
 

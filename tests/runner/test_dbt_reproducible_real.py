@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -268,11 +267,8 @@ def test_what_a_hook_reads_and_when_it_runs(tmp_path: Path) -> None:
     assert [row["details"] for row in output["models"] if row["name"] == "raw_orders"] == [["vars: role"]]
     project.write(files("reader", "b"))
     output = project.explain()["plan_output"]
-    assert output["selection"]["mode"] == "none"
+    assert (output["selection"]["mode"], output["selection"]["nodes"]) == ("selected", [])
     assert "hook" in output["selection"]["reason"]
-    assert "next build" in output["selection"]["reason"]
-    assert any("shop-on-run-end-0" in text for text in output["warnings"])
-    assert json.dumps(output)
 
 
 ON_POSTGRES: Files = {

@@ -9,6 +9,7 @@ to run.
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from dagctl_common.cancelling import Cancelled
 from dagctl_common.channel import StepFailed
 
+from dagctl_dbt.hooks import hooks_alone
 from dagctl_dbt.journals import Step
 from dagctl_dbt.keeping import keep_external, keep_warehouse, refuse_fleeting
 from dagctl_dbt.moments import Moment
@@ -48,6 +50,8 @@ class Build:
         self._pinned = moment is not None
         self.moment = moment or Moment(step.job)
         self.keeps_parsed = True
+        self.runs_hooks = False
+        """Whether the project's hooks run even when no node is left to run."""
         self.decided = False
         self.failure: StepFailed | None = None
         self.target = Path(step.job["scratch"]) / "target"
@@ -72,7 +76,7 @@ class Build:
         if hasattr(read_files, "normalize_file_contents"):
             read_files.normalize_file_contents = str.strip
         self._prepare(partial_parse)
-        with self._hooked(), self._at_moment():
+        with self._hooked(), hooks_alone(lambda: self.runs_hooks), self._at_moment():
             arguments = [*self._arguments(quiet, partial_parse, state), *([] if tests else self._without_tests())]
             try:
                 result = cli.dbtRunner(callbacks=[self._step.journal.on_event]).invoke(arguments)
@@ -99,6 +103,7 @@ class Build:
         arguments += ["--profiles-dir", str(Path(job["scratch"]) / "profiles")]
         arguments += ["--target", job["target"]] if job["target"] else []
         arguments += ["--profile", job["profile"]] if job["profile"] else []
+        arguments += ["--vars", json.dumps(job["vars"])] if job.get("vars") else []
         return arguments + (["--defer", "--state", str(state)] if state else [])
 
     def _without_tests(self) -> list[str]:

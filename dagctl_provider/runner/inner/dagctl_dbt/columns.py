@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dagctl_dbt.columns_sql import Query, Reader, adds_only, dialect_of
+from dagctl_dbt.differ_texts import same_statement
 from dagctl_dbt.differ_types import (
     DIRECT,
     INDIRECT,
@@ -40,7 +41,7 @@ class ModelColumns:
     :param removed: Names.
     :param changed: Of another type: texts such as `amount: INT -> TEXT`.
     :param category: breaking, non_breaking (columns were only added, or the SQL means the same), None: not known.
-    :param same_sql: The compiled SQL differs in nothing but layout and comments.
+    :param same_sql: The compiled SQL differs in nothing but layout and comments, as the dialect's lexer has it.
     """
 
     added: list[str] = field(default_factory=list)
@@ -85,7 +86,8 @@ class Side:
         places = {**self.nodes, **(manifest.get("sources") or {})}
         self._sources = manifest.get("sources") or {}
         tables = {_place(node): key for key, node in places.items() if kind_of(node) != "ephemeral"}
-        self._reader = Reader(dialect_of(adapter), tables, self.columns)
+        self.dialect = dialect_of(adapter)
+        self._reader = Reader(self.dialect, tables, self.columns)
         self._columns: dict[str, dict[str, str | None] | None] = {}
 
     def name(self, key: str) -> str:
@@ -213,7 +215,10 @@ def _compare_models(
             continue
         if gaps.late():
             break
-        found = _categorized(old.query(key), new.query(key))
+        codes = old.code.get(key), new.code.get(key)
+        found = _categorized(
+            old.query(key), new.query(key), _same(*codes, new.dialect), any("/*+" in (code or "") for code in codes)
+        )
         before, after = old.columns(key), new.columns(key)
         if before is None or after is None:
             gaps.add(CANNOT_STAR if found.category else CANNOT_READ, change.name)
@@ -226,11 +231,17 @@ def _compare_models(
     return lost
 
 
-def _categorized(old: Query | None, new: Query | None) -> ModelColumns:
+def _same(old: str | None, new: str | None, dialect: str | None) -> bool:
+    return bool(old and new and same_statement(old, new, dialect))
+
+
+def _categorized(old: Query | None, new: Query | None, same: bool, hinted: bool) -> ModelColumns:
+    """Hints stand in comments, which a parser leaves out."""
+    if same:
+        return ModelColumns(category=NON_BREAKING, same_sql=True)
     if old is None or new is None:
         return ModelColumns()
-    same = old.text == new.text
-    return ModelColumns(category=NON_BREAKING if same or adds_only(old, new) else BREAKING, same_sql=same)
+    return ModelColumns(category=NON_BREAKING if not hinted and adds_only(old, new) else BREAKING)
 
 
 def _compare_lists(

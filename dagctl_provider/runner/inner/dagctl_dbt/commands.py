@@ -6,19 +6,23 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagctl_common.channel import StepFailed
-from dagctl_common.digests import UNSTABLE, digest_of, drift, excused, hash_of
+from dagctl_common.digests import MOMENT, UNSTABLE, digest_of, drift, excused, hash_of
 from dagctl_common.frames import Answer, do
 from dagctl_common.inputs import input_warnings
 from dagctl_common.jobs import Job
 from dagctl_common.locks import lock_file
 
-from dagctl_dbt.artifacts import Deployed, ProgressFile, pack_deployed, read_deployed, write_state
+from dagctl_dbt.artifacts import Deployed, pack_deployed, read_deployed, write_state
+from dagctl_dbt.attempts import Done, ProgressFile
+from dagctl_dbt.batches import Batches, microbatch_models
 from dagctl_dbt.builds import Build
 from dagctl_dbt.columns import ColumnReport, compare_columns
+from dagctl_dbt.comparing import same_with_both, unaffected_of, unaffected_parts
 from dagctl_dbt.compiling import compile_again, compile_nodes, only_reads
 from dagctl_dbt.differ import compare
 from dagctl_dbt.differ_facts import collect
@@ -27,11 +31,15 @@ from dagctl_dbt.digests import WORDS, Sources, digest_parts, warehouse_of
 from dagctl_dbt.failures import cause, failure_of, judge, node_failure
 from dagctl_dbt.guards import Guard
 from dagctl_dbt.journals import Step
+from dagctl_dbt.leftovers import Leftovers, rows_of, warnings
 from dagctl_dbt.moments import Moment, shifted_clock
 from dagctl_dbt.outputs import Plan, add_columns, add_diffs, describe, summary
 from dagctl_dbt.packages import install_packages
 from dagctl_dbt.pointers import refuse_pointers, refuse_seed_pointers
-from dagctl_dbt.selection import select
+from dagctl_dbt.refreshing import check_touched, refresh, refreshed
+from dagctl_dbt.selection import NONE, select
+from dagctl_dbt.selectors import default_selector, warnings_of_selector
+from dagctl_dbt.states import refuse_foreign
 from dagctl_dbt.volatiles import PARTS, at_moment, by_chance, compute_again, mark_unstable, unstable_parts, volatiles
 from dagctl_dbt.warehouses import sweep
 
@@ -69,14 +77,29 @@ def _plan(step: Step, build: Build, task: BuildTask, deployed: Deployed) -> Plan
         project = Path(step.job["project"])
         packages = project / task.config.packages_install_path
         installed = sorted(path for path in packages.iterdir() if path.is_dir()) if packages.is_dir() else []
-        facts = collect(manifest, project, installed, target=task.config.target_name)
-        changes = compare(deployed.manifest, manifest, old_facts=deployed.facts, new_facts=facts)
-        selection = select(changes, manifest, step.job["run_tests"])
+        facts = collect(manifest, project, installed, target=task.config.target_name, given=step.job.get("vars"))
+        refuse_foreign(deployed.manifest, manifest)
+        default = default_selector(task)
+        if default is not None:
+            facts = replace(facts, outside=default.left_out(manifest))
+        leftovers = Leftovers.read(step.job["inputs"].get("leftovers"))
+        anew = refreshed(step.job.get("full_refresh") or (), manifest, leftovers)
+        changes = compare(
+            deployed.manifest, manifest, old_facts=deployed.facts, new_facts=facts, leftovers=leftovers, anew=frozenset(anew),
+            unaffected=deployed.unaffected,
+        )  # fmt: skip
+        changes.warnings += [*warnings_of_selector(default, changes, manifest), *warnings(changes, manifest, leftovers)]
+        selection = select(changes, manifest, step.job["run_tests"], default.nodes if default else None)
+        check_touched(anew, selection.nodes, manifest)
         removed = [change.unique_id for change in changes.of(REMOVED)]
-        sources = Sources(manifest, facts, task.manifest, task.config, deployed.identity)
+        sources = Sources(manifest, facts, task.manifest, task.config, deployed.identity, leftovers.identity, sorted(anew))
         parts = digest_parts(step, sources, selection.nodes, removed, build.moment)
+        parts.update(unaffected_parts(sorted(deployed.unaffected)))
         warehouse = warehouse_of(step, task.config.credentials)
-    return Plan(manifest, facts, deployed.manifest, deployed.facts, changes, selection, parts, warehouse)
+    return Plan(
+        manifest, facts, deployed.manifest, deployed.facts, changes, selection, parts, warehouse, leftovers, anew,
+        given=step.job.get("vars") or {},
+    )  # fmt: skip
 
 
 def explain(step: Step) -> Answer:
@@ -88,7 +111,7 @@ def explain(step: Step) -> Answer:
 
     def decide(task: BuildTask) -> set[str]:
         with only_reads(task) as guard:
-            plan = _plan(step, build, task, deployed)
+            plan = _settled(step, build, task, deployed, guard)
             refuse_seed_pointers(step, plan.manifest)
             answer.update(_explained(step, build, task, plan, guard))
         return set()
@@ -99,6 +122,16 @@ def explain(step: Step) -> Answer:
     if build.failure or not answer:
         raise build.failure or failure_of(step, result.exception, build.decided)
     return answer
+
+
+def _settled(step: Step, build: Build, task: BuildTask, deployed: Deployed, guard: Guard) -> Plan:
+    """The plan, once it is known which variables matter that may be read under any name."""
+    plan = _plan(step, build, task, deployed)
+    if not plan.changes.unsure:
+        return plan
+    with step.channel.stage("compare"):
+        same = same_with_both(step, task, guard, plan.changes.unsure, (plan.old_facts, plan.facts), COMPILE_SECONDS)
+    return _plan(step, build, task, replace(deployed, unaffected=frozenset(same))) if same else plan
 
 
 def _explained(step: Step, build: Build, task: BuildTask, plan: Plan, guard: Guard) -> Answer:
@@ -142,7 +175,8 @@ def _prove(step: Step, build: Build, plan: Plan) -> None:
     plan.changes.warnings += at_moment(moving)
     if not any(row.by_chance for row in moving):
         return
-    again = compute_again(step, build.moment.text)
+    given = {part: value for part, value in plan.parts.items() if part == MOMENT or part.startswith("unaffected:")}
+    again = compute_again(step, given)
     files = {row.part: row.file for row in moving}
     names = unstable_parts(plan.parts, again) if again is not None else [row.part for row in moving if row.by_chance]
     plan.unstable = mark_unstable(step, plan.parts, names, files)
@@ -164,7 +198,7 @@ def _prove_rendered(step: Step, task: BuildTask, plan: Plan, output: dict[str, A
 
 def compute_parts(step: Step) -> Answer:
     """The parts of the plan alone, with a clock that is ahead: the other process of :func:`compute_again`."""
-    deployed = read_deployed(step)
+    deployed = _approved_state(step)
     found: dict[str, str] = {}
 
     def decide(task: BuildTask) -> set[str]:
@@ -193,7 +227,7 @@ def _columns(step: Step, plan: Plan, code: dict[str, str]) -> ColumnReport:
 
 def execute(step: Step) -> Answer:
     """Build exactly what was approved, and no node that an earlier attempt has built."""
-    deployed = read_deployed(step)
+    deployed = _approved_state(step)
     plan_id = step.job["explained_plan_id"]
     if deployed.note.get("plan_id") == plan_id:
         step.channel.line("this plan has been applied already; nothing to do")
@@ -202,7 +236,8 @@ def execute(step: Step) -> Answer:
     install_packages(step)
     progress = ProgressFile(step)
     progress.tidy()
-    done = set(progress.read())
+    before = progress.read()
+    done, batches = set(before.succeeded), Batches(before.batches)
     plans: list[Plan] = []
 
     def decide(task: BuildTask) -> set[str]:
@@ -211,12 +246,15 @@ def execute(step: Step) -> Answer:
         _check_rendered(step, build, task, plan, done)
         sweep(step, task.config)
         plans.append(plan)
-        return _remaining(step, plan, done)
+        step.journal.leaves = lambda touched: rows_of(plan.manifest, [*before.touched, *before.succeeded, *touched])
+        step.journal.on_change = lambda: progress.write(before.with_more(step.journal, batches))
+        build.runs_hooks = plan.selection.mode != NONE
+        return _remaining(step, task, plan, before, batches)
 
     build = Build(step, decide, Moment(step.job))
-    step.journal.on_success = progress.write
-    with step.channel.stage("build"):
+    with step.channel.stage("build"), batches.watched(step.journal.batch, step.journal.over):
         result = build.invoke(quiet=False, partial_parse=False, state=_state_for_defer(step, deployed))
+    step.journal.settle(getattr(result.result, "results", None) or [])
     _refuse_failure(step, build, result)
     plan = plans[0]
     remaining = set(plan.selection.nodes) - done
@@ -226,6 +264,11 @@ def execute(step: Step) -> Answer:
         "already_applied": False, "digest": step.job["expected_digest"], "tool_plan_id": plan_id,
         "artifacts": {"deployed": artifact},
     }  # fmt: skip
+
+
+def _approved_state(step: Step) -> Deployed:
+    """The deployed state, with what the approved plan found out about the commit by compiling it."""
+    return replace(read_deployed(step), unaffected=unaffected_of(step.job["expected_digest_parts"]))
 
 
 def _check_digest(step: Step, build: Build, plan: Plan) -> None:
@@ -262,13 +305,19 @@ def _check_rendered(step: Step, build: Build, task: BuildTask, plan: Plan, done:
     _refuse_drift(step, build, plan)
 
 
-def _remaining(step: Step, plan: Plan, done: set[str]) -> set[str]:
+def _remaining(step: Step, task: BuildTask, plan: Plan, before: Done, batches: Batches) -> set[str]:
     """What is left to run."""
-    nodes = set(plan.selection.nodes)
+    nodes, done = set(plan.selection.nodes), set(before.succeeded)
     everything = {**plan.manifest["nodes"], **(plan.manifest.get("unit_tests") or {}), **(plan.manifest.get("functions") or {})}
     step.journal.expect({key: name_of(everything[key], project_of(plan.manifest)) for key in nodes})
     if done & nodes:
         step.channel.line(f"{len(done & nodes)} of {len(nodes)} nodes succeeded in an earlier attempt and are left out")
+    step.journal.in_batches = microbatch_models(task)
+    # A table that an earlier attempt may have made, and of which nobody knows how far it came, is no start for an increment.
+    added = plan.changes.ids(ADDED).intersection(before.touched) - done
+    refresh(task, {*plan.anew, *(key for key in added if plan.manifest["nodes"].get(key, {}).get("resource_type") == "model")})
+    for key, (missing, every) in batches.resume(task, nodes - done).items():
+        step.channel.line(f"{step.journal.names[key]}: {missing} of {every} batches are missing and are run")
     return nodes - done
 
 
@@ -301,7 +350,9 @@ def _refuse_failure(step: Step, build: Build, result: dbtRunnerResult) -> None:
         # Hooks at the start and the end of a build are no nodes of the journal.
         for row in getattr(result.result, "results", None) or []:
             if str(row.status) in ("error", "fail"):
-                raise StepFailed("apply_failed", f"{row.node.name}: {cause(step, row.message)}")
+                # dbt 1.5 does not say which hook it was.
+                name = row.node.name if hasattr(row, "node") else "A hook of the project"
+                raise StepFailed("apply_failed", f"{name}: {cause(step, row.message)}")
         raise failure_of(step, result.exception, build.decided)
 
 
@@ -323,9 +374,16 @@ def run(step: Step) -> Answer:
     """Build all of the deployed commit, as ``dbt build`` does it."""
     _lock(step)
     install_packages(step)
-    build = Build(step, lambda task: sweep(step, task.config))
-    with step.channel.stage("build"):
+    batches = Batches()
+
+    def decide(task: BuildTask) -> None:
+        step.journal.in_batches = microbatch_models(task)
+        sweep(step, task.config)
+
+    build = Build(step, decide)
+    with step.channel.stage("build"), batches.watched(step.journal.batch, step.journal.over):
         result = build.invoke(quiet=False, partial_parse=False, tests=step.job["run_tests"])
+    step.journal.settle(getattr(result.result, "results", None) or [])
     _refuse_failure(step, build, result)
     return {}
 

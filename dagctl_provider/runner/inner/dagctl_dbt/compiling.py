@@ -112,7 +112,7 @@ def _compile(step: Step, task: BuildTask, nodes: list[Any], deadline: float, fou
         if time.monotonic() > deadline:
             return
         try:
-            found.code[node.unique_id] = _one(step, compiler, node, task.manifest, guard)
+            found.code[node.unique_id] = one_node(step, compiler, node, task.manifest, guard)
         except Exception as error:
             if guard.refusal:
                 return
@@ -125,7 +125,15 @@ def _who(node: Any) -> str:
     return f"{node.resource_type} {node.name} ({node.original_file_path})"
 
 
-def _one(step: Step, compiler: Any, node: Any, manifest: Manifest, guard: Guard) -> str:
+def one_node(step: Step, compiler: Any, node: Any, manifest: Manifest, guard: Guard) -> str:
+    """Compile one node.
+
+    :param step: The step.
+    :param compiler: dbt's.
+    :param node: A node of the manifest.
+    :param manifest: dbt's; the node and its ephemeral parents keep their SQL in it.
+    :param guard: Looks at what is sent meanwhile.
+    """
     with guard.speaking_for(node.unique_id, _who(node)), guard.adapter.connection_named(node.unique_id):
         compiled = compiler.compile_node(node, manifest, {}, write=False)
     return step.hide(compiled.compiled_code or "")
@@ -143,13 +151,13 @@ def compile_again(step: Step, task: BuildTask, wanted: Iterable[str]) -> dict[st
     from dbt.adapters.factory import get_adapter
     from dbt.compilation import Compiler
 
-    manifest = _copied(task.manifest)
+    manifest = copied_manifest(task.manifest)
     guard, compiler = Guard(get_adapter(task.config)), Compiler(task.config)
     found = {}
     with guard.watching():
         for key in sorted(set(wanted) & set(manifest.nodes)):
             try:
-                found[key] = _one(step, compiler, manifest.nodes[key], manifest, guard)
+                found[key] = one_node(step, compiler, manifest.nodes[key], manifest, guard)
             except Exception as error:
                 raise guard.refusal or _failure(step, key, error) from error
     # What dbt noted of the warehouse's relations meanwhile is not for the build.
@@ -158,8 +166,11 @@ def compile_again(step: Step, task: BuildTask, wanted: Iterable[str]) -> dict[st
     return found
 
 
-def _copied(manifest: Manifest) -> Manifest:
-    """A manifest of copied nodes: what is compiled stays in a node. dbt's own way fails on disabled nodes."""
+def copied_manifest(manifest: Manifest) -> Manifest:
+    """A manifest of copied nodes: what is compiled stays in a node. dbt's own way fails on disabled nodes.
+
+    :param manifest: dbt's.
+    """
     found = object.__new__(type(manifest))
     vars(found).update(vars(manifest))
     found.nodes = {key: copy.copy(node) for key, node in manifest.nodes.items()}

@@ -6,12 +6,13 @@ Pure functions on manifest dicts (schema v9 to v12, the two may differ): no dbt,
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from dagctl_dbt.differ_contracts import broken
 from dagctl_dbt.differ_macros import MacroReach
-from dagctl_dbt.differ_nodes import Sides, essence, metadata, reasons, relation_of
+from dagctl_dbt.differ_nodes import Sides, metadata, reasons, relation_of
 from dagctl_dbt.differ_resources import compare_resources, exposures_affected
+from dagctl_dbt.differ_texts import skeleton
 from dagctl_dbt.differ_types import (
     ADDED,
     DIRECT,
@@ -23,6 +24,7 @@ from dagctl_dbt.differ_types import (
     Manifest,
     Node,
     NodeChange,
+    ResourceChange,
     built_nodes,
     kind_of,
     name_of,
@@ -30,6 +32,7 @@ from dagctl_dbt.differ_types import (
     project_of,
 )
 from dagctl_dbt.differ_warnings import warnings_of
+from dagctl_dbt.leftovers import Leftovers, mark
 
 #: How alike two texts are from which on an added model is taken for a removed one under a new name.
 RENAMED = 0.8
@@ -37,22 +40,36 @@ RENAMED = 0.8
 MOST_PAIRS, MOST_TEXT = 400, 2000
 
 
-def compare(old: Manifest | None, new: Manifest, *, old_facts: Facts | None = None, new_facts: Facts | None = None) -> Changes:
+def compare(
+    old: Manifest | None,
+    new: Manifest,
+    *,
+    old_facts: Facts | None = None,
+    new_facts: Facts | None = None,
+    leftovers: Leftovers | None = None,
+    anew: frozenset[str] = frozenset(),
+    unaffected: Collection[str] = (),
+) -> Changes:
     """All differences.
 
     :param old: Manifest of what is deployed; None for a first deployment.
     :param new: Manifest of the commit.
     :param old_facts: What was known beside the old one, see :mod:`dagctl_dbt.differ_facts`.
     :param new_facts: The same for the commit.
+    :param leftovers: What plans that did not end well left in the warehouse.
+    :param anew: Unique ids of what is made from scratch.
+    :param unaffected: Of an earlier answer's `unsure`: those that compile to the same SQL with the old variables and the new.
     """
     changes = Changes(full_reason=full_reason(old, new, old_facts or Facts(), new_facts or Facts()))
     empty: Manifest = {"metadata": new.get("metadata") or {}, "nodes": {}, "sources": {}, "macros": new["macros"]}
     before = old if old is not None else empty
     facts = new_facts or Facts()
     past = (old_facts or Facts()) if old is not None else facts
-    sides = Sides(before, new, past, facts, MacroReach(before, past), MacroReach(new, facts))
-    changes.models = _compare_built(sides)
+    reaches = MacroReach(before, past), MacroReach(new, facts)
+    sides = Sides(before, new, past, facts, *reaches, anew=anew, unaffected=frozenset(unaffected))
+    changes.models = mark(_compare_built(sides), new, leftovers or Leftovers())
     changes.resources = compare_resources(sides, changes.models)
+    changes.unsure = sorted(row.unique_id for row in _all(changes) if row.reasons == ["vars"] and row.unique_id in sides.unsure)
     reached = _downstream(sides, changes)
     indirect = {change.unique_id for change in reached}
     changes.models = [change for change in changes.models if change.unique_id not in indirect] + reached
@@ -62,6 +79,11 @@ def compare(old: Manifest | None, new: Manifest, *, old_facts: Facts | None = No
     changes.exposures_affected = exposures_affected(sides, changes)
     changes.warnings = warnings_of(sides, changes) if old is not None else []
     return changes
+
+
+def _all(changes: Changes) -> Iterator[NodeChange | ResourceChange]:
+    yield from changes.models
+    yield from changes.resources
 
 
 def full_reason(old: Manifest | None, new: Manifest, old_facts: Facts, new_facts: Facts) -> str | None:
@@ -103,9 +125,11 @@ def _compare_built(sides: Sides) -> list[NodeChange]:
         why, details = reasons(sides, old[key], new[key])
         if why:
             found.append(_change(sides, new[key], DIRECT, why, details))
-        elif about := metadata(old[key], new[key]):
-            found.append(_change(sides, new[key], METADATA, about, []))
-    _mark_renames(found, old, new)
+            continue
+        why, details = metadata(sides, old[key], new[key])
+        if why:
+            found.append(_change(sides, new[key], METADATA, why, details))
+    _mark_renames(found, old, new, sides.dialect)
     return found
 
 
@@ -122,14 +146,14 @@ def _why_removed(sides: Sides, key: str) -> tuple[list[str], list[str]]:
     return (["disabled"], ["is disabled"]) if key in (sides.new.get("disabled") or {}) else ([], [])
 
 
-def _mark_renames(found: list[NodeChange], old: Mapping[str, Node], new: Mapping[str, Node]) -> None:
+def _mark_renames(found: list[NodeChange], old: Mapping[str, Node], new: Mapping[str, Node], dialect: str | None) -> None:
     """Say so where something removed and something added are nearly the same."""
     gone = [change for change in found if change.change == REMOVED and not change.reasons]
     came = [change for change in found if change.change == ADDED and not change.reasons]
     if len(gone) * len(came) > MOST_PAIRS:
         return
     for change in came:
-        alike = [(_likeness(old[other.unique_id], new[change.unique_id]), other) for other in gone]
+        alike = [(_likeness(old[other.unique_id], new[change.unique_id], dialect), other) for other in gone]
         best = max(alike, key=lambda pair: pair[0], default=None)
         if best is not None and best[0] >= RENAMED:
             gone.remove(best[1])
@@ -137,14 +161,17 @@ def _mark_renames(found: list[NodeChange], old: Mapping[str, Node], new: Mapping
             best[1].details.append(f"likely renamed to {change.name}")
 
 
-def _likeness(old: Node, new: Node) -> float:
+def _likeness(old: Node, new: Node, dialect: str | None) -> float:
     """From 0 to 1, of the code; seeds by their rows."""
     if old["resource_type"] != new["resource_type"]:
         return 0.0
     if old["resource_type"] == "seed":
         hashes = [node.get("checksum") or {} for node in (old, new)]
         return float(hashes[0] == hashes[1] and hashes[0].get("name") == "sha256")
-    one, other = essence(old.get("raw_code") or "")[:MOST_TEXT], essence(new.get("raw_code") or "")[:MOST_TEXT]
+    languages = [node.get("language") or "sql" for node in (old, new)]
+    if languages[0] != languages[1]:
+        return 0.0
+    one, other = (skeleton(node.get("raw_code") or "", dialect, languages[0])[:MOST_TEXT] for node in (old, new))
     matcher = difflib.SequenceMatcher(None, one, other, autojunk=False)
     return matcher.ratio() if one and matcher.real_quick_ratio() >= RENAMED and matcher.quick_ratio() >= RENAMED else 0.0
 

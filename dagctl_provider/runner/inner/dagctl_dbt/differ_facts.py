@@ -10,7 +10,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,19 +35,33 @@ def attach(manifest: Manifest, facts: Facts) -> dict[str, Any]:
 def attached(manifest: Manifest | None) -> Facts:
     """Facts a manifest carries; none for one that dbt wrote by itself."""
     text = (((manifest or {}).get("metadata") or {}).get("env") or {}).get(KEY)
-    if not text:
-        return Facts()
-    found = json.loads(text)
-    return Facts(**found)
+    return facts_of(json.loads(text) if text else None)
 
 
-def collect(manifest: Manifest, project: Path, installed: Iterable[Path] = (), *, target: str | None) -> Facts:
+def facts_of(found: Mapping[str, Any] | None) -> Facts:
+    """Facts as they were kept; what a newer version of this package kept beside them is left alone.
+
+    :param found: What was kept, if anything was.
+    """
+    known = {row.name for row in fields(Facts)}
+    return Facts(**{key: value for key, value in (found or {}).items() if key in known})
+
+
+def collect(
+    manifest: Manifest,
+    project: Path,
+    installed: Iterable[Path] = (),
+    *,
+    target: str | None,
+    given: Mapping[str, Any] | None = None,
+) -> Facts:
     """Facts of a checkout.
 
     :param manifest: Parsed from it.
     :param project: Folder of the root project.
     :param installed: Folders of installed packages, those in `dbt_packages`.
     :param target: Name of the target it was parsed for; None when secrets were replaced for parsing.
+    :param given: Values of variables that the plan sets (`--vars`): they win over those of every project.
     """
     variables, versions, folders = {}, {}, {}
     for folder in (project, *installed):
@@ -55,7 +69,7 @@ def collect(manifest: Manifest, project: Path, installed: Iterable[Path] = (), *
         if "name" in rows:
             name = str(rows["name"])
             folders[name] = folder
-            variables[name] = _plain(rows.get("vars") or _yaml(folder / "vars.yml").get("vars") or {})
+            variables[name] = _over(_plain(rows.get("vars") or _yaml(folder / "vars.yml").get("vars") or {}), given or {})
             versions[name] = str(rows.get("version") or "")
     return Facts(target, variables, versions, _seeds(manifest, folders))
 
@@ -73,6 +87,13 @@ def _plain(value: object) -> dict[str, object]:
     """As JSON has it, so that a value read back later is equal: dates become texts, keys too."""
     plain: dict[str, object] = json.loads(json.dumps(value, default=str, skipkeys=True))
     return plain
+
+
+def _over(own: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Variables of a project under those of the plan, which win over what is set for single packages, too."""
+    scopes = {name: value for name, value in own.items() if isinstance(value, dict)}
+    shaded = {name: {key: one for key, one in scope.items() if key not in given} for name, scope in scopes.items()}
+    return {**own, **shaded, **_plain(dict(given))}
 
 
 def _seeds(manifest: Manifest, folders: Mapping[str, Path]) -> dict[str, dict[str, object]]:

@@ -6,12 +6,14 @@ manifests of any version, and widened where dbt's miss something; docs/dbt-diffe
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from dagctl_dbt.differ_macros import MacroReach, differing, differing_variables
+from dagctl_dbt.differ_macros import MacroReach, differing
+from dagctl_dbt.differ_texts import dialect_known, only_layout
+from dagctl_dbt.differ_told import told
 from dagctl_dbt.differ_types import Column, Facts, Manifest, Node, name_of, parents_of
+from dagctl_dbt.differ_variables import any_differing, differing_variables, may_read, variables_of
 
 RELATION_KEYS = ("database", "schema", "alias")
 #: Keys of a node's configuration that dbt compares elsewhere or not at all.
@@ -19,12 +21,15 @@ NOT_CONFIG = {*RELATION_KEYS, "tags", "group", "description", "contract", "acces
 #: Further keys that mean nothing for what is built; only left out where dbt does not tell what was written.
 NOT_BUILT = {*NOT_CONFIG, "meta", "docs"}
 
-_CODE = re.compile(r"('(?:[^']|'')*'|\"[^\"]*\")|(?:\{#.*?#\}|--[^\n]*|/\*.*?\*/|\s)+", re.DOTALL)
-
 
 @dataclass(frozen=True)
 class Sides:
-    """Both manifests with what stands beside them."""
+    """Both manifests with what stands beside them.
+
+    :param anew: Unique ids of what is made from scratch.
+    :param unaffected: Unique ids of what reads variables that are not known, and compiles to the same with both values.
+    :param unsure: Gets those whose only reason is that they may read a variable.
+    """
 
     old: Manifest
     new: Manifest
@@ -32,6 +37,14 @@ class Sides:
     new_facts: Facts
     old_reach: MacroReach
     new_reach: MacroReach
+    anew: frozenset[str] = frozenset()
+    unaffected: frozenset[str] = frozenset()
+    unsure: set[str] = field(default_factory=set)
+
+    @property
+    def dialect(self) -> str | None:
+        """sqlglot's name of the warehouse's dialect."""
+        return dialect_known(str((self.new.get("metadata") or {}).get("adapter_type")))
 
     @property
     def same_target(self) -> bool:
@@ -53,17 +66,33 @@ class Sides:
 Check = Callable[[Sides, Node, Node], "list[str] | None"]
 
 
-def essence(code: str) -> str:
-    """SQL and Jinja without comments, every run of white space as one blank; texts in quotes stay."""
-    return _CODE.sub(lambda hit: hit[1] or " ", code).strip()
-
-
 def body(sides: Sides, old: Node, new: Node) -> list[str] | None:
     """Code. dbt counts white space and comments, and so does this; it only says so."""
-    if new["resource_type"] == "seed" or (new.get("raw_code") or "") == (old.get("raw_code") or ""):
+    before, after = old.get("raw_code") or "", new.get("raw_code") or ""
+    if new["resource_type"] == "seed" or before == after:
         return None
-    same = essence(new.get("raw_code") or "") == essence(old.get("raw_code") or "")
+    same = only_layout(before, after, sides.dialect, new.get("language") or "sql", _inserted(sides, old, new))
     return ["only white space or comments changed"] if same else []
+
+
+def _inserted(sides: Sides, old: Node, new: Node) -> Iterator[str]:
+    """What comes into the code from elsewhere: macros, and variables, of which any may be meant."""
+    for reach, facts, node in ((sides.old_reach, sides.old_facts, old), (sides.new_reach, sides.new_facts, new)):
+        macros = reach.of(node)
+        yield from macros.values()
+        if any(map(may_read, (node.get("raw_code") or "", *macros.values()))):
+            yield from _texts(facts.vars)
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
 
 
 def seed_data(sides: Sides, old: Node, new: Node) -> list[str] | None:
@@ -88,7 +117,7 @@ def config(sides: Sides, old: Node, new: Node) -> list[str] | None:
         written = {key for key in written if _known_apart(before, after, key)} - NOT_BUILT
     elif sides.same_target:
         written |= {key for key in before if key in after and before[key] != after[key]} - NOT_BUILT
-    return [_config_text(key, before, after) for key in sorted(written)] if written else None
+    return [text for key in sorted(written) for text in _config_texts(key, old, new)] if written else None
 
 
 def differing_keys(old: Mapping[str, object], new: Mapping[str, object], ignored: set[str]) -> set[str]:
@@ -100,10 +129,21 @@ def _known_apart(before: Mapping[str, object], after: Mapping[str, object], key:
     return key in before and key in after and before[key] != after[key]
 
 
-def _config_text(key: str, before: Mapping[str, object], after: Mapping[str, object]) -> str:
-    old, new = before.get(key), after.get(key)
-    plain = isinstance(old, (str, int, float, bool, type(None))) and isinstance(new, (str, int, float, bool, type(None)))
-    return f"{key}: {old} -> {new}" if plain and old != new else key
+def _config_texts(key: str, old: Node, new: Node) -> list[str]:
+    """As it came out, or as written where it came out the same."""
+    for name in ("config", "unrendered_config"):
+        before, after = (_statements((node.get(name) or {}).get(key), key) for node in (old, new))  # type: ignore[attr-defined]
+        if texts := told(key, before, after):
+            return texts
+    return [key]
+
+
+def _statements(value: object, key: str) -> object:
+    """Of hooks, their SQL."""
+    if key not in ("pre-hook", "post-hook", "pre_hook", "post_hook"):
+        return value
+    rows = value if isinstance(value, list) else [] if value is None else [value]
+    return [str(row.get("sql")) if isinstance(row, Mapping) else str(row) for row in rows]
 
 
 def relation(sides: Sides, old: Node, new: Node) -> list[str] | None:
@@ -165,14 +205,16 @@ def _macro_name(sides: Sides, key: str) -> str:
 
 
 def variables(sides: Sides, old: Node, new: Node) -> list[str] | None:
-    """Variables read by the code or its macros, by value. One read by a computed name counts as all of them."""
-    if not sides.knows_variables:
+    """Variables read by the code, its macros and hooks, by value and key. One read by a name that is not known counts as all of
+    them, until the SQL has been compared."""
+    if not sides.knows_variables or sides.old_facts.vars == sides.new_facts.vars:
         return None
-    names, computed = sides.new_reach.variables(new, sides.new_reach.of(new))
-    changed = differing_variables(sides.old_reach, sides.new_reach, new["package_name"], names)
-    if computed:
-        everything = sides.old_reach.names_of_variables() | sides.new_reach.names_of_variables()
-        changed = sorted({*changed, *differing_variables(sides.old_reach, sides.new_reach, new["package_name"], everything)})
+    read, package, key = variables_of(new, sides.new_reach), new["package_name"], new["unique_id"]
+    changed = differing_variables(sides.old_reach, sides.new_reach, package, read.paths)
+    if read.any and not changed and key not in sides.unaffected:
+        changed = any_differing(sides.old_reach, sides.new_reach, package)
+        if changed and read.shown:
+            sides.unsure.add(key)
     return changed or None
 
 
@@ -199,6 +241,13 @@ def column_texts(node: Node) -> dict[str, str]:
     """Descriptions of columns, those that have one."""
     texts = {name: row.get("description") for name, row in (node.get("columns") or {}).items()}
     return {name: text for name, text in texts.items() if text}
+
+
+def selected(sides: Sides, old: Node, new: Node) -> list[str] | None:
+    """What the default selector left out until now was not built, whatever has changed since."""
+    key = new["unique_id"]
+    come = key in sides.old_facts.outside and key not in sides.new_facts.outside
+    return ["the default selector left it out until now"] if come else None
 
 
 def path(sides: Sides, old: Node, new: Node) -> list[str] | None:
@@ -239,6 +288,7 @@ REASONS: tuple[tuple[str, Check], ...] = (
     ("path", path),
     ("version", version),
     ("access", access),
+    ("selector", selected),
 )
 
 #: What a data test is compared by. A generic one with other arguments is another test: its unique id has them in it.
@@ -263,19 +313,24 @@ def reasons(sides: Sides, old: Node, new: Node, table: tuple[tuple[str, Check], 
     return found, details
 
 
-def metadata(old: Node, new: Node) -> list[str]:
-    """Differences that change nothing in the warehouse."""
-    found = []
-    if (old.get("description") or "") != (new.get("description") or "") or differing(column_texts(old), column_texts(new)):
-        found.append("description")
-    if sorted(old.get("tags") or []) != sorted(new.get("tags") or []):
-        found.append("tags")
-    if (old.get("group") or None) != (new.get("group") or None):
-        found.append("group")
-    if _documented(old) != _documented(new):
-        found.append("columns")
-    return found
+def metadata(sides: Sides, old: Node, new: Node) -> tuple[list[str], list[str]]:
+    """Differences that change nothing in the warehouse: what they are, and the same for people."""
+    before, after = old.get("config") or {}, new.get("config") or {}
+    rows = {
+        "description": [*told("description", old.get("description") or "", new.get("description") or ""),
+                        *told("column", column_texts(old), column_texts(new))],
+        "tags": told("tags", sorted(old.get("tags") or []), sorted(new.get("tags") or [])),
+        "group": told("group", old.get("group") or None, new.get("group") or None),
+        "columns": told("column", _documented(old), _documented(new)),
+    }  # fmt: skip
+    if not sides.same_version:
+        # Other versions of dbt write down other keys, so these rebuild nothing here; known apart, they are told.
+        rows |= {key: told(key, before[key], after[key]) for key in ("meta", "docs") if _known_apart(before, after, key)}
+    found = {name: texts for name, texts in rows.items() if texts}
+    return list(found), [text for texts in found.values() for text in texts]
 
 
 def _documented(node: Node) -> dict[str, object]:
-    return {name: column.get("data_type") for name, column in (node.get("columns") or {}).items()}
+    """What is written about columns beside their texts."""
+    return {name: {key: value for key in ("data_type", "meta", "tags") if (value := row.get(key))} or "mentioned"
+            for name, row in (node.get("columns") or {}).items()}  # fmt: skip

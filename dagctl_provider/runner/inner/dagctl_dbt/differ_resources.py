@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dagctl_dbt.differ_hooks import compare_hooks
 from dagctl_dbt.differ_macros import changed_macros
 from dagctl_dbt.differ_nodes import NOT_CONFIG, TEST_REASONS, Sides, differing_keys, reasons
+from dagctl_dbt.differ_told import told
 from dagctl_dbt.differ_types import (
     ADDED,
     DIRECT,
@@ -32,6 +34,7 @@ DESCRIBED: dict[str, tuple[str, tuple[str, ...]]] = {
 #: Fields of a source that lead to other data; and those that do not.
 SOURCE_PLACE = ("identifier", "quoting", "external", "fqn")
 SOURCE_FRESHNESS = ("freshness", "loaded_at_field", "loaded_at_query")
+SOURCE_TOLD = ("database", "schema", *SOURCE_PLACE, *SOURCE_FRESHNESS, "unrendered_config", "description", "source_description")
 
 
 def compare_resources(sides: Sides, models: list[NodeChange]) -> list[ResourceChange]:
@@ -40,7 +43,14 @@ def compare_resources(sides: Sides, models: list[NodeChange]) -> list[ResourceCh
     :param sides: Both manifests.
     :param models: Changed models so far, to say which of them a macro explains.
     """
-    found = [*_tests(sides), *_sources(sides), *_macros(sides, models), *_described(sides), *_hooks(sides), *_packages(sides)]
+    found = [
+        *_tests(sides),
+        *_sources(sides),
+        *_macros(sides, models),
+        *_described(sides),
+        *compare_hooks(sides),
+        *_packages(sides),
+    ]
     return sorted(found, key=lambda change: (change.type, change.name, change.change))
 
 
@@ -50,17 +60,20 @@ def _keyed(old: Mapping[str, Node], new: Mapping[str, Node]) -> list[tuple[str, 
     return [(key, "added", new[key]) for key in new.keys() - old.keys()] + gone
 
 
-def _resource(sides: Sides, kind: str, node: Node, change: str, why: list[str] | None = None) -> ResourceChange:
-    return ResourceChange(kind, name_of(node, sides.new_reach.project), node["unique_id"], change, why or [])
+def _resource(
+    sides: Sides, kind: str, node: Node, change: str, why: list[str] | None = None, details: list[str] | None = None
+) -> ResourceChange:
+    name = name_of(node, sides.new_reach.project)
+    return ResourceChange(kind, name, node["unique_id"], change, why or [], details=details or [])
 
 
 def _tests(sides: Sides) -> list[ResourceChange]:
     old, new = test_nodes(sides.old), test_nodes(sides.new)
     found = [_resource(sides, _test_type(node), node, change) for _, change, node in _keyed(old, new)]
     for key in old.keys() & new.keys():
-        why = _why_test(sides, old[key], new[key])
+        why, details = _why_test(sides, old[key], new[key])
         if why:
-            found.append(_resource(sides, _test_type(new[key]), new[key], "modified", why))
+            found.append(_resource(sides, _test_type(new[key]), new[key], "modified", why, details))
     return found
 
 
@@ -68,14 +81,14 @@ def _test_type(node: Node) -> str:
     return "test" if node["resource_type"] == "test" else "unit_test"
 
 
-def _why_test(sides: Sides, old: Node, new: Node) -> list[str]:
+def _why_test(sides: Sides, old: Node, new: Node) -> tuple[list[str], list[str]]:
     if _test_type(new) == "test":
-        return reasons(sides, old, new, TEST_REASONS)[0]
-    # dbt's own checksum, over everything but the description; computed another way by another version.
-    if sides.same_version:
-        return ["body"] if old.get("checksum") != new.get("checksum") else []
+        return reasons(sides, old, new, TEST_REASONS)
     fields = ("model", "given", "expect", "overrides")
-    return ["body"] if any(old.get(field) != new.get(field) for field in fields) else []
+    details = [field for field in fields if old.get(field) != new.get(field)]
+    # dbt's own checksum, over everything but the description; computed another way by another version.
+    changed = old.get("checksum") != new.get("checksum") if sides.same_version else bool(details)
+    return (["body"], details) if changed else ([], [])
 
 
 def _sources(sides: Sides) -> list[ResourceChange]:
@@ -87,7 +100,8 @@ def _sources(sides: Sides) -> list[ResourceChange]:
     for key in old.keys() & new.keys():
         why = _why_source(sides, old[key], new[key])
         if why:
-            found.append(_resource(sides, "source", new[key], "modified", why))
+            details = [text for name in SOURCE_TOLD for text in _told(old[key], new[key], name)]
+            found.append(_resource(sides, "source", new[key], "modified", why, details))
             found[-1].rebuilds = bool({"relation", "config"} & set(why))
     return found
 
@@ -149,29 +163,19 @@ def _described(sides: Sides) -> list[ResourceChange]:
         for key in old.keys() & new.keys():
             why = [field for field in fields if _differs(old[key], new[key], field)]
             if why:
-                found.append(_resource(sides, kind, new[key], "modified", why))
+                details = [text for field in why for text in _told(old[key], new[key], field)]
+                found.append(_resource(sides, kind, new[key], "modified", why, details))
     return found
+
+
+def _told(old: Mapping[str, object], new: Mapping[str, object], key: str) -> list[str]:
+    return told(key, _plain(old[key]), _plain(new[key])) if _differs(old, new, key) else []
 
 
 def _folder(manifest: Manifest, name: str) -> dict[str, Node]:
     folders: Mapping[str, Any] = {**manifest}
     found: dict[str, Node] = folders.get(name) or {}
     return found
-
-
-def _hooks(sides: Sides) -> list[ResourceChange]:
-    """`on-run-start` and `on-run-end`: they run with every build."""
-    old, new = _operations(sides.old), _operations(sides.new)
-    found = [_resource(sides, "hook", node, change) for _, change, node in _keyed(old, new)]
-    for key in old.keys() & new.keys():
-        why = reasons(sides, old[key], new[key], TEST_REASONS[:1] + TEST_REASONS[2:4])[0]
-        if why:
-            found.append(_resource(sides, "hook", new[key], "modified", why))
-    return found
-
-
-def _operations(manifest: Manifest) -> dict[str, Node]:
-    return {key: node for key, node in manifest["nodes"].items() if node["resource_type"] == "operation"}
 
 
 def _packages(sides: Sides) -> list[ResourceChange]:

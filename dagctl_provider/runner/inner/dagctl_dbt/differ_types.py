@@ -26,6 +26,8 @@ class Column(TypedDict, total=False):
     name: str
     description: str | None
     data_type: str | None
+    meta: dict[str, Any]
+    tags: list[str]
     constraints: list[dict[str, Any]]
 
 
@@ -46,6 +48,7 @@ class Node(TypedDict, total=False):
     identifier: str | None
     relation_name: str | None
     raw_code: str | None
+    language: str
     compiled_code: str | None
     macro_sql: str
     checksum: Any
@@ -94,12 +97,14 @@ class Facts:
     :param vars: `vars` of each project, by its name, as written. None: not known, variables are not compared.
     :param packages: Version of each installed package.
     :param seeds: By unique id, `columns` (the CSV file's header) and, for files too big for dbt to read, `sha256`.
+    :param outside: Unique ids of models and the like that the project's default selector left out: they were not built.
     """
 
     target: str | None = None
     vars: Mapping[str, Mapping[str, Any]] | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
     seeds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    outside: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -110,7 +115,7 @@ class NodeChange:
     :param change: One of the five above.
     :param kind: Materialisation, or seed, snapshot, function.
     :param reasons: body, seed_data, config, relation, contract, macro, vars, ref, description, path, version, access,
-        disabled, enabled, source; for an indirect one empty or source.
+        disabled, enabled, selector, source; for an indirect one empty or source.
     :param details: Short texts for people: which keys, macros, variables, what it was renamed from.
     :param parents: Names of changed nodes and sources it reads.
     """
@@ -133,6 +138,7 @@ class ResourceChange:
     :param change: added, modified or removed.
     :param affects: Names of models that change because of it.
     :param rebuilds: Of a source: whether what reads it is built again.
+    :param details: Short texts for people: what of it changed.
     """
 
     type: str
@@ -142,6 +148,7 @@ class ResourceChange:
     reasons: list[str] = field(default_factory=list)
     affects: list[str] = field(default_factory=list)
     rebuilds: bool = False
+    details: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -161,6 +168,8 @@ class Changes:
     :param exposures_affected: Exposures that read something that changes: `name`, `type`, `owner`, `reads`.
     :param warnings: What dbt keeps quiet about.
     :param full_reason: Why everything has to be built; None when the difference suffices.
+    :param unsure: Unique ids of what changes only because it may read a variable with another value: by a name that is not
+        known, in nothing but what compiles to its SQL.
     """
 
     models: list[NodeChange] = field(default_factory=list)
@@ -169,6 +178,7 @@ class Changes:
     exposures_affected: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     full_reason: str | None = None
+    unsure: list[str] = field(default_factory=list)
 
     def of(self, *changes: str) -> list[NodeChange]:
         """Models with one of these changes."""

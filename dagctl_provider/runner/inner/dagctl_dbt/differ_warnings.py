@@ -42,6 +42,8 @@ def _of_change(sides: Sides, old: Node, new: Node, change: NodeChange) -> Iterat
     if relation_of(old) and relation_of(new) != relation_of(old) and (sides.same_target or kind_of(new) == "ephemeral"):
         yield f"{change.name} no longer lies at {relation_of(old)}; dbt drops nothing: {_thing(old)} stays there."
         return
+    if new["unique_id"] in sides.anew:
+        return
     if kind_of(new) == "incremental" and kind_of(old) == "incremental":
         yield from _of_incremental(new, change)
     if kind_of(new) == "snapshot" and change.change == DIRECT:
@@ -54,7 +56,7 @@ def _of_change(sides: Sides, old: Node, new: Node, change: NodeChange) -> Iterat
 def _of_incremental(new: Node, change: NodeChange) -> Iterator[str]:
     if (new.get("config") or {}).get("full_refresh") is True:
         return
-    again = f"`dbt build --full-refresh --select {new['name']}` makes them anew"
+    again = f"plan again with `full_refresh: [{change.name}]` to make them anew"
     if change.change == INDIRECT:
         yield f"{change.name} is incremental and reads what changes: rows it already has stay as they are; {again}."
     elif OF_ROWS & set(change.reasons):
@@ -64,7 +66,7 @@ def _of_incremental(new: Node, change: NodeChange) -> Iterator[str]:
 def _of_seed(sides: Sides, old: Node, new: Node, change: NodeChange) -> Iterator[str]:
     before, after = (facts.seeds.get(change.unique_id, {}).get("columns") for facts in (sides.old_facts, sides.new_facts))
     types = [(node.get("config") or {}).get("column_types") or {} for node in (old, new)]
-    again = f"dbt fills the existing table: it needs `dbt seed --full-refresh --select {new['name']}`"
+    again = f"dbt fills the existing table: plan again with `full_refresh: [{change.name}]`"
     if before is not None and after is not None and list(before) != list(after):
         came = [f"+{name}" for name in after if name not in before] + [f"-{name}" for name in before if name not in after]
         yield f"{change.name}: the seed's columns change ({', '.join(came) or 'their order'}); {again}."

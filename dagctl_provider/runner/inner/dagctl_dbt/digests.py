@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from dagctl_common.inputs import input_parts, keyed
 
 from dagctl_dbt.differ_macros import MacroReach, hooks_of
 from dagctl_dbt.differ_types import Facts, Manifest, Node, name_of, project_of
+from dagctl_dbt.differ_variables import variables_of
 from dagctl_dbt.journals import Step
 from dagctl_dbt.moments import Moment
 
@@ -46,6 +47,8 @@ class Sources:
     :param parsed: The same manifest in dbt's memory, which knows what was read from the environment.
     :param config: dbt's config of project and profile.
     :param base: Identity of the deployed state.
+    :param leftovers: Identity of what plans that did not end well left.
+    :param anew: Unique ids of what is made from scratch.
     """
 
     manifest: Manifest
@@ -53,6 +56,8 @@ class Sources:
     parsed: Parsed
     config: RuntimeConfig
     base: str | None
+    leftovers: Sequence[tuple[str, str]] = ()
+    anew: Sequence[str] = ()
 
 
 def digest_parts(step: Step, sources: Sources, nodes: list[str], removed: list[str], moment: Moment) -> dict[str, str]:
@@ -75,8 +80,10 @@ def digest_parts(step: Step, sources: Sources, nodes: list[str], removed: list[s
         "removed": sorted(removed),
         "vars": [facts.vars, getattr(sources.config.vars, "vars", None)],
     }
+    more = {"leftovers": sources.leftovers, "full_refresh": sources.anew}
     return {
         **hashes_of(parts),
+        **hashes_of({name: value for name, value in more.items() if value}),
         "tool": readable(f"{job['tool']} {job['tool_version']}"),
         MOMENT: moment.text,
         **_nodes(sources.manifest, reach),
@@ -130,7 +137,7 @@ def _node(node: Node, reach: MacroReach) -> list[object]:
 
 def _values(node: Node, reach: MacroReach) -> list[object]:
     """Values of the variables that a node with hooks reads: in a hook they are SQL that no model shows."""
-    names, _ = reach.variables(node, reach.of(node))
+    names = {path[0] for path in variables_of(node, reach).paths}
     return [[name, reach.value(node["package_name"], name)] for name in sorted(names) if reach.knows(node["package_name"], name)]
 
 
@@ -210,7 +217,9 @@ WORDS: Mapping[str, str] = {
     "dbt_package": "dbt package",
     "environment": "profile or target",
     "function": "function",
+    "full_refresh": "what is made from scratch",
     "hook": "hook",
+    "leftovers": "what plans left that did not end well",
     "macro": "macro",
     "model": "model",
     "tests": "whether tests run",
@@ -221,6 +230,7 @@ WORDS: Mapping[str, str] = {
     "snapshot": "snapshot",
     "test": "test",
     "tool": "dbt version",
+    "unaffected": "whether variables matter to",
     "unit_test": "unit test",
     "vars": "variables of dbt_project.yml",
     "warehouse": "warehouse's",

@@ -22,6 +22,17 @@ _PACKAGES = re.compile(r"run \"?dbt deps|dbt found \d+ package\(s\) specified", 
 _CONTRACT = re.compile(r"enforced contract that failed|contract.{0,40}(error|violat|broken)", re.IGNORECASE)
 _HEADS = re.compile(r"^(?:(?:\[ERROR\]: )?Encountered an error:\s*)?(?:[A-Z][A-Za-z-]+ Error(?: in [^\n]*)?\n\s*)+")
 _TRACEBACK = re.compile(r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*", re.MULTILINE)
+_ASIDE = re.compile(r"HTTPS?ConnectionPool\(host='(?P<host>[^']+)', port=\d+\): (?P<why>[^\n]*)")
+_ANSWERED = re.compile(r"(?P<code>[45]\d\d) (?:Server|Client) Error: (?P<why>[^\n]*?) for url: https?://(?P<host>[^/\s:]+)\S*")
+_NOT_REACHED = (
+    (r"ProxyError|Tunnel", "the proxy in between refused"),
+    (r"NameResolution|Name or service|name resolution|getaddrinfo|nodename", "its name is not known here"),
+    (r"SSLError|certificate", "its certificate is not trusted here"),
+    (r"refused", "it refused the connection"),
+    (r"timed? ?out", "it took too long"),
+    (r"unreachable|No route", "there is no way to it"),
+)
+"""What libraries say of a server that did not answer, and the same in a few words."""
 _TRAIL = re.compile(r"\s*compiled code at .*$|\s*> in macro .*$|\s*> called by .*$", re.MULTILINE)
 
 
@@ -32,13 +43,29 @@ def cause(step: Step, text: object, limit: int = 400) -> str:
     :param text: What dbt said.
     :param limit: Most characters; some of dbt's messages are half a megabyte.
     """
-    raw = _TRACEBACK.sub("", plain(text)[:20_000]).strip()
+    raw = without_libraries(_TRACEBACK.sub("", plain(text)[:20_000])).strip()
     head = _HEADS.match(raw)
     told = raw[head.end() :] if head and raw[head.end() :].strip() else raw
     # The line with the file's name is worth keeping, the trail of macros is not.
     where = re.search(r" in ([^\n]*\([^)\n]*\))", head[0]) if head else None
     line = step.shorten(_TRAIL.sub("", told))
+    if line.startswith("[WARNING]: "):
+        line = f"A warning, which the project's flags (warn_error) make an error: {line.removeprefix('[WARNING]: ')}"
     return f"{where[1]}: {line}"[:limit] if where else line[:limit]
+
+
+def without_libraries(text: str) -> str:
+    """Say of a server that did not answer which one it was and why, and no more.
+
+    :param text: What dbt said, with the words of the libraries below it.
+    """
+
+    def reached_not(hit: re.Match[str]) -> str:
+        why = next((words for pattern, words in _NOT_REACHED if re.search(pattern, hit["why"], re.IGNORECASE)), None)
+        return f"{hit['host']} did not answer: {why or 'it could not be reached'}."
+
+    text = text.replace("External connection exception occurred: ", "")
+    return _ANSWERED.sub(r"\g<host> answered \g<code> \g<why>.", _ASIDE.sub(reached_not, text))
 
 
 def is_refusal(error: BaseException | str) -> bool:

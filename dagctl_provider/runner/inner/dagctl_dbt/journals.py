@@ -12,11 +12,13 @@ from dagctl_common import frames
 from dagctl_common.channel import Channel, plain
 from dagctl_common.jobs import Job
 
+from dagctl_dbt.batches import Batch
 from dagctl_dbt.differ_types import BUILT, TESTS
 from dagctl_dbt.warehouses import Canceller
 
 SUCCEEDED = {"success", "pass", "warn", "no-op"}
 _STATUS = {"skipped": "skipped", **dict.fromkeys(SUCCEEDED, "succeeded")}
+_ON_THREAD = "Exception on worker thread. "
 _EVENT = {"succeeded": "model_finished", "skipped": "model_skipped"}
 
 
@@ -69,6 +71,7 @@ class NodeRun:
         self.duration = 0.0
         self.message: str | None = None
         self.rows: int | None = None
+        self.warned = False
 
     def identity(self) -> dict[str, str]:
         """What its events say of it."""
@@ -91,7 +94,9 @@ class Journal:
     """Collects what happens to nodes; dbt calls it from the threads that run them.
 
     :param channel: Gets an event per change.
-    :param on_success: Called with all that succeeded so far whenever a node did.
+    :param on_change: Called whenever a node begins or succeeds, or a batch of one does.
+    :param leaves: Makes rows of what dbt began to build, for the case that the execute does not end well.
+    :param in_batches: Unique ids of models that dbt builds batch by batch; what its events say of them may be said of one batch.
     """
 
     def __init__(self, channel: Channel, canceller: Canceller) -> None:
@@ -99,7 +104,10 @@ class Journal:
         self._canceller = canceller
         self.nodes: dict[str, NodeRun] = {}
         self.names: dict[str, str] = {}
-        self.on_success: Callable[[list[str]], None] | None = None
+        self.on_change: Callable[[], None] | None = None
+        self.leaves: Callable[[list[str]], list[dict[str, Any]]] | None = None
+        self.in_batches: set[str] = set()
+        self._causes: dict[str, str] = {}
         self._lock = threading.RLock()
 
     def expect(self, names: dict[str, str]) -> None:
@@ -125,6 +133,10 @@ class Journal:
             self._start(message.data.node_info)
         elif kind == "NodeFinished":
             self._finish(message.data)
+        elif kind == "GenericExceptionOnRun" and message.data.unique_id in self.in_batches:
+            # Of a failed batch the result has no cause.
+            with self._lock:
+                self._causes.setdefault(message.data.unique_id, plain(message.data.exc).removeprefix(_ON_THREAD))
 
     def _node(self, info: NodeInfo) -> NodeRun:
         name = self.names.get(info.unique_id, info.node_name)
@@ -132,32 +144,83 @@ class Journal:
 
     def _start(self, info: NodeInfo) -> None:
         with self._lock:
+            begun = info.unique_id in self.nodes
             node = self._node(info)
-            self.channel.event("model_start", **node.identity())
+            if not begun and self.on_change:
+                self.on_change()
+            if not begun or info.unique_id not in self.in_batches:
+                self.channel.event("model_start", **node.identity())
 
     def _finish(self, data: NodeFinished) -> None:
-        result = data.run_result
+        if data.node_info.unique_id not in self.in_batches:
+            with self._lock:
+                self._end(self._node(data.node_info), data.run_result, data.node_info.node_status)
+
+    def batch(self, key: str, batch: Batch, every: list[Batch], done: int) -> None:
+        """One batch of a model is in the warehouse.
+
+        :param key: Unique id of the model.
+        :param batch: Its start and end.
+        :param every: All batches of this attempt.
+        :param done: How many batches of the model are done.
+        """
         with self._lock:
-            node = self._node(data.node_info)
-            failed = "cancelled" if self._canceller.is_set() else "failed"
-            node.status = _STATUS.get(result.status or data.node_info.node_status, failed)
-            node.duration = float(result.execution_time or 0.0)
-            node.message = plain(result.message)[:4000] or None
-            node.rows = _rows(result)
-            # First: whatever hears of it may be the last thing that happens.
-            if node.status == "succeeded" and self.on_success:
-                self.on_success(self.succeeded())
-            event = _EVENT.get(node.status, "model_failed")
-            reason = " ".join((node.message or "").split())[:500] if event == "model_failed" else None
-            self.channel.event(
-                event, **node.identity(), status=node.status, rows=node.rows,
-                duration=round(node.duration, 3), message=reason,
-            )  # fmt: skip
+            if self.on_change:
+                self.on_change()
+            node = self.nodes[key]
+            told = {"done": [batch], "all": every if done == 1 else [batch]}
+            self.channel.event("model_batch", **node.identity(), batch=done, batches=len(every), done_batches=told)
+
+    def over(self, key: str, result: RunResult) -> None:
+        """All batches of a model have been tried.
+
+        :param result: dbt's, of the whole model.
+        """
+        with self._lock:
+            if key in self.nodes:
+                self._end(self.nodes[key], result, "")
+
+    def settle(self, results: Iterable[Any]) -> None:
+        """At the end: what no event told.
+
+        :param results: dbt's, one per node.
+        """
+        with self._lock:
+            for result in results:
+                # dbt before 1.9 gives one without a node when a hook failed.
+                of = getattr(result, "node", None)
+                node = self.nodes.get(of.unique_id) if of is not None else None
+                if node is not None and node.status == "running":
+                    self._end(node, result, "")
+
+    def _end(self, node: NodeRun, result: RunResult, fallback: str) -> None:
+        failed = "cancelled" if self._canceller.is_set() else "failed"
+        node.status = _STATUS.get(str(result.status or fallback), failed)
+        node.warned = result.status == "warn"
+        node.duration = float(result.execution_time or 0.0)
+        told = [plain(result.message) if result.message else "", self._causes.get(node.unique_id, "")]
+        node.message = ": ".join(filter(None, told))[:4000] or None
+        node.rows = _rows(result)
+        # First: whatever hears of it may be the last thing that happens.
+        if node.status == "succeeded" and self.on_change:
+            self.on_change()
+        event = _EVENT.get(node.status, "model_failed")
+        reason = " ".join((node.message or "").split())[:500] if event == "model_failed" else None
+        self.channel.event(
+            event, **node.identity(), status=node.status, rows=node.rows,
+            duration=round(node.duration, 3), message=reason,
+        )  # fmt: skip
 
     def succeeded(self) -> list[str]:
         """Unique ids of what is done, in order of completion or thereabouts."""
         with self._lock:
             return [node.unique_id for node in self.nodes.values() if node.status == "succeeded"]
+
+    def touched(self) -> list[str]:
+        """Unique ids of what dbt began to build, whatever came of it; tests leave nothing that anybody reads."""
+        with self._lock:
+            nodes = list(self.nodes.values())
+        return [node.unique_id for node in nodes if node.resource_type in BUILT and node.status != "skipped"]
 
     def failed(self) -> list[NodeRun]:
         """What went wrong, models before tests."""
@@ -167,7 +230,16 @@ class Journal:
 
     def answer(self) -> dict[str, object]:
         """What belongs into the step's answer, however it ended."""
-        return {"models": self.results(), "tests": self.tests()} if self.nodes else {}
+        left: dict[str, object] = {"left": self.leaves(self.touched())} if self.leaves else {}
+        if not self.nodes:
+            return left
+        warnings = self.warnings()
+        return {"models": self.results(), "tests": self.tests(), **({"warnings": warnings} if warnings else {}), **left}
+
+    def warnings(self) -> list[str]:
+        """What tests found that only warn."""
+        with self._lock:
+            return [f"{node.name}: {node.message or 'it found rows'}" for node in self.nodes.values() if node.warned]
 
     def results(self) -> list[dict[str, object]]:
         """One row per model, seed, snapshot or function."""
@@ -210,6 +282,9 @@ class Step(frames.Step):
     def __init__(self, job: Job) -> None:
         super().__init__(job, Canceller)
         self.journal = Journal(self.channel, self.canceller)
+        if job.get("command") == "execute":
+            # Until the plan stands, nothing is begun.
+            self.journal.leaves = lambda touched: []
 
     def hide(self, text: str) -> str:
         """A manifest's text without the secrets that were given to the step, in case the project wrote one into a model."""

@@ -26,6 +26,7 @@ from dagctl_dbt.differ_types import (
     parents_of,
     project_of,
 )
+from dagctl_dbt.leftovers import Leftovers, described
 from dagctl_dbt.selection import NONE, Selection
 
 DIFF_LIMIT = 20_000
@@ -46,6 +47,9 @@ class Plan:
     :param selection: What runs.
     :param parts: Of the digest.
     :param warehouse: Where an execute writes.
+    :param leftovers: What plans that did not end well left.
+    :param anew: Why something is made from scratch, by unique id.
+    :param given: Variables that the plan sets.
     :param unstable: What differs each time, and is not compared.
     """
 
@@ -57,6 +61,9 @@ class Plan:
     selection: Selection
     parts: dict[str, str]
     warehouse: Mapping[str, str] = field(default_factory=dict)
+    leftovers: Leftovers = field(default_factory=Leftovers)
+    anew: Mapping[str, str] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
     unstable: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -90,21 +97,33 @@ def describe(plan: Plan) -> dict[str, Any]:
         "contracts_broken": [asdict(broken) for broken in changes.contracts_broken],
         "exposures_affected": changes.exposures_affected,
         "lineage": _lineage(plan),
-        "warnings": [*changes.warnings, *_late_hooks(plan)],
+        "warnings": [*changes.warnings, *_removed_hooks(plan)],
         "digest_parts": plan.parts,
         "warehouse": dict(plan.warehouse),
-        **({"unstable": plan.unstable} if plan.unstable else {}),
+        **_only_known(
+            unstable=plan.unstable,
+            leftovers=described(plan.manifest, plan.leftovers),
+            full_refresh=_refreshed(plan, nodes),
+            vars={name: json.dumps(value, sort_keys=True) for name, value in sorted(plan.given.items())},
+        ),
     }
 
 
-def _late_hooks(plan: Plan) -> list[str]:
-    """Hooks of the project run with every build, and only then."""
-    if plan.selection.mode != NONE:
-        return []
+def _refreshed(plan: Plan, nodes: Mapping[str, Node]) -> list[dict[str, str]]:
+    project = project_of(plan.manifest)
+    return [{"name": name_of(nodes[key], project), "why": why} for key, why in sorted(plan.anew.items())]
+
+
+def _only_known(**members: Any) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value}
+
+
+def _removed_hooks(plan: Plan) -> list[str]:
+    """What a hook has done stays when the hook goes."""
     return [
-        f"The hook {change.name} is {change.change}: hooks run with a build, so this has its effect with the next one, not now."
+        f"The hook {change.name} is removed: it does not run any more, and what it has done stays."
         for change in plan.changes.resources
-        if change.type == "hook"
+        if change.type == "hook" and change.change == "removed"
     ]
 
 
@@ -122,7 +141,8 @@ def _model(change: NodeChange) -> dict[str, object]:
 
 
 def _resource(change: ResourceChange) -> dict[str, object]:
-    return {key: getattr(change, key) for key in ("type", "name", "change", "reasons", "affects")}
+    row = {key: getattr(change, key) for key in ("type", "name", "change", "reasons", "affects")}
+    return {**row, **({"details": change.details} if change.details else {})}
 
 
 def _lineage(plan: Plan) -> dict[str, list[str]]:

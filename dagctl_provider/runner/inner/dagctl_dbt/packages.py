@@ -25,6 +25,7 @@ from dagctl_dbt.journals import Step
 FILES = ("packages.yml", "dependencies.yml", "package-lock.yml")
 _INSTALL_PATH = re.compile(r"""^packages-install-path\s*:\s*["']?([\w./-]+)["']?\s*(#.*)?$""", re.MULTILINE)
 _DEPS = "from dbt.cli.main import cli; cli()"
+_ERROR = "Encountered an error:"
 _NOISE = re.compile(r"^\d\d:\d\d:\d\d\s+")
 
 
@@ -82,6 +83,13 @@ def _keep(place: Path, kept: Path) -> None:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _said(text: str) -> str:
+    """What dbt says of the error, without how it came to that."""
+    told, _, trace = (text.partition(_ERROR)[2] or text).partition("Traceback (most recent call last):")
+    # Some errors of dbt's own have a traceback only.
+    return told.strip() or trace.strip().rpartition("\n")[2]
+
+
 def _deps(step: Step, project: Path) -> None:
     command = [sys.executable, "-c", _DEPS, "deps", "--project-dir", str(project)]
     lines: list[str] = []
@@ -104,5 +112,5 @@ def _deps(step: Step, project: Path) -> None:
             raise
     if process.returncode:
         text = "\n".join(_NOISE.sub("", line) for line in lines)
-        told = cause(step, text[max(text.find("Encountered an error"), 0) :])
+        told = cause(step, _said(text))
         raise StepFailed("packages_failed", told or f"dbt deps ended with {process.returncode}")

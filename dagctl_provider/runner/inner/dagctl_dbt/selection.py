@@ -8,7 +8,7 @@ and tests that themselves changed. A commit that changes only tests rebuilds not
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from dagctl_dbt.differ_types import (
@@ -28,7 +28,11 @@ from dagctl_dbt.differ_types import (
 )
 
 NONE, SELECTED, FULL = "none", "selected", "full"
-HOOKS_ONLY = "Nothing is built: a changed hook does not run now, but with the next build of something."
+NOTHING = "Nothing that is deployed changes."
+LEFT_OUT = "What changed is left out by the project's default selector: nothing is built."
+NO_TESTS = "Only tests changed, and no tests run here."
+HOOKS_ONLY = "Only hooks of the project changed: on-run-start and on-run-end run, and nothing is built."
+HOOKS_REMOVED = "Only a hook of the project was removed: nothing runs."
 
 
 @dataclass
@@ -51,12 +55,13 @@ class Selection:
     tests: list[str] = field(default_factory=list)
 
 
-def select(changes: Changes, manifest: Manifest, run_tests: bool = True) -> Selection:
+def select(changes: Changes, manifest: Manifest, run_tests: bool = True, within: Collection[str] | None = None) -> Selection:
     """Nodes to run for what changed.
 
     :param changes: Of :func:`dagctl_dbt.differ.compare`.
     :param manifest: Of the commit.
     :param run_tests: False leaves tests and unit tests out.
+    :param within: Unique ids that the project's default selector selects; nothing else runs.
     """
     built, tests = built_nodes(manifest), test_nodes(manifest)
     if changes.full_reason:
@@ -67,9 +72,17 @@ def select(changes: Changes, manifest: Manifest, run_tests: bool = True) -> Sele
         chosen = touched
         checked = {key for key, test in tests.items() if not (touched | sources).isdisjoint(parents_of(test))}
         checked |= {change.unique_id for change in changes.resources if change.type in TESTS} & set(tests)
-    running = [key for key in built if key in chosen and kind_of(built[key]) != "ephemeral"]
-    testing = [key for key in tests if key in checked] if run_tests else []
-    return _described(changes, manifest, running, testing, run_tests)
+    runnable = [key for key in built if key in chosen and kind_of(built[key]) != "ephemeral"]
+    running = [key for key in runnable if within is None or key in within]
+    testing = [key for key in tests if key in checked and (within is None or key in within)] if run_tests else []
+    found = _described(changes, manifest, running, testing, run_tests)
+    if found.reason == NOTHING and (runnable or checked):
+        found.reason = LEFT_OUT if runnable or run_tests else NO_TESTS
+    if found.arguments and len(running) < len(runnable):
+        # Whoever selects by hand does so without the default selector.
+        names = Counter(part for node in {**built, **tests}.values() for part in {*node["fqn"], node["name"]})
+        found.arguments += ["--exclude", *(_selector(built[key], names) for key in runnable if key not in set(running))]
+    return found
 
 
 def _described(changes: Changes, manifest: Manifest, running: list[str], testing: list[str], run_tests: bool) -> Selection:
@@ -81,11 +94,18 @@ def _described(changes: Changes, manifest: Manifest, running: list[str], testing
     if changes.full_reason:
         return Selection(FULL, changes.full_reason, without, running + testing, names, tests)
     if not running and not testing:
-        hooks = [change.name for change in changes.resources if change.type == "hook" and change.change != "removed"]
-        return Selection(NONE, HOOKS_ONLY if hooks else "Nothing that is deployed changes.")
+        return _without_nodes(changes)
     reason = "What changed and what reads it." if running else "Only tests changed: nothing is rebuilt."
     arguments = ["--select", *_typed(changes, everything, testing), *without]
     return Selection(SELECTED, reason, arguments, running + testing, names, tests)
+
+
+def _without_nodes(changes: Changes) -> Selection:
+    """dbt runs no hook when there is no node; here they run, since they are what changed."""
+    hooks = [change.change for change in changes.resources if change.type == "hook"]
+    if any(change != "removed" for change in hooks):
+        return Selection(SELECTED, HOOKS_ONLY)
+    return Selection(NONE, HOOKS_REMOVED if hooks else NOTHING)
 
 
 def _typed(changes: Changes, everything: Mapping[str, Node], testing: Iterable[str]) -> list[str]:

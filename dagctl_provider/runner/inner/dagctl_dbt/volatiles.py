@@ -171,18 +171,18 @@ def _strange(text: str, known: set[str]) -> bool:
     return bool({word.lower() for word in _WORD.findall(_TEXT.sub("0", text))} - known)
 
 
-def compute_again(step: Step, moment: str) -> dict[str, str] | None:
+def compute_again(step: Step, given: Mapping[str, str]) -> dict[str, str] | None:
     """The parts as another process finds them, with another clock and another seed.
 
     :param step: The step.
-    :param moment: The plan's moment, which is the same there.
+    :param given: Parts that are the same there: the plan's moment, and what was found out by compiling.
     :return: ``None`` when the second parse did not come to its end.
     """
     scratch = Path(step.job["scratch"]) / "again"
     scratch.mkdir(exist_ok=True)
     answer = scratch / "answer.json"
     job: dict[str, Any] = {**step.job, "command": PARTS, "scratch": str(scratch), "answer": str(answer)}
-    job.update(events_fd=None, alive_fd=None, expected_digest_parts={MOMENT: moment}, data_folder=step.job.get("data_folder"))
+    job.update(events_fd=None, alive_fd=None, expected_digest_parts=dict(given), data_folder=step.job.get("data_folder"))
     path = scratch / "job.json"
     path.write_text(json.dumps(job), encoding="utf-8")
     environment = {**os.environ, "DBT_TARGET_PATH": str(scratch / "target")}
