@@ -100,7 +100,11 @@ def do(
     # What is done is told, also when somebody cancels now.
     step.canceller.interruptible = False
     answer.setdefault("timings", step.channel.timings)
-    write_answer(step.job["answer"], {**answer, **step.journal.answer()})
+    told = step.journal.answer()
+    if answer["outcome"] == "succeeded":
+        # What was changed is what was to be changed.
+        told.pop("left", None)
+    write_answer(step.job["answer"], {**answer, **told})
     return 0 if answer["outcome"] == "succeeded" else 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypedDict
+from typing import Any, TypedDict
 
 
 class Request(TypedDict):
@@ -20,6 +20,10 @@ class Request(TypedDict):
     expected_digest: str | None
     expected_digest_parts: Mapping[str, str] | None
     explained_plan_id: str | None
+    turn: str | None
+    vars: Mapping[str, Any] | None
+    full_refresh: list[str] | None
+    adopted: bool
 
 
 class Finding(TypedDict, total=False):

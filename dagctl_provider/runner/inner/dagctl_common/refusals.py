@@ -9,6 +9,7 @@ _REFUSED = re.compile(
     r"|name or service not known|no route to host|network is unreachable|timeout expired|server closed the connection"
     r"|the database system is|authentication failed|access denied|permission denied|insufficient privileges|not authorized"
     r"|unauthorized|forbidden|login failed|\b40[13] (client error|get|post)\b|incorrect username or password|no pg_hba"
+    r"|default credentials were not found|could not automatically determine credentials|unable to locate credentials"
     r"|remaining connection slots|could not set lock on file|cannot open file|(role|database) \"[^\"]*\" does not exist",
     re.IGNORECASE,
 )

@@ -14,15 +14,26 @@ from dagctl_common.frames import Answer, do
 from dagctl_common.inputs import input_warnings
 from dagctl_common.jobs import Job
 
+from dagctl_sqlmesh.adopting import refuse_foreign
 from dagctl_sqlmesh.descriptions import describe
 from dagctl_sqlmesh.digests import WORDS
 from dagctl_sqlmesh.failures import failure_of, model_failure
 from dagctl_sqlmesh.journals import Step
+from dagctl_sqlmesh.leftovers import leaves, rows_left
 from dagctl_sqlmesh.locks import Locks
+from dagctl_sqlmesh.mending import Mend, find_mends, mend_all, subtract, told_mends, unpublished
 from dagctl_sqlmesh.naming import Names
 from dagctl_sqlmesh.parts import compare_again, early_parts, plan_parts, refuse_unstable
-from dagctl_sqlmesh.projects import load_configs, make_context
-from dagctl_sqlmesh.states import migrate, migrated_copy, needed_migration, remember_state_address, state_versions
+from dagctl_sqlmesh.planning import build_approved, build_plan, recorded_environment
+from dagctl_sqlmesh.projects import ignored_files, load_configs, make_context
+from dagctl_sqlmesh.states import (
+    await_state_file,
+    migrate,
+    migrated_copy,
+    needed_migration,
+    remember_state_address,
+    state_versions,
+)
 from dagctl_sqlmesh.sweeping import sweep
 from dagctl_sqlmesh.twice import load_again
 from dagctl_sqlmesh.warehouses import refuse_fleeting_models, state_fields
@@ -72,6 +83,7 @@ def _open(step: Step) -> Context:
             configs = load_configs(step)
             context = make_context(step, configs)
         with step.channel.stage("state"):
+            await_state_file(step, context)
             remember_state_address(step, context)
             # Planning may happen on a copy of the state; what counts is where the state itself is.
             step.state = state_fields(step, context)
@@ -113,10 +125,13 @@ def _explained(step: Step, context: Context, migration: dict[str, str] | None) -
     again = load_again(step, context)
     with step.guard.free():
         tests = _run_tests(step, context)
-    for text in input_warnings(step):
+    for text in [*input_warnings(step), *ignored_files(step)]:
         step.journal.warn(text)
     with step.channel.stage("plan"):
-        plan = _build_plan(step, context)
+        plan = build_plan(step, context)
+        refuse_foreign(step, plan)
+        mends = find_mends(context, plan.snapshots.values(), rows_left(step))
+        subtract(mends)
         found = plan_parts(step, context, plan, migration)
         output = {key: value for key, value in describe(step, context, plan).items() if value is not None}
     step.watch.check()
@@ -126,12 +141,20 @@ def _explained(step: Step, context: Context, migration: dict[str, str] | None) -
     output.update(
         found.output(step), digest_parts=parts, **({"tests": tests} if tests else {}),
         **({"unstable": differing} if differing else {}), **({"state_migration": migration} if migration else {}),
+        **_told_leftovers(step, context, plan, mends),
     )  # fmt: skip
     answer = {"plan_output": output, "digest": digest_of(parts), "tool_plan_id": plan.plan_id}
     step.channel.line(_summary(output))
     refuse_unstable(step, differing, answer)
     _refuse_failed_tests(tests, answer)
     return answer
+
+
+def _told_leftovers(step: Step, context: Context, plan: Plan, mends: list[Mend]) -> Answer:
+    """What the plan mends of earlier ones, and what it would itself leave if its execute vanished."""
+    left = leaves(step, context, plan)
+    told: Answer = {"leftovers": told_mends(mends), "has_changes": True} if mends else {}
+    return {**told, **({"leaves": left} if left else {})}
 
 
 def _summary(output: Mapping[str, Any]) -> str:
@@ -190,30 +213,6 @@ def _refuse_failed_tests(tests: TestReport | None, answer: Answer) -> None:
         raise StepFailed("tests_failed", text, **answer)
 
 
-def _build_plan(step: Step, context: Context) -> Plan:
-    """Build the plan; changes that the project does not let SQLMesh judge count as breaking, the safe choice."""
-    from sqlmesh.core.snapshot import SnapshotChangeCategory
-
-    builder = context.plan_builder(step.job["environment"], skip_tests=True)
-    plan = builder.build()
-    undecided = list(plan.uncategorized)
-    for snapshot in undecided:
-        builder.set_choice(snapshot, SnapshotChangeCategory.BREAKING)
-    return builder.build() if undecided else plan
-
-
-def _build_approved(step: Step, context: Context) -> Plan:
-    """Build the plan again. The same commit could be planned when it was explained: if it cannot be now, the base has moved."""
-    from sqlmesh.utils.errors import PlanError
-
-    try:
-        return _build_plan(step, context)
-    except PlanError as error:
-        raise StepFailed(
-            "plan_drifted", f"The approved plan cannot be made any more: {failure_of(step, error).message}"
-        ) from error
-
-
 def execute(step: Step) -> Answer:
     """Apply exactly what was approved, at most once."""
     context = _open(step)
@@ -263,52 +262,70 @@ def _check_on_copy(step: Step, context: Context, migration: dict[str, str]) -> N
 def _check(step: Step, copy: Context, migration: dict[str, str] | None) -> None:
     _load(step, copy)
     with step.channel.stage("plan"):
-        _check_digest(step, copy, _build_approved(step, copy), migration)
-
-
-def _recorded(context: Context, environment: str) -> Environment | None:
-    from sqlmesh.core.environment import Environment
-
-    return context.state_reader.get_environment(Environment.sanitize_name(environment))
+        _check_digest(step, copy, build_approved(step, copy), migration)
 
 
 def _apply_approved(step: Step, context: Context) -> Answer:
     plan_id = step.job["explained_plan_id"]
     with step.channel.stage("state"):
-        recorded = _recorded(context, step.job["environment"])
+        recorded = recorded_environment(context, step.job["environment"])
     ours = recorded is not None and recorded.plan_id == plan_id
     if recorded is not None and ours and recorded.finalized_ts:
         step.channel.line("this plan has been applied already; nothing to do")
+        _unpublish(context, recorded)
         return {"already_applied": True, "digest": step.job["expected_digest"], "tool_plan_id": plan_id}
     _load(step, context)
     tests = _run_tests(step, context)
     _refuse_failed_tests(tests, {"plan_output": {"tests": tests}})
     with step.channel.stage("plan"):
-        plan = _build_approved(step, context)
-        if not (ours and _is_only_unfinished(plan)):
-            _check_digest(step, context, plan, None)
+        plan = build_approved(step, context)
+        _check_digest(step, context, plan, None, ours)
+        # From here on there is no way back to what was.
+        step.journal.left = leaves(step, context, plan)
+        plan = _mended(step, context, plan)
         # Before anything reads the environment of the plan, which remembers the id it was made with.
         plan = plan.copy(update={"plan_id": plan_id})
     with step.channel.stage("apply"):
         step.canceller.check()
         step.canceller.interruptible = False
+        step.journal.applying()
         context.apply(plan, circuit_breaker=step.canceller.is_set)
+        _unpublish(context, recorded)
+    step.journal.left = []
     return {"already_applied": False, "digest": step.job["expected_digest"], "tool_plan_id": plan_id}
 
 
-def _is_only_unfinished(plan: Plan) -> bool:
-    """Whether an earlier attempt recorded the environment but died before publishing all of it."""
-    diff = plan.context_diff
-    return bool(diff.is_unfinalized_environment and not (diff.added or diff.removed_snapshots or diff.modified_snapshots))
+def _mended(step: Step, context: Context, plan: Plan) -> Plan:
+    """Set right what failed plans left, and plan once more with it."""
+    mends = find_mends(context, plan.snapshots.values(), rows_left(step))
+    if not mends:
+        return plan
+    mend_all(step, context, mends, plan.snapshots)
+    return build_plan(step, context)
 
 
-def _check_digest(step: Step, context: Context, plan: Plan, migration: dict[str, str] | None) -> None:
+def _unpublish(context: Context, before: Environment | None) -> None:
+    """Drop views that an attempt which did not come to its end should have dropped."""
+    if before is None:
+        return
+    now = context.state_reader.get_environment(before.name)
+    gone = unpublished(context, before, [info.name for info in now.promoted_snapshots]) if now is not None else []
+    if gone and now is not None:
+        context.snapshot_evaluator.demote(gone, now.naming_info)
+
+
+def _check_digest(step: Step, context: Context, plan: Plan, migration: dict[str, str] | None, ours: bool = False) -> None:
     """Compare with the approved digest.
 
-    A plan approved together with a migration stays approved when somebody else's plan has migrated the state meanwhile.
+    A plan approved together with a migration stays approved when somebody else's plan has migrated the state meanwhile. Where an
+    earlier attempt has recorded the environment, what it stood on was compared before that.
+
+    :param ours: Whether the environment was recorded by an earlier attempt of this plan.
     """
     expected = step.job["expected_digest_parts"]
     parts = excused(expected, plan_parts(step, context, plan, migration).parts)
+    if ours:
+        parts.update({name: value for name, value in (expected or {}).items() if name in ("base", "leftovers")})
     migrated = hashes_of({"migration": step.job["tool_version"]})
     alternatives = [parts] if migration else [parts, {**parts, **migrated}]
     if step.job["expected_digest"] in [digest_of(candidate) for candidate in alternatives]:
@@ -327,9 +344,12 @@ def run(step: Step) -> Answer:
             held.enter_context(locks.hold("state", shared=True))
         with step.channel.stage("state"):
             recorded = _deployed(step, context)
+            _refuse_unfinished(recorded)
         step.journal.names = Names(info.name for info in recorded.snapshots)
         sweep(step, context)
+        _mend_for_run(step, context, recorded)
         with step.channel.stage("run"):
+            step.journal.applying()
             completed = context.run(step.job["environment"])
         # Older versions answer with a truth value, newer ones with an enum whose every member is true.
         if getattr(completed, "is_failure", not completed):
@@ -337,12 +357,30 @@ def run(step: Step) -> Answer:
     return {"tool_plan_id": recorded.plan_id}
 
 
+def _refuse_unfinished(recorded: Environment) -> None:
+    """SQLMesh would wait for hours: for a plan that ended long ago, as nobody else has the lock.
+
+    :raises StepFailed: ``environment_unfinished``.
+    """
+    if not recorded.finalized_ts:
+        text = f"Environment {recorded.name!r} is half published: plan {recorded.plan_id} did not come to its end."
+        raise StepFailed("environment_unfinished", text)
+
+
+def _mend_for_run(step: Step, context: Context, recorded: Environment) -> None:
+    """A run must not take for loaded what code loaded that was never deployed."""
+    rows = rows_left(step)
+    if rows:
+        snapshots = context.state_sync.get_snapshots(recorded.snapshots)
+        mend_all(step, context, find_mends(context, snapshots.values(), rows), snapshots)
+
+
 def _deployed(step: Step, context: Context) -> Environment:
     """What is deployed, in a state that this SQLMesh can read."""
     versions = state_versions(context)
     if versions is not None and needed_migration(context):
         raise StepFailed("state_behind", f"The state was written by SQLMesh {versions.sqlmesh_version}.")
-    recorded = None if versions is None else _recorded(context, step.job["environment"])
+    recorded = None if versions is None else recorded_environment(context, step.job["environment"])
     if recorded is None:
         raise StepFailed("environment_not_found", f"Environment {step.job['environment']!r} has not been deployed yet.")
     return recorded

@@ -48,8 +48,9 @@ class ModelRun:
         return round((self.finished or time.monotonic()) - self.started, 3)
 
     def as_json(self) -> dict[str, object]:
-        """The row of the result; a model that waited until the end was skipped."""
-        status = {"waiting": "skipped", "running": "cancelled"}.get(self.status, self.status)
+        """The row of the result; a model that waited until the end was skipped, or its signals said that it has to wait."""
+        waited = "skipped" if self.total_batches else "not_ready"
+        status = {"waiting": waited, "running": "cancelled"}.get(self.status, self.status)
         row: dict[str, object] = {"name": self.name, "status": status, "duration": self.duration, "batches": self.batches}
         if self.rows is not None:
             row["rows"] = self.rows
@@ -66,6 +67,11 @@ class Journal:
         self.models: dict[str, ModelRun] = {}
         self.failures: dict[str, BaseException] = {}
         self.warnings: list[str] = []
+        self.left: list[dict[str, object]] = []
+        self.may_leave = False
+        self.lint: dict[str, set[str]] = {}
+        """Models by what a rule of the linter says of them."""
+        self.told_before: int | None = None
         self._deaf = False
         self.errors: list[str] = []
         self.lock = threading.RLock()
@@ -146,6 +152,10 @@ class Journal:
                 self.warnings.append(line)
             self.channel.line(f"warning: {line}")
 
+    def applying(self) -> None:
+        """What is warned of from now on is about what is done, and belongs into the result."""
+        self.told_before = len(self.warnings)
+
     def results(self) -> list[dict[str, object]]:
         """One row per model."""
         with self.lock:
@@ -153,7 +163,16 @@ class Journal:
 
     def answer(self) -> dict[str, object]:
         """What belongs into the step's answer, however it ended."""
-        return {"models": self.results()} if self.models else {}
+        warnings = [] if self.told_before is None else self.warnings[self.told_before :]
+        lists = {"models": self.results(), "warnings": warnings}
+        found: dict[str, object] = {key: rows for key, rows in lists.items() if rows}
+        return {**found, "left": [self._as_left(row) for row in self.left]} if self.may_leave else found
+
+    def _as_left(self, row: dict[str, object]) -> dict[str, object]:
+        """Whoever can still say so tells which models were begun at all."""
+        model = self.models.get(str(row["node"]))
+        begun = model is not None and model.started is not None
+        return {key: value for key, value in row.items() if begun or key != "loads"}
 
     def _model(self, fqn: str) -> ModelRun:
         return self.models.setdefault(fqn, ModelRun(self.names.of(fqn), 0))
@@ -225,11 +244,10 @@ class _Hooks:
         self, violations: Iterable[object], model: Model, is_error: bool = False, *args: object, **kwargs: object
     ) -> None:
         for violation in violations:
-            text = f"{self.journal.names.of(model.fqn)}: {plain(violation)}"
             if is_error:
-                self.log_error(text)
+                self.log_error(f"{self.journal.names.of(model.fqn)}: {plain(violation)}")
             else:
-                self.log_warning(text)
+                self.journal.lint.setdefault(plain(violation).strip(), set()).add(model.fqn)
 
     def log_error(self, message: object, *args: object, **kwargs: object) -> None:
         text = plain(message).strip()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from dagctl_sqlmesh.categories import category_of
 from dagctl_sqlmesh.journals import Step
+from dagctl_sqlmesh.metadata import audit_diff, audits_changed, edited
 
 if TYPE_CHECKING:
     from sqlmesh.core.context import Context
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 DIFF_LIMIT = 20_000
 ALL_DIFFS_LIMIT = 400_000
 INTERVALS_LIMIT = 50
+LINT_LIMIT = 10
 
 
 class Row(TypedDict, total=False):
@@ -35,6 +37,7 @@ class Row(TypedDict, total=False):
     columns_added: list[str]
     columns_removed: list[str]
     columns_changed: list[dict[str, str]]
+    details: list[str]
 
 
 def describe(step: Step, context: Context, plan: Plan) -> dict[str, object]:
@@ -51,6 +54,8 @@ def describe(step: Step, context: Context, plan: Plan) -> dict[str, object]:
     direct = [name for name in diff.modified_snapshots if diff.directly_modified(name)]
     indirect = [name for name in diff.modified_snapshots if diff.indirectly_modified(name) and name not in direct]
     metadata = [name for name in diff.modified_snapshots if name not in direct and name not in indirect]
+    followers = [name for name in metadata if not _is_edited(diff, name)]
+    metadata = [name for name in metadata if name not in followers]
     removed = [snapshot_id.name for snapshot_id in diff.removed_snapshots]
     added = [snapshot_id.name for snapshot_id in diff.added]
     backfill = {_interval_owner(item): item.merged_intervals for item in plan.missing_intervals}
@@ -68,6 +73,9 @@ def describe(step: Step, context: Context, plan: Plan) -> dict[str, object]:
         if name not in changes
     ]
     _bound_diffs(models)
+    for text in lint_warnings(step, changes):
+        step.journal.warn(text)
+    loaded_anew = names.sorted(snapshot_id for snapshot_id in plan.restatements)
     return {
         "environment": plan.environment_naming_info.name,
         "is_new_environment": bool(diff.is_new_environment),
@@ -78,6 +86,7 @@ def describe(step: Step, context: Context, plan: Plan) -> dict[str, object]:
         "directly_modified": names.sorted(direct),
         "indirectly_modified": names.sorted(indirect),
         "metadata_modified": names.sorted(metadata),
+        **({"metadata_followers": names.sorted(followers)} if followers else {}),
         "models_added": names.sorted(added),
         "models_removed": names.sorted(removed),
         "modelsNeedingBackfill": len(backfill),
@@ -85,10 +94,33 @@ def describe(step: Step, context: Context, plan: Plan) -> dict[str, object]:
         "lineage": _lineage(step, plan, changes),
         "requirements_diff": _requirements_diff(diff),
         "environment_statements_diff": _statements_diff(diff),
-        "restatements": names.sorted(snapshot_id for snapshot_id in plan.restatements),
+        # In a development environment SQLMesh calls so what it loads of a forward-only change to look at.
+        "restatements": [] if plan.is_dev else loaded_anew,
+        **({"previews": loaded_anew} if plan.is_dev and loaded_anew else {}),
         "warnings": list(step.journal.warnings),
         "explain_completed": True,
     }
+
+
+def lint_warnings(step: Step, changed: Iterable[str]) -> list[str]:
+    """One text for each rule of the linter and what it says, with the models of the plan that it says it of.
+
+    :param step: Its journal has heard the linter.
+    :param changed: Full names of models that the plan changes.
+    """
+    names = set(changed)
+    found = {text: step.journal.names.sorted(models & names) for text, models in step.journal.lint.items() if models & names}
+    rows = []
+    for text, models in sorted(found.items()):
+        more = f" and {len(models) - LINT_LIMIT} more" if len(models) > LINT_LIMIT else ""
+        rows.append(f"Linter: {text} ({', '.join(models[:LINT_LIMIT])}{more})")
+    return rows
+
+
+def _is_edited(diff: ContextDiff, name: str) -> bool:
+    """Whether a model's own metadata was edited; what is built on it counts as changed as well."""
+    updated = getattr(diff, "metadata_updated", None)
+    return bool(updated(name)) if updated else True
 
 
 def _interval_owner(item: SnapshotIntervals) -> str:
@@ -122,7 +154,13 @@ def _changed_model(step: Step, plan: Plan, name: str, change: str, backfill: Map
     elif change != "indirectly_modified":
         row["diff"] = _tidy(plan.context_diff.text_diff(name))
         old = plan.context_diff.modified_snapshots[name][1]
+        row["diff"] = "\n".join(text for text in (row["diff"], audit_diff(old.node, snapshot.node)) if text)
         row.update(_columns(old.node, snapshot.node))
+        details = edited(old.node, snapshot.node)
+        if details:
+            row["details"] = details
+        if change == "metadata" and audits_changed(details):
+            step.journal.warn(f"Audits of {row['name']} changed: an execute runs them over the rows that are loaded.")
     return row
 
 
@@ -169,10 +207,16 @@ def _columns(old: Node, new: Node) -> Row:
                 "columns_changed": [
                     {"name": name, "from": before[name], "to": after[name]}
                     for name in after
-                    if name in before and before[name] != after[name] and "UNKNOWN" not in (before[name], after[name])
+                    if name in before and "UNKNOWN" not in (before[name], after[name]) and not _is_same_type(old, new, name)
                 ],
             }
     return {}
+
+
+def _is_same_type(old: Node, new: Node, column: str) -> bool:
+    """Whether the warehouse knows both types by one name, as DuckDB does TEXT and VARCHAR."""
+    before, after = (node.columns_to_types[column].sql(dialect=new.dialect) for node in (old, new))
+    return bool(before == after)
 
 
 def _moment(milliseconds: int) -> datetime.datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,6 +31,10 @@ _STAGE_CODES = {
 }
 
 
+_FQN = re.compile(r'"[^"\s]+"\."[^"\s]+"\."[^"\s]+"')
+"""A model's full name, as SQLMesh's errors have it; people know it by another."""
+
+
 def chain(error: BaseException) -> Iterator[BaseException]:
     """The error and what it came from, outermost first."""
     seen: list[int] = []
@@ -51,7 +56,7 @@ def from_driver(error: BaseException) -> BaseException | None:
 def text_of(step: Step, error: BaseException) -> str:
     """One readable line for an error, without the scratch folder in it."""
     link = from_driver(error) or error
-    text = step.shorten(str(link))
+    text = _FQN.sub(lambda found: step.journal.names.of(found[0]), step.shorten(str(link)))
     name = type(link).__name__
     return f"{name}: {text}" if text else name
 

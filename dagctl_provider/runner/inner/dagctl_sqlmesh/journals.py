@@ -21,5 +21,8 @@ class Step(frames.Step):
     def __init__(self, job: Job) -> None:
         super().__init__(job, Canceller)
         self.journal = Journal(self.channel, self.canceller)
+        # Nobody else knows that an execute which ended before it began to apply has left nothing.
+        self.journal.may_leave = job.get("command") == "execute"
         self.guard = Guard(self.watch)
         self.state: dict[str, str] = {}
+        self.assumed: list[str] = []

@@ -6,7 +6,7 @@ The order matters to an execute: what it was given is compared before anything i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dagctl_common.channel import StepFailed
@@ -15,8 +15,10 @@ from dagctl_common.frames import Answer
 from dagctl_common.inputs import given_parts, input_parts
 from dagctl_common.twice import Twice
 
+from dagctl_sqlmesh.altering import Altered, altered_parts, altered_tables
 from dagctl_sqlmesh.digests import asked_parts, digest_parts, without
 from dagctl_sqlmesh.journals import Step
+from dagctl_sqlmesh.leftovers import left_parts, rows_left
 from dagctl_sqlmesh.outside import code_of_statements_looks_outside
 from dagctl_sqlmesh.rendering import DATES, Rendered, render_plan
 from dagctl_sqlmesh.twice import RENDERED, unstable
@@ -37,11 +39,13 @@ class Found:
     :param parts: By name.
     :param warehouse: Where it writes.
     :param rendered: What macros made.
+    :param altered: Tables that are altered in place.
     """
 
     parts: dict[str, str]
     warehouse: dict[str, str]
     rendered: Rendered
+    altered: list[Altered] = field(default_factory=list)
 
     def output(self, step: Step) -> dict[str, object]:
         """Members of ``plan_output``."""
@@ -49,7 +53,8 @@ class Found:
         warnings = list(step.journal.warnings)
         for name, reason in sorted(self.rendered.missing.items()):
             warnings.append(f"The SQL of {step.journal.names.of(name)} could not be worked out before it runs: {reason}")
-        return {"warehouse": self.warehouse, "warnings": warnings, **({"asked": asked} if asked else {})}
+        lists = {"asked": asked, "destructive": self.altered, "assumed": step.journal.names.sorted(step.assumed)}
+        return {"warehouse": self.warehouse, "warnings": warnings, **{key: rows for key, rows in lists.items() if rows}}
 
 
 def early_parts(step: Step, context: Context) -> dict[str, str]:
@@ -74,15 +79,18 @@ def plan_parts(step: Step, context: Context, plan: Plan, migration: Mapping[str,
     """
     names, warehouse = step.journal.names, warehouse_fields(step, context)
     rendered = render_plan(step, plan, _adapters(context))
+    altered = altered_tables(context, plan, names)
     parts = {
         **digest_parts(plan, step.job, names, migration),
         **named("rendered", {names.of(name): value for name, value in rendered.hashes.items()}),
         **_statements(context, plan),
+        **named("destructive", altered_parts(altered)),
         **named("warehouse", warehouse),
         **step.state,
         **input_parts(step),
+        **left_parts(rows_left(step)),
     }
-    return Found(parts, warehouse, rendered)
+    return Found(parts, warehouse, rendered, [row for rows in altered.values() for row in rows])
 
 
 def _adapters(context: Context) -> dict[str, EngineAdapter]:

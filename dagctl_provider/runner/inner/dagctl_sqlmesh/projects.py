@@ -47,6 +47,9 @@ def load_configs(step: Step, state_schema: str | None = None, empty_state: bool 
         if state_schema is not None:
             gateway.state_schema = state_schema
         keep_files(step, config)
+        if hasattr(config.plan, "use_finalized_state"):
+            # Of an environment that is half published nobody knows what it shows; what counts is what it was before.
+            config.plan.use_finalized_state = True
         if empty_state:
             gateway.state_connection, gateway.state_schema = DuckDBConnectionConfig(), None
     return configs
@@ -62,6 +65,16 @@ def _state_connection(step: Step) -> tuple[ConnectionConfig, str | None] | None:
     values = {key: value for key, value in given.items() if key in known and key != "type" and value is not None}
     values["port"] = int(given.get("port") or 5432)
     return PostgresConnectionConfig(**values), given.get("schema") or None
+
+
+def ignored_files(step: Step) -> list[str]:
+    """What of the project SQLMesh would read and is not let to, for the reviewer.
+
+    :param step: Knows where the project lies.
+    """
+    if not (Path(step.job["project"]) / ".env").exists():
+        return []
+    return ["The repository's file .env is not loaded: it could override connections and secrets. Set variables in the project."]
 
 
 def make_context(step: Step, configs: dict[Path, Config], load: bool = False) -> Context:

@@ -8,13 +8,16 @@ is made from it, and the scratch schema is dropped again. The plan and its count
 from __future__ import annotations
 
 import contextlib
+import importlib
 import re
 import time
 import uuid
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dagctl_common.channel import StepFailed
+from dagctl_common.locks import wait
 
 from dagctl_sqlmesh.cancelling import connection_address
 from dagctl_sqlmesh.journals import Step
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 SCRATCH_PREFIX = "dagctl_explain_"
 SCRATCH_LIFETIME = 24 * 3600
 DEFAULT_SCHEMA = "sqlmesh"
+FILE_SECONDS = 120
+"""How long a state in a file is waited for that another process has open."""
 
 
 def _minor(version: object) -> tuple[int, ...]:
@@ -75,6 +80,38 @@ def remember_state_address(step: Step, context: Context) -> None:
         address = connection_address(adapter.cursor.connection)
     same = all(getattr(state, key, 0) == getattr(warehouse, key, 1) for key in ("host", "port", "database", "user"))
     step.canceller.state_address = None if same else address
+
+
+def await_state_file(step: Step, context: Context) -> None:
+    """Wait a while for a state in a DuckDB file that another process has open: DuckDB lets in one at a time.
+
+    :param step: Is told, and cancels.
+    :param context: Tells where the state is.
+    :raises StepFailed: ``state_unreachable`` when the other one goes on and on.
+    """
+    config = state_config(context)
+    path = getattr(config, "database", None) if config.type_ == "duckdb" else None
+    if not path or not Path(path).is_file():
+        return
+    duckdb: Any = importlib.import_module("duckdb")
+    began = time.monotonic()
+
+    def attempt() -> bool:
+        try:
+            duckdb.connect(path).close()
+        except duckdb.IOException as error:
+            if "lock" not in str(error):
+                return True
+            if time.monotonic() - began > FILE_SECONDS:
+                text = f"The state's DuckDB file has been open in another process for {FILE_SECONDS} s."
+                raise StepFailed("state_unreachable", text) from error
+            return False
+        except duckdb.Error:
+            # SQLMesh says better what else is wrong with it.
+            return True
+        return True
+
+    wait(step, attempt)
 
 
 def migrate(context: Context) -> None:
