@@ -1,13 +1,15 @@
-"""Reads the ``[dagctl]`` section through the table in :mod:`dagctl_provider.domain.settings`."""
+"""Reads the ``[dagctl]`` section through the table in :mod:`dagctl_provider.domain.settings`, and some of Airflow's own."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from airflow.configuration import conf
 
+from dagctl_provider.domain.names import PAGES
 from dagctl_provider.domain.settings import SECTION, SETTINGS
 
 
@@ -43,3 +45,8 @@ def cache_folder() -> Path:
     if configured:
         return Path(configured)
     return Path(os.path.expanduser(os.environ.get("AIRFLOW_HOME", "~/airflow"))) / "dagctl"
+
+
+def plan_address(group_id: str) -> str:
+    """The page of a plan as people outside reach it, from ``[api] base_url``."""
+    return f"{str(conf.get('api', 'base_url', fallback='') or '').rstrip('/')}{PAGES}/plans/{quote(group_id, safe='')}"

@@ -72,6 +72,7 @@ class Operation:
     :param query: Shape of the query parameters.
     :param body: Shape of the request body; none for methods that have no body.
     :param body_examples: From the API documents.
+    :param body_limit: Most bytes of the request body.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -87,6 +88,7 @@ class Operation:
     body: type[Request] | None = None
     body_examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     description: str = ""
+    body_limit: int = 1024 * 1024
 
     @property
     def changes_something(self) -> bool:

@@ -18,7 +18,6 @@ from dagctl_provider.api.contracts import PathParameter
 from dagctl_provider.api.problems import from_validation, invalid_fields
 from dagctl_provider.domain.errors import DagctlError, not_found
 
-MAX_BODY_BYTES = 1024 * 1024
 _CHUNK = 64 * 1024
 _MOST_DIGITS = 1000
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -57,12 +56,13 @@ def read_query(model: type[Model]) -> Model:
         raise from_validation(error, place="query.") from None
 
 
-def read_body(model: type[Model]) -> Model:
+def read_body(model: type[Model], limit: int) -> Model:
     """The request body; an absent one counts as an empty object.
 
+    :param limit: Most bytes.
     :raises DagctlError: ``payload_too_large``, ``unsupported_media_type``, ``invalid_json`` or ``invalid_request``.
     """
-    data = _read_bytes()
+    data = _read_bytes(limit)
     values = _parse(data) if data else {}
     if not isinstance(values, dict):
         raise invalid_fields({"": "must be a JSON object"})
@@ -72,10 +72,10 @@ def read_body(model: type[Model]) -> Model:
         raise from_validation(error) from None
 
 
-def _read_bytes() -> bytes:
-    """At most :data:`MAX_BODY_BYTES`, whether the length was announced or comes in chunks."""
-    if request.content_length is not None and request.content_length > MAX_BODY_BYTES:
-        raise _too_large()
+def _read_bytes(limit: int) -> bytes:
+    """At most ``limit``, whether the length was announced or comes in chunks."""
+    if request.content_length is not None and request.content_length > limit:
+        raise _too_large(limit)
     if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
         # Both ASGI-to-WSGI bridges end the stream with the body, but do not say so.
         request.environ["wsgi.input_terminated"] = True
@@ -83,13 +83,13 @@ def _read_bytes() -> bytes:
     data = bytearray()
     while chunk := stream.read(_CHUNK):
         data += chunk
-        if len(data) > MAX_BODY_BYTES:
-            raise _too_large()
+        if len(data) > limit:
+            raise _too_large(limit)
     return bytes(data)
 
 
-def _too_large() -> DagctlError:
-    return DagctlError("payload_too_large", "The request body is larger than 1 MiB.")
+def _too_large(limit: int) -> DagctlError:
+    return DagctlError("payload_too_large", f"The request body is larger than {limit // 2**20} MiB.")
 
 
 def _parse(data: bytes) -> object:

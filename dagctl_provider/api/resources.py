@@ -30,7 +30,7 @@ def serve(contract: Contract, operation: Operation, ids: dict[str, str]) -> Resp
     actor.require(operation.permission)
     check_ids(ids, contract.path_parameters)
     query = read_query(operation.query)
-    body = read_body(operation.body) if operation.body else None
+    body = read_body(operation.body, operation.body_limit) if operation.body else None
     status, answer = operation.handler(Call(actor, ids, query, body))
     return json_response(json.dumps(contract.to_json(answer)), status)
 

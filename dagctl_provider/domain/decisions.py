@@ -13,6 +13,22 @@ KEPT_FOR = timedelta(days=7)
 
 
 @dataclass(frozen=True)
+class Consent:
+    """What goes with an approval.
+
+    :param comment: What was said.
+    :param allow_destructive: The models whose destructive changes are approved by name.
+    """
+
+    comment: str | None = None
+    allow_destructive: Sequence[str] = ()
+
+
+SILENT = Consent()
+"""An approval with which nothing goes."""
+
+
+@dataclass(frozen=True)
 class DecisionRecord:
     """One entry of the record of decisions.
 

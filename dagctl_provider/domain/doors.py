@@ -18,8 +18,8 @@ MAX_COMMENT = 2000
 class DoorRules:
     """One row of the table.
 
-    :param reason_to_reject: Whether a rejection has to say why. The Plans API document asks for no body, and Airflow's Required
-        Actions have no place for one; a page has.
+    :param reason_to_reject: Whether a rejection has to say why. The Plans API document asks for no body, and the form in Required
+        Actions cannot ask for one with one of its buttons only; a page can.
     """
 
     reason_to_reject: bool = False

@@ -40,6 +40,12 @@ ERRORS: Mapping[str, ErrorKind] = {
     "not_found": ErrorKind(404, "Not found", "Check the id; ids of other organizations answer as if absent."),
     "method_not_allowed": ErrorKind(405, "Method not allowed", "See /api/v1/openapi.json for the methods of each path."),
     "wrong_state": ErrorKind(409, "Not allowed in this state", "Read the plan again; 'allowed' lists what it accepts now."),
+    "destructive_not_allowed": ErrorKind(
+        409,
+        "Destructive changes are not allowed",
+        "'destructive' names models, columns and what could be done instead. Send 'allow_destructive' with the names of all of "
+        "them, or tick them on the plan's page.",
+    ),
     "head_moved": ErrorKind(409, "Repository has new commits", "Create a new plan to review the latest changes."),
     "retries_exhausted": ErrorKind(409, "No retries left", "Create a new plan; a group is executed at most four times."),
     "execution_in_progress": ErrorKind(
@@ -53,6 +59,14 @@ ERRORS: Mapping[str, ErrorKind] = {
     "run_in_progress": ErrorKind(
         409, "A run is in progress", "Wait until it ends, or set the project's 'concurrency_policy' to Allow or Replace."
     ),
+    "already_adopted": ErrorKind(
+        409, "Something is deployed already", "Plan the branch's HEAD: what differs from what is deployed is shown and applied."
+    ),
+    "state_not_adoptable": ErrorKind(
+        409,
+        "No state to adopt",
+        "Make the project with 'use_managed_state_database': false; its own configuration says where its state is.",
+    ),
     "plan_not_executed": ErrorKind(409, "Nothing deployed yet", "Approve a first plan of the project before running it."),
     "downgrade_refused": ErrorKind(
         409,
@@ -60,11 +74,17 @@ ERRORS: Mapping[str, ErrorKind] = {
         "The state database cannot go back; choose the deployed version or a newer one.",
     ),
     "invalid_json": ErrorKind(400, "Malformed JSON", "Send one JSON object, UTF-8 encoded."),
-    "payload_too_large": ErrorKind(413, "Request body too large", "Send less than 1 MiB."),
+    "payload_too_large": ErrorKind(413, "Request body too large", "Send less; the detail says how much is accepted."),
     "unsupported_media_type": ErrorKind(415, "Unsupported media type", "Send 'Content-Type: application/json'."),
     "invalid_request": ErrorKind(422, "Invalid request", "'errors' names each field and what is wrong with it."),
     "invalid_repository": ErrorKind(
         422, "Repository refused", "Use an https or ssh address, a plain branch name and a relative path."
+    ),
+    "commit_not_found": ErrorKind(422, "Commit not found", "Name the full hash of a commit that has been pushed to the branch."),
+    "manifest_refused": ErrorKind(
+        422,
+        "Manifest refused",
+        "Send the target/manifest.json of the last build of this project's production target, as base64 text.",
     ),
     "branch_not_found": ErrorKind(422, "Branch not found", "Check 'branch' and that it has been pushed."),
     "repository_empty": ErrorKind(422, "Repository is empty", "Push a first commit."),

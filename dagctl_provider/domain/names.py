@@ -9,6 +9,7 @@ RUN = "run"
 
 DECISION_KEY = "decision"
 ANSWER_KEY = "answer"
+COMMENT_PARAM = "comment"
 RESULT_KEY = "result"
 INPUTS_KEY = "inputs"
 ORIGIN_KEY = "origin"

@@ -7,7 +7,7 @@ Lifecycle", with the silent points settled in ``docs/decisions``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -76,6 +76,7 @@ class PlanStep:
     :param environment: The one it changes, as it was resolved when the plan was made (:mod:`~dagctl_provider.domain.targets`).
     :param verbs: What it accepts now; ``None`` where the rest of its group was not looked at.
     :param comment: What was said with the decision on it; ``None`` also where the record of decisions was not looked at.
+    :param summary: What is said of the plan, and with ``counts`` its numbers by name; ``None`` where that was not worked out.
     """
 
     id: str
@@ -116,6 +117,8 @@ class PlanStep:
     decided_by: str | None = None
     verbs: tuple[str, ...] | None = None
     comment: str | None = None
+    summary: str | None = None
+    counts: Mapping[str, int] | None = None
 
     @property
     def task_id(self) -> str:

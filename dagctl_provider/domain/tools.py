@@ -20,6 +20,7 @@ from dagctl_provider.domain.fields import (
     check_polling_interval,
 )
 from dagctl_provider.domain.gateways import CONFIG_FILE_NAMES, Gateways, detect_gateways
+from dagctl_provider.domain.manifests import AdoptedManifest, dbt_project_name, read_manifest
 
 ProjectType = Literal["sqlmesh", "dbt"]
 
@@ -60,6 +61,18 @@ class Form:
 
 
 @dataclass(frozen=True)
+class Loading:
+    """What people of a tool call it when the rows of a model are computed: one word, wherever it is said.
+
+    :param verb: As in "3 models to ...".
+    :param done: As in "3 models are ...".
+    """
+
+    verb: str
+    done: str
+
+
+@dataclass(frozen=True)
 class Tool:
     """One row of the table.
 
@@ -72,14 +85,20 @@ class Tool:
     :param version_field: The field with the version of the tool.
     :param project_files: A project's folder holds at least one of them.
     :param find_gateways: Reads the gateways out of those files, for tools that have gateways.
+    :param find_name: Reads the project's own name out of those files, for tools whose projects have one.
+    :param read_manifest: Reads what a build of its own left and says what is deployed, for tools without a state.
     :param has_state: Whether the tool keeps a state of its own, which an older version cannot read.
     :param takes_profile: Whether a step can be given a profile that was made from an Airflow connection.
     :param airflow_may_retry: Whether Airflow may try an execute again by itself: only where the tool knows how far it got.
     :param follows_releases: Whether a version in ``.dagctl/config.yaml`` can decide which commits are planned by themselves.
+    :param loading: What people call it when rows are computed.
+    :param categories: What a category says of a model that was edited, by the tool's own name for it.
+    :param publishes_at_end: Whether readers see what an execute did only when all of it is done.
     :param drops_removed: Whether an execute drops what was removed from the project.
     :param tested_in: The step that runs the project's tests: before the decision, or with what it applies.
     :param run_does: What a run of the deployed commit does.
     :param command: The command line that an explain names the arguments of, if it does.
+    :param plan_options: Rows of :data:`~dagctl_provider.domain.options.OPTIONS` that its plans have.
     """
 
     label: str
@@ -91,14 +110,20 @@ class Tool:
     version_field: str
     project_files: tuple[str, ...]
     find_gateways: Callable[[Mapping[str, str]], Gateways] | None
+    find_name: Callable[[Mapping[str, str]], str | None] | None
+    read_manifest: Callable[[bytes], AdoptedManifest] | None
     has_state: bool
     takes_profile: bool
     airflow_may_retry: bool
     follows_releases: bool
+    loading: Loading
+    categories: Mapping[str, str]
+    publishes_at_end: bool
     drops_removed: bool
     tested_in: Literal["explain", "execute"]
     run_does: str
     command: str | None = None
+    plan_options: tuple[str, ...] = ()
 
 
 DEFAULT_TOOL: ProjectType = "sqlmesh"
@@ -139,10 +164,19 @@ TOOLS: dict[str, Tool] = {
         version_field="sqlmesh_version",
         project_files=CONFIG_FILE_NAMES,
         find_gateways=detect_gateways,
+        find_name=None,
+        read_manifest=None,
         has_state=True,
         takes_profile=False,
         airflow_may_retry=True,
         follows_releases=False,
+        loading=Loading("backfill", "backfilled"),
+        categories={
+            "breaking": "its readers are backfilled too",
+            "non_breaking": "its readers are not backfilled",
+            "forward_only": "forward only",
+        },
+        publishes_at_end=True,
         drops_removed=True,
         tested_in="explain",
         run_does="computes the intervals that are due",
@@ -219,15 +253,21 @@ TOOLS: dict[str, Tool] = {
         version_field="dbt_version",
         project_files=("dbt_project.yml",),
         find_gateways=None,
+        find_name=dbt_project_name,
+        read_manifest=read_manifest,
         has_state=False,
         takes_profile=True,
         # It starts from the beginning unless it is told how far it got, and only the API server can tell it.
         airflow_may_retry=False,
         follows_releases=True,
+        loading=Loading("build", "built"),
+        categories={"breaking": "changes what its readers see", "non_breaking": "leaves what its readers see"},
+        publishes_at_end=False,
         drops_removed=False,
         tested_in="execute",
         run_does="builds its models and runs its tests",
         command="dbt build",
+        plan_options=("full_refresh", "vars"),
     ),
 }
 """project_type -> row."""

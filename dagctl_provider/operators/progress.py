@@ -38,6 +38,7 @@ class HowFar:
         self._stage: str | None = None
         self._expected: dict[str, int] = {}
         self._models: dict[str, dict[str, Any]] = {}
+        self._batches: dict[str, dict[str, list[Any]]] = {}
 
     def take(self, event: Any) -> None:
         """Take in one event; what is none, or none that is known, changes nothing.
@@ -61,12 +62,18 @@ class HowFar:
         row.update({key: event[key] for key in _TOLD if key in event})
         if event["event"] == "model_start":
             row["started"] = event.get("ts")
+        named = event.get("done_batches")
+        if isinstance(named, dict) and "unique_id" in row:
+            known = self._batches.setdefault(str(row["unique_id"]), {"all": [], "done": []})
+            for name, batches in known.items():
+                batches += [batch for batch in named.get(name) or [] if batch not in batches]
 
     def as_json(self) -> dict[str, Any]:
-        """The state so far. ``succeeded`` holds the ``unique_id`` of what a retry leaves out."""
+        """The state so far. ``succeeded`` has the ``unique_id`` of what a retry leaves out, ``batches`` what of others."""
         rows = self._models.values()
         succeeded = [row["unique_id"] for row in rows if row["status"] == "succeeded" and "unique_id" in row]
-        return {"stage": self._stage, "expected": self._expected, "models": list(rows), "succeeded": succeeded}
+        told = {"stage": self._stage, "expected": self._expected, "models": list(rows), "succeeded": succeeded}
+        return {**told, "batches": self._batches} if self._batches else told
 
 
 class ProgressTeller:

@@ -18,12 +18,18 @@ from dagctl_provider.domain.names import (
     ORIGIN_KEY,
     PROGRESS_KEY,
     RESULT_KEY,
+    RUN,
+    run_dag_id,
 )
+from dagctl_provider.domain.tools import TOOLS
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.operators.deployed import run_request
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+_BEGUN = ["running", "success", "failed", "up_for_retry", "restarting"]
+"""States of a task instance that something was done for."""
 
 StepKind = Literal["explain", "execute", "run"]
 
@@ -56,7 +62,19 @@ def received_request(context: Context, kind: StepKind) -> wire.requests.StepRequ
     except wire.records.WireError as error:
         raise StepRefused(f"What this step is to do was changed in Airflow and cannot be read: {error}.") from None
     request = replace(request, runner=replace(request.runner, attempt=attempt, inputs=inputs.files or None))
-    return _approved(context, request) if kind == "execute" else request
+    return _with_turn(context, _approved(context, request)) if kind == "execute" else request
+
+
+def _with_turn(context: Context, request: wire.requests.StepRequest) -> wire.requests.StepRequest:
+    """An execute with its turn, which changes whenever a run of the deployed state has begun since.
+
+    Such a run builds deployed code over what an earlier try of this plan has built. It cannot begin now: this task has the only
+    slot of the pool. A tool with a state of its own knows by itself what it has built.
+    """
+    if TOOLS[request.runner.tool].has_state:
+        return request
+    begun = context["ti"].get_ti_count(dag_id=run_dag_id(context["ti"].dag_id), task_ids=[RUN], states=_BEGUN)
+    return replace(request, runner=replace(request.runner, turn=str(begun)))
 
 
 def _planned(context: Context, kind: StepKind) -> wire.requests.StepRequest:
@@ -117,7 +135,7 @@ def progress_to_xcom(context: Context, request: wire.requests.StepRequest) -> Ca
     """
 
     def tell(state: dict[str, Any]) -> None:
-        told = wire.reports.Progress(step_id=request.runner.step_id, **state)
+        told = wire.reports.Progress(step_id=request.runner.step_id, turn=request.runner.turn, **state)
         context["ti"].xcom_push(key=PROGRESS_KEY, value=told.to_json())
 
     return tell
@@ -139,6 +157,8 @@ def report(context: Context, request: wire.requests.StepRequest, result: Mapping
         left = wire.reports.Artifacts(step_id=step_id, artifacts=result["artifacts"])
         context["ti"].xcom_push(key=ARTIFACTS_KEY, value=left.to_json())
     handed_on = {key: value for key, value in result.items() if key != "artifacts"}
+    if request.runner.turn is not None:
+        handed_on["turn"] = request.runner.turn
     context["ti"].xcom_push(key=RESULT_KEY, value={**handed_on, "step_id": step_id, **more})
     said = wire.reports.Result.read(result) or wire.reports.Result()
     if said.outcome == "succeeded":

@@ -11,7 +11,9 @@ from sqlalchemy import and_, event, insert, inspect, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
-from dagctl_provider.domain.names import APPROVAL, DAG_PREFIX, DECISION_KEY, EXPLAIN
+from dagctl_provider.domain.answers import Answer
+from dagctl_provider.domain.doors import MAX_COMMENT
+from dagctl_provider.domain.names import APPROVAL, COMMENT_PARAM, DAG_PREFIX, DECISION_KEY, EXPLAIN
 from dagctl_provider.domain.wire.decisions import Decision
 from dagctl_provider.store import tables
 from dagctl_provider.store.session import utcnow
@@ -54,6 +56,22 @@ def _keep_answer(_mapper: object, connection: Connection, detail: HITLDetail) ->
             responded_at=detail.responded_at,
         )
     )
+
+
+def comment_with(session: Session, answer: Answer) -> str | None:
+    """What somebody wrote beside an answer, as far as Airflow still has it: a task that asks again wipes it.
+
+    :param answer: As it was kept.
+    """
+    query = (
+        select(HITLDetail.params_input)
+        .join(TaskInstance, TaskInstance.id == HITLDetail.ti_id)
+        .where(TaskInstance.dag_id == answer.dag_id, TaskInstance.run_id == answer.run_id, TaskInstance.task_id == APPROVAL)
+        .where(HITLDetail.responded_at == answer.responded_at)
+    )
+    found = session.execute(query).scalar()
+    comment = found.get(COMMENT_PARAM) if isinstance(found, dict) else None
+    return comment.strip()[:MAX_COMMENT] or None if isinstance(comment, str) else None
 
 
 def parked_after_decision(session: Session) -> list[tuple[str, str, Decision]]:

@@ -92,6 +92,11 @@ STEP_ERRORS: Mapping[str, StepError] = {
         "A file of the repository is only a pointer of Git LFS: its content is not there.",
         "Commit the file itself, or load it outside of the project.",
     ),
+    "full_refresh_refused": StepError(
+        2,
+        "A full refresh was asked for of something that this plan does not build, or that cannot be made from scratch.",
+        "Plan again with other names in 'full_refresh', or without.",
+    ),
     "plan_unstable": StepError(
         2,
         "Parts of the plan come out differently each time they are computed, and such plans are refused here.",
@@ -100,10 +105,10 @@ STEP_ERRORS: Mapping[str, StepError] = {
     "project_load_failed": StepError(
         2,
         "The tool could not load the project.",
-        "Correct the named file; 'sqlmesh info' or 'dbt parse' shows the same error.",
+        "Correct the named file; loading the project on your own machine shows the same error.",
     ),
     "plan_failed": StepError(
-        2, "The tool could not work out a plan.", "Correct what the message names; 'sqlmesh plan' or 'dbt ls' shows the same."
+        2, "The tool could not work out a plan.", "Correct what the message names; planning on your own machine shows the same."
     ),
     "tests_failed": StepError(2, "Unit tests of the project failed; nothing was written.", "Correct the models or their tests."),
     "state_unreachable": StepError(
@@ -124,7 +129,25 @@ STEP_ERRORS: Mapping[str, StepError] = {
         "The state was written by an older version; a scheduled run does not migrate it.",
         "Approve a plan with the new version first.",
     ),
+    "state_damaged": StepError(
+        2,
+        "What was kept of the deployed state of a dbt project is broken.",
+        "Delete the project and make it again: its first plan starts afresh and builds everything.",
+    ),
+    "state_unknown_version": StepError(
+        2,
+        "The deployed state of a dbt project was written by a version of dbt that is not known here.",
+        "Update dagctl, or start afresh: delete the project and make it again, its first plan builds everything.",
+    ),
+    "state_foreign": StepError(
+        2,
+        "The deployed state is that of another project, or knows nothing of the environment that was adopted.",
+        "Correct the repository or 'git_path'; or start afresh: delete the project and make it again.",
+    ),
     "environment_not_found": StepError(2, "The environment has not been deployed yet.", "Approve a first plan of the project."),
+    "environment_unfinished": StepError(
+        2, "The environment is half published: a plan failed on its way.", "Retry that plan, or plan again and approve it."
+    ),
     "plan_drifted": StepError(
         3, "The plan is no longer the approved one; nothing was written.", "Create a new plan and review it."
     ),

@@ -37,6 +37,7 @@ class Progress:
         self.masker = Masker()
         self.timings: dict[str, float] = {}
         self.tail: deque[str] = deque(maxlen=60)
+        self.tool_began = False
         self._stream = stream or sys.stdout
         self._written = 0
 

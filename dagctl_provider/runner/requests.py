@@ -25,6 +25,9 @@ from dagctl_provider.runner.versions import DEFAULT_TOOL
 REQUEST_LIMIT = 64 * 1024 * 1024
 """Characters; nearly all of them are the deployed manifest of a dbt project, about 600 KB for a thousand models."""
 
+VARS_LIMIT = 16_384
+"""Characters of the variables that a plan sets: they go onto the tool's command line."""
+
 UNSTABLE = ("exclude", "refuse")
 """What becomes of parts of a plan that differ each time they are computed: they are named and not compared, or it fails."""
 
@@ -34,6 +37,8 @@ _PYTHON_VERSION = re.compile(r"3\.\d{1,2}(\.\d{1,3})?")
 _INPUT_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _PACKAGE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
 _PACKAGE_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,127}")
+_NODE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
+_VARIABLE = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -80,6 +85,10 @@ class Request:
     expected_digest: str | None = None
     expected_digest_parts: Mapping[str, str] | None = None
     explained_plan_id: str | None = None
+    turn: str | None = None
+    vars: Mapping[str, Any] | None = None
+    full_refresh: Sequence[str] | None = None
+    adopted: bool = False
     deployed_tool_version: str | None = None
     deployed_packages: Mapping[str, str] | None = None
     inputs: Mapping[str, str] | None = None
@@ -111,10 +120,10 @@ class Request:
             raise _fail("commit_sha", "must be the full lower-case hash of a commit")
         for name in ("tool", "project_id", "step_id"):
             _check_identifier(name)(getattr(self, name))
-        for name in ("environment", "gateway", "tool_version", "deployed_tool_version", "explained_plan_id"):
+        for name in ("environment", "gateway", "tool_version", "deployed_tool_version", "explained_plan_id", "turn"):
             value = getattr(self, name)
             if value is not None:
-                (_check_identifier if name == "explained_plan_id" else _check_text)(name)(value)
+                (_check_identifier if name in ("explained_plan_id", "turn") else _check_text)(name)(value)
         for name in ("project_name", "plan_group_id"):
             if getattr(self, name):
                 _check_text(name)(getattr(self, name))
@@ -124,6 +133,7 @@ class Request:
             raise _fail("unstable", f"must be one of {', '.join(UNSTABLE)}")
         self._check_packages()
         self._check_inputs()
+        self._check_options()
         if (self.environment or "").startswith("-"):
             raise _fail("environment", "must not begin with '-'")
         self._check_approval(command)
@@ -141,6 +151,15 @@ class Request:
             if not _INPUT_NAME.fullmatch(name) or not isinstance(value, str):
                 raise _fail("inputs", "must map names to base64 texts")
 
+    def _check_options(self) -> None:
+        """What a plan asks for beside its commit."""
+        if not all(isinstance(name, str) and _NODE.fullmatch(name) for name in self.full_refresh or ()):
+            raise _fail("full_refresh", "must be a list of names of models and seeds")
+        if not all(_VARIABLE.fullmatch(name) for name in self.vars or {}):
+            raise _fail("vars", "must map names of variables to values")
+        if len(json.dumps(self.vars)) > VARS_LIMIT:
+            raise _fail("vars", f"must not be longer than {VARS_LIMIT} characters")
+
     def _check_approval(self, command: str) -> None:
         """What an execute brings along of the plan that was approved."""
         if self.expected_digest is not None and not _DIGEST.fullmatch(self.expected_digest):
@@ -154,10 +173,13 @@ class Request:
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "run_tests": (bool,),
     "allow_local_repositories": (bool,),
+    "adopted": (bool,),
     "attempt": (int,),
     "expected_digest_parts": (dict,),
     "inputs": (dict,),
     "requirements": (list,),
+    "vars": (dict,),
+    "full_refresh": (list,),
     "deployed_packages": (dict,),
 }
 

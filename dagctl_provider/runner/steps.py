@@ -102,6 +102,8 @@ def run_step(options: StepOptions, request_text: str, progress: Progress, stop: 
             progress.line(line)
         result = error_result(RunnerError("internal", f"{type(error).__name__}: {error}"))
     finished = finish_result(result, progress.timings, progress.masker)
+    if options.command == "execute" and not progress.tool_began:
+        finished["left"] = []
     if "error" in finished:
         progress.line(f"{finished['outcome']}: {finished['error']['message']} [{finished['error']['code']}]")
     else:
@@ -155,6 +157,7 @@ def _run_tool(options: StepOptions, prepared: _Prepared, progress: Progress, sto
     job = _job(options, prepared)
     tool = TOOLS[prepared.spec.tool]
     progress.line(f"{options.command} with {tool.label} {prepared.spec.version}")
+    progress.tool_began = True
     with EventFile(options.events, progress) as events:
         status = _start({**job, "answer": str(answer), "grace": options.grace}, options.grace, prepared, progress, stop, events)
     if prepared.finding.sweeps and status == -signal.SIGKILL and options.command != "explain":
@@ -162,7 +165,7 @@ def _run_tool(options: StepOptions, prepared: _Prepared, progress: Progress, sto
     result = _read_answer(answer)
     if stop.requested and (not result or result.get("outcome") != "succeeded"):
         kept: dict[str, Any] = {
-            key: result[key] for key in ("timings", "models", "digest", "tool_plan_id", "tests") if key in result
+            key: result[key] for key in ("timings", "models", "digest", "tool_plan_id", "tests", "left") if key in result
         }
         return {**kept, **error_result(stop.error())}
     if not result:
@@ -249,7 +252,8 @@ def _given(credentials: Credentials, request: Request) -> dict[str, str]:
 def _unpack(inputs: Mapping[str, str], scratch: Path) -> dict[str, str]:
     """Write what the request brought along into files.
 
-    :raises RunnerError: ``invalid_request`` when it is not base64 of gzip, or unreasonably large.
+    :raises RunnerError: ``invalid_request`` when it is not base64 of gzip, or unreasonably large; ``state_damaged`` when that is
+        the deployed state.
     """
     files: dict[str, str] = {}
     for name, text in inputs.items():
@@ -257,6 +261,10 @@ def _unpack(inputs: Mapping[str, str], scratch: Path) -> dict[str, str]:
             with gzip.GzipFile(fileobj=io.BytesIO(base64.b64decode(text, validate=True))) as packed:
                 content = packed.read(INPUT_LIMIT + 1)
         except (ValueError, OSError, EOFError, zlib.error) as error:
+            if name == "deployed":
+                raise RunnerError(
+                    "state_damaged", "The deployed state is broken: it is not base64 text of gzip bytes."
+                ) from error
             raise RunnerError("invalid_request", f"The input {name!r} is not base64 text of gzip bytes.") from error
         if len(content) > INPUT_LIMIT:
             raise RunnerError("invalid_request", f"The input {name!r} is larger than 512 MiB.")

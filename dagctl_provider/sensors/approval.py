@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Param
 
+from dagctl_provider.config import plan_address
 from dagctl_provider.domain import wire
-from dagctl_provider.domain.names import ANSWER_KEY, DECISION_KEY, EXPLAIN, RESULT_KEY
+from dagctl_provider.domain.doors import MAX_COMMENT
+from dagctl_provider.domain.names import ANSWER_KEY, COMMENT_PARAM, DECISION_KEY, EXPLAIN, RESULT_KEY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 _ANSWER_WAIT_SECONDS = 90.0
 _POLL_SECONDS = 0.5
+_WHAT_FOR = "Stays with the decision. If you reject, say why: the author of the commit reads it on the plan's page."
 
 
 class AnswerPending(AirflowException):
@@ -36,19 +40,26 @@ class PlanApprovalSensor(ApprovalOperator):
     template_fields = ()
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"subject": "Plan", **kwargs})
+        # Airflow's form cannot ask for it only where somebody rejects, so it is never required there.
+        words = Param(None, type=["null", "string"], maxLength=MAX_COMMENT, title="Comment", description=_WHAT_FOR)
+        super().__init__(**{"subject": "Plan", "params": {COMMENT_PARAM: words}, **kwargs})
 
     def execute(self, context: Context) -> Any:
         """Pass, skip, or park."""
         letter = self._letter(context)
-        if letter is not None:
-            return self._obey(letter)
+        return self._obey(letter) if letter is not None else self._ask(context)
+
+    def _ask(self, context: Context, refused: str = "") -> Any:
+        """Show the plan and park.
+
+        :param refused: Why the answer before was not taken.
+        """
         # Here, since Dags are parsed far more often than a plan waits.
         from dagctl_provider.plan_output.markdown import describe
 
         explained = wire.reports.Result.read(context["ti"].xcom_pull(task_ids=EXPLAIN, key=RESULT_KEY)) or wire.reports.Result()
         conf = wire.requests.from_conf(context["dag_run"].conf) or {}
-        self.subject, self.body = describe(conf, explained.plan_output)
+        self.subject, self.body = describe(conf, explained.plan_output, plan_address(str(context["dag_run"].run_id)), refused)
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
@@ -62,7 +73,7 @@ class PlanApprovalSensor(ApprovalOperator):
             refusal = wire.decisions.Refusal.read(context["ti"].xcom_pull(task_ids=EXPLAIN, key=ANSWER_KEY))
             if refusal is not None and refusal.responded_at == answered_at:
                 self.log.warning("The answer was refused: %s", refusal.detail)
-                return self.execute(context)
+                return self._ask(context, refusal.detail or "")
             time.sleep(_POLL_SECONDS)
         raise AnswerPending("The answer has not been judged yet; is the dagctl controller in the API server running?")
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from dagctl_provider.domain import doors
-from dagctl_provider.domain.decisions import DecisionRecord
+from dagctl_provider.domain.decisions import Consent, DecisionRecord
 from dagctl_provider.domain.doors import Door
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.ids import job_name, new_id, short_sha
 from dagctl_provider.domain.names import APPROVAL, EXECUTE, POD_KEY
+from dagctl_provider.domain.options import NO_OPTIONS, PlanOptions
+from dagctl_provider.domain.options import check as check_options
 from dagctl_provider.domain.permissions import PLANNED_AGAIN, Actor, system_actor
 from dagctl_provider.domain.plans import (
     PlanStep,
@@ -27,11 +31,15 @@ from dagctl_provider.domain.wire.reports import PodSeen
 from dagctl_provider.git.commits import CommitFacts
 from dagctl_provider.orchestration import runs
 from dagctl_provider.orchestration.logs import read_log
-from dagctl_provider.services.lifecycle import artifacts, deployments, lookups, publishing, steps
+from dagctl_provider.plan_output import destructive
+from dagctl_provider.plan_output.reading import executed, explained
+from dagctl_provider.plan_output.telling import tell
+from dagctl_provider.services.lifecycle import artifacts, deployments, leftovers, lookups, publishing, steps
 from dagctl_provider.services.lifecycle.project_requests import request_for_project
 from dagctl_provider.services.outside import pods, repositories
 from dagctl_provider.services.results import Page, PlanApproved, PlanAutoDiscarded, PlanCreated, PlanGroup, StepLogs
 from dagctl_provider.store import decisions as decision_rows
+from dagctl_provider.store import deployments as deployment_rows
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store import transactions
@@ -39,6 +47,7 @@ from dagctl_provider.store.session import Session, utcnow
 
 log = logging.getLogger(__name__)
 
+OTHER_OPTIONS = "The commit is planned again with other options."
 HEAD_MOVED = "Repository has new commits. Please create a new plan to review the latest changes."
 
 
@@ -71,6 +80,16 @@ def _with_comments(session: Session, group_id: str, found: tuple[PlanStep, ...])
     return tuple(replace(step, comment=said.get(step.id)) for step in found)
 
 
+def _with_telling(session: Session, group: Sequence[PlanStep], found: tuple[PlanStep, ...]) -> tuple[PlanStep, ...]:
+    """Steps of a group with what is said of their plan: the sentences with each, the numbers with the explain that found them."""
+    project = project_rows.get_project(session, group[0].project_id)
+    if project is None:
+        return found
+    told = tell(group, project, deployments.commit_in(session, project, group[0].environment))
+    counts = told.figures.to_json() if told.output.explain_completed else None
+    return tuple(replace(step, summary=told.summary, counts=counts if step.plan_type == "explain" else None) for step in found)
+
+
 def count_pending(actor: Actor, project_id: str) -> int:
     """How many plans of a project wait for approval."""
     actor.require("read")
@@ -83,29 +102,33 @@ def count_pending(actor: Actor, project_id: str) -> int:
 
 
 def get_plan(actor: Actor, plan_id: str) -> PlanStep:
-    """One plan step with its output, what it accepts now, and what was said with the decision on it."""
+    """One plan step with its output, what it accepts now, what was said with the decision on it, and what is said of the plan."""
     actor.require("read")
 
     def work(session: Session) -> PlanStep:
         step = lookups.visible_step(session, actor, plan_id)
-        return _with_comments(session, step.group_id, _with_verbs(session, (step,)))[0]
+        group = plan_rows.group_steps(session, step.group_id)
+        found = (replace(step, verbs=verbs_now(step, group)),)
+        return _with_telling(session, group, _with_comments(session, step.group_id, found))[0]
 
     return transactions.run(work)
 
 
-def create_plan(actor: Actor, project_id: str, triggered_by: str = "manual") -> PlanCreated:
+def create_plan(actor: Actor, project_id: str, triggered_by: str = "manual", options: PlanOptions = NO_OPTIONS) -> PlanCreated:
     """Plan the commit at the branch HEAD, unless it is deployed already or a plan stands for it.
 
-    Git is asked before the transaction; one commit gets one plan however many callers ask at once.
+    Git is asked before the transaction; one commit gets one plan however many callers ask at once. A plan that nobody has decided
+    on gives way to one with other options.
 
     :raises DagctlError: ``not_found``, ``forbidden``, ``project_not_deployed``, and what git answers.
     """
     actor.require("create_plan")
     project = transactions.run(lambda session: lookups.visible_project(session, actor, project_id))
     _require_plannable(project)
+    check_options(options, project.tool)
     head = repositories.head_of(project)
     facts = repositories.facts_of(project, head, project.current_commit_sha)
-    return plan_commit(actor, project.id, facts, triggered_by)
+    return plan_commit(actor, project.id, facts, triggered_by, options)
 
 
 def _require_plannable(project: Project) -> None:
@@ -113,24 +136,30 @@ def _require_plannable(project: Project) -> None:
         raise DagctlError("project_not_deployed", f"Project {project.name!r} is not deployed, so it has no Dags.")
 
 
-def plan_commit(actor: Actor, project_id: str, facts: CommitFacts, triggered_by: str) -> PlanCreated:
+def plan_commit(
+    actor: Actor, project_id: str, facts: CommitFacts, triggered_by: str, options: PlanOptions = NO_OPTIONS
+) -> PlanCreated:
     """Make the plan for a commit that is known to be the branch HEAD.
 
     :param facts: Of that commit, with its distance from the deployed one.
+    :param options: What was asked for beside it.
+    :raises DagctlError: ``invalid_request`` for a full refresh of what is deployed and does not change.
     """
 
     def work(session: Session) -> PlanCreated:
         project = lookups.locked_project(session, actor, project_id)
         _require_plannable(project)
-        if is_deployed(project, facts.sha):
+        asked = _lasting(session, project, options)
+        if is_deployed(session, project, facts.sha) and not asked.changes_deployed:
+            _refuse_refresh(facts.sha, options)
             return PlanCreated("already_deployed", facts.sha)
         for explain in plan_rows.explains_for_commit(session, project.id, facts.sha):
             group = plan_rows.group_steps(session, explain.group_id)
             if stands_for_commit(group):
-                if not has_drifted(group):
+                if not has_drifted(group) and not _gives_way(group, asked, options):
                     return PlanCreated("existing_plan", facts.sha, newest(group), current_status(group))
-                steps.stop(session, system_actor(project.organization_id, PLANNED_AGAIN), group[0], "cancel", "system")
-        explain = _insert_explain(session, project, facts, triggered_by)
+                _make_way(session, project, group[0])
+        explain = _insert_explain(session, project, facts, triggered_by, asked)
         steps.supersede(session, project, system_actor(project.organization_id, "newer_commit"), explain.group_id, facts.sha)
         project_rows.note_head(session, project.id, facts.sha, message=facts.message, behind=facts.commits_behind)
         return PlanCreated("created", facts.sha, explain)
@@ -141,22 +170,76 @@ def plan_commit(actor: Actor, project_id: str, facts: CommitFacts, triggered_by:
     return created
 
 
-def is_deployed(project: Project, sha: str) -> bool:
-    """Whether a plan of the commit would change nothing: it is deployed, by this version of the tool, to this environment."""
+def is_deployed(session: Session, project: Project, sha: str) -> bool:
+    """Whether a plan of the commit would change nothing: it is deployed, by this version of the tool, to this environment.
+
+    And no later execute ended half-way: then the warehouse is not what is deployed.
+    """
     if sha != project.current_commit_sha:
         return False
     if project.tool_version not in (None, project.current_tool_version or project.tool_version):
         return False
-    return project.current_environment == project.target.environment
+    if project.current_environment != project.target.environment:
+        return False
+    return not leftovers.unsettled(session, project.id, project.target.environment)
 
 
-def _insert_explain(session: Session, project: Project, facts: CommitFacts, triggered_by: str) -> PlanStep:
+@dataclass(frozen=True)
+class _Asked:
+    """The options of a new plan, those that last among them.
+
+    :param adopted: Whether no plan of ours has been applied to what is deployed.
+    :param changes_deployed: Whether a plan of the deployed commit would change something because of them.
+    """
+
+    full_refresh: tuple[str, ...] | None
+    vars: Mapping[str, Any] | None
+    changes_deployed: bool
+    adopted: bool | None
+
+
+def _lasting(session: Session, project: Project, options: PlanOptions) -> _Asked:
+    deployed = deployment_rows.deployed_settings(session, project.id, project.target.environment) or {}
+    before = deployed.get("vars") or None
+    variables = before if options.vars is None else dict(options.vars) or None
+    deployment = deployment_rows.get_deployment(session, project.id, project.target.environment)
+    adopted = deployment is not None and deployment.step_id is None
+    return _Asked(options.full_refresh or None, variables, variables != before, adopted or None)
+
+
+def _refuse_refresh(sha: str, options: PlanOptions) -> None:
+    """Say no, rather than that all is well, to somebody who wants something made from scratch of what is deployed."""
+    if options.full_refresh:
+        why = f"commit {sha[:7]} is deployed already, so nothing of it is made from scratch"
+        errors = [{"field": "full_refresh", "message": why}]
+        raise DagctlError("invalid_request", f"Not accepted: {why}.", errors=errors)
+
+
+def _gives_way(group: tuple[PlanStep, ...], asked: _Asked, options: PlanOptions) -> bool:
+    """Whether a plan that stands for the commit is undecided and was made with other options than those that were named now."""
+    settings = group[0].settings
+    same = (tuple(settings.get("full_refresh") or ()) or None) == asked.full_refresh and settings.get("vars") == asked.vars
+    return bool(options.given()) and not same and len(group) == 1 and group[0].status in ("running", "pending")
+
+
+def _make_way(session: Session, project: Project, explain: PlanStep) -> None:
+    """End a plan that another one of the same commit takes the place of: it has drifted, or was made with other options."""
+    system = system_actor(project.organization_id, PLANNED_AGAIN)
+    if explain.status == "pending":
+        steps.discard(session, system, explain, OTHER_OPTIONS, explain.to_commit_sha)
+    else:
+        steps.stop(session, system, explain, "supersede" if explain.status == "running" else "cancel", "system")
+
+
+def _insert_explain(session: Session, project: Project, facts: CommitFacts, triggered_by: str, asked: _Asked) -> PlanStep:
     now = utcnow()
     step_id, group_id = new_id("plan_"), new_id("plangroup_")
     name, target = job_name(project.name, "plan-explain", now), project.target
     request = request_for_project(project, facts.sha, deployments.packages(session, project))
     named = replace(request.launcher, job_name=name, commit_message=facts.message, commit_author=facts.author_name)
-    request = replace(request, runner=replace(request.runner, plan_group_id=group_id, step_id=step_id), launcher=named)
+    own = replace(request.runner, plan_group_id=group_id, step_id=step_id)
+    runner = replace(own, full_refresh=asked.full_refresh, vars=asked.vars, adopted=asked.adopted)
+    request = replace(request, runner=runner, launcher=named)
     return plan_rows.insert_step(
         session,
         id=step_id,
@@ -206,6 +289,7 @@ def get_group(actor: Actor, group_id: str) -> PlanGroup:
             raise not_found("Plan group", group_id)
         logs = {step.id: _log(session, step) for step in group}
         shown = _with_comments(session, group_id, tuple(replace(step, verbs=verbs_now(step, group)) for step in group))
+        shown = _with_telling(session, group, shown)
         return PlanGroup(group_id, group[0].project_id, shown, current_status(group), logs)
 
     return transactions.run(work)
@@ -238,11 +322,15 @@ def _log(session: Session, step: PlanStep) -> str:
     return read_log(session, step.dag_id, step.run_id, task_id, try_number)
 
 
-def approve(actor: Actor, plan_id: str, door: Door, comment: str | None = None) -> PlanApproved | PlanAutoDiscarded:
+def approve(
+    actor: Actor, plan_id: str, door: Door, comment: str | None = None, allow_destructive: Sequence[str] = ()
+) -> PlanApproved | PlanAutoDiscarded:
     """Approve a pending explain step and start its execution, if the branch still stands where it was explained.
 
     :param door: Where the decision was taken.
-    :raises DagctlError: ``not_found``, ``forbidden``, ``wrong_state``, ``execution_in_progress``, and what git answers.
+    :param allow_destructive: The models whose destructive changes are approved by name.
+    :raises DagctlError: ``not_found``, ``forbidden``, ``wrong_state``, ``execution_in_progress``, ``destructive_not_allowed``,
+        ``invalid_request`` for names that have no such change, and what git answers.
     """
     actor.require("approve_plan")
     project = transactions.run(lambda session: lookups.project_allowing(session, actor, plan_id, "approve"))
@@ -254,10 +342,26 @@ def approve(actor: Actor, plan_id: str, door: Door, comment: str | None = None) 
             system = system_actor(project.organization_id, "head_check")
             discarded = steps.discard(session, system, step, HEAD_MOVED, head)
             return PlanAutoDiscarded(discarded, step.to_commit_sha, head, HEAD_MOVED)
-        explain, execute = steps.approve_step(session, project, actor, step, "approve", door, comment=comment)
+        consent = Consent(comment, _named(step, allow_destructive))
+        explain, execute = steps.approve_step(session, project, actor, step, "approve", door, consent)
         return PlanApproved(explain, execute)
 
     return transactions.run(work)
+
+
+def _named(step: PlanStep, allow_destructive: Sequence[str]) -> tuple[str, ...]:
+    """The names that an approval gives, each once, if they are those that the plan asks for."""
+    output = explained(step.plan_output)
+    if unknown := destructive.unknown_names(output, allow_destructive):
+        detail = f"The plan has no destructive change of {', '.join(unknown[:10])}."
+        errors = [
+            {"field": "allow_destructive", "message": f"{name!r} has no destructive change in this plan"} for name in unknown
+        ]
+        raise DagctlError("invalid_request", detail, errors=errors, plan_id=step.id)
+    if missing := destructive.not_named(output, allow_destructive):
+        rows = [{"model": row.name, "columns": list(row.columns), "remedies": list(row.remedies)} for row in missing]
+        raise DagctlError("destructive_not_allowed", destructive.refusal(missing), plan_id=step.id, destructive=rows)
+    return tuple(dict.fromkeys(allow_destructive))
 
 
 def reject(actor: Actor, plan_id: str, door: Door, comment: str | None = None) -> PlanStep:
@@ -315,8 +419,16 @@ def retry(actor: Actor, plan_id: str, door: Door) -> PlanStep:
         explain = group[0]
         if not runs.existing_runs(session, [(step.dag_id, step.run_id)]):
             raise DagctlError("run_lost", "The Dag run behind this plan no longer exists in Airflow.")
-        succeeded = artifacts.finished_before(session, step)
-        execute = steps.start_execute(session, project, explain, attempt=step.attempt + 1, retry_of=step.id, succeeded=succeeded)
+        leftovers.keep(session, step)
+        execute = steps.start_execute(
+            session,
+            project,
+            explain,
+            attempt=step.attempt + 1,
+            retry_of=step.id,
+            finished=artifacts.finished_before(session, step),
+            allow_destructive=executed(step.plan_output).allow_destructive,
+        )
         steps.refresh_commit_key(session, step.group_id)
         steps.record_decision(session, actor, execute, "retried", door)
         runs.clear_tasks(session, step.dag_id, step.run_id, (APPROVAL, EXECUTE))

@@ -95,14 +95,30 @@ def newest_execution(session: Session, project_id: str, environment: str) -> Pla
     return _listed_step(row) if row else None
 
 
-def settings_planned(session: Session, project_id: str, commit_sha: str) -> list[dict[str, Any]]:
+def executes_since(session: Session, project_id: str, environment: str, since: datetime | None) -> tuple[PlanStep, ...]:
+    """The execute steps of a project in one environment, oldest first.
+
+    :param since: Those that were made later than this.
+    """
+    c = tables.plan_step.c
+    query = select(*_STEP_COLUMNS).where(c.project_id == project_id, c.environment == environment, c.plan_type == "execute")
+    if since is not None:
+        query = query.where(c.created_at > since)
+    return tuple(_step(row) for row in session.execute(query.order_by(c.created_at, c.id)))
+
+
+def settings_planned(session: Session, project_id: str, commit_sha: str, since: datetime | None = None) -> list[dict[str, Any]]:
     """The settings of all plans for a commit that were not discarded by themselves.
+
+    :param since: Plans that were made later than this only.
 
     Asked in every round of polling, so the output of the plans, which may be megabytes, stays where it is.
     """
     c = tables.plan_step.c
     discarded = func.coalesce(c.plan_output["auto_discarded"].as_boolean(), False)
     query = select(c.settings).where(c.project_id == project_id, c.to_commit_sha == commit_sha, c.plan_type == "explain")
+    if since is not None:
+        query = query.where(c.created_at > since)
     return list(session.execute(query.where(~discarded)).scalars())
 
 

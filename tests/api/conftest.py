@@ -68,6 +68,7 @@ class Services:
     def __init__(self) -> None:
         self.plans = FakeServices(**records.PLAN_ANSWERS)
         self.projects = FakeServices(**records.PROJECT_ANSWERS)
+        self.adoption = FakeServices(adopt=records.PROJECT_ANSWERS["get_project"])
         self.run_list = FakeServices(**records.RUN_ANSWERS)
 
 
@@ -81,6 +82,7 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     fakes = Services()
     monkeypatch.setattr(plan_handlers, "plans", fakes.plans)
     monkeypatch.setattr(project_handlers, "projects", fakes.projects)
+    monkeypatch.setattr(project_handlers, "adoption", fakes.adoption)
     monkeypatch.setattr(project_handlers, "run_list", fakes.run_list)
     monkeypatch.setattr(authentication, "tokens", FakeTokens())
     monkeypatch.setattr(authentication, "organizations", FakeOrganizations())

@@ -258,6 +258,7 @@ EXAMPLES: tuple[Example, ...] = (
     ),
     Example("update project", "PUT", "/projects/proj_abc123", PROJECT, body={"suspended": True}),
     Example("delete project", "DELETE", "/projects/proj_abc123", None),
+    Example("adopt project", "POST", "/projects/proj_abc123/adopt", PROJECT, body={"commit_sha": "a1b2c3d4" * 5}),
     Example("deploy project", "POST", "/projects/proj_abc123/deploy", None),
     Example("undeploy project", "DELETE", "/projects/proj_abc123/deploy", None),
     Example(

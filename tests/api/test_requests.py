@@ -7,7 +7,6 @@ import logging
 
 import pytest
 
-from dagctl_provider.api.requests import MAX_BODY_BYTES
 from dagctl_provider.domain.errors import ERRORS, DagctlError
 from dagctl_provider.domain.repository import InvalidRepository
 
@@ -267,7 +266,7 @@ def test_media_types_that_are_not_read(headers, ask):
 
 
 def test_large_bodies(ask):
-    spaces = b" " * (MAX_BODY_BYTES - 2)
+    spaces = b" " * (2**20 - 2)
     kwargs = {"content_type": "application/json"}
     assert ask("POST", "/plans/plan_abc123/approve", data=b"{}" + spaces, **kwargs).status_code == 200
     assert ask("POST", "/plans/plan_abc123/approve", data=b"{}" + spaces + b" ", **kwargs).status_code == 413
@@ -278,10 +277,21 @@ def test_a_comment_is_handed_on(ask, services):
     ask("POST", "/plans/plan_abc123/approve")
     assert [call[2] for call in services.plans.calls] == [
         {"door": "rest", "comment": "too much"},
-        {"door": "rest", "comment": None},
+        {"door": "rest", "comment": None, "allow_destructive": ()},
     ]
     assert fields(ask("POST", "/plans/plan_abc123/reject", json={"comment": "x" * 2001})) == {"comment"}
     assert fields(ask("POST", "/plans/plan_abc123/reject", json={"comment": None})) == {"comment"}
+
+
+def test_names_of_destructive_changes_are_handed_on(ask, services):
+    ask("POST", "/plans/plan_abc123/approve", json={"allow_destructive": ["marts.orders", "marts.items"]})
+    assert services.plans.calls[0][2]["allow_destructive"] == ("marts.orders", "marts.items")
+    for broken in (None, "marts.orders", [3], ["x" * 4001]):
+        answer = ask("POST", "/plans/plan_abc123/approve", json={"allow_destructive": broken})
+        assert answer.status_code == 422
+        assert all(name.startswith("allow_destructive") for name in fields(answer))
+    assert fields(ask("POST", "/plans/plan_abc123/reject", json={"allow_destructive": []})) == {"allow_destructive"}
+    assert len(services.plans.calls) == 1
 
 
 @pytest.mark.parametrize("identifier", ["%00", "a%00b", "%20", "a'b", "..", "x" * 65, "\u00e4", "a:b", "%ff"])

@@ -22,14 +22,16 @@ PACKAGE = Path(dagctl_provider.__file__).parent
 NAMES = {*TOOLS, *(name for tool in TOOLS.values() for name in (tool.environment_field, tool.version_field))}
 KNOW_TOOLS = (
     "domain/tools.py",
+    "domain/manifests.py",
     "runner/",
     "api/v1/projects/examples.py",
     "plan_output/shape.py",
     "plan_output/members.py",
     "store/migrations/versions/",
 )
-"""The table, the runner, which has one of its own, the requests that the API documents show, and the shape of a plan's output,
-where documents say which tool reports a member; and migrations, which are about one day's fields."""
+"""The table, the reader of dbt's manifest that a row of it names, the runner, which has a table of its own, the requests that
+the API documents show, and the shape of a plan's output, where documents say which tool reports a member; and migrations, which
+are about one day's fields."""
 MARKUP = re.compile(rf"""["'](?:{"|".join(sorted(NAMES))})["']""")
 
 

@@ -129,6 +129,7 @@ def context() -> Any:
         run_id="r",
         map_index=-1,
         xcom_pull=lambda task_ids, key: answers.get(key),
+        get_ti_count=lambda **asked: 4,
         xcom_push=pushed.__setitem__,
         pushed=pushed,
     )

@@ -201,6 +201,8 @@ def context(**xcoms: Any) -> Any:
     xcoms = {"origin": {"fingerprint": fingerprint(conf)}, **xcoms}
     task = SimpleNamespace(
         try_number=1,
+        dag_id="dagctl__shop",
+        get_ti_count=lambda **asked: 4,
         xcom_pull=lambda task_ids, key: xcoms.get(key),
         xcom_push=lambda key, value: pushed.__setitem__(key, value),
         pushed=pushed,

@@ -313,8 +313,11 @@ def test_a_dbt_step_gets_its_profile_inputs_and_a_world_where_nothing_else_is_ch
     ids=["no base64", "no gzip", "cut off"],
 )
 def test_an_input_that_is_no_packed_file_is_refused(step: Step, text: str) -> None:
-    result = step.run("raise SystemExit('must not start')", **dbt(step), inputs={"deployed": text})
-    assert (result["error"]["code"], "'deployed'" in result["error"]["message"]) == ("invalid_request", True)
+    project = dbt(step)
+    result = step.run("raise SystemExit('must not start')", **project, inputs={"deployed": text})
+    assert (result["error"]["code"], "deployed state" in result["error"]["message"]) == ("state_damaged", True)
+    result = step.run("raise SystemExit('must not start')", **project, inputs={"progress": text})
+    assert (result["error"]["code"], "'progress'" in result["error"]["message"]) == ("invalid_request", True)
 
 
 def test_an_older_dbt_may_follow_a_newer_one(step: Step) -> None:

@@ -24,7 +24,12 @@ def xcoms() -> dict[str, Any]:
 @pytest.fixture
 def context(xcoms: dict[str, Any]) -> Any:
     task = SimpleNamespace(xcom_pull=lambda task_ids, key: xcoms.get(key))
-    return {"ti": task, "dag_run": SimpleNamespace(conf={"dagctl": {"commit_sha": "f6e5d4c" * 5, "project_name": "analytics"}})}
+    return {
+        "ti": task,
+        "dag_run": SimpleNamespace(
+            run_id="plangroup_1", conf={"dagctl": {"commit_sha": "f6e5d4c" * 5, "project_name": "analytics"}}
+        ),
+    }
 
 
 @pytest.fixture
@@ -51,8 +56,10 @@ def test_anything_but_an_approval_skips(sensor: PlanApprovalSensor, context: Any
 
 def test_it_parks_only_while_there_is_no_decision(sensor: PlanApprovalSensor, context: Any, xcoms: dict[str, Any]) -> None:
     xcoms["result"] = {"plan_output": {"environment": "prod", "modelsAdded": 1, "modelsModified": 2}}
-    with pytest.raises(Parked, match="analytics f6e5d4c to prod: 1 added, 2 modified, 0 removed"):
+    with pytest.raises(Parked, match="analytics f6e5d4c to prod: 1 added, 2 changed, 0 removed, 0 to backfill"):
         sensor.execute(context)
+    assert sensor.body.startswith("[Open the plan's page](")
+    assert "/pluginsv2/dagctl/plans/plangroup_1)" in sensor.body.splitlines()[0]
 
 
 def test_an_answer_waits_for_its_decision(sensor: PlanApprovalSensor, context: Any, xcoms: dict[str, Any]) -> None:
@@ -70,6 +77,7 @@ def test_a_refused_answer_parks_again(sensor: PlanApprovalSensor, context: Any, 
     xcoms["answer"] = {"responded_at": "2026-04-28T10:00:00+00:00", "detail": "no right"}
     with pytest.raises(Parked):
         sensor.execute_complete(context, {"responded_at": "2026-04-28T10:00:00+00:00"})
+    assert "**The last answer was refused.** no right" in sensor.body
 
 
 def test_the_refusal_of_an_earlier_answer_is_not_taken_for_this_one(

@@ -50,7 +50,7 @@ def ask(world: World, step: PlanStep) -> None:
     transactions.run(work)
 
 
-def answer(world: World, step: PlanStep, user: str, option: str) -> None:
+def answer(world: World, step: PlanStep, user: str, option: str, comment: Any = None) -> None:
     """What Airflow's API stores when somebody answers."""
     from airflow.models.hitl import HITLDetail
 
@@ -61,6 +61,7 @@ def answer(world: World, step: PlanStep, user: str, option: str) -> None:
         detail = session.get(HITLDetail, task.id)
         detail.responded_by = {"id": user, "name": f"user {user}"}
         detail.responded_at, detail.chosen_options = utcnow(), [option]
+        detail.params_input = {"comment": comment}
 
     transactions.run(work)
 
@@ -80,6 +81,20 @@ def test_a_rejection_in_airflow_becomes_a_decision(world: World, people: dict[st
     answer(world, step, "1", "Reject")
     answers.handle_answers()
     assert plans.get_plan(world.actor(), step.id).status == "rejected"
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [(" Too late in the quarter. ", "Too late in the quarter."), ("", None), (7, None), ("x" * 9000, "x" * 2000)],
+)
+def test_what_was_written_beside_an_answer_stays_with_the_decision(
+    world: World, people: dict[str, Actor], written: Any, kept: str | None
+) -> None:
+    step = world.explained(world.project())
+    answer(world, step, "1", "Reject", written)
+    answers.handle_answers()
+    (row,) = plans.decisions(world.actor(), step.group_id)
+    assert (row.decision, row.comment) == ("rejected", kept)
 
 
 @pytest.mark.parametrize("user", ["2", "3"], ids=["reader", "stranger"])

@@ -175,8 +175,10 @@ def test_the_whole_life_of_a_plan_is_told_in_order(world: World, notify: Any, re
 
     told = [json.loads(body) for _, body in receiver.got]
     assert [news["event"] for news in told] == ["pending", "approved", "completed"]
-    assert told[0]["summary"].startswith("1 model changes, and breaks what reads it")
+    assert told[0]["summary"].startswith("1 model changes; nothing is backfilled")
     assert told[0]["url"].endswith(f"/pluginsv2/dagctl/plans/{explained.group_id}")
+    assert told[0]["counts"]["changed"] == 1
+    assert told[2]["summary"].startswith("prod shows ")
     assert (told[1]["decided_by"], told[1]["comment"]) == ("ada", "Looks right")
     assert told[2]["id"] == approved.execute.id  # type: ignore[union-attr]
     headers, body = receiver.got[0]

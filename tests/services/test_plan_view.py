@@ -18,7 +18,7 @@ from dagctl_provider.plan_output.models import models_of
 from dagctl_provider.plan_output.parts import ColumnChange, Count
 from dagctl_provider.plan_output.shape import ExplainOutput, Interval
 from dagctl_provider.services.showing import plan_view
-from dagctl_provider.services.showing.plan_view import commit_pages
+from dagctl_provider.services.showing.plan_view import Around, commit_pages
 from dagctl_provider.services.showing.plan_view.parts import PlanView
 from tests.plan_output import samples
 from tests.plan_output.samples import EXECUTE, EXPLAIN, PROJECT, explained
@@ -27,8 +27,10 @@ OWNER = Actor("user", "1", "Ada", "org-0001", permissions_of("owner"))
 READER = Actor("user", "2", "Rita", "org-0001", permissions_of("reader"))
 
 
-def view(*steps: PlanStep, actor: Actor = OWNER, decisions: Any = (), **project: Any) -> PlanView:
-    return plan_view.assemble(actor, replace(PROJECT, **project), steps, decisions, EXPLAIN.updated_at)
+def view(*steps: PlanStep, actor: Actor = OWNER, decisions: Any = (), around: Around | None = None, **project: Any) -> PlanView:
+    return plan_view.assemble(
+        actor, replace(PROJECT, **project), steps, decisions, around or Around(samples.DEPLOYED, EXPLAIN.updated_at)
+    )
 
 
 def output(**changes: Any) -> dict[str, Any]:
@@ -43,53 +45,77 @@ def test_numbers_are_those_of_the_list_of_models() -> None:
     found = {count.label: (count.number, count.mark) for count in view(explained(output())).counts}
     assert found == {
         "Removed": (1, "removed"),
-        "Breaking": (1, "breaking"),
         "Added": (1, "added"),
-        "Changed": (1, "changed"),
-        "Downstream": (3, "downstream"),
-        "To load": (5, None),
+        "Changed": (2, "changed"),
+        "Downstream, backfilled too": (3, "downstream"),
+        "To backfill": (5, None),
     }
 
 
 class TestSentence:
-    def test_says_what_changes_what_breaks_and_what_follows(self) -> None:
+    def test_says_what_changes_and_what_follows(self) -> None:
         assert view(explained(output())).summary == (
-            "2 models change, 1 of them breaking, loading 14 days; 1 is added, loading 1 day; 1 is removed; "
-            "3 downstream rebuild 14 days."
+            "2 models change, 1 is added and 1 is removed; 3 models downstream are backfilled too; "
+            "5 models are backfilled in all, 14 days."
         )
 
     @pytest.mark.parametrize(
         ("models", "said"),
         [
             ([], "Nothing changes: the commit leaves every model as it is."),
-            ([model("a", "added")], "1 model is added."),
-            ([model("a", "removed"), model("b", "removed")], "2 models are removed."),
-            ([model("a", "directly_modified", category="breaking")], "1 model changes, and breaks what reads it."),
-            ([model(name, "directly_modified", category="breaking") for name in "ab"], "2 models change, all of them breaking."),
-            ([model("a", "metadata")], "1 model changes only in metadata."),
-            ([model("a", "indirectly_modified")], "1 downstream is affected."),
-            ([model("a", None, backfill=samples.span(3))], "1 unchanged model loads 3 days."),
+            ([model("a", "added")], "1 model is added; nothing is backfilled."),
+            ([model("a", "removed"), model("b", "removed")], "2 models are removed; nothing is backfilled."),
+            ([model("a", "directly_modified", category="breaking")], "1 model changes; nothing is backfilled."),
+            ([model("a", "metadata")], "1 model changes only in metadata; nothing is backfilled."),
             (
-                [model("a", "indirectly_modified", backfill=samples.span(n)) for n in (2, 9)],
-                "2 downstream rebuild up to 9 days.",
+                [model("a", "directly_modified", backfill=samples.span(1)), model("b", "indirectly_modified")],
+                "1 model changes; 1 model only reads it and is not backfilled; 1 model is backfilled, 1 day.",
+            ),
+            ([model("a", None, backfill=samples.span(3))], "1 unchanged model is backfilled, 3 days."),
+            ([model("a", None)], "Nothing changes: the commit leaves every model as it is."),
+            (
+                [model("a", "added", kind="FULL", backfill=samples.span(329))],
+                "1 model is added; 1 model is backfilled.",
             ),
             (
                 [
-                    model("a", "directly_modified", backfill=samples.span(9)),
-                    model("b", "added", backfill=samples.span(9)),
-                    model("c", "indirectly_modified", backfill=samples.span(9)),
+                    *(model(f"d{n}", "indirectly_modified", backfill=samples.span(n)) for n in (2, 9)),
+                    model("n", None, backfill=samples.span(4)),
                 ],
-                "1 model changes; 1 is added; 1 downstream is rebuilt; 3 models load 9 days.",
+                "2 models downstream are backfilled too; 1 unchanged model is backfilled; "
+                "3 models are backfilled in all, up to 9 days.",
             ),
         ],
     )
     def test_each_kind_of_change(self, models: list[dict[str, Any]], said: str) -> None:
-        assert view(explained(output(models=models))).summary == said
+        none = dict.fromkeys(("modelsAdded", "modelsModified", "modelsRemoved", "modelsNeedingBackfill"), 0)
+        assert view(explained(output(models=models, **none))).summary == said
 
-    def test_dbt_says_what_runs(self) -> None:
+    def test_who_only_follows_in_metadata_is_told_apart_from_what_was_edited(self) -> None:
+        models = [model("a", "metadata", details=["description"]), *(model(name, "metadata") for name in "bc")]
+        found = view(explained(output(models=models, metadata_followers=["b", "c"], lineage={"b": ["a"], "c": ["a"]})))
+        assert found.summary == "1 model changes only in metadata, 2 more because of what they read; nothing is backfilled."
+        assert {row.name: (row.mark, row.why) for row in found.models} == {
+            "a": ("metadata", ("description",)),
+            "b": ("follower", ("because of a",)),
+            "c": ("follower", ("because of a",)),
+        }
+
+    def test_dbt_says_what_is_built(self) -> None:
         found = view(explained(samples.dbt_output()), project_type="dbt", settings={})
-        assert found.summary == "1 model changes, and breaks what reads it; 2 downstream are rebuilt; 3 models and 8 tests run."
-        assert Count("To rebuild", 2) in found.counts
+        assert found.summary == "1 model changes; 2 models downstream are built too; 3 models are built in all and 8 tests run."
+        assert [count for count in found.counts if count.mark is None] == [Count("To build", 3), Count("Tests to run", 8)]
+
+    def test_what_is_not_as_in_other_plans_is_said(self) -> None:
+        more = {
+            "previews": ["marts.fct_orders"],
+            "destructive": [{"name": "marts.fct_orders", "policy": "error"}, {"name": "x", "policy": "warn"}],
+            "leftovers": [{"name": "a"}, {"name": "b"}, {"name": "b"}],
+        }
+        assert view(explained(output(**more))).summary.endswith(
+            "; 1 of them is only a preview of a forward-only change; 1 model changes a table destructively and has to be "
+            "allowed by name; 2 models that a failed plan left are set right."
+        )
 
     @pytest.mark.parametrize(
         ("status", "said"),
@@ -104,8 +130,8 @@ class TestModels:
         assert [model.name for model in view(explained(output())).models] == [
             "legacy.codes",
             "marts.fct_orders",
-            "staging.stg_discounts",
             "staging.stg_orders",
+            "staging.stg_discounts",
             "marts.customer_value",
             "marts.daily_revenue",
             "reports.board",
@@ -113,7 +139,7 @@ class TestModels:
 
     def test_a_model_says_all_that_is_known(self) -> None:
         found = next(model for model in view(explained(output())).models if model.name == "marts.fct_orders")
-        assert (found.mark, found.load, found.lines) == ("breaking", timedelta(days=14), (3, 2))
+        assert (found.mark, found.load, found.lines) == ("changed", timedelta(days=14), (3, 2))
         assert (found.columns_added, found.columns_removed) == (("discount",), ("legacy_code",))
         assert found.intervals == ("2026-04-14 to 2026-04-27",)
 
@@ -167,8 +193,10 @@ class TestFindings:
         return [finding.kind for finding in found.findings]
 
     def test_dangers_come_first(self) -> None:
+        found = view(explained(output(tests={"run": 1, "failed": 1}, warnings=[])))
+        assert self.kinds(found)[0] == "tests_failed"
         found = view(explained(output()))
-        assert self.kinds(found) == ["removed", "breaking", "columns_removed", "reported"]
+        assert self.kinds(found) == ["removed", "columns_removed", "reported"]
         severities = [finding.severity for finding in found.findings]
         assert severities == sorted(severities, key=["danger", "warning", "info"].index)
 
@@ -196,7 +224,14 @@ class TestFindings:
             ({"models": [model("a", "directly_modified", diff="+x\u202ey")]}, "hidden_characters"),
             ({"models": [model("a", "directly_modified", diff="+x", diff_truncated=True)]}, "truncated"),
             ({"models": [model("a", "directly_modified", category="forward_only")]}, "forward_only"),
-            ({"models": [model("a", "directly_modified", backfill=samples.span(400))]}, "full_rebuild"),
+            ({"models": [model("a", "directly_modified", backfill=samples.span(400))]}, "long_load"),
+            ({"destructive": [{"name": "a", "policy": "error"}]}, "destructive"),
+            ({"destructive": [{"name": "a", "policy": "warn"}]}, "table_changes"),
+            ({"previews": ["a"]}, "previews"),
+            ({"assumed": ["a"]}, "assumed"),
+            ({"leftovers": [{"name": "a", "commit": "abcdef123"}]}, "leftovers"),
+            ({"full_refresh": [{"name": "a", "why": "leftover"}]}, "full_refresh"),
+            ({"vars": {"days": "3"}}, "vars"),
             ({"unstable": [{"kind": "model", "name": "a"}]}, "unstable"),
             ({"asked": ["a"]}, "asked"),
             ({"packages_diff": "+faker 1.0"}, "packages_diff"),
@@ -286,7 +321,7 @@ class TestWhatIsCompared:
 class TestGraph:
     def test_holds_what_changes_and_what_that_reads(self) -> None:
         found = reading.explained(output())
-        graph = graph_of(found, models_of(found, {}))
+        graph = graph_of(found, models_of(found, PROJECT.tool))
         marks = dict(zip(graph.names, graph.marks, strict=True))
         assert marks["legacy.codes"] == "removed"
         assert marks["raw.orders"] == "unchanged"

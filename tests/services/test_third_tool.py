@@ -16,7 +16,7 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.tools import TOOLS, Tool, UnknownTool, fields_of
 from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.hooks import project as hook
-from dagctl_provider.plan_output.findings import Finding, findings_of
+from dagctl_provider.plan_output.findings import Finding, Occasion, findings_of
 from dagctl_provider.plan_output.models import models_of
 from dagctl_provider.plan_output.reading import explained
 from dagctl_provider.runner import versions
@@ -62,7 +62,7 @@ print("whole")
 
 def _findings(project: Project, output: dict[str, Any]) -> tuple[Finding, ...]:
     read = explained(output)
-    return findings_of(samples.explained(output), read, project, models_of(read, {}))
+    return findings_of(Occasion.of([samples.explained(output)], project), read, models_of(read, project.tool))
 
 
 def _request(tool: str) -> StepRequest:

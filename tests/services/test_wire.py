@@ -281,7 +281,13 @@ def test_from_a_plan_to_what_its_project_runs(world: World, letters: Letters, to
 
 def test_packages_of_a_project_and_of_what_is_deployed(world: World, letters: Letters) -> None:
     project = world.project("Shop EU", **SQLMESH, python_requirements=["faker>=30"])
-    parts = {"package:faker": "30.1", "package:sqlmesh": "0.236.4", "model:a": "1", "tool": "sqlmesh 0.236.4"}
+    parts = {
+        "package:python": "3.11",
+        "package:faker": "30.1",
+        "package:sqlmesh": "0.236.4",
+        "model:a": "1",
+        "tool": "sqlmesh 0.236.4",
+    }
     explain = world.explained(project, digest_parts=parts)
     conf = json.loads(letters.conf(explain.dag_id, explain.run_id))["dagctl"]
     assert conf["requirements"] == ["faker>=30"]
@@ -355,7 +361,7 @@ def test_a_retry_is_told_what_is_finished(world: World, letters: Letters) -> Non
     again = plans.retry(world.actor(), approved.execute.id, door="rest")
     inputs = json.loads(letters.xcom(again, "inputs"))
     assert list(inputs) == ["progress"]
-    told = {"digest": "sha256:1", "succeeded": ["model.shop.a", "model.shop.b"]}
+    told = {"digest": "sha256:1", "succeeded": ["model.shop.a", "model.shop.b"], "touched": ["model.shop.a", "model.shop.c"]}
     assert gzip.decompress(base64.b64decode(inputs["progress"])).decode() == json.dumps(told)
     decision = json.loads(letters.xcom(again, "decision"))
     assert list(decision) == ["decision", "digest", "decided_by", "execution_plan_id", "job_name"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dagctl_provider.domain.fields import Field
-from dagctl_provider.domain.tools import Form, Tool, UnnamedEnvironment
+from dagctl_provider.domain.tools import Form, Loading, Tool, UnnamedEnvironment
 
 PLAIN_SQL = Tool(
     label="Plain SQL",
@@ -21,10 +21,15 @@ PLAIN_SQL = Tool(
     version_field="plain_sql_version",
     project_files=("migrations.sql",),
     find_gateways=None,
+    find_name=None,
+    read_manifest=None,
     has_state=True,
     takes_profile=False,
     airflow_may_retry=False,
     follows_releases=False,
+    loading=Loading("apply", "applied"),
+    categories={},
+    publishes_at_end=False,
     drops_removed=False,
     tested_in="execute",
     run_does="checks that every script was applied",

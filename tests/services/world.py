@@ -111,6 +111,15 @@ class World:
 
         return transactions.run(work)
 
+    def begin(self, step: PlanStep) -> None:
+        """Let the task of a step start."""
+        from airflow.models.taskinstance import TaskInstance
+        from sqlalchemy import update
+
+        key = (TaskInstance.dag_id == step.dag_id, TaskInstance.run_id == step.run_id, TaskInstance.task_id == step.task_id)
+        started = {"state": "running", "start_date": utcnow()}
+        transactions.run(lambda session: session.execute(update(TaskInstance).where(*key).values(**started)))
+
     def end_task(
         self,
         step: PlanStep,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from dagctl_provider.domain.wire.records import Record
 
@@ -46,6 +46,8 @@ class Result(OfStep):
     :param outcome: ``succeeded``, ``failed``, ``drifted`` or ``cancelled``.
     :param digest: What explain found; what execute compared it with.
     :param error: See :attr:`failure`.
+    :param left: Of an execute that did not succeed: what of the warehouse it began to change. ``None`` when nobody knows.
+    :param turn: The execute's.
     """
 
     outcome: str | None = None
@@ -56,8 +58,11 @@ class Result(OfStep):
     tests: Any = None
     already_applied: bool | None = None
     timings: Mapping[str, Any] | None = None
+    warnings: list[Any] | None = None
     error: Mapping[str, Any] | None = None
     pod_name: str | None = None
+    left: list[Any] | None = None
+    turn: str | None = None
 
     @property
     def failure(self) -> Failure:
@@ -87,12 +92,36 @@ class Progress(OfStep):
     :param expected: How many models, batches and tests there are to do.
     :param models: One object each.
     :param succeeded: ``unique_id`` of what a retry leaves out.
+    :param batches: Of models that are loaded batch by batch: ``all`` and ``done``, by ``unique_id``.
+    :param turn: The execute's.
     """
+
+    WHEN_KNOWN: ClassVar[frozenset[str]] = frozenset({"batches", "turn"})
 
     stage: str | None = None
     expected: Mapping[str, Any] = field(default_factory=dict)
     models: list[Any] = field(default_factory=list)
     succeeded: tuple[str, ...] = ()
+    batches: Mapping[str, Any] | None = None
+    turn: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished(Record):
+    """How far the executes of a plan have come: what the next one need not do again.
+
+    :param succeeded: ``unique_id`` of what is done.
+    :param touched: ``unique_id`` of all that was begun.
+    :param batches: As in :class:`Progress`.
+    :param turn: In which all of it was done.
+    """
+
+    WHEN_KNOWN: ClassVar[frozenset[str]] = frozenset({"touched", "batches", "turn"})
+
+    succeeded: tuple[str, ...] = ()
+    touched: tuple[str, ...] | None = None
+    batches: Mapping[str, Any] | None = None
+    turn: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

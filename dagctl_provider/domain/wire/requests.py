@@ -22,6 +22,10 @@ class RunnerRequest(Record):
     :param attempt: From here on a worker adds what it knows: its try, and what earlier steps left.
     :param inputs: Files for the runner by name, as base64.
     :param expected_digest: What was approved. An execute that comes to another one stops.
+    :param turn: Of an execute: another one once a run of the deployed state has begun since.
+    :param vars: Values of variables that the plan sets.
+    :param full_refresh: Names of what the plan makes from scratch.
+    :param adopted: Whether what is deployed was adopted: no plan of ours has been applied yet.
     """
 
     WHEN_KNOWN: ClassVar[frozenset[str]] = frozenset(
@@ -36,6 +40,10 @@ class RunnerRequest(Record):
             "expected_digest",
             "expected_digest_parts",
             "explained_plan_id",
+            "turn",
+            "vars",
+            "full_refresh",
+            "adopted",
         }
     )
 
@@ -63,6 +71,10 @@ class RunnerRequest(Record):
     expected_digest: str | None = None
     expected_digest_parts: Mapping[str, str] | None = None
     explained_plan_id: str | None = None
+    turn: str | None = None
+    vars: Mapping[str, Any] | None = None
+    full_refresh: tuple[str, ...] | None = None
+    adopted: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,10 +20,12 @@ from dagctl_provider.domain.deployments import Deployment
 from dagctl_provider.domain.names import ARTIFACTS_KEY, EXECUTE, INPUTS_KEY, INPUTS_TASK, PROGRESS_KEY, RESULT_KEY
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
-from dagctl_provider.domain.wire.reports import Artifacts, Progress, Result
+from dagctl_provider.domain.wire.reports import Artifacts, Finished, Progress, Result
 from dagctl_provider.domain.wire.requests import Inputs
 from dagctl_provider.orchestration import runs
-from dagctl_provider.plan_output.reading import executed
+from dagctl_provider.plan_output import stored
+from dagctl_provider.plan_output.reading import mapping
+from dagctl_provider.services.lifecycle import leftovers
 from dagctl_provider.store import artifacts as artifact_rows
 from dagctl_provider.store import leases
 from dagctl_provider.store.session import Session
@@ -55,6 +57,17 @@ def keep(session: Session, project: Project, step: PlanStep) -> dict[str, str]:
     return after
 
 
+def put(session: Session, deployed: bytes) -> dict[str, str]:
+    """Store a deployed state that no execute left; the caller names it in the deployment.
+
+    :param deployed: Bytes of gzip.
+    :return: The artifacts by name.
+    """
+    leases.touch_lock(session, _LOCK)
+    artifact_rows.insert_artifact(session, _sha256(deployed), deployed)
+    return {DEPLOYED: _sha256(deployed)}
+
+
 def _decoded(artifacts: Mapping[str, Any]) -> dict[str, bytes]:
     found = {}
     for name, text in artifacts.items():
@@ -83,20 +96,19 @@ def forget(session: Session, named: Iterable[str]) -> None:
         artifact_rows.drop_unused_artifacts(session, candidates)
 
 
-def hand_out(session: Session, project: Project, step: PlanStep, succeeded: Iterable[str] = ()) -> None:
+def hand_out(session: Session, project: Project, step: PlanStep, finished: Finished | None = None) -> None:
     """Give a step what it starts from, before Airflow starts it.
 
-    :param succeeded: What earlier executions of the same plan finished, as ``unique_id``.
+    :param finished: How far earlier executions of the same plan have come.
     """
     inputs = {}
     for name, sha256 in sorted((project.artifacts or {}).items()):
         content = artifact_rows.get_artifact(session, sha256)
         if content is not None:
             inputs[name] = base64.b64encode(content).decode()
-    finished = sorted(set(succeeded))
-    if finished:
-        progress = json.dumps({"digest": step.digest, "succeeded": finished}).encode()
-        inputs[PROGRESS] = base64.b64encode(gzip.compress(progress, mtime=0)).decode()
+    if finished is not None and (finished.succeeded or finished.touched):
+        inputs[PROGRESS] = _packed({"digest": step.digest, **finished.to_json()})
+    inputs.update(leftovers.input_for(session, step))
     place = (step.dag_id, step.run_id, INPUTS_TASK[step.plan_type], INPUTS_KEY)
     if inputs:
         runs.write_xcom(session, *place, Inputs(files=inputs).to_json())
@@ -104,20 +116,38 @@ def hand_out(session: Session, project: Project, step: PlanStep, succeeded: Iter
         runs.delete_xcom(session, *place)
 
 
+def _packed(content: object) -> str:
+    return base64.b64encode(gzip.compress(json.dumps(content, sort_keys=True).encode(), mtime=0)).decode()
+
+
 def take_back(session: Session, step: PlanStep) -> None:
     """Remove a step's inputs when it has come to its end; a retry gets its own."""
     runs.delete_xcom(session, step.dag_id, step.run_id, INPUTS_TASK[step.plan_type], INPUTS_KEY)
 
 
-def finished_before(session: Session, step: PlanStep) -> list[str]:
-    """What an execution that failed or was cancelled, and those before it, finished: ``unique_id`` of dbt nodes.
+def finished_before(session: Session, step: PlanStep) -> Finished:
+    """How far an execution that failed or was cancelled has come, and those before it: dbt's nodes and batches.
 
-    Three witnesses: what the step itself was told, what its worker reported while it ran, and its result, if it left one.
+    Three witnesses: what the step itself was told, what its worker reported while it ran, and its result, if it left one. What it
+    was told counts no more if it had another turn, and so did all of it again.
     """
-    told = executed(step.plan_output).already_succeeded
+    told = stored.resumes(step.plan_output)
     place = (step.dag_id, step.run_id, EXECUTE)
     progress = Progress.read_own(runs.read_xcom(session, *place, PROGRESS_KEY), step.id) or Progress()
     result = Result.read_own(runs.read_xcom(session, *place, RESULT_KEY), step.id) or Result()
-    models = [model for model in result.models or () if isinstance(model, dict)]
-    results = [model.get("unique_id") for model in models if model.get("status") == "succeeded"]
-    return sorted({unique_id for unique_id in (*told, *progress.succeeded, *results) if isinstance(unique_id, str)})
+    turn = result.turn or progress.turn
+    if turn is not None and told.turn != turn:
+        told = Finished()
+    rows = [mapping(row) for row in (*progress.models, *(result.models or ()))]
+    results = [str(row["unique_id"]) for row in rows if row.get("unique_id") and row.get("status") == "succeeded"]
+    begun = [str(row["unique_id"]) for row in rows if row.get("unique_id") and row.get("status") != "skipped"]
+    return Finished(
+        succeeded=_united(told.succeeded, progress.succeeded, results),
+        touched=_united(told.touched or (), begun),
+        batches={**(told.batches or {}), **(progress.batches or {})} or None,
+        turn=turn or told.turn,
+    )
+
+
+def _united(*lists: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({key for keys in lists for key in keys}))

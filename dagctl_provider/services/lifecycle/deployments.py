@@ -23,7 +23,17 @@ def packages(session: Session, project: Project) -> dict[str, str]:
         return {}
     output = deployment_rows.deployed_output(session, project.id, project.current_environment)
     parts = reading.explained(output).digest_parts
-    return {name.removeprefix(_PACKAGE): value for name, value in parts.items() if name.startswith(_PACKAGE)}
+    named = {name.removeprefix(_PACKAGE): value for name, value in parts.items() if name.startswith(_PACKAGE)}
+    # The interpreter is a part of the digest beside them and nothing that is installed; each plan would say that it goes.
+    return {name: version for name, version in named.items() if name != "python"}
+
+
+def commit_in(session: Session, project: Project, environment: str) -> str | None:
+    """The commit on record in an environment, or ``None``."""
+    if project.current_environment == environment:
+        return project.current_commit_sha
+    found = deployment_rows.get_deployment(session, project.id, environment)
+    return found.commit_sha if found is not None else None
 
 
 def record(session: Session, project: Project, step: PlanStep) -> Deployment:

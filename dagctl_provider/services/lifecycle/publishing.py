@@ -13,7 +13,7 @@ from dagctl_provider.domain.wire.projects import ProjectSpec, RunSpec
 from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.domain.wire.specs import DagSpec
 from dagctl_provider.orchestration import connections, dags
-from dagctl_provider.services.lifecycle import deployments
+from dagctl_provider.services.lifecycle import deployments, leftovers
 from dagctl_provider.services.lifecycle.project_requests import request_for_project
 from dagctl_provider.store import deployments as deployment_rows
 from dagctl_provider.store import leases
@@ -26,7 +26,7 @@ _INDEX_LOCK = "dags_index"
 # Where the deployed commit was executed, and as what; whatever the project asks of its next plan.
 _AS_DEPLOYED = ("environment", "git_path", "python_version")
 # The same, of what a request only says when there is something to say.
-_AS_DEPLOYED_IF_SAID = ("requirements", "deployed_packages")
+_AS_DEPLOYED_IF_SAID = ("requirements", "deployed_packages", "vars", "inputs")
 # A run that is to be replaced has to be there beside the one that replaces it. They still take turns in the writer's pool.
 _MOST_RUNS = {"Forbid": 1, "Replace": 2}
 
@@ -58,7 +58,9 @@ def project_spec(session: Session, project: Project) -> ProjectSpec:
         as_deployed = {name: deployed[name] for name in _AS_DEPLOYED if name in deployed}
         if deployed:
             as_deployed["requirements"] = deployed.get("requirements")
+            as_deployed["vars"] = deployed.get("vars")
         as_deployed["deployed_packages"] = deployments.packages(session, project) or None
+        as_deployed["inputs"] = leftovers.input_for_runs(session, project) or None
         request = StepRequest.from_json({**request.to_json(), **as_deployed})
     return ProjectSpec(dag=dag_spec(project), run=RunSpec(suspended=project.suspended, request=request))
 
@@ -96,6 +98,16 @@ def publish(session: Session, project_id: str) -> None:
         spec = project_spec(session, project).to_json() if is_generated(project) else None
         dags.publish_project(session, project.dag_id, spec)
     publish_index(session)
+
+
+def publish_runs(session: Session, project_id: str) -> None:
+    """Write a project's Variable anew where what its runs are to know has changed; nothing of its Dags has.
+
+    The caller holds the project's row.
+    """
+    project = project_rows.get_project(session, project_id)
+    if project is not None and is_generated(project):
+        dags.publish_project(session, project.dag_id, project_spec(session, project).to_json())
 
 
 def withdraw(session: Session, project: Project) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from dagctl_provider.domain.decisions import SILENT, Consent
 from dagctl_provider.domain.doors import Door
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import job_name, new_id
@@ -14,10 +15,11 @@ from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import PlanStep, Status, require_transition, stands_for_commit
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.wire.decisions import Decision
+from dagctl_provider.domain.wire.reports import Finished
 from dagctl_provider.domain.wire.requests import Origin, into_conf
 from dagctl_provider.orchestration import approvals, dags, runs
 from dagctl_provider.plan_output import stored
-from dagctl_provider.services.lifecycle import artifacts, telling
+from dagctl_provider.services.lifecycle import artifacts, publishing, telling
 from dagctl_provider.store import decisions as decision_rows
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store import projects as project_rows
@@ -53,6 +55,8 @@ def move(session: Session, step: PlanStep, event: str, *, comment: str | None = 
     moved = plan_rows.move_step(session, step, target, **values)
     if step.status == "running":
         artifacts.take_back(session, step)
+    if step.plan_type == "execute" and target in ("failed", "cancelled"):
+        publishing.publish_runs(session, step.project_id)
     refresh_commit_key(session, step.group_id)
     telling.note(session, moved, comment)
     return moved
@@ -112,11 +116,13 @@ def start_execute(
     *,
     attempt: int = 1,
     retry_of: str | None = None,
-    succeeded: Sequence[str] = (),
+    finished: Finished | None = None,
+    allow_destructive: Sequence[str] = (),
 ) -> PlanStep:
     """Add the execute step of an approved group. The unique execute key makes a second one impossible.
 
-    :param succeeded: What earlier executions of the group finished; a retry does not do it again.
+    :param finished: How far earlier executions of the group have come; a retry does not do it again.
+    :param allow_destructive: The models whose destructive changes the approval named; kept with what it lets happen.
     :raises DagctlError: ``execution_in_progress``.
     """
     if plan_rows.count_steps(session, project.id, "execute", ["running"]):
@@ -142,7 +148,7 @@ def start_execute(
         job_name=job_name(project.name, "plan-execute", now),
         triggered_by=explain.triggered_by,
         settings=explain.settings,
-        plan_output=stored.resumed(succeeded),
+        plan_output=stored.begun(finished, allow_destructive),
         digest=explain.digest,
         tool_plan_id=explain.tool_plan_id,
         retry_of=retry_of,
@@ -152,7 +158,7 @@ def start_execute(
         dispatched_at=now,
         created_at=now,
     )
-    artifacts.hand_out(session, project, execute, succeeded)
+    artifacts.hand_out(session, project, execute, finished)
     return execute
 
 
@@ -163,17 +169,18 @@ def approve_step(
     step: PlanStep,
     event: str,
     door: Door,
-    *,
-    comment: str | None = None,
+    consent: Consent = SILENT,
     **values: Any,
 ) -> tuple[PlanStep, PlanStep]:
     """Decide for a plan: explain to approved, a new execute step, the record, and the word to Airflow, all or nothing.
 
     :param event: ``approve``, or ``auto_apply`` or ``approval_kept`` straight from running.
+    :param consent: What goes with the approval.
+    :param values: Columns of the step.
     """
-    explain = move(session, step, event, comment=comment, decided_at=utcnow(), decided_by=actor.name, **values)
-    execute = start_execute(session, project, explain)
-    record_decision(session, actor, explain, "approved", door, comment)
+    explain = move(session, step, event, comment=consent.comment, decided_at=utcnow(), decided_by=actor.name, **values)
+    execute = start_execute(session, project, explain, allow_destructive=consent.allow_destructive)
+    record_decision(session, actor, explain, "approved", door, consent.comment)
     tell_approved(session, actor, explain, execute)
     return explain, execute
 

@@ -8,19 +8,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from functools import lru_cache
-from urllib.parse import quote
 
-from airflow.configuration import conf
-
-from dagctl_provider.config import setting
+from dagctl_provider.config import plan_address, setting
 from dagctl_provider.domain.ids import new_id, short_sha
-from dagctl_provider.domain.names import PAGES
 from dagctl_provider.domain.notifications import InvalidNotifiers, Target, event_of, parse_targets
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
-from dagctl_provider.plan_output import summaries
-from dagctl_provider.plan_output.models import models_of
-from dagctl_provider.plan_output.reading import explained
+from dagctl_provider.plan_output.telling import Told, tell
+from dagctl_provider.services.lifecycle import deployments
 from dagctl_provider.store import notifications as notification_rows
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store import projects as project_rows
@@ -71,23 +66,24 @@ def note(session: Session, step: PlanStep, comment: str | None = None) -> None:
     wanting = [target for target in targets() if project is not None and target.wants(event, project.name)]
     if project is None or not wanting:
         return
-    explain = step if step.plan_type == "explain" else plan_rows.group_steps(session, step.group_id)[0]
-    payload = describe(event, new_id("evt_"), project, step, explain, comment)
+    steps = plan_rows.group_steps(session, step.group_id)
+    # What was executed to its end is about to be put on record.
+    deployed = step.to_commit_sha if event == "completed" else deployments.commit_in(session, project, step.environment)
+    payload = describe(event, new_id("evt_"), project, step, tell(steps, project, deployed), comment)
     for target in wanting:
         notification_rows.insert_notification(session, id=new_id("ntf_"), target=target.name, event=event, payload=payload)
 
 
 def describe(
-    event: str, event_id: str, project: Project, step: PlanStep, explain: PlanStep, comment: str | None = None
+    event: str, event_id: str, project: Project, step: PlanStep, told: Told, comment: str | None = None
 ) -> dict[str, object]:
     """What is told about an event; docs/notifications.md says what each member means. Members without a value are absent.
 
-    :param explain: The explain step of the group, which knows what the commit changes.
+    :param told: What is said of the plan.
     """
-    output = explained(explain.plan_output)
     message = (step.commit_message or "").strip().partition("\n")[0]
     said = _SAID.get(f"{step.plan_type} {event}") or _SAID[event]
-    told = {
+    members = {
         "event_id": event_id,
         "event": event,
         "occurred_at": utcnow().isoformat(),
@@ -102,9 +98,10 @@ def describe(
         "from_commit_sha": step.from_commit_sha,
         "commit_message": message[:_LONGEST_TEXT],
         "commit_author": step.commit_author,
-        "environment": output.environment,
+        "environment": told.output.environment,
         "subject": f"{project.name} {short_sha(step.to_commit_sha)}: {said}",
-        "summary": summaries.sentence(explain, output, models_of(output, {})),
+        "summary": told.summary,
+        "counts": told.figures.to_json() if told.output.explain_completed else None,
         "decided_by": step.decided_by,
         "comment": comment[:_LONGEST_TEXT] if comment else None,
         "auto_discarded": True if step.auto_discarded else None,
@@ -115,9 +112,4 @@ def describe(
         "run_id": step.run_id,
         "url": plan_address(step.group_id),
     }
-    return {name: value for name, value in told.items() if value not in (None, "")}
-
-
-def plan_address(group_id: str) -> str:
-    """The page of a plan as people outside reach it, from ``[api] base_url``."""
-    return f"{str(conf.get('api', 'base_url', fallback='') or '').rstrip('/')}{PAGES}/plans/{quote(group_id, safe='')}"
+    return {name: value for name, value in members.items() if value not in (None, "")}

@@ -25,6 +25,7 @@ from dagctl_provider.git.environment import GitCredentials
 from dagctl_provider.git.errors import (
     AuthenticationFailed,
     BranchNotFound,
+    CommitNotFound,
     GitError,
     GitMissing,
     HostKeyRejected,
@@ -89,6 +90,7 @@ def credentials_for(settings: dict[str, object]) -> GitCredentials | None:
 # The first row that fits wins; any other git error means that the remote could not be read.
 _CODES: tuple[tuple[tuple[type[GitError], ...], str], ...] = (
     ((BranchNotFound,), "branch_not_found"),
+    ((CommitNotFound,), "commit_not_found"),
     ((RepositoryEmpty,), "repository_empty"),
     ((AuthenticationFailed, HostKeyRejected), "repository_authentication_failed"),
     ((HostNotAllowed, RepositoryNotAllowed), "invalid_repository"),
@@ -170,6 +172,18 @@ def release_of(project: Project, sha: str) -> Version | None:
     if not found and folder:
         _, found = _files_of(project, sha, [RELEASE_FILE], MAX_RELEASE_FILE_BYTES, folder="")
     return read_release(found[RELEASE_FILE]) if found else None
+
+
+def project_name_of(project: Project, sha: str) -> str | None:
+    """The name that the project's own files give it at a commit; ``None`` where they give none, or the tool knows no names.
+
+    :raises DagctlError: ``project_not_found_in_repository`` where the folder holds no project of the tool.
+    """
+    names, find = project.tool.project_files, project.tool.find_name
+    folder, found = _files_of(project, sha, names, _MAX_CONFIG_BYTES)
+    if not found:
+        raise _no_project(project, folder, names)
+    return find(found) if find is not None else None
 
 
 def _files_of(

@@ -17,9 +17,12 @@ from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import Status
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.schedules import describe, next_times
+from dagctl_provider.domain.tools import tool_of
 from dagctl_provider.orchestration import schedules
 from dagctl_provider.orchestration.schedules import NewestRun, NextRun
 from dagctl_provider.plan_output.numbers import Counts, Numbers, counts_of, was_discarded
+from dagctl_provider.plan_output.outcomes import mood_in
+from dagctl_provider.plan_output.summaries import load_word
 from dagctl_provider.services.results import Page
 from dagctl_provider.store import overviews, transactions
 from dagctl_provider.store import plans as plan_rows
@@ -60,6 +63,11 @@ class PlanRow:
     error_code: str | None
     counts: Counts | None
     auto_discarded: bool
+
+    @property
+    def load_word(self) -> str:
+        """What stands after the number of models that are computed."""
+        return load_word(tool_of(self.project_type).loading, mood_in(self.status))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dagctl_provider.domain.doors import Door
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.wire.decisions import Refusal
-from dagctl_provider.orchestration import runs
+from dagctl_provider.orchestration import approvals, runs
 from dagctl_provider.services import plans
 from dagctl_provider.services.lifecycle import steps
 from dagctl_provider.services.outside.airflow_users import actor_for_airflow_user_id
@@ -52,10 +52,11 @@ def _judged(step: PlanStep, answer: Answer) -> bool:
         actor = actor_for_airflow_user_id(answer.user_id, step.organization_id)
         if actor is None:
             raise DagctlError("forbidden", "This auth manager cannot look up the user who answered; decide over REST instead.")
+        comment = transactions.run(partial(approvals.comment_with, answer=answer))
         if steps.APPROVE_OPTION in answer.chosen_options:
-            plans.approve(actor, step.id, door=DOOR)
+            plans.approve(actor, step.id, door=DOOR, comment=comment)
         else:
-            plans.reject(actor, step.id, door=DOOR)
+            plans.reject(actor, step.id, door=DOOR, comment=comment)
     except DagctlError as error:
         _refuse(step, answer, error)
     except Exception:

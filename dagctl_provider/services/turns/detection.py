@@ -16,7 +16,7 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.releases import RELEASE_FILE, InvalidRelease
 from dagctl_provider.git.processes import ServerEnds
 from dagctl_provider.services import plans
-from dagctl_provider.services.lifecycle import publishing
+from dagctl_provider.services.lifecycle import leftovers, publishing
 from dagctl_provider.services.outside import repositories
 from dagctl_provider.store import decisions as decision_rows
 from dagctl_provider.store import plans as plan_rows
@@ -151,11 +151,16 @@ def _note(projects: list[Project], **values: object) -> None:
 
 def _is_new(session: Session, project: Project, head: str) -> bool:
     """Whether the commit is not deployed and nobody has decided on it yet."""
-    if plans.is_deployed(project, head):
+    if plans.is_deployed(session, project, head):
         return False
     if decision_rows.was_deleted(session, project.id, head):
         return False
-    planned = plan_rows.settings_planned(session, project.id, head)
+    since = None
+    if head == project.current_commit_sha:
+        # The branch was set back to it. Its plan of then says nothing of what a later execute left half-way.
+        unsettled = leftovers.unsettled(session, project.id, project.target.environment)
+        since = unsettled[-1].created_at if unsettled else None
+    planned = plan_rows.settings_planned(session, project.id, head, since)
     wanted = {"tool_version": project.tool_version, "environment": project.environment}
     return all(any(settings.get(key) != value for key, value in wanted.items()) for settings in planned)
 

@@ -12,6 +12,7 @@ from dagctl_provider.domain.decisions import DecisionRecord, approval_to_keep
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import PlanStep, has_drifted
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.plan_output.reading import executed
 from dagctl_provider.store import decisions as decision_rows
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store.session import Session, utcnow
@@ -33,6 +34,16 @@ def find(session: Session, project: Project, step: PlanStep, digest: str | None)
         return None
     rows = decision_rows.decisions_on_commit(session, project.id, step.to_commit_sha)
     return approval_to_keep(rows, last.group_id, digest, utcnow())
+
+
+def allowed(session: Session, project: Project, step: PlanStep) -> tuple[str, ...]:
+    """The models whose destructive changes the drifted plan's approval named.
+
+    :param step: The explain.
+    """
+    last = plan_rows.newest_execution(session, project.id, step.environment)
+    whole = plan_rows.get_step(session, last.id) if last is not None else None
+    return executed(whole.plan_output).allow_destructive if whole is not None else ()
 
 
 def who_gave(approval: DecisionRecord, project: Project) -> Actor:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from dagctl_provider.domain.decisions import Consent
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.names import APPROVAL, EXECUTE
 from dagctl_provider.domain.permissions import Actor, system_actor
@@ -20,6 +21,8 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.wire.reports import Result
 from dagctl_provider.orchestration import approvals, runs
 from dagctl_provider.plan_output import stored
+from dagctl_provider.plan_output.destructive import must_be_named, not_named
+from dagctl_provider.plan_output.reading import explained
 from dagctl_provider.services.lifecycle import artifacts, deployments, publishing, steps
 from dagctl_provider.services.lifecycle.runs import start_again
 from dagctl_provider.services.turns import kept_approvals
@@ -164,7 +167,7 @@ def _fail(session: Session, step: PlanStep, fallback: str, **facts: Any) -> Plan
 
 def _failed_output(session: Session, step: PlanStep, result: Result) -> dict[str, Any]:
     """What a failed execute did all the same: the results of its models, and what a retry need not do again."""
-    return stored.failed(result, artifacts.finished_before(session, step))
+    return stored.failed(step.plan_output or {}, result, artifacts.finished_before(session, step))
 
 
 def _succeed(session: Session, project: Project, step: PlanStep, facts: dict[str, Any]) -> PlanStep:
@@ -178,25 +181,27 @@ def _succeed(session: Session, project: Project, step: PlanStep, facts: dict[str
 
 
 def _explained(session: Session, project: Project, step: PlanStep, result: Result, facts: dict[str, Any]) -> PlanStep:
-    facts.update(plan_output=dict(result.plan_output or {}), digest=result.digest, tool_plan_id=result.tool_plan_id)
+    facts.update(plan_output=stored.explained(result.plan_output or {}), digest=result.digest, tool_plan_id=result.tool_plan_id)
     if project.current_commit_sha != step.from_commit_sha:
         # Another plan was applied meanwhile; an execution of this one would find that it drifted.
         plan_rows.note_step(session, step.id, **facts)
         system = system_actor(project.organization_id, "deployed_state")
         return steps.discard(session, system, replace(step, **facts), BASE_CHANGED, project.current_commit_sha or "")
-    if project.settings.get("auto_apply"):
+    if project.settings.get("auto_apply") and not must_be_named(explained(result.plan_output)):
         return _approve(session, project, step, system_actor(project.organization_id, "auto_apply"), "auto_apply", **facts)
     kept = kept_approvals.find(session, project, step, result.digest)
-    if kept is None:
+    allowed = kept_approvals.allowed(session, project, step) if kept is not None else ()
+    # Whatever stands for a person's word has to hold what a person would have been asked for.
+    if kept is None or not_named(explained(result.plan_output), allowed):
         return steps.move(session, step, "explained", **facts)
-    person, comment = kept_approvals.who_gave(kept, project), kept_approvals.said_of(kept)
-    return _approve(session, project, step, person, "approval_kept", comment=comment, **facts)
+    consent = Consent(kept_approvals.said_of(kept), allowed)
+    return _approve(session, project, step, kept_approvals.who_gave(kept, project), "approval_kept", consent=consent, **facts)
 
 
 def _approve(session: Session, project: Project, step: PlanStep, actor: Actor, event: str, **more: Any) -> PlanStep:
     """Approve an explain that nobody has to be asked about.
 
-    :param more: What is said with the decision, and columns of the step.
+    :param more: The consent, and columns of the step.
     """
     try:
         with session.begin_nested():

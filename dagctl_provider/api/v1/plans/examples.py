@@ -57,6 +57,19 @@ PLAN = {
         "modelsNeedingBackfill": 1,
         "explain_completed": True,
     },
+    "summary": "1 model changes and 1 is added; 1 model downstream is backfilled too; 1 model is backfilled in all, 14 days.",
+    "counts": {
+        "added": 1,
+        "changed": 1,
+        "removed": 0,
+        "downstream": 1,
+        "readers": 0,
+        "metadata": 0,
+        "followers": 0,
+        "unchanged": 0,
+        "backfill": 1,
+        "tests": 0,
+    },
 }
 PLAN_GROUP = {
     "plan_group_id": "plangroup_xyz",

@@ -9,6 +9,7 @@ from dagctl_provider.api.contracts import Call, Result
 from dagctl_provider.api.v1.common import Message
 from dagctl_provider.api.v1.plans import schemas
 from dagctl_provider.domain.ids import short_sha
+from dagctl_provider.domain.options import PlanOptions
 from dagctl_provider.services import plans
 from dagctl_provider.services.results import PlanAutoDiscarded
 
@@ -30,7 +31,9 @@ def count_pending_plans(call: Call) -> Result:
 
 
 def create_plan(call: Call) -> Result:
-    created = plans.create_plan(call.actor, call.ids["id"])
+    body: schemas.PlanBody = call.body
+    options = PlanOptions(full_refresh=tuple(body.full_refresh or ()), vars=body.vars)
+    created = plans.create_plan(call.actor, call.ids["id"], options=options)
     sha, step = short_sha(created.commit_sha), created.step
     if step is None:
         return 200, schemas.AlreadyDeployedAnswer(
@@ -77,8 +80,10 @@ def get_plan_logs(call: Call) -> Result:
 
 
 def approve_plan(call: Call) -> Result:
-    body: schemas.DecisionBody = call.body
-    outcome = plans.approve(call.actor, call.ids["planId"], door="rest", comment=body.comment)
+    body: schemas.ApprovalBody = call.body
+    outcome = plans.approve(
+        call.actor, call.ids["planId"], door="rest", comment=body.comment, allow_destructive=tuple(body.allow_destructive)
+    )
     if isinstance(outcome, PlanAutoDiscarded):
         return 200, schemas.AutoDiscardedAnswer(
             message="Plan auto-discarded due to repository changes",

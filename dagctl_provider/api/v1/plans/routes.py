@@ -5,6 +5,7 @@ from __future__ import annotations
 from dagctl_provider.api.contracts import Operation, Outcome
 from dagctl_provider.api.v1.common import REPOSITORY_ERRORS, Message, NoBody, ok
 from dagctl_provider.api.v1.plans import examples, handlers, schemas
+from dagctl_provider.domain.options import OPTIONS
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -38,7 +39,8 @@ OPERATIONS: tuple[Operation, ...] = (
             "project_not_found_in_repository",
             *REPOSITORY_ERRORS,
         ),
-        body=NoBody,
+        body=schemas.PlanBody,
+        body_examples={"With options": {name: option.example for name, option in OPTIONS.items()}},
     ),
     Operation(
         "GET",
@@ -105,9 +107,18 @@ OPERATIONS: tuple[Operation, ...] = (
                 Outcome(schemas.AutoDiscardedAnswer, examples.AUTO_DISCARDED, "The repository changed since the explain"),
             )
         },
-        errors=("wrong_state", "execution_in_progress", "project_not_deployed", *REPOSITORY_ERRORS),
-        body=schemas.DecisionBody,
-        body_examples={"With a comment": {"comment": "Checked with finance."}},
+        errors=(
+            "wrong_state",
+            "execution_in_progress",
+            "destructive_not_allowed",
+            "project_not_deployed",
+            *REPOSITORY_ERRORS,
+        ),
+        body=schemas.ApprovalBody,
+        body_examples={
+            "With a comment": {"comment": "Checked with finance."},
+            "Destructive changes allowed by name": {"allow_destructive": ["marts.fct_orders"]},
+        },
     ),
     Operation(
         "POST",

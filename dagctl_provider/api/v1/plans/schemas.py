@@ -5,17 +5,30 @@ Answers never hold a null: what is not known is not sent.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StrictStr, WithJsonSchema
+from pydantic import AfterValidator, Field, JsonValue, StrictStr, WithJsonSchema
 
 from dagctl_provider.api.models import REFERENCE, WHOLE, Answer, Count, Request, ShortSha, Timestamp, storable
 from dagctl_provider.api.v1.common import MAX_LIMIT, MAX_PAGE
 from dagctl_provider.domain.doors import MAX_COMMENT
+from dagctl_provider.domain.options import MOST_NAMES, NAME_PATTERN, OPTIONS
 from dagctl_provider.domain.plans import STATUSES, PlanStep, PlanType, Status
 from dagctl_provider.plan_output.schemas import output_schema
 
 DEFAULT_LIMIT = 25
+MAX_NAME, MAX_NAMES = 4000, 5000
+"""Of a model, as long as names are read; of an approval, how many."""
+
+
+def _storable_vars(value: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what a database cannot keep, at any depth."""
+    storable(json.dumps(value, ensure_ascii=False).replace("\\u0000", "\x00"))
+    return value
+
+
+_Variables = Annotated[dict[str, JsonValue], AfterValidator(_storable_vars)]
 
 
 class PlanListParameters(Request):
@@ -26,6 +39,16 @@ class PlanListParameters(Request):
     status: Literal[STATUSES] | None = Field(None, description="Only plan steps in this status")  # type: ignore[valid-type]
 
 
+class PlanBody(Request):
+    """Nothing has to be sent. What a plan is asked for beside its commit may be."""
+
+    full_refresh: Annotated[
+        list[Annotated[StrictStr, Field(max_length=255, pattern=NAME_PATTERN)]],
+        Field(max_length=MOST_NAMES, description=OPTIONS["full_refresh"].description),
+    ] = None  # type: ignore[assignment]
+    vars: Annotated[_Variables, Field(description=OPTIONS["vars"].description)] = None  # type: ignore[assignment]
+
+
 class DecisionBody(Request):
     """Nothing has to be sent; a comment may be."""
 
@@ -33,6 +56,15 @@ class DecisionBody(Request):
     comment: Annotated[
         StrictStr, Field(max_length=MAX_COMMENT, description="Kept with the decision"), AfterValidator(storable)
     ] = None  # type: ignore[assignment]
+
+
+class ApprovalBody(DecisionBody):
+    """Nothing has to be sent, unless the plan has destructive changes that have to be allowed by name."""
+
+    allow_destructive: Annotated[
+        list[Annotated[StrictStr, Field(max_length=MAX_NAME)]],
+        Field(max_length=MAX_NAMES, description="Models whose destructive changes are approved, as `destructive` names them"),
+    ] = []
 
 
 class StepError(Answer):
@@ -67,6 +99,21 @@ class PlanListItem(Answer):
     allowed_verbs: list[str] | None = Field(None, description="What this step accepts now")
 
 
+class PlanCounts(Answer):
+    """How many models are what. Every door tells these numbers."""
+
+    added: Count = Field(description="New")
+    changed: Count = Field(description="Whose own definition changes, in more than metadata")
+    removed: Count
+    downstream: Count = Field(description="That follow from those and are backfilled (SQLMesh) or built (dbt), too")
+    readers: Count = Field(description="That follow and are not: they only read what changes")
+    metadata: Count = Field(description="Edited in nothing but metadata")
+    followers: Count = Field(description="With other metadata because of what they read")
+    unchanged: Count = Field(description="That do not change and are backfilled")
+    backfill: Count = Field(description="That an execute backfills (SQLMesh) or builds (dbt), of all of these together")
+    tests: Count = Field(description="Tests that an execute runs")
+
+
 class Plan(PlanListItem):
     """A plan step."""
 
@@ -75,6 +122,10 @@ class Plan(PlanListItem):
         None, description="What explain found or execute did"
     )
     comment: str | None = Field(None, description="What was said with the decision")
+    summary: str | None = Field(
+        None, description="What the environment shows now, once the plan is over, and what the plan changes, in the page's words"
+    )
+    counts: PlanCounts | None = Field(None, description="The numbers of the summary; of an explain step")
 
 
 class GroupStep(Plan):
@@ -204,7 +255,12 @@ def _step_values(step: PlanStep) -> dict[str, Any]:
 
 
 def _full_values(step: PlanStep) -> dict[str, Any]:
-    return {**_step_values(step), "job_name": step.job_name, "plan_output": step.plan_output, "comment": step.comment}
+    return {
+        **_step_values(step),
+        "job_name": step.job_name,
+        "plan_output": step.plan_output,
+        **{name: getattr(step, name) for name in ("comment", "summary", "counts")},
+    }
 
 
 def plan_list_item(step: PlanStep) -> PlanListItem:

@@ -36,6 +36,8 @@ PROJECT = {
     "created_at": "2026-01-15T10:00:00Z",
     "updated_at": "2026-02-20T14:30:00Z",
 }
+ADOPT_SQLMESH = {"commit_sha": "a1b2c3d4e5f60718293a4b5c6d7e8f9001122334"}
+ADOPT_DBT = {**ADOPT_SQLMESH, "manifest": "H4sIAAAAAAAC/6tWKkktLlGyUlAqS8wpTVWqBQAP8ws3FAAAAA=="}
 PROJECT_LIST = {"projects": [PROJECT], "total": 3}
 CREATE_SQLMESH = {
     "name": "analytics",

@@ -5,11 +5,13 @@ Nothing is decided here. Rights are checked before (by the route) and again insi
 
 from __future__ import annotations
 
+import base64
+
 from dagctl_provider.api.contracts import Call, Result
 from dagctl_provider.api.problems import invalid_fields
 from dagctl_provider.api.v1.common import Message
 from dagctl_provider.api.v1.projects import runs, schemas
-from dagctl_provider.services import projects
+from dagctl_provider.services import adoption, projects
 from dagctl_provider.services.showing import run_list
 
 
@@ -52,6 +54,15 @@ def deploy_project(call: Call) -> Result:
 def undeploy_project(call: Call) -> Result:
     record = projects.undeploy(call.actor, call.ids["id"])
     return 200, schemas.ProjectMessage(message="Project undeployed successfully", project_id=record.id, deployed=record.deployed)
+
+
+def adopt_project(call: Call) -> Result:
+    body: schemas.AdoptBody = call.body
+    try:
+        manifest = None if body.manifest is None else base64.b64decode(body.manifest, validate=True)
+    except ValueError:
+        raise invalid_fields({"manifest": "is not base64 text"}) from None
+    return 200, schemas.project(adoption.adopt(call.actor, call.ids["id"], body.commit_sha, manifest))
 
 
 def run_project(call: Call) -> Result:

@@ -142,6 +142,19 @@ class ProjectMessage(Answer):
     deployed: bool
 
 
+class AdoptBody(Request):
+    """What is deployed already."""
+
+    commit_sha: Annotated[
+        StrictStr,
+        Field(pattern="^[0-9a-f]{40}([0-9a-f]{24})?$", description="Full hash of the commit that was applied last"),
+    ]
+    manifest: Annotated[
+        StrictStr,
+        Field(description="Of dbt: target/manifest.json of that build as base64 text, plain or compressed with gzip"),
+    ] = None  # type: ignore[assignment]
+
+
 class SyncStatusAnswer(Answer):
     """How a project stands to its branch."""
 

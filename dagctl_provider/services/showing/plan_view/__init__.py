@@ -8,7 +8,8 @@ page only has to lay it out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from dagctl_provider.domain.decisions import DecisionRecord
@@ -20,13 +21,15 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.wire import reports
 from dagctl_provider.orchestration import runs
 from dagctl_provider.plan_output.coverage import drift_rows, written_to
-from dagctl_provider.plan_output.findings import findings_of
+from dagctl_provider.plan_output.destructive import to_allow
+from dagctl_provider.plan_output.findings import Occasion, findings_of
 from dagctl_provider.plan_output.graphs import graph_of
 from dagctl_provider.plan_output.models import find_model, models_of, results_of
-from dagctl_provider.plan_output.parts import Graph, ModelResult, Progress
+from dagctl_provider.plan_output.parts import Finding, Graph, ModelResult, Progress
 from dagctl_provider.plan_output.progress import is_reported, progress_of, rows_of
 from dagctl_provider.plan_output.reading import executed, explained
-from dagctl_provider.plan_output.summaries import counts, sentence
+from dagctl_provider.plan_output.telling import Told, tell
+from dagctl_provider.services.lifecycle import deployments
 from dagctl_provider.services.showing.plan_view.actions import actions_of
 from dagctl_provider.services.showing.plan_view.commit_pages import commit_page, compare_page
 from dagctl_provider.services.showing.plan_view.parts import Commit, PlanView
@@ -58,7 +61,8 @@ def get_view(actor: Actor, identifier: str) -> PlanView:
         task = tasks.get((explain.dag_id, explain.run_id, EXPLAIN))
         explained_at = task.end_date if task is not None else None
         decisions = decision_rows.list_decisions(session, explain.group_id)
-        return assemble(actor, project, steps, decisions, explained_at, _told(session, steps[-1]))
+        around = Around(deployments.commit_in(session, project, explain.environment), explained_at, _told(session, steps[-1]))
+        return assemble(actor, project, steps, decisions, around)
 
     return transactions.run(work)
 
@@ -79,8 +83,11 @@ def get_graph(actor: Actor, identifier: str) -> Graph:
     actor.require("read")
 
     def work(session: Session) -> Graph:
-        output = explained(_group(session, actor, identifier)[0].plan_output)
-        return graph_of(output, models_of(output, {}))
+        explain = _group(session, actor, identifier)[0]
+        project, output = project_rows.get_project(session, explain.project_id), explained(explain.plan_output)
+        if project is None:
+            raise not_found("Plan", identifier)
+        return graph_of(output, models_of(output, project.tool))
 
     return transactions.run(work)
 
@@ -127,26 +134,45 @@ def _group(session: Session, actor: Actor, identifier: str) -> tuple[PlanStep, .
     return steps
 
 
+@dataclass(frozen=True)
+class Around:
+    """What is known of a plan beside its records.
+
+    :param deployed: The commit on record for its environment now.
+    :param explained_at: When the explain task ended.
+    :param told: What the task of the newest step told of its progress.
+    """
+
+    deployed: str | None = None
+    explained_at: datetime | None = None
+    told: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _findings(steps: Sequence[PlanStep], project: Project, told: Told) -> tuple[Finding, ...]:
+    """What is worth knowing. Red is for who can still decide: of a plan that came to nothing no danger is left."""
+    found = findings_of(Occasion.of(steps, project), told.output, told.models)
+    if told.mood != "would":
+        return found
+    return tuple(replace(one, severity="warning") if one.severity == "danger" else one for one in found)
+
+
 def assemble(
     actor: Actor,
     project: Project,
     steps: Sequence[PlanStep],
     decisions: Sequence[DecisionRecord],
-    explained_at: Any = None,
-    told: Mapping[str, Any] = MappingProxyType({}),
+    around: Around = Around(),
 ) -> PlanView:
     """Work out the page from the stored records.
 
     :param steps: Of one group, explain first, then executions by attempt.
     :param decisions: The record of decisions on the group.
-    :param explained_at: When the explain task ended.
-    :param told: What the task of the newest step told of its progress.
+    :param around: What is known beside them.
     """
     explain, last = steps[0], steps[-1]
-    output = explained(explain.plan_output)
-    progress, results = _progress(last, told)
-    models = models_of(output, results)
-    summary = sentence(explain, output, models)
+    rows = rows_of(last, around.told)
+    told = tell(steps, project, around.deployed, rows)
+    output, models = told.output, told.models
     return PlanView(
         group_id=explain.group_id,
         project=project,
@@ -154,19 +180,23 @@ def assemble(
         status=current_status(steps),
         commit=_commit(project, explain),
         environment=output.environment or project.environment,
-        summary=summary,
-        counts=counts(output, models),
-        findings=findings_of(explain, output, project, models),
+        mood=told.mood,
+        outcome=told.outcome,
+        summary=told.sentence,
+        counts=told.counts,
+        findings=_findings(steps, project, told),
         models=models,
         resources=output.resources,
         selection=output.selection,
         tests=output.tests,
-        events=timeline(steps, decisions, explained_at),
-        actions=actions_of(actor, project, steps, summary),
+        events=timeline(steps, decisions, around.explained_at),
+        actions=actions_of(actor, project, steps, told.sentence),
         has_graph=bool(output.lineage),
         discard_reason=output.auto_discard_reason,
         overtaken_by=output.current_commit,
-        progress=progress,
+        progress=progress_of(last, around.told, rows, utcnow()),
+        to_allow=to_allow(output),
+        known=output.explain_completed is True,
         written_to=written_to(output.warehouse),
         drifts=drift_rows(executed(last.plan_output).drifts) if last.plan_type == "execute" else (),
     )

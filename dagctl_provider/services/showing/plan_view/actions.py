@@ -15,8 +15,13 @@ from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import MAX_RETRIES, PlanStep, has_drifted, newest, retries_left, stands_for_commit, verbs_now
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.plan_output.reading import counted
+from dagctl_provider.runner.errors import STEP_ERRORS
 from dagctl_provider.services.showing.plan_view.parts import Action
 
+_PROJECT_IS_WRONG = 2
+_MAY_PASS = frozenset({"repository_unreachable", "repository_authentication_failed", "state_unreachable", "tool_install_failed"})
+"""Failures of that kind that may be over by themselves."""
+_SAME_AGAIN = "The branch still stands at this commit, so it will fail in the same way unless something around it has changed."
 _WEIGHTS = ("main", "danger", "plain")
 
 
@@ -152,6 +157,14 @@ def _on_execute(actor: Actor, steps: Sequence[PlanStep], last: PlanStep) -> Iter
         )
 
 
+def _fails_again(project: Project, steps: Sequence[PlanStep]) -> bool:
+    """Whether to plan again meets the same commit, whose own fault it was."""
+    explain = steps[0]
+    known = STEP_ERRORS.get(explain.error_code or "")
+    own_fault = known is not None and known.exit_code == _PROJECT_IS_WRONG and explain.error_code not in _MAY_PASS
+    return explain.status == "failed" and own_fault and project.latest_commit_sha in (None, explain.to_commit_sha)
+
+
 def _plan_again(actor: Actor, project: Project, steps: Sequence[PlanStep]) -> Iterator[Action]:
     drifted = has_drifted(steps) and stands_for_commit(steps)
     if (stands_for_commit(steps) and not drifted) or newest(steps).status == "completed" or not project.deployed:
@@ -162,13 +175,14 @@ def _plan_again(actor: Actor, project: Project, steps: Sequence[PlanStep]) -> It
         if drifted
         else "This one stays as it is."
     )
+    again = [_SAME_AGAIN] if _fails_again(project, steps) else []
     yield Action(
         "plan",
         project.id,
         "Plan again",
         f"Plan the newest commit of {project.branch}",
-        (f"A new plan is worked out and waits for a decision. {before}",),
+        (f"A new plan is worked out and waits for a decision. {before}", *again),
         "create_plan",
         "create_plan" in actor.permissions,
-        "main",
+        "plain" if again else "main",
     )

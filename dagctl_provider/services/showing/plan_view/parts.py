@@ -9,7 +9,8 @@ from typing import Literal
 from dagctl_provider.domain.plans import PlanStep, Status
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.plan_output.coverage import DriftRow
-from dagctl_provider.plan_output.parts import Count, Finding, ModelChange, Progress
+from dagctl_provider.plan_output.destructive import ToAllow
+from dagctl_provider.plan_output.parts import Count, Finding, ModelChange, Mood, Progress
 from dagctl_provider.plan_output.shape import ReportedTests, ResourceChange, Selection
 
 
@@ -19,6 +20,7 @@ class Event:
 
     :param tone: ``good``, ``bad``, ``busy``, ``waiting`` or ``plain``.
     :param door: Where somebody decided: ``page``, ``rest``, ``required_actions``, ``system``.
+    :param note: What else belongs to it.
     :param seconds: How long it took; with ``running`` set it still goes on since ``at``.
     :param step: The step it is about, for its log and its task.
     """
@@ -29,6 +31,7 @@ class Event:
     who: str | None = None
     door: str | None = None
     comment: str | None = None
+    note: str | None = None
     seconds: float | None = None
     running: bool = False
     step: PlanStep | None = None
@@ -80,10 +83,14 @@ class Commit:
 class PlanView:
     """Everything the plan page shows, apart from diffs and logs.
 
+    :param mood: How it is told.
+    :param outcome: What the environment shows now; empty while the plan is not over.
     :param counts: Those that are not zero.
     :param discard_reason: Why it was discarded without anybody deciding so.
     :param overtaken_by: The commit that it was discarded for.
     :param written_to: Where an execution writes: names and values.
+    :param to_allow: The models that an approval has to name.
+    :param known: Whether it was worked out what changes.
     :param drifts: What the last execution found not to be as it was approved.
     """
 
@@ -93,6 +100,8 @@ class PlanView:
     status: Status
     commit: Commit
     environment: str | None
+    mood: Mood
+    outcome: str
     summary: str
     counts: tuple[Count, ...]
     findings: tuple[Finding, ...]
@@ -108,6 +117,8 @@ class PlanView:
     progress: Progress | None = None
     written_to: tuple[tuple[str, str], ...] = ()
     drifts: tuple[DriftRow, ...] = ()
+    to_allow: tuple[ToAllow, ...] = ()
+    known: bool = True
 
     @property
     def explain(self) -> PlanStep:

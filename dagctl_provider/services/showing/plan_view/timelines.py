@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dagctl_provider.domain.decisions import DecisionRecord
 from dagctl_provider.domain.plans import MAX_RETRIES, PlanStep
+from dagctl_provider.plan_output.reading import executed
 from dagctl_provider.services.showing.plan_view.parts import Event
 
 _DECISIONS: Mapping[str, tuple[str, str]] = {
@@ -24,10 +25,13 @@ _ENDS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("execute", "failed"): ("Execution failed", "bad"),
     ("execute", "cancelled"): ("Execution stopped", "bad"),
 }
+_STOPPED = ("Explain stopped", "Execution stopped")
+_AT_ONCE = timedelta(seconds=2)
+"""Two records of one transaction are no further apart."""
 _AUTHORS: Mapping[str, str] = {"manual": "asked for by hand", "git_polling": "found in git"}
 
 
-def timeline(steps: Sequence[PlanStep], decisions: Iterable[DecisionRecord], explained_at: datetime | None) -> tuple[Event, ...]:
+def timeline(steps: Sequence[PlanStep], decisions: Sequence[DecisionRecord], explained_at: datetime | None) -> tuple[Event, ...]:
     """All events of a group, oldest first.
 
     :param steps: Explain first.
@@ -37,7 +41,8 @@ def timeline(steps: Sequence[PlanStep], decisions: Iterable[DecisionRecord], exp
     events = [*_planned(steps[0]), *_explain(steps[0], explained_at)]
     for execute in steps[1:]:
         events += _execute(execute)
-    events += [_decision(row) for row in decisions]
+    events = list(_once(events, decisions))
+    events += [_decision(row, steps) for row in _acts(decisions)]
     # What still goes on stands last: it may be from the same moment as the decision that began it.
     return tuple(sorted(events, key=lambda event: (event.running, event.at)))
 
@@ -76,9 +81,38 @@ def _execute(step: PlanStep) -> Iterator[Event]:
     yield Event(ended, title + attempt, tone, seconds=_span(step.started_at, ended), step=step)
 
 
-def _decision(made: DecisionRecord) -> Event:
+def _once(events: Iterable[Event], decisions: Sequence[DecisionRecord]) -> Iterator[Event]:
+    """Leave out the end of a step that somebody stopped: the decision says so, and who it was."""
+    stopped = {row.step_id for row in decisions if row.decision == "cancelled"}
+    for event in events:
+        if not (event.title.startswith(_STOPPED) and event.step is not None and event.step.id in stopped):
+            yield event
+
+
+def _acts(decisions: Sequence[DecisionRecord]) -> Iterator[DecisionRecord]:
+    """One entry for each act: an approval that is withdrawn while its plan is executed stops two steps at once."""
+    for at, row in enumerate(decisions):
+        follows = decisions[at + 1] if at + 1 < len(decisions) else None
+        if follows is None or not _is_one_act(row, follows):
+            yield row
+
+
+def _is_one_act(first: DecisionRecord, second: DecisionRecord) -> bool:
+    same = (first.decision, first.actor_kind, first.actor_id, first.door) == (
+        second.decision,
+        second.actor_kind,
+        second.actor_id,
+        second.door,
+    )
+    return same and first.decision == "cancelled" and second.created_at - first.created_at < _AT_ONCE
+
+
+def _decision(made: DecisionRecord, steps: Sequence[PlanStep]) -> Event:
     title, tone = ("Approval kept", "good") if made.is_kept else _DECISIONS.get(made.decision, (made.decision, "plain"))
-    return Event(made.created_at, title, tone, made.actor_name, made.door, made.comment)
+    names = executed(steps[1].plan_output).allow_destructive if made.decision == "approved" and len(steps) > 1 else ()
+    note = f"Destructive changes allowed: {', '.join(names)}" if names else None
+    step = next((step for step in steps if step.id == made.step_id), None) if made.decision == "cancelled" else None
+    return Event(made.created_at, title, tone, made.actor_name, made.door, made.comment, note, step=step)
 
 
 def _span(start: datetime | None, end: datetime | None) -> float | None:
