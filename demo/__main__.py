@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from dagctl_provider.domain.names import PAGES
 from demo.options import DemoError, Options, read_options, require_free_port
 from demo.samples import SAMPLES
 from demo.show import Show
@@ -87,7 +88,7 @@ def _commit(options: Options, terminal: Terminal) -> int:
     if stack.information() is None or not stack.is_up():
         raise DemoError("No demo runs here.", "Start it: make serve")
     Show(stack).second_commit()
-    terminal.done(f"Its plan waits within seconds at {stack.base_url}/required_actions")
+    terminal.done(f"Its plan waits within seconds at {stack.base_url}{PAGES}/plans, and in Required Actions")
     return 0
 
 

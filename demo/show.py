@@ -9,6 +9,12 @@ from typing import Any
 
 import httpx
 
+from dagctl_provider.domain.names import PAGES
+from dagctl_provider.domain.tools import tool_of
+from dagctl_provider.plan_output.models import models_of
+from dagctl_provider.plan_output.parts import MARK_TITLES, ModelChange
+from dagctl_provider.plan_output.reading import explained
+from dagctl_provider.plan_output.summaries import load_text
 from demo.client import Client
 from demo.options import DemoError
 from demo.processes import write_private
@@ -163,10 +169,11 @@ class Show:
         :return: Whether the plan was approved.
         """
         line, style = self.terminal.line, self.terminal.style
-        address, password = f"{self.stack.base_url}/required_actions", self.stack.secrets()["admin_password"]
+        required, password = f"{self.stack.base_url}/required_actions", self.stack.secrets()["admin_password"]
         self.terminal.heading("Your turn: approve it, or reject it")
         line()
-        line(f"  {style('In Airflow', 'bold')}   {style(address, 'cyan')}")
+        line(f"  {style('On its page', 'bold')}  {style(self._page(plan), 'cyan')}")
+        line(f"  {style('In Airflow', 'bold')}   {style(required, 'cyan')}, Required Actions")
         line(f"               user {style(USERNAME, 'bold')}, password {style(password, 'bold')}")
         line()
         line(f"  {style('Over REST', 'bold')}    {self.client.approve_command(str(plan['id']))}")
@@ -228,52 +235,58 @@ class Show:
             self.terminal.detail(self.terminal.style(line, "dim"))
 
     def _summarise(self, plan: Mapping[str, Any], diff: bool) -> None:
-        style, output = self.terminal.style, plan["plan_output"]
+        """The plan in the words of its page, whose address comes first."""
+        style = self.terminal.style
         commit = f"{plan.get('from_commit_sha', 'nothing')} -> {plan['to_commit_sha']}"
         self.terminal.line()
+        self.terminal.line(f"  {style(self._page(plan), 'cyan')}")
         self.terminal.line(f"  {style(commit, 'bold')}  {plan.get('commit_message', '').splitlines()[0]}")
-        counts = [
-            f"{output['modelsAdded']} added",
-            f"{output['modelsModified']} modified",
-            f"{output['modelsRemoved']} removed",
-            f"{output['modelsNeedingBackfill']} to backfill",
-        ]
-        self.terminal.line(f"  environment {output['environment']}: {', '.join(counts)}")
-        self._show_selection(output.get("selection") or {})
+        for line in summary_lines(plan):
+            self.terminal.line(f"  {line}")
         if not diff:
             return
-        for model in output.get("models", []):
-            self._show_model(model)
-        for warning in output.get("warnings", []):
+        output = explained(plan["plan_output"])
+        diffs = {model.name: model.diff or "" for model in output.models}
+        for model in models_of(output, tool_of(self.sample.kind)):
+            self._show_model(model, diffs[model.name])
+        for warning in output.warnings:
             self.terminal.line()
             self.terminal.line(f"  {style('!', 'yellow', 'bold')} {warning}")
         self.terminal.line()
 
-    def _show_selection(self, selection: Mapping[str, Any]) -> None:
-        """Exactly what a dbt execute will run."""
-        if not selection:
-            return
-        counts = f"{len(selection.get('nodes') or [])} nodes"
-        command = " ".join(["dbt build", *selection.get("arguments", [])])
-        self.terminal.line(f"  runs {counts}: {command}" + (f" ({selection['reason']})" if selection.get("reason") else ""))
+    def _page(self, plan: Mapping[str, Any]) -> str:
+        return f"{self.stack.base_url}{PAGES}/plans/{plan['plan_id']}"
 
-    def _show_model(self, model: Mapping[str, Any]) -> None:
+    def _show_model(self, model: ModelChange, diff: str) -> None:
         style = self.terminal.style
-        change = str(model.get("change") or "unchanged")
-        mark, colour = {"added": ("+", "green"), "removed": ("-", "red")}.get(change, ("~", "yellow"))
-        facts = ", ".join(str(word).replace("_", " ") for word in (change, model.get("category")) if word)
-        backfill = ", ".join(f"{part['start']} to {part['end']}" for part in model.get("backfill", []))
-        if backfill and model.get("kind") in ("FULL", "VIEW", "SEED"):
-            backfill = "the whole model"
+        mark, colour = {"added": ("+", "green"), "removed": ("-", "red")}.get(model.mark, ("~", "yellow"))
         self.terminal.line()
-        title = style(f"{mark} {model['name']}", colour, "bold")
-        self.terminal.line(f"  {title}  {facts}")
-        if backfill:
-            self.terminal.line(f"      backfill: {backfill}")
-        if change == "added":
+        self.terminal.line(f"  {style(f'{mark} {model.name}', colour, 'bold')}  {model_facts(model, self.sample.kind)}")
+        if model.mark == "added":
             return
-        for line in str(model.get("diff") or "").splitlines():
+        for line in diff.splitlines():
             self.terminal.line(f"      {style(line, {'+': 'green', '-': 'red'}.get(line[:1], 'dim'))}")
+
+
+def summary_lines(plan: Mapping[str, Any]) -> list[str]:
+    """What the API says of a plan, and exactly what a dbt execute will run."""
+    output = plan["plan_output"]
+    lines = [f"environment {output['environment']}: {plan['summary']}"]
+    selection = output.get("selection") or {}
+    if selection:
+        lines.append(" ".join(["dbt build", *selection.get("arguments", [])]))
+    return lines
+
+
+def model_facts(model: ModelChange, kind: str) -> str:
+    """What a line says of a model beside its name, in the words of the page."""
+    facts = (
+        MARK_TITLES[model.mark].lower(),
+        model.about,
+        load_text(model, tool_of(kind).loading, "now"),
+        ", ".join(model.intervals),
+    )
+    return ", ".join(filter(None, facts))
 
 
 def _failed(plan: Mapping[str, Any]) -> DemoError:

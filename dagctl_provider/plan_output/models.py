@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
+from types import MappingProxyType
 
+from dagctl_provider.domain.tools import Tool
 from dagctl_provider.plan_output import reading
+from dagctl_provider.plan_output.marks import Marker
 from dagctl_provider.plan_output.members import key_of
 from dagctl_provider.plan_output.parts import MARKS, ColumnChange, Mark, ModelChange, ModelResult
 from dagctl_provider.plan_output.shape import ExplainOutput, Interval, ModelRun, PlannedModel, RetypedColumn
@@ -14,13 +18,6 @@ from dagctl_provider.plan_output.shape import ExplainOutput, Interval, ModelRun,
 # Characters that turn text around, or that take no room on a screen ("Trojan Source", CVE-2021-42574).
 HIDDEN_CHARACTERS = re.compile("[\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
-_CHANGE_MARKS: Mapping[str, Mark] = {
-    "added": "added",
-    "removed": "removed",
-    "directly_modified": "changed",
-    "indirectly_modified": "downstream",
-    "metadata": "metadata",
-}
 _WHY: Mapping[str, str] = {
     "body": "its query changed",
     "config": "its configuration changed",
@@ -28,6 +25,7 @@ _WHY: Mapping[str, str] = {
     "macro": "a macro it uses changed",
     "contract": "its contract changed",
     "seed_data": "its rows changed",
+    "leftover": "a failed plan built it",
     "description": "its description changed",
     "vars": "a variable it uses changed",
     "source": "a source it reads changed",
@@ -37,19 +35,37 @@ _WHY: Mapping[str, str] = {
     "access": "its access changed",
     "disabled": "it was disabled",
     "enabled": "it was enabled",
+    "selector": "the project's default selector takes it in",
+    "tags": "its tags changed",
+    "group": "its group changed",
+    "columns": "what is written about its columns changed",
+    "meta": "its meta changed",
+    "docs": "its docs changed",
 }
+_BECAUSE: Mapping[Mark, str] = {"downstream": "it reads ", "reader": "it reads ", "follower": "because of "}
+"""How models that nobody edited say what they follow."""
+WHOLE = frozenset({"FULL", "VIEW", "SEED", "EMBEDDED", "MANAGED"})
+"""Kinds of SQLMesh whose rows are all computed anew each time: a span says nothing of how much that is."""
 _MOST_PARENTS_NAMED = 3
+Models = tuple[ModelChange, ...]
 _MODELS, _NAME = key_of(ExplainOutput, "models"), key_of(PlannedModel, "name")
 
 
-def models_of(output: ExplainOutput, results: Mapping[str, ModelResult]) -> tuple[ModelChange, ...]:
-    """All models of a plan: removed and breaking ones first, then by what the change means; inside that by name.
+def models_of(output: ExplainOutput, tool: Tool, results: Mapping[str, ModelResult] = MappingProxyType({})) -> Models:
+    """All models of a plan: removed ones first, then those that were edited, then by what the change means; inside that by name.
 
     :param output: What the explain found.
+    :param tool: Whose words say what a category means.
     :param results: What the last execution did, by the name of the model.
     """
+    marker = Marker(output)
     changed = {model.name for model in output.models if model.change is not None}
-    made = [_model(model, output.lineage.get(model.name, ()), changed, results) for model in output.models]
+    made = []
+    for model in output.models:
+        parents = output.lineage.get(model.name, ())
+        why = _why(model, marker.mark(model), [parent for parent in parents if parent in changed])
+        told = _model(model, marker, parents, why)
+        made.append(replace(told, about=_about(told, tool), result=results.get(model.name)))
     return tuple(sorted(made, key=_weight))
 
 
@@ -68,40 +84,44 @@ def _weight(model: ModelChange) -> tuple[int, bool, str]:
     return MARKS.index(model.mark), not model.columns_removed, model.name
 
 
-def _model(model: PlannedModel, parents: tuple[str, ...], changed: set[str], results: Mapping[str, ModelResult]) -> ModelChange:
+def _model(model: PlannedModel, marker: Marker, parents: tuple[str, ...], why: tuple[str, ...]) -> ModelChange:
+    whole = (model.kind or "").upper() in WHOLE
     return ModelChange(
         name=model.name,
-        mark=_mark(model.change, model.category),
+        mark=marker.mark(model),
         change=model.change,
         kind=model.kind,
         category=model.category,
-        why=_why(model, [parent for parent in parents if parent in changed]),
+        why=why,
         columns_added=model.columns_added,
         columns_removed=model.columns_removed,
         columns_changed=tuple(map(_column, model.columns_changed)),
-        load=sum(map(reading.length, model.backfill), timedelta()),
-        intervals=tuple(map(_interval, model.backfill)),
+        loads=marker.loads(model),
+        load=timedelta() if whole else sum(map(reading.length, model.backfill), timedelta()),
+        intervals=() if whole else tuple(map(_interval, model.backfill)),
         lines=_lines(model.diff) if model.diff else None,
         diff_truncated=model.diff_truncated is True,
         hidden_characters=bool(model.diff and HIDDEN_CHARACTERS.search(model.diff)),
+        whole=whole,
         parents=parents,
-        result=results.get(model.name),
     )
 
 
-def _mark(change: str | None, category: str | None) -> Mark:
-    if change is None:
-        return "load"
-    if change == "directly_modified" and category == "breaking":
-        return "breaking"
-    return _CHANGE_MARKS.get(change, "changed")
+def _about(model: ModelChange, tool: Tool) -> str:
+    """What a category says: of models that were edited, what it means to readers; of others only that old rows stay."""
+    category = (model.category or "").removeprefix("indirect_")
+    if model.mark == "changed" or category == "forward_only":
+        return tool.categories.get(category, "")
+    return ""
 
 
-def _why(model: PlannedModel, changed_parents: list[str]) -> tuple[str, ...]:
+def _why(model: PlannedModel, mark: Mark, changed_parents: list[str]) -> tuple[str, ...]:
     said = [_WHY.get(reason, reason) for reason in model.reasons]
-    if not said and model.change == "indirectly_modified" and changed_parents:
+    if not said and mark in _BECAUSE and changed_parents:
         more = len(changed_parents) - _MOST_PARENTS_NAMED
-        said.append(f"it reads {', '.join(changed_parents[:_MOST_PARENTS_NAMED])}" + (f" and {more:,} more" if more > 0 else ""))
+        said.append(
+            _BECAUSE[mark] + ", ".join(changed_parents[:_MOST_PARENTS_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+        )
     if model.change is None:
         said.append("it has intervals that were never loaded")
     return (*said, *model.details)

@@ -8,19 +8,23 @@ from datetime import timedelta
 from typing import Any, Literal
 
 Severity = Literal["danger", "warning", "info"]
-Mark = Literal["removed", "breaking", "added", "changed", "metadata", "downstream", "load", "unchanged"]
+Mark = Literal["removed", "changed", "added", "downstream", "load", "metadata", "reader", "follower", "unchanged"]
+Mood = Literal["now", "would", "done"]
+"""How a plan is told: as what it does, as what it would have done, as what it did."""
 
 MARK_TITLES: Mapping[Mark, str] = {
     "removed": "Removed",
-    "breaking": "Breaking",
-    "added": "Added",
     "changed": "Changed",
-    "metadata": "Only metadata",
+    "added": "Added",
     "downstream": "Downstream",
-    "load": "Only loaded",
+    "load": "Not changed",
+    "metadata": "Only metadata",
+    "reader": "Only read what changes",
+    "follower": "Metadata of what they read",
     "unchanged": "Unchanged",
 }
-"""How a model is marked and what such models are called, what matters most first."""
+"""How a model is marked and what such models are called, what matters most first. What is downstream is computed too, a reader is
+not; what has only other metadata was edited, a follower was not."""
 MARKS: tuple[Mark, ...] = tuple(MARK_TITLES)
 """The order of the list of models and the codes of the graph."""
 
@@ -119,8 +123,11 @@ class ModelChange:
 
     :param mark: How it is marked, see :data:`MARKS`.
     :param why: Short texts on why it is in the plan.
-    :param load: How much time its missing intervals span together; zero when none are loaded.
-    :param intervals: The same as texts, ``2026-01-01 to 2026-01-14``.
+    :param loads: Whether an execute computes rows for it.
+    :param load: How much time that spans; zero where there are no spans, or where they do not matter (``whole``).
+    :param intervals: The spans as texts, ``2026-01-01 to 2026-01-14``.
+    :param whole: Whether it is always computed as a whole, whatever the spans.
+    :param about: What its category says, for people; empty where that says nothing.
     :param lines: Lines that its diff adds and removes; ``None`` without a diff.
     :param hidden_characters: Whether the diff holds characters that a screen does not show or that turn text around.
     """
@@ -134,11 +141,14 @@ class ModelChange:
     columns_added: tuple[str, ...]
     columns_removed: tuple[str, ...]
     columns_changed: tuple[ColumnChange, ...]
+    loads: bool
     load: timedelta
     intervals: tuple[str, ...]
     lines: tuple[int, int] | None
     diff_truncated: bool
     hidden_characters: bool
+    whole: bool = False
+    about: str = ""
     parents: tuple[str, ...] = ()
     result: ModelResult | None = None
 

@@ -101,7 +101,7 @@ def _tally(rows: Sequence[RunningModelRow], expected: int) -> Tally:
         succeeded=states.count("succeeded"),
         failed=states.count("failed"),
         running=states.count("running"),
-        skipped=states.count("skipped") + states.count("cancelled"),
+        skipped=sum(states.count(status) for status in ("skipped", "cancelled", "not_ready")),
     )
 
 

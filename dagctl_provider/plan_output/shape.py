@@ -58,7 +58,7 @@ class PlannedModel:
     ] = ()
     unique_id: Annotated[str | None, Says("dbt's name of the node", "dbt")] = None
     reasons: Annotated[tuple[str, ...], Says("Why it counts as changed: body, config, relation, macro, contract, …", "dbt")] = ()
-    details: Annotated[tuple[str, ...], Says("The same for people: which keys, macros and variables", "dbt")] = ()
+    details: Annotated[tuple[str, ...], Says("What of it changed, for people: which keys, macros, variables or metadata")] = ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ class ResourceChange:
     change: Annotated[str | None, Says("added, modified or removed")] = None
     reasons: Annotated[tuple[str, ...], Says("Why it counts as changed")] = ()
     affects: Annotated[tuple[str, ...], Says("Models that change because of it")] = ()
+    details: Annotated[tuple[str, ...], Says("The same for people: which keys, before and after where both are short")] = ()
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,53 @@ class Unstable:
 
 
 @dataclass(frozen=True)
+class Destructive:
+    """A change of a table that exists and keeps its rows: columns of it go or change their type, or come."""
+
+    name: Annotated[str, Says("The model, as in `models`")]
+    columns: Annotated[tuple[str, ...], Says("The columns that it is about")] = ()
+    statements: Annotated[tuple[str, ...], Says("What is sent to the warehouse")] = ()
+    kind: Annotated[str | None, Says("destructive or additive")] = None
+    policy: Annotated[str | None, Says("error, warn or allow, as the model says; error: an approval has to name the model")] = (
+        None
+    )
+    remedies: Annotated[tuple[str, ...], Says("What could be done instead, for people")] = ()
+
+
+@dataclass(frozen=True)
+class Left:
+    """A node that an execute which fails may leave otherwise than it is deployed."""
+
+    node: Annotated[str | None, Says("The tool's name of it")] = None
+    kind: Annotated[str | None, Says("As in `models`", "dbt")] = None
+    relation: Annotated[str | None, Says("Where it was built", "dbt")] = None
+    name: Annotated[str | None, Says("Its name for people")] = None
+    identifier: Annotated[str | None, Says("Fingerprint of what the plan makes of it", "SQLMesh")] = None
+    version: Annotated[str | None, Says("Version of the table that it shares with others", "SQLMesh")] = None
+    own: Annotated[bool | None, Says("True: shared only with the next plan, where nothing was ever deployed", "SQLMesh")] = None
+    loads: Annotated[bool | None, Says("True: the plan loads it, or began to", "SQLMesh")] = None
+    kept: Annotated[tuple[str, ...], Says("Spans in milliseconds that it had loaded before the plan", "SQLMesh")] = ()
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """A model or seed that is made from scratch."""
+
+    name: Annotated[str, Says("As in `models`")]
+    why: Annotated[str | None, Says("asked: an option of the plan; leftover: a failed plan's rows are in it")] = None
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """What a plan that failed left in the warehouse, and this plan sets right."""
+
+    name: Annotated[str, Says("The model")]
+    plan_id: Annotated[str | None, Says("The plan that failed")] = None
+    commit: Annotated[str | None, Says("The commit that it was for")] = None
+    what: Annotated[str | None, Says("What it left, for people")] = None
+
+
+@dataclass(frozen=True)
 class ExplainOutput:
     """What an explain found that the commit would change. All members are optional, and there may be more."""
 
@@ -172,9 +220,7 @@ class ExplainOutput:
     added: Annotated[int, Says("How many models are new", key="modelsAdded")] = 0
     modified: Annotated[int, Says("How many models change directly or indirectly", key="modelsModified")] = 0
     removed: Annotated[int, Says("How many models go", key="modelsRemoved")] = 0
-    backfill: Annotated[
-        int, Says("How many models an execute loads; with dbt: builds as tables, seeds or snapshots", key="modelsNeedingBackfill")
-    ] = 0
+    backfill: Annotated[int, Says("How many models an execute backfills; with dbt: builds", key="modelsNeedingBackfill")] = 0
     directly_modified: Annotated[tuple[str, ...], Says("Models whose own definition changes")] = ()
     indirectly_modified: Annotated[tuple[str, ...], Says("Models that change through what they read")] = ()
     metadata_modified: Annotated[tuple[str, ...], Says("Models that change in metadata alone; counted nowhere else")] = ()
@@ -193,6 +239,7 @@ class ExplainOutput:
         None
     )
     restatements: Annotated[tuple[str, ...], Says("Models that are loaded anew although they do not change", "SQLMesh")] = ()
+    leaves: Annotated[tuple[Left, ...], Says("What an execute leaves that vanishes without an answer")] = ()
     resources: Annotated[tuple[ResourceChange, ...], Says("What changes beside models", "dbt")] = ()
     selection: Annotated[Selection | None, Says("What an execute runs", "dbt")] = None
     tests_to_run: Annotated[tuple[str, ...] | None, Says("Names of the tests that an execute runs", "dbt")] = None
@@ -208,6 +255,13 @@ class ExplainOutput:
     unstable: Annotated[tuple[Unstable, ...], Says("What no approval can cover, because it differs each time")] = ()
     drifts: Annotated[tuple[Drift, ...], Says("Of an execute that stopped: what is not as it was approved")] = ()
     packages_diff: Annotated[str | None, Says("How the Python packages that the tool runs with change")] = None
+    destructive: Annotated[tuple[Destructive, ...], Says("Changes of tables that exist", "SQLMesh")] = ()
+    previews: Annotated[tuple[str, ...], Says("Models whose backfill is only a preview of a forward-only change", "SQLMesh")] = ()
+    assumed: Annotated[tuple[str, ...], Says("Models whose category was assumed to be breaking, not found out", "SQLMesh")] = ()
+    metadata_followers: Annotated[tuple[str, ...], Says("Models of metadata_modified that nobody edited", "SQLMesh")] = ()
+    full_refresh: Annotated[tuple[Refreshed, ...], Says("What is made from scratch", "dbt")] = ()
+    vars: Annotated[Mapping[str, str], Says("Variables that the plan sets, each as JSON", "dbt")] = field(default_factory=dict)
+    leftovers: Annotated[tuple[Leftover, ...], Says("What a failed plan left and this plan sets right")] = ()
     auto_discarded: Annotated[bool | None, Says("True: rejected because branch or deployed state moved on", "dagctl")] = None
     auto_discard_reason: Annotated[str | None, Says("Why it was discarded", "dagctl")] = None
     current_commit: Annotated[str | None, Says("The commit that stood in its way", "dagctl")] = None
@@ -218,12 +272,34 @@ class ModelRun:
     """What an execute did with a model."""
 
     name: Annotated[str, Says("The name that the explain has for it")]
-    status: Annotated[str | None, Says("succeeded, failed, skipped or cancelled")] = None
+    status: Annotated[
+        str | None, Says("succeeded, failed, skipped, cancelled, or not_ready: its signals, or those above, say it has to wait")
+    ] = None
     duration: Annotated[float | None, Says("Seconds")] = None
     rows: Annotated[int | None, Says("Rows written, where the warehouse tells")] = None
     batches: Annotated[int | None, Says("How many batches were loaded", "SQLMesh")] = None
     unique_id: Annotated[str | None, Says("dbt's name of the node", "dbt")] = None
     kind: Annotated[str | None, Says("model, seed, snapshot or function", "dbt")] = None
+
+
+@dataclass(frozen=True)
+class Batches:
+    """How far a model is that is loaded batch by batch; a batch is an interval of ISO 8601."""
+
+    all: Annotated[tuple[str, ...], Says("All batches")] = ()
+    done: Annotated[tuple[str, ...], Says("Those that are in the warehouse")] = ()
+
+
+@dataclass(frozen=True)
+class Resumes:
+    """How far the executes of a plan have come: what the next one need not do again."""
+
+    succeeded: Annotated[tuple[str, ...], Says("Unique ids of what is done")] = ()
+    touched: Annotated[tuple[str, ...], Says("Unique ids of all that was begun")] = ()
+    batches: Annotated[Mapping[str, Batches], Says("Of models that are loaded batch by batch, by unique id")] = field(
+        default_factory=dict
+    )
+    turn: Annotated[str | None, Says("Another one once a run of the deployed state has begun since")] = None
 
 
 @dataclass(frozen=True)
@@ -235,9 +311,13 @@ class ExecuteOutput:
     tests: Annotated[ReportedTests | None, Says("Tests of the build", "dbt")] = None
     timings: Annotated[Mapping[str, float], Says("Seconds for each part of the step")] = field(default_factory=dict)
     drifts: Annotated[tuple[Drift, ...], Says("Why it stopped: what is not as it was approved")] = ()
+    warnings: Annotated[tuple[str, ...], Says("What went wrong without stopping it: audits that only warn")] = ()
+    allow_destructive: Annotated[tuple[str, ...], Says("Models whose destructive changes the approval named", "dagctl")] = ()
     already_succeeded: Annotated[
         tuple[str, ...], Says("Unique ids of what this group's executes have finished; a retry leaves it out", "dagctl")
     ] = ()
+    resumes: Annotated[Resumes | None, Says("How far this group's executes have come", "dagctl")] = None
+    left: Annotated[tuple[Left, ...], Says("Of an execute that did not succeed: what it began to change")] = ()
 
 
 @dataclass(frozen=True)

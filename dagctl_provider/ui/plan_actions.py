@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from dagctl_provider.domain import doors
 from dagctl_provider.domain.doors import Door
@@ -17,19 +17,22 @@ from dagctl_provider.ui.addresses import page_url
 DOOR: Door = "page"
 
 
-def take(actor: Actor, plan_id: str, verb: str, form: Mapping[str, str]) -> str:
+def take(actor: Actor, plan_id: str, verb: str, form: Mapping[str, str], allowed: Sequence[str] = ()) -> str:
     """Do what a form of the page asks for.
 
     :param form: ``step``, the step that the person saw when deciding, and ``comment``.
+    :param allowed: The models whose destructive changes were ticked.
     :return: Address of the page to show next.
     :raises DagctlError: what the service answers; ``not_found`` for verbs and steps that are not the plan's.
     """
     view = plan_view.get_view(actor, plan_id)
     step_id = form.get("step", "")
-    if verb not in _VERBS or step_id not in {view.project.id, *(step.id for step in view.steps)}:
+    if verb not in ("approve", *_VERBS) or step_id not in {view.project.id, *(step.id for step in view.steps)}:
         raise DagctlError("not_found", "This plan has no such action.")
     comment = form.get("comment", "").strip()
     doors.require_short(comment)
+    if verb == "approve":
+        return _approve(actor, view, step_id, comment or None, allowed)
     return _VERBS[verb](actor, view, step_id, comment or None)
 
 
@@ -37,8 +40,8 @@ def _here(view: PlanView, said: str) -> str:
     return page_url("plans", view.group_id, said=said)
 
 
-def _approve(actor: Actor, view: PlanView, step_id: str, comment: str | None) -> str:
-    outcome = plans.approve(actor, step_id, DOOR, comment)
+def _approve(actor: Actor, view: PlanView, step_id: str, comment: str | None, allowed: Sequence[str]) -> str:
+    outcome = plans.approve(actor, step_id, DOOR, comment, tuple(allowed))
     return _here(view, "head_moved" if isinstance(outcome, PlanAutoDiscarded) else "approved")
 
 
@@ -72,7 +75,6 @@ def _plan(actor: Actor, view: PlanView, project_id: str, comment: str | None) ->
 
 
 _VERBS: Mapping[str, Callable[[Actor, PlanView, str, str | None], str]] = {
-    "approve": _approve,
     "reject": _reject,
     "cancel": _cancel,
     "withdraw": _cancel,

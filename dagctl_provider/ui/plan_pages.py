@@ -7,6 +7,7 @@ are plain forms. The scripts of ``frontend/plan`` make the same things faster an
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from flask import Response, request
@@ -14,8 +15,9 @@ from flask import Response, request
 from dagctl_provider.domain.doors import Door
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.permissions import Actor
+from dagctl_provider.plan_output.markdown import tests_text
 from dagctl_provider.plan_output.parts import MARK_TITLES, MARKS, Graph, ModelChange
-from dagctl_provider.plan_output.reading import spoken
+from dagctl_provider.plan_output.summaries import load_text, titles
 from dagctl_provider.services.showing import live, plan_view
 from dagctl_provider.services.showing.plan_view.logs import LogPart, get_log
 from dagctl_provider.services.showing.plan_view.parts import PlanView
@@ -28,7 +30,7 @@ ROWS_PER_PAGE = 1000
 """Models on one page; all are in the document, so that filtering needs no round trip."""
 ROWS_PER_CHUNK = 40
 """Rows that a browser lays out together or, out of sight, not at all."""
-FOLDED_FROM = {"downstream": 25, "load": 25, "metadata": 25}
+FOLDED_FROM = {"downstream": 25, "load": 25, "metadata": 25, "reader": 25, "follower": 1}
 FOLDED_FROM_OTHERWISE = 100
 """Groups of models are folded from these sizes on, those that nobody changed by hand sooner."""
 OPEN_AT_ONCE = 5
@@ -42,7 +44,15 @@ FINDING_LABELS = {
     "contracts_broken": "Contract",
     "removed": "Removed",
     "removed_is_read": "Still read",
-    "breaking": "Breaking",
+    "destructive": "Destructive",
+    "table_changes": "Tables",
+    "long_load": "Long",
+    "previews": "Preview",
+    "assumed": "Assumed",
+    "leftovers": "Left over",
+    "full_refresh": "From scratch",
+    "vars": "Variables",
+    "execute_warnings": "While executed",
     "columns_removed": "Columns",
     "full_rebuild": "Full rebuild",
     "state_migration": "Migration",
@@ -124,7 +134,7 @@ class PlanPages(Pages):
         actor = signed_in("read")
         check_id(plan_id, "Plan")
         try:
-            return back_to(take(actor, plan_id, verb, request.form))
+            return back_to(take(actor, plan_id, verb, request.form, request.form.getlist("allow_destructive")))
         except DagctlError as error:
             if error.code in ("not_found", "unauthenticated", "cross_site_request"):
                 raise
@@ -166,7 +176,11 @@ def plan_page(actor: Actor, view: PlanView, version: str, refused: DagctlError |
         status=200 if refused is None else refused.kind.status,
         version=version,
         view=view,
-        groups=_grouped(shown, view.models),
+        groups=_grouped(shown, view),
+        tests_text=tests_text(view.tests),
+        load_text=partial(load_text, loading=view.project.tool.loading, mood=view.mood),
+        failed_models=[model.name for model in shown if not _has_not_failed(model)],
+        allowed=request.form.getlist("allow_destructive"),
         page_number=number,
         last_page=max(1, -(-len(view.models) // ROWS_PER_PAGE)),
         rows_per_page=ROWS_PER_PAGE,
@@ -184,21 +198,25 @@ def plan_page(actor: Actor, view: PlanView, version: str, refused: DagctlError |
         progress=view.progress,
         with_results=view.newest.plan_type == "execute",
         result_text=result_text,
-        spoken=spoken,
         task_of=lambda step: step.task_id,
     )
 
 
-def _grouped(shown: tuple[ModelChange, ...], everything: tuple[ModelChange, ...]) -> list[dict[str, object]]:
-    """The models of this page by mark, with how many there are on all pages."""
+def _grouped(shown: tuple[ModelChange, ...], view: PlanView) -> list[dict[str, object]]:
+    """The models of this page by mark, with how many there are on all pages; what failed stands first."""
     groups: list[dict[str, Any]] = []
+    named = titles(view.project.tool.loading, view.mood)
     for mark in MARKS:
-        models = [model for model in shown if model.mark == mark]
+        models = sorted((model for model in shown if model.mark == mark), key=_has_not_failed)
         if models:
-            total = sum(model.mark == mark for model in everything)
-            folded = total >= FOLDED_FROM.get(mark, FOLDED_FROM_OTHERWISE)
-            groups.append({"mark": mark, "title": MARK_TITLES[mark], "models": models, "total": total, "open": not folded})
-    return groups
+            total = sum(model.mark == mark for model in view.models)
+            folded = total >= FOLDED_FROM.get(mark, FOLDED_FROM_OTHERWISE) and _has_not_failed(models[0])
+            groups.append({"mark": mark, "title": named[mark], "models": models, "total": total, "open": not folded})
+    return sorted(groups, key=lambda group: _has_not_failed(group["models"][0]))
+
+
+def _has_not_failed(model: ModelChange) -> bool:
+    return model.result is None or model.result.status != "failed"
 
 
 def _opened(actor: Actor, view: PlanView) -> dict[str, object] | None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import short_sha
 from dagctl_provider.domain.permissions import Actor
-from dagctl_provider.services import plans, projects
+from dagctl_provider.services import adoption, plans, projects
 from dagctl_provider.services.showing.overview import ProjectRow
 from dagctl_provider.ui.addresses import page_url
 from dagctl_provider.ui.filters import counted
+from dagctl_provider.ui.form_fields import FormField, option_fields, read_options
 
 
 @dataclass(frozen=True)
@@ -24,10 +28,11 @@ class Action:
     :param permission: Who may; the service asks again.
     :param possible: Whether it makes sense now; the service decides.
     :param consequences: Sentences on what it brings about.
-    :param perform: Does it, and gives the address to go on with.
+    :param perform: Does it with what was filled in, and gives the address to go on with.
     :param tone: Of its button.
     :param prominent: Whether it stands in the row rather than in the menu.
     :param name_to_type: Whether the project's name has to be typed first.
+    :param fields: What can be filled in, with what was.
     """
 
     verb: str
@@ -36,10 +41,11 @@ class Action:
     permission: str
     possible: Callable[[ProjectRow], bool]
     consequences: Callable[[ProjectRow], list[str]]
-    perform: Callable[[Actor, str], str]
+    perform: Callable[[Actor, str, Mapping[str, str]], str]
     tone: Literal["primary", "danger"] = "primary"
     prominent: bool = False
     name_to_type: bool = False
+    fields: Callable[[ProjectRow, Mapping[str, str]], list[FormField]] = lambda row, filled: []
 
 
 def _environment(row: ProjectRow) -> str:
@@ -96,40 +102,68 @@ def _of_delete(row: ProjectRow) -> list[str]:
     return [*found, "Tables and data in the warehouse stay as they are.", "This cannot be undone."]
 
 
-def _plan(actor: Actor, project_id: str) -> str:
-    created = plans.create_plan(actor, project_id)
+def _plan(actor: Actor, project_id: str, form: Mapping[str, str]) -> str:
+    created = plans.create_plan(actor, project_id, options=read_options(form))
     said = {"created": "plan_created"}.get(created.outcome, created.outcome)
     if created.step is None:
         return page_url("projects", project_id, said=said)
     return page_url("plans", created.step.group_id, said=said)
 
 
-def _run(actor: Actor, project_id: str) -> str:
+def _run(actor: Actor, project_id: str, form: Mapping[str, str]) -> str:
     projects.run_project(actor, project_id)
     return page_url("projects", project_id, said="run_started")
 
 
-def _suspend(actor: Actor, project_id: str) -> str:
+def _of_adopt(row: ProjectRow) -> list[str]:
+    found = [
+        f"What is in {_environment(row)} counts as deployed from the commit that you name. Nothing is written to the warehouse, "
+        "and the first plan shows what the newest commit changes in it, rather than building everything.",
+    ]
+    if row.project.tool.has_state:
+        found.append(f"{row.project.tool.label}'s state is the one that the project's own configuration names.")
+    if row.pending:
+        found.append(f"{_waiting(row)} for approval {'is' if row.pending == 1 else 'are'} discarded.")
+    return found
+
+
+def _adopt_fields(row: ProjectRow, filled: Mapping[str, str]) -> list[FormField]:
+    commit = FormField("commit", "Commit", "The full hash of the commit that was applied last.", filled.get("commit", ""))
+    hint = "target/manifest.json of that build, plain or compressed with gzip."
+    manifest = FormField("manifest", "Manifest", hint, kind="file")
+    return [commit] if row.project.tool.has_state else [commit, manifest]
+
+
+def _adopt(actor: Actor, project_id: str, form: Mapping[str, str]) -> str:
+    commit = form.get("commit", "").strip()
+    if not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", commit):
+        raise DagctlError("invalid_request", "The commit must be a full hash, of 40 small hexadecimal digits.")
+    manifest = form.get("manifest")
+    adoption.adopt(actor, project_id, commit, base64.b64decode(manifest) if manifest else None)
+    return page_url("projects", project_id, said="adopted")
+
+
+def _suspend(actor: Actor, project_id: str, form: Mapping[str, str]) -> str:
     projects.update_project(actor, project_id, {"suspended": True})
     return page_url("projects", project_id, said="suspended")
 
 
-def _resume(actor: Actor, project_id: str) -> str:
+def _resume(actor: Actor, project_id: str, form: Mapping[str, str]) -> str:
     projects.update_project(actor, project_id, {"suspended": False})
     return page_url("projects", project_id, said="resumed")
 
 
-def _deploy(actor: Actor, project_id: str) -> str:
+def _deploy(actor: Actor, project_id: str, form: Mapping[str, str]) -> str:
     projects.deploy(actor, project_id)
     return page_url("projects", project_id, said="deployed")
 
 
-def _undeploy(actor: Actor, project_id: str) -> str:
+def _undeploy(actor: Actor, project_id: str, form: Mapping[str, str]) -> str:
     projects.undeploy(actor, project_id)
     return page_url("projects", project_id, said="undeployed")
 
 
-def _delete(actor: Actor, project_id: str) -> str:
+def _delete(actor: Actor, project_id: str, form: Mapping[str, str]) -> str:
     projects.delete_project(actor, project_id)
     return page_url("projects", said="project_deleted")
 
@@ -144,6 +178,7 @@ ACTIONS: tuple[Action, ...] = (
         _of_plan,
         _plan,
         prominent=True,
+        fields=lambda row, filled: option_fields(row.project.tool, filled),
     ),
     Action(
         "run",
@@ -154,6 +189,16 @@ ACTIONS: tuple[Action, ...] = (
         _of_run,
         _run,
         prominent=True,
+    ),
+    Action(
+        "adopt",
+        "Adopt",
+        "Begin with what is deployed already?",
+        "manage_projects",
+        lambda row: row.project.current_commit_sha is None and row.project.state_connection_id is None,
+        _of_adopt,
+        _adopt,
+        fields=_adopt_fields,
     ),
     Action(
         "deploy",

@@ -80,7 +80,7 @@ LABELS: Mapping[str, str] = {
     "memory_request": "Memory request",
     "memory_limit": "Memory limit",
     "concurrency_policy": "While a run is under way, a new one is",
-    "run_schedule": "Run by itself",
+    "run_schedule": "Schedule",
     "suspended": "Suspended",
     "python_requirements": "Python packages",
     "agent_context": "Context for an AI agent",

@@ -12,7 +12,7 @@ from dagctl_provider.domain.projects import FIELDS, Project
 from dagctl_provider.domain.tools import TOOLS
 from dagctl_provider.services import projects
 from dagctl_provider.services.showing import live, overview
-from dagctl_provider.ui import project_form
+from dagctl_provider.ui import form_fields, project_form
 from dagctl_provider.ui.addresses import page_url
 from dagctl_provider.ui.lists import STATUS_FILTERS, page_number, status_tabs
 from dagctl_provider.ui.pages import Pages, back_to, check_id, expose, json_answer, page, signed_in
@@ -80,7 +80,7 @@ class ProjectPages(Pages):
             settings=_settings(row.project),
         )
 
-    @expose("/projects/<project_id>/<any(plan,run,deploy,undeploy,suspend,resume,delete):verb>", methods=("GET", "POST"))
+    @expose("/projects/<project_id>/<any(plan,run,adopt,deploy,undeploy,suspend,resume,delete):verb>", methods=("GET", "POST"))
     def act(self, project_id: str, verb: str) -> Response:
         """Ask whether something shall be done to a project, and do it."""
         action = BY_VERB[verb]
@@ -91,7 +91,7 @@ class ProjectPages(Pages):
         if action.name_to_type and request.form.get("typed_name", "").strip() != row.project.name:
             return _ask(actor, action, row, DagctlError("invalid_request", "The name that was typed is not the project's."))
         try:
-            return back_to(action.perform(actor, project_id))
+            return back_to(action.perform(actor, project_id, form_fields.filled(request)))
         except DagctlError as error:
             return _ask(actor, action, row, error)
 
@@ -124,6 +124,7 @@ def _ask(actor: Actor, action: Action, row: overview.ProjectRow, error: DagctlEr
         action=action,
         row=row,
         consequences=action.consequences(row),
+        fields=action.fields(row, request.form),
         error=error,
     )
 

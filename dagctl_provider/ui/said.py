@@ -23,6 +23,7 @@ SAID: Mapping[str, Message] = {
     "project_saved": Message("success", "Saved. Plans that exist keep the settings they were made with."),
     "project_deleted": Message("success", "The project is deleted."),
     "deployed": Message("success", "The project is deployed: its Dags are generated and new commits are planned."),
+    "adopted": Message("success", "What is deployed is adopted: the next plan shows what the newest commit changes in it."),
     "undeployed": Message("success", "The project is undeployed: its Dags are withdrawn. Nothing in the warehouse changed."),
     "suspended": Message("success", "The project is suspended: no commit is detected and no run starts."),
     "resumed": Message("success", "The project is active again."),

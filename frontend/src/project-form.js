@@ -11,6 +11,12 @@ function showType(form, type) {
   for (const group of form.querySelectorAll("[data-for]")) group.hidden = group.dataset.for !== type;
 }
 
+// What is read without credentials asks for none. A name that was given before stays to be seen, so that it can be removed.
+function showCredentials(form) {
+  const field = form.querySelector('[data-field="git_secret_ref"]'), access = form.elements.namedItem("git_auth_method");
+  if (field && access) field.hidden = access.value === "none" && !field.querySelector("input").value;
+}
+
 function showErrors(form, errors, touched) {
   for (const field of form.querySelectorAll("[data-field]")) {
     const name = field.dataset.field;
@@ -53,6 +59,7 @@ function checkAsTyped(form) {
   form.addEventListener("input", (event) => {
     touched.add(event.target.name);
     if (event.target.name === "project_type") showType(form, event.target.value);
+    showCredentials(form);
     clearTimeout(timer);
     timer = setTimeout(() => check().catch(() => {}), TYPING_MS);
   });
@@ -84,6 +91,7 @@ export function helpWithProject() {
   const form = document.querySelector("form[data-project-form]");
   if (!form) return;
   showType(form, form.dataset.type);
+  showCredentials(form);
   checkAsTyped(form);
   testInPlace(form);
   document.querySelector("[data-focus]")?.focus();

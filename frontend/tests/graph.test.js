@@ -4,11 +4,11 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { fire, openPage, textOf } from "./page.js";
 
-const [REMOVED, BREAKING, , CHANGED, , DOWNSTREAM, , UNCHANGED] = [0, 1, 2, 3, 4, 5, 6, 7];
+const [REMOVED, CHANGED, ADDED, DOWNSTREAM, , , , , UNCHANGED] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
 // raw -> orders -> daily -> board, and raw -> items -> daily.
 const SMALL = {
   names: ["orders", "Daily\u202e", "board", "raw", "items", "gone"],
-  marks: [BREAKING, DOWNSTREAM, DOWNSTREAM, UNCHANGED, CHANGED, REMOVED],
+  marks: [CHANGED, DOWNSTREAM, DOWNSTREAM, UNCHANGED, ADDED, REMOVED],
   edges: [3, 0, 0, 1, 1, 2, 3, 4, 4, 1],
 };
 
@@ -60,7 +60,7 @@ test("edges are pairs of positions: from what is read to who reads it", () => {
 test("the legend counts what each mark stands for, and hides it", () => {
   const graph = draw(SMALL);
   const labels = [...document.querySelectorAll(".legend label")];
-  assert.deepEqual(labels.map(textOf), ["Removed 1", "Breaking 1", "Changed 1", "Downstream 2", "Unchanged 1"]);
+  assert.deepEqual(labels.map(textOf), ["Removed 1", "Changed 1", "Added 1", "Downstream 2", "Unchanged 1"]);
   const box = labels[3].querySelector("input");
   box.checked = false;
   fire(box, "change");
@@ -99,7 +99,7 @@ test("thousands are not given to the worker", () => {
 test("what is chosen is said, with all that is upstream and downstream of it", () => {
   const graph = draw(SMALL);
   graph.choose(0);
-  assert.match(said(), /^orders: breaking, reads 1, read by 1; 1 upstream and 2 downstream here\. Show in the list$/);
+  assert.match(said(), /^orders: changed, reads 1, read by 1; 1 upstream and 2 downstream here\. Show in the list$/);
   assert.deepEqual(Object.fromEntries([...graph.near].map(([at, way]) => [graph.names[graph.shown[at]], way])), {
     orders: 0, raw: -1, "Daily[U+202E]": 1, board: 1,
   });

@@ -91,3 +91,23 @@ def test_from_commit_to_warehouse_through_a_kill_and_a_failure(site: Site, tmp_p
     started = site.ask("POST", f"/projects/{project['id']}/run")
     wait_for("the run", lambda: site.sql("SELECT 1 FROM dag_run WHERE run_id = %s AND state = 'success'", started["job_run_id"]))
     assert built(site, shop) == {"orders": 4, "totals": 4, "dates": 2, "slow": 2, "needy": 2}
+
+    # The fourth fails half-way: the warehouse is neither the third nor the fourth. The commit that takes it back sets that right.
+    shop.export.unlink()
+    shop.write("models/orders.sql", "select 1 as id, 40 as amount\n")
+    shop.commit("Too much")
+    plan = planned(site, project, "Too much")
+    failed = site.wait(site.approve(plan), "failed")
+    assert {row["name"] for row in failed["plan_output"]["left"]} == {"orders", "totals", "slow", "needy"}
+    assert site.rows(shop, "SELECT total FROM totals") == [[40]]
+    shop.export.touch()
+    shop.write("models/orders.sql", "select 1 as id, 30 as amount\n")
+    shop.commit("As it was")
+    plan = planned(site, project, "As it was")
+    output = plan["plan_output"]
+    assert {row["name"]: row["what"] for row in output["leftovers"]} == dict.fromkeys(
+        ("orders", "totals", "slow", "needy"), "built again"
+    )
+    assert {model["name"]: model["reasons"] for model in output["models"]}["orders"] == ["leftover"]
+    site.wait(site.approve(plan), "completed")
+    assert site.rows(shop, "SELECT total FROM totals") == [[30]]

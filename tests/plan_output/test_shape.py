@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 from dagctl_provider.api import models, openapi
 from dagctl_provider.api.v1.contract import V1
 from dagctl_provider.api.v1.plans import examples, schemas
-from dagctl_provider.domain.wire.reports import Result
+from dagctl_provider.domain.wire.reports import Finished, Result
 from dagctl_provider.plan_output import numbers, stored
 from dagctl_provider.plan_output.markdown import describe
 from dagctl_provider.plan_output.members import members, records_in
@@ -29,11 +29,15 @@ from tests.plan_output.conformance import complaints
 
 ALL = tuple(records_in(ExplainOutput, ExecuteOutput, Told, RunningModelRow))
 DOCUMENTS = Path(__file__).parents[2] / "docs"
+BEFORE = Finished(
+    succeeded=("a",), touched=("a", "b"), batches={"b": {"all": ["2024/2025", "2025/2026"], "done": ["2024/2025"]}}, turn="3"
+)
 EXECUTED = {
     "already_applied": False,
     "models": [{"name": "shop.orders", "status": "succeeded", "duration": 3, "rows": 12, "batches": 2}],
     "tests": {"run": 3, "passed": 2, "failed": 1, "skipped": 4, "names": ["not_null"]},
     "timings": {"apply": 1.5},
+    "warnings": ["an audit found 2 rows"],
 }
 
 
@@ -49,12 +53,18 @@ def test_what_dagctl_adds_is_in_the_shape() -> None:
     assert complaints(ExplainOutput, output) == []
     assert explained(output).auto_discarded is True
     result = Result.from_json(EXECUTED)
-    executions = [stored.executed(stored.resumed(["a"]) or {}, result), stored.failed(result, ["a"])]
+    executions = [
+        stored.executed(stored.begun(BEFORE, ["b"]) or {}, result),
+        stored.failed({"allow_destructive": ["b"]}, result, BEFORE),
+    ]
     drifts = [{"kind": "variable", "name": "TENANT", "change": "changed"}]
-    drifted = stored.failed(Result.from_json({"plan_output": {"modelsAdded": 1, "drifts": drifts}}), [])
+    drifted = stored.failed({}, Result.from_json({"plan_output": {"modelsAdded": 1, "drifts": drifts}}), Finished())
     assert (complaints(ExecuteOutput, drifted), drifted) == ([], {"drifts": drifts})
     assert [complaints(ExecuteOutput, output) for output in executions] == [[], []]
     assert [executed(output).already_succeeded for output in executions] == [("a",), ("a",)]
+    assert [executed(output).allow_destructive for output in executions] == [("b",), ("b",)]
+    assert [executed(output).warnings for output in executions] == [("an audit found 2 rows",)] * 2
+    assert complaints(ExplainOutput, stored.explained(samples.dbt_output())) == []
 
 
 def test_what_the_shape_does_not_know_is_found() -> None:

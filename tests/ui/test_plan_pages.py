@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
@@ -45,7 +46,7 @@ class Scene:
 
 def _graph(made: Scene) -> Any:
     output = reading.explained(made.steps[0].plan_output)
-    return graph_of(output, models_of(output, {}))
+    return graph_of(output, models_of(output, made.project.tool))
 
 
 @pytest.fixture
@@ -248,6 +249,106 @@ class TestReading:
         assert "frame-ancestors 'self'" in policy
 
 
+class TestWhatIsSaid:
+    """What strangers read wrongly on the page once, and what it says now."""
+
+    @pytest.mark.parametrize(
+        ("tests", "said"),
+        [
+            ({"run": 0, "failed": 0}, "The project has no unit tests."),
+            ({"run": 1}, "1 unit test passed."),
+            ({"run": 4, "failed": 0}, "4 unit tests passed."),
+            ({"run": 4, "failed": 1}, "1 unit test failed."),
+        ],
+    )
+    def test_of_tests_there_is_one_line(self, tests: Any, said: str, scene: Scene, client: FlaskClient) -> None:
+        scene.steps = (explained({**samples.small_output(), "tests": tests}),)
+        findings = client.get(PAGE).text.partition('data-region="findings"')[2].partition("</section>")[0]
+        assert re.findall(r"[^<>]*unit tests?[^<>]*", findings) == [said]
+
+    def test_an_explain_that_failed_does_not_say_that_no_model_changes(self, scene: Scene, client: FlaskClient) -> None:
+        scene.steps = (replace(EXPLAIN, status="failed", error_code="plan_failed", plan_output={"explain_completed": False}),)
+        page = look(client)
+        assert "No model changes." not in page.text
+        assert "Not known: the plan could not be worked out." in page.text
+        assert "Nothing was published" in page.text
+
+    @pytest.mark.parametrize(
+        ("code", "latest", "main"),
+        [
+            ("project_load_failed", samples.COMMIT, False),
+            ("project_load_failed", samples.NEWER, True),
+            ("repository_unreachable", samples.COMMIT, True),
+            ("task_failed", samples.COMMIT, True),
+        ],
+    )
+    def test_to_plan_again_is_the_way_on_only_where_it_can_come_out_otherwise(
+        self, code: str, latest: str, main: bool, scene: Scene, client: FlaskClient
+    ) -> None:
+        scene.project = replace(PROJECT, latest_commit_sha=latest)
+        scene.steps = (replace(EXPLAIN, status="failed", error_code=code, plan_output={"explain_completed": False}),)
+        page = look(client)
+        (button,) = [link for link in page.all("a") if link.get("data-opens") == "do-plan"]
+        assert ("primary" in (button.get("class") or "")) == main
+        assert ("will fail in the same way" in page.text) == (not main)
+
+    def test_a_model_that_failed_stands_first_and_the_error_leads_to_it(self, scene: Scene, client: FlaskClient) -> None:
+        ran = {"models": [{"name": "reports.board", "status": "failed"}, {"name": "marts.fct_orders", "status": "succeeded"}]}
+        failed = replace(EXECUTE, status="failed", error_code="model_failed", error_message="x", plan_output=ran)
+        scene.steps = (explained(samples.small_output(), status="approved"), failed)
+        page = look(client)
+        links = [link for link in page.all("a") if (link.get("href") or "").startswith("#failed-")]
+        assert [link["href"] for link in links] == ["#failed-1"]
+        assert len(page.all("summary", id="failed-1")) == 1
+        rows = [given for tag, given in page.found if given.get("id") in ("m1", "failed-1")]
+        assert [row["id"] for row in rows] == ["m1", "failed-1"], "the first row of all is the one that failed"
+
+    @pytest.mark.parametrize("state", ["rejected", "failed", "discarded"])
+    def test_what_came_to_nothing_would_have_been_and_has_no_red(self, state: str, scene: Scene, client: FlaskClient) -> None:
+        first, *others = STATES[state]
+        scene.steps = (replace(first, plan_output={**(first.plan_output or {}), "tests": {"run": 1, "failed": 1}}), *others)
+        page = look(client)
+        assert "Nothing was published" in page.text
+        assert "Downstream, would be backfilled too" in page.text
+        assert "would be backfilled: 14 days" in page.text
+        assert not [badge for badge in page.all("span") if (badge.get("class") or "") == "badge danger" and state != "failed"]
+        assert not [row for row in page.all("li") if row.get("class") == "danger"]
+
+    def test_dbt_says_once_what_runs(self, scene: Scene, client: FlaskClient) -> None:
+        selection = {**samples.dbt_output()["selection"], "reason": "What changed and what reads it."}
+        scene.project = replace(PROJECT, project_type="dbt", settings={})
+        scene.steps = (explained({**samples.dbt_output(), "selection": selection}),)
+        text = look(client).text
+        assert "What changed and what reads it." in text
+        assert "What changed, what depends on it" not in text
+
+    def test_a_model_that_dbt_leaves_in_the_warehouse_is_told_once(self, scene: Scene, client: FlaskClient) -> None:
+        said = "old is removed from the project; dbt drops nothing: the table prod.old stays in the warehouse."
+        rows = [{"name": "old", "unique_id": "model.shop.old", "change": "removed"}]
+        scene.project = replace(PROJECT, project_type="dbt", settings={})
+        scene.steps = (explained({**samples.dbt_output(), "models": rows, "warnings": [said]}),)
+        text = look(client).text
+        assert text.count(said) == 1
+        assert "1 model is removed. dbt drops nothing: its table or view stays in the warehouse." in text
+        assert "they left" not in text
+
+    def test_who_stopped_an_execution_is_told_once(self, scene: Scene, client: FlaskClient) -> None:
+        stopped = replace(EXECUTE, status="cancelled", finished_at=samples.NOW)
+        scene.steps = (explained(samples.small_output(), status="approved"), stopped)
+        scene.decisions = (samples.decision("approved"), samples.decision("cancelled", 1, step_id="plan_0002"))
+        assert len(look(client).all("li", **{"class": "is-bad"})) == 1
+        scene.steps = (explained(samples.small_output(), status="cancelled"), stopped)
+        scene.decisions += (samples.decision("cancelled", 0.99, id="dec_3", step_id="plan_0001"),)
+        assert len(look(client).all("li", **{"class": "is-bad"})) == 1
+
+    def test_rows_that_do_not_stop_an_execution_are_told_after_it(self, scene: Scene, client: FlaskClient) -> None:
+        done = replace(EXECUTE, status="completed", plan_output={"warnings": ["audit not_null found 3 rows in marts.fct_orders"]})
+        scene.steps = (explained(samples.small_output(), status="approved"), done)
+        text = look(client).text
+        assert "1 warning came up while it was executed, which stopped nothing." in text
+        assert "audit not_null found 3 rows" in text
+
+
 class TestHostileText:
     """Every text that comes from a repository, a warehouse or another person is shown and never obeyed."""
 
@@ -308,8 +409,8 @@ class TestDeciding:
     @pytest.mark.parametrize(
         ("verb", "state", "form", "call", "goes_to"),
         [
-            ("approve", "pending", {"comment": "ok"}, ("approve", "plan_0001", "page", "ok"), f"{PAGE}?said=approved"),
-            ("approve", "pending", {}, ("approve", "plan_0001", "page", None), f"{PAGE}?said=approved"),
+            ("approve", "pending", {"comment": "ok"}, ("approve", "plan_0001", "page", "ok", ()), f"{PAGE}?said=approved"),
+            ("approve", "pending", {}, ("approve", "plan_0001", "page", None, ()), f"{PAGE}?said=approved"),
             ("reject", "pending", {"comment": " no "}, ("reject", "plan_0001", "page", "no"), f"{PAGE}?said=rejected"),
             ("delete", "pending", {}, ("delete", "plan_0001", "page"), "/dagctl/projects/proj_0001?said=plan_deleted"),
             ("cancel", "executing", {"step": "plan_0002"}, ("cancel", "plan_0002", "page"), f"{PAGE}?said=cancelled"),
@@ -324,6 +425,31 @@ class TestDeciding:
         answer = client.post(f"{PAGE}/{verb}", data={"step": "plan_0001", **form}, headers=SAME_ORIGIN)
         assert scene.calls == [call]
         assert (answer.status_code, answer.headers["Location"]) == (303, goes_to)
+
+    def test_destructive_changes_are_ticked_model_by_model(self, scene: Scene, client: FlaskClient) -> None:
+        rows = [
+            {"name": "marts.fct_orders", "columns": ["legacy"], "policy": "error", "remedies": ["Keep the column."]},
+            {"name": "b", "policy": "error"},
+            {"name": "c", "policy": "warn"},
+        ]
+        scene.steps = (explained({**samples.small_output(), "destructive": rows}),)
+        page = look(client)
+        boxes = page.all("input", type="checkbox", name="allow_destructive")
+        assert [(box["value"], "required" in box, "checked" in box) for box in boxes] == [
+            ("marts.fct_orders", True, False),
+            ("b", True, False),
+        ]
+        assert "Keep the column." in page.text
+        form = {"step": "plan_0001", "allow_destructive": ["marts.fct_orders"]}
+        extra = {"destructive": [{"model": "b", "columns": ["x"], "remedies": []}]}
+        scene.answers["approve"] = DagctlError("destructive_not_allowed", "1 model changes its table destructively.", **extra)
+        answer = client.post(f"{PAGE}/approve", data=form, headers=SAME_ORIGIN)
+        assert scene.calls == [("approve", "plan_0001", "page", None, ("marts.fct_orders",))]
+        assert answer.status_code == 409
+        shown = Elements(answer.text)
+        assert "1 model changes its table destructively." in shown.text
+        again = shown.all("input", type="checkbox", name="allow_destructive")
+        assert [("checked" in box) for box in again] == [True, False]
 
     def test_planning_again_goes_to_the_new_plan(self, scene: Scene, client: FlaskClient) -> None:
         scene.steps = STATES["rejected"]
