@@ -35,12 +35,13 @@ export PORT ONCE KIND DAGCTL_HOME
 
 # Two cores are full with two processes; tests on a real Airflow mostly wait, so there a third finds room.
 PROCESSES := 2
-test: PROCESSES := 3
+test test-long: PROCESSES := 3
 # How long each test took, for `make test-slowest`.
 TIMES := .pytest_cache/times.xml
-PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadscope --no-loadscope-reorder --ignore=tests/browser --ignore=tests/compat --junitxml=$(TIMES)
+PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadscope --no-loadscope-reorder --ignore=tests/browser --ignore=tests/compat --ignore=tests/truth --junitxml=$(TIMES)
 # A little less than what `make coverage` says: percent of lines and branches of the package.
 COVERED := 80
+COVERING := --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERED)
 
 .PHONY: help
 help: ## List the commands
@@ -89,11 +90,11 @@ stop: ## Stop what `make serve` or a broken-off `make demo` left running
 	@if [ -f $(INSTALLED) ]; then $(BIN)/python -m demo stop; else echo "Nothing runs: nothing is installed here."; fi
 
 .PHONY: test
-test: install ## The tests, those on a real Airflow included (8 minutes); or just one: make test FILE=path[::name]
+test: install ## The tests, those on a real Airflow included (8 minutes); or just one: make test FILE=path[::name] (COVERAGE=1 says of how much)
 ifdef FILE
 	@$(BIN)/python -m pytest -p no:xdist "$(FILE)"
 else
-	@$(PYTEST) -m "not long"
+	@$(PYTEST) -m "not long" $(if $(COVERAGE),$(COVERING))
 endif
 
 .PHONY: test-long
@@ -108,13 +109,17 @@ test-quick: install ## The tests that start no Airflow and install no tool
 mutants: install ## How many small slips in a module its tests notice: make mutants MODULES="domain/plans services/*" SAMPLE=20 (ALL=1: every one)
 	@$(BIN)/python -m tests.mutants $(if $(MODULES),--modules $(MODULES)) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) $(if $(ALL),--all)
 
+.PHONY: test-truth
+test-truth: install ## What is true of the changes of many small projects, and the warehouses compared (8 minutes; CASE="part of a name" for one)
+	@CASE="$(CASE)" $(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/truth
+
 .PHONY: test-slowest
 test-slowest: install ## The twenty slowest tests and folders of the last run of several
 	@$(BIN)/python -m tests.slowest $(TIMES)
 
 .PHONY: coverage
 coverage: install ## The quick tests, and how much of the package they run, branches included; too little fails
-	@$(PYTEST) -m "not slow" --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERED)
+	@$(PYTEST) -m "not slow" $(COVERING)
 
 .PHONY: test-browser
 test-browser: install ## The pages in a real browser on a real Airflow (needs Chromium, or CHROMIUM=/path/to/it)
