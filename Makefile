@@ -98,8 +98,8 @@ else
 endif
 
 .PHONY: test-long
-test-long: install ## What takes minutes on its own: kills, tool versions, 40 dbt commits, pods through a whole Airflow
-	@$(PYTEST) -m long
+test-long: install ## What takes minutes on its own: kills, tool versions, 40 dbt commits, pods through a whole Airflow (WIDE=1: every version and every node)
+	@$(if $(WIDE),DAGCTL_WIDE=1) $(PYTEST) -m long
 
 .PHONY: test-quick
 test-quick: install ## The tests that start no Airflow and install no tool
@@ -110,8 +110,8 @@ mutants: install ## How many small slips in a module its tests notice: make muta
 	@$(BIN)/python -m tests.mutants $(if $(MODULES),--modules $(MODULES)) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) $(if $(ALL),--all)
 
 .PHONY: test-truth
-test-truth: install ## What is true of the changes of many small projects, and the warehouses compared (8 minutes; CASE="part of a name" for one)
-	@CASE="$(CASE)" $(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/truth
+test-truth: install ## What is true of the changes of many small projects, and the warehouses compared (5 minutes; CASE="part of a name" for one)
+	@CASE="$(CASE)" $(BIN)/python -m pytest -q -n $(PROCESSES) --dist loadscope tests/truth
 
 .PHONY: test-slowest
 test-slowest: install ## The twenty slowest tests and folders of the last run of several

@@ -59,7 +59,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give each worker whole files, all tests that need the one real Airflow to the same worker, and long ones singly."""
+    """Give each worker whole files, all tests that need the one real Airflow to the same worker, and long ones singly.
+
+    The cases of one theme of ``tests/truth`` go together, for most of them begin alike.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
@@ -67,6 +70,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             file = nodeid.split("::", 1)[0]
             if file.startswith("tests/airflow/"):
                 return "tests/airflow"
+            if file.startswith("tests/truth/"):
+                return nodeid.split(": ", 1)[0]
             return nodeid if file.startswith("tests/runner/") and file.endswith("_real.py") else file
 
     return ByFile(config, log)

@@ -181,14 +181,14 @@ def beginnings(tmp_path_factory: pytest.TempPathFactory) -> Beginnings:
 
 
 def parameters(whole: bool = False) -> list[Any]:
-    """All cases; those of one theme go to the same process, for most of them begin alike.
+    """All cases.
 
     :param whole: Only those that also go through the whole runner.
     """
     wanted = os.environ.get("CASE", "")
     cases = [case for tool in ("sqlmesh", "dbt") for case in load(tool) if wanted in case.id]
     cases = [case for case in cases if case.row.get("whole") or not whole]
-    return [pytest.param(case, id=case.id, marks=pytest.mark.xdist_group(f"{case.tool}/{case.theme}")) for case in cases]
+    return [pytest.param(case, id=case.id) for case in cases]
 
 
 @pytest.mark.parametrize("case", parameters())

@@ -1,16 +1,13 @@
-"""dbt: an execute that ends half-way, and what then becomes of the warehouse. Real dbt, DuckDB.
-
-``DAGCTL_HALVES=all`` tries every node; without it, some.
-"""
+"""dbt: an execute that ends half-way, and what then becomes of the warehouse. Real dbt, DuckDB."""
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
 
 from tests.runner.dbt_halves import ONE, Halves, changed
+from tests.runner.widths import some
 
 pytestmark = [pytest.mark.slow]
 
@@ -40,7 +37,7 @@ def clean(halves: Halves) -> dict[str, Any]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("fate", CASES if os.environ.get("DAGCTL_HALVES") == "all" else SOME)
+@pytest.mark.parametrize("fate", some(SOME, (case for case in CASES if case not in SOME)))
 def test_retry_revert_and_fix_forward_end_where_a_clean_build_does(halves: Halves, clean: dict[str, Any], fate: str) -> None:
     halves.left = []
     halves.back("one")
