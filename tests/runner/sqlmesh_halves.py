@@ -90,6 +90,11 @@ def commit(factor: int, column: str | None = None) -> dict[str, str | None]:
     }
 
 
+def packed(rows: list[dict[str, Any]]) -> str:
+    """What was left, as the API server hands it out."""
+    return base64.b64encode(gzip.compress(json.dumps({"rows": rows}).encode())).decode()
+
+
 ONE, TWO, THREE = commit(1), commit(2, "source"), commit(3, "channel")
 NODES = ("raw", "stg", "names", "inc", "fwd", "fct", "v_fct", "rep_inc", "rep_fwd", "rep_all", "own", "fresh")
 
@@ -133,8 +138,7 @@ class Halves:
 
     def inputs(self) -> dict[str, Any]:
         """What the API server hands out."""
-        packed = base64.b64encode(gzip.compress(json.dumps({"rows": self.left}).encode())).decode()
-        return {"inputs": {"leftovers": packed}} if self.left else {}
+        return {"inputs": {"leftovers": packed(self.left)}} if self.left else {}
 
     def break_off(self, explained: Outcome, sha: str, fate: str) -> str | None:
         """Execute, and let it end as the fate says: ``fail``, ``kill`` or ``cancel``, a model, ``before`` or ``after``.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,14 +11,11 @@ import pytest
 
 from tests.runner.conftest import PATIENCE, SLEEPING, Driver, Outcome, PostgreSQL, approved, state_connection
 from tests.runner.shop import config
+from tests.runner.sqlmesh_halves import CONNECTION, packed
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
-CONNECTION = (
-    "type: postgres\n      host: {host}\n      port: 5432\n      user: postgres\n"
-    "      password: unused-password\n      database: {database}"
-)
 KIND = "kind INCREMENTAL_BY_TIME_RANGE (time_column day, batch_size 1, forward_only true), start '2024-01-01', end '2024-01-06'"
 KEPT = f"MODEL (name shop.kept, {KIND});\nSELECT 1 AS id, {{columns}}CAST(@start_ds AS DATE) AS day"
 FRESH = f"""MODEL (name shop.fresh, {KIND});
@@ -65,7 +60,7 @@ class Shop:
 
     def apply(self, commit: str, rows: list[dict[str, Any]] | None = None) -> Outcome:
         """Explain and execute."""
-        given = {"inputs": {"leftovers": _packed(rows)}} if rows else {}
+        given = {"inputs": {"leftovers": packed(rows)}} if rows else {}
         explained = self.driver.step("explain", commit_sha=commit, **given)
         assert explained.status == 0, explained.output
         executed = self.driver.execute(explained, commit_sha=commit, **given)
@@ -95,10 +90,6 @@ def _commit(driver: Driver, way: str) -> str:
     """Commit the files of a way, without removing what is not there."""
     files = {name: text for name, text in COMMITS[way].items() if text or (driver.repository.folder / name).exists()}
     return driver.repository.commit(files)
-
-
-def _packed(rows: list[dict[str, Any]]) -> str:
-    return base64.b64encode(gzip.compress(json.dumps({"rows": rows}).encode())).decode()
 
 
 def _rows(explained: Outcome, left: list[dict[str, Any]]) -> list[dict[str, Any]]:
