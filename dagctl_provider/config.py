@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from airflow.configuration import conf
 
+from dagctl_provider.domain.ids import slug
 from dagctl_provider.domain.names import PAGES
 from dagctl_provider.domain.settings import SECTION, SETTINGS
 
@@ -37,6 +38,12 @@ def filled_in(name: str, **values: str) -> str:
     for place, value in values.items():
         text = text.replace(f"<{place}>", value)
     return text
+
+
+def project_connection(project_name: str) -> str:
+    """Id of the Airflow connection whose variables reach a project's steps."""
+    # Underscores, so that the connection can also be an environment variable.
+    return filled_in("project_connection", project=slug(project_name).replace("-", "_"))
 
 
 def cache_folder() -> Path:

@@ -69,7 +69,7 @@ def plan_dag(spec: DagSpec) -> DAG:
 
     :param spec: As published for the project (``services.lifecycle.publishing.dag_spec``).
     """
-    step = step_operator(spec.launcher)
+    step = step_operator(setting("launcher"))
     with DAG(
         spec.dag_id,
         dag_display_name=f"{spec.name}: plan",
@@ -107,5 +107,7 @@ def run_dag(spec: DagSpec) -> DAG:
         tags=_tags(spec, "run"),
         default_args={"owner": "dagctl"},
     ) as dag:
-        step_operator(spec.launcher)(task_id=RUN, kind="run", execution_timeout=_step_timeout(), pool=writer_pool(spec.dag_id))
+        step_operator(setting("launcher"))(
+            task_id=RUN, kind="run", execution_timeout=_step_timeout(), pool=writer_pool(spec.dag_id)
+        )
     return dag

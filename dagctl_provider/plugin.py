@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from dagctl_provider.domain.names import PAGES
+from dagctl_provider.domain.names import PAGES, TRUST_PREFIX
 
 
 class OnFirstUse:
@@ -42,6 +42,7 @@ def _views() -> list[Any]:
 
 
 def _apps() -> list[Any]:
+    from dagctl_provider.api import trust
     from dagctl_provider.api.mount import ContractApp, lifespan
     from dagctl_provider.api.registry import SERVED
     from dagctl_provider.ui import live
@@ -51,7 +52,9 @@ def _apps() -> list[Any]:
         {"app": ContractApp(row.contract, None if number else lifespan), "url_prefix": row.contract.prefix, "name": row.app}
         for number, row in enumerate(SERVED)
     ]
-    return [*contracts, {"app": live.make_app(), "url_prefix": live.PREFIX, "name": "dagctl events"}]
+    # Before the stream of events, below whose path it is.
+    keys = {"app": trust.make_app(), "url_prefix": TRUST_PREFIX, "name": "dagctl trust"}
+    return [*contracts, keys, {"app": live.make_app(), "url_prefix": live.PREFIX, "name": "dagctl events"}]
 
 
 def _links() -> list[object]:

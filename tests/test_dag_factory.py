@@ -23,7 +23,6 @@ SPEC = {
     "project_type": "sqlmesh",
     "environment": "prod",
     "dag_id": "dagctl__analytics__abc",
-    "launcher": "process",
     "max_active_job_runs": 1,
 }
 
@@ -37,16 +36,17 @@ def run_dag(spec: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("launcher", ["process", "kubernetes"])
-def test_explain_gates_execute(launcher: str) -> None:
+def test_explain_gates_execute(launcher: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.serialising import DagSerialization
 
-    dag = plan_dag({**SPEC, "launcher": launcher})
+    monkeypatch.setenv("AIRFLOW__DAGCTL__LAUNCHER", launcher)
+    dag = plan_dag(SPEC)
     assert [task.task_id for task in dag.topological_sort()] == ["explain", "await_approval", "execute"]
     assert dag.get_task("execute").pool == "dagctl__analytics__abc__writer"
     assert dag.get_task("explain").pool == "default_pool"
     assert dag.get_task("await_approval").retries == 10
     assert not dag.catchup
-    run = run_dag({**SPEC, "launcher": launcher})
+    run = run_dag(SPEC)
     assert run.get_task("run").pool == dag.get_task("execute").pool, "runs and executes take turns"
     for one in (dag, run):
         json.dumps(DagSerialization.to_dict(one))
@@ -70,7 +70,8 @@ def test_the_kubernetes_launcher_is_the_pod_operator(monkeypatch: pytest.MonkeyP
     from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
     monkeypatch.setenv("AIRFLOW__DAGCTL__KUBERNETES_NAMESPACE", "dagctl-runs")
-    dag = plan_dag({**SPEC, "launcher": "kubernetes", "airflow_may_retry": True})
+    monkeypatch.setenv("AIRFLOW__DAGCTL__LAUNCHER", "kubernetes")
+    dag = plan_dag({**SPEC, "launcher": "process", "airflow_may_retry": True})
     for task_id in ("explain", "execute"):
         task = dag.get_task(task_id)
         assert isinstance(task, KubernetesPodOperator)
@@ -78,9 +79,10 @@ def test_the_kubernetes_launcher_is_the_pod_operator(monkeypatch: pytest.MonkeyP
         assert task.retries == 3, "each try finds the pod of a lost worker"
 
 
-def test_an_unknown_launcher_is_named() -> None:
+def test_an_unknown_launcher_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__DAGCTL__LAUNCHER", "docker")
     with pytest.raises(ValueError, match="'docker'"):
-        plan_dag({**SPEC, "launcher": "docker"})
+        plan_dag(SPEC)
 
 
 @pytest.fixture

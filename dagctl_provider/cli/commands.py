@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import system_actor
-from dagctl_provider.services import organizations, plans, tokens
+from dagctl_provider.services import organizations, plans, tokens, trust
 
 # The hints of the error table speak to callers of the REST API.
 _HINTS = {
@@ -161,3 +161,16 @@ def organizations_list(args: argparse.Namespace) -> None:
     """List organizations."""
     rows = organizations.list_organizations()
     _print(args, [{"organization_id": identifier, "name": name, "created": _time(made)} for identifier, name, made in rows])
+
+
+@_command
+def keys(_: argparse.Namespace) -> None:
+    """Print the public keys, in one line, as the setting takes them."""
+    print(",".join(trust.public_texts()))
+
+
+@_command
+def rotate_keys(args: argparse.Namespace) -> None:
+    """Have a new key sign from now on."""
+    public = trust.rotate(at_once=args.at_once)
+    print(f"From now on {public} signs. Where [dagctl] public_keys is set, add it there before anything else starts.")

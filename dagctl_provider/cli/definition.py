@@ -18,6 +18,12 @@ ARG_TOKEN_ID = Arg(("token_id",), help="Id of the token (tok_…)")
 ARG_PLAN_GROUP = Arg(("plan_group_id",), help="Id of the plan group (plangroup_…)")
 ARG_ORGANIZATION_NAME = Arg(("name",), help="Name of the organization")
 
+ARG_AT_ONCE = Arg(
+    ("--at-once",),
+    help="Believe nothing any more that a former key has signed; what is under way is granted anew",
+    action="store_true",
+)
+
 _TOKENS: tuple[ActionCommand, ...] = (
     ActionCommand(
         name="create",
@@ -68,4 +74,20 @@ def get_dagctl_cli_commands() -> list[CLICommand]:
         func=lazy_load_command(_COMMANDS + "decisions"),
         args=(ARG_PLAN_GROUP, ARG_ORGANIZATION, ARG_OUTPUT, ARG_VERBOSE),
     )
-    return [GroupCommand(name="dagctl", help="Review and deploy SQLMesh and dbt projects", subcommands=(*groups, decisions))]
+    keys = (
+        ActionCommand(
+            name="keys",
+            help="Print the public keys by which workers know what dagctl decided, for [dagctl] public_keys",
+            func=lazy_load_command(_COMMANDS + "keys"),
+            args=(ARG_VERBOSE,),
+        ),
+        ActionCommand(
+            name="rotate-keys",
+            help="Have a new key sign from now on; the former one is still believed for 8 days",
+            func=lazy_load_command(_COMMANDS + "rotate_keys"),
+            args=(ARG_AT_ONCE, ARG_VERBOSE),
+        ),
+    )
+    return [
+        GroupCommand(name="dagctl", help="Review and deploy SQLMesh and dbt projects", subcommands=(*groups, decisions, *keys))
+    ]

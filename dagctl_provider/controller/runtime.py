@@ -24,7 +24,16 @@ from dagctl_provider.pods.live_pods import ClusterUnavailable
 from dagctl_provider.services import organizations
 from dagctl_provider.services.lifecycle import publishing, telling
 from dagctl_provider.services.outside import pods
-from dagctl_provider.services.turns import answers, deliveries, detection, dispatching, reconcile, scheduled_runs, stray_pods
+from dagctl_provider.services.turns import (
+    answers,
+    deliveries,
+    detection,
+    dispatching,
+    granting,
+    reconcile,
+    scheduled_runs,
+    stray_pods,
+)
 from dagctl_provider.store import leases, transactions
 from dagctl_provider.store.session import Session, utcnow
 
@@ -114,6 +123,7 @@ class Controller:
             dispatching.dispatch_waiting_plans,
             dispatching.dispatch_waiting_runs,
             scheduled_runs.follow,
+            granting.grant_all,
             reconcile.reconcile_all,
             reconcile.wake_decided,
             self._heal_index,

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 import time
-from collections.abc import Mapping
 from datetime import datetime
-
-from dagctl_provider.domain.wire.records import canonical
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _MAX_JOB_PROJECT = 24
@@ -46,14 +42,6 @@ def job_name(project_name: str, kind: str, at: datetime) -> str:
     """
     stem = slug(project_name)[:_MAX_JOB_PROJECT].strip("-")
     return f"{stem}-{kind}-{at:%Y%m%d-%H%M%S}"
-
-
-def fingerprint(request: Mapping[str, object]) -> str:
-    """What tells one request from every other, whatever the order of its keys.
-
-    :param request: As JSON can hold it.
-    """
-    return hashlib.sha256(canonical(request)).hexdigest()
 
 
 def short_sha(sha: str) -> str:

@@ -12,7 +12,7 @@ ANSWER_KEY = "answer"
 COMMENT_PARAM = "comment"
 RESULT_KEY = "result"
 INPUTS_KEY = "inputs"
-ORIGIN_KEY = "origin"
+GRANT_KEY = "grant"
 ARTIFACTS_KEY = "artifacts"
 PROGRESS_KEY = "progress"
 POD_KEY = "pod"
@@ -20,6 +20,9 @@ POD_KEY = "pod"
 # Where a step finds what the API server gives it to start from. Airflow clears a task's own XComs when the task starts, so the
 # inputs of a step stand with the other task of the run: execute has not started then, and explain never starts again.
 INPUTS_TASK = {"explain": EXECUTE, "execute": EXPLAIN}
+
+# Where what lets a step run lies; for the same reason. A Dag of runs has one task only: its grant is written when it has started.
+GRANT_TASK = {**INPUTS_TASK, "run": RUN}
 
 DAG_PREFIX = "dagctl__"
 RUN_SUFFIX = "__run"
@@ -33,6 +36,9 @@ EXPLAIN_SUFFIX = "_explain"
 
 # Airflow mounts the Flask views of plugins at the first, below the path that it is served at itself; the pages are among them.
 FLASK_PREFIX = "/pluginsv2"
+# Where the API server says by which keys it signs what workers believe.
+TRUST_PREFIX = "/dagctl/trust"
+PUBLIC_KEYS = f"{TRUST_PREFIX}/keys"
 PAGES_ROUTE = "/dagctl"
 PAGES = FLASK_PREFIX + PAGES_ROUTE
 

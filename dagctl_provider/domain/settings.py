@@ -46,6 +46,12 @@ SETTINGS: Mapping[str, Setting] = {
         "False",
         "Accept repositories on private, loopback or link-local addresses.",
     ),
+    "public_keys": Setting(
+        "string",
+        "",
+        "Public keys by which workers know what dagctl decided, with commas between them; 'airflow dagctl keys' prints them. "
+        "Empty: workers ask the API server of [core] execution_api_server_url.",
+    ),
     "git_timeout": Setting("float", "30", "Seconds after which a git command against a remote is given up."),
     "cache_folder": Setting("string", "", "Folder for git caches and tool environments. Empty: 'dagctl' in AIRFLOW_HOME."),
     "state_database_conn_id": Setting(

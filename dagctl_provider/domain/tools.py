@@ -14,6 +14,7 @@ from typing import Literal
 from dagctl_provider.domain.fields import (
     DURATION_PATTERN,
     ENVIRONMENT_PATTERN,
+    REFERENCE_PATTERN,
     TARGET_PATTERN,
     VERSION_PATTERN,
     Field,
@@ -191,6 +192,14 @@ TOOLS: dict[str, Tool] = {
                 nullable=True,
                 example="prod",
             ),
+            "warehouse_connection_id": Field(
+                "string",
+                "The Airflow connection that the dbt profile of its steps may be made from; when absent, the one that the "
+                "project's own connection names when the project is created",
+                pattern=REFERENCE_PATTERN,
+                nullable=True,
+                example="warehouse",
+            ),
             "dbt_version": Field(
                 "string", "dbt-core version, one of the supported ones", pattern=VERSION_PATTERN, example="1.8.0"
             ),
@@ -219,9 +228,17 @@ TOOLS: dict[str, Tool] = {
             ),
         },
         form=Form(
-            fields=("dbt_target", "dbt_version", "python_version", "version_strategy", "polling_interval"),
+            fields=(
+                "dbt_target",
+                "warehouse_connection_id",
+                "dbt_version",
+                "python_version",
+                "version_strategy",
+                "polling_interval",
+            ),
             labels={
                 "dbt_target": "Target of the profile",
+                "warehouse_connection_id": "Warehouse connection",
                 "dbt_version": "dbt-core version",
                 "python_version": "Python version",
                 "polling_interval": "Look for commits every",
@@ -229,6 +246,7 @@ TOOLS: dict[str, Tool] = {
             },
             hints={
                 "dbt_target": "Empty: the profile's own default.",
+                "warehouse_connection_id": "For a profile that is made from an Airflow connection; others need none.",
                 "dbt_version": "For example 1.8.0. Empty: the newest that is supported.",
                 "polling_interval": "For example 30s, 5m or 1h30m, at least 10s. Empty: as the deployment has it.",
             },

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
 
-from dagctl_provider.config import filled_in
+from dagctl_provider.config import project_connection
 from dagctl_provider.domain import wire
-from dagctl_provider.domain.ids import slug
 from dagctl_provider.domain.names import EXPLAIN_SUFFIX, PLAN_KEY_CONNECTION
 from dagctl_provider.domain.tools import tool_of
 from dagctl_provider.hooks.profiles import ProfileError, make_profile
@@ -51,6 +50,8 @@ class DagctlProjectHook(BaseHook):
     fields of the dbt profile), ``private_key``, ``known_hosts``. Password: token for https.
 
     :param dagctl_conn_id: Id of the connection.
+    :param warehouse: Id of the connection from which a profile may be made. Whoever edits this connection could name any other
+        one, and have its password handed to the project's code.
     """
 
     conn_name_attr = "dagctl_conn_id"
@@ -58,9 +59,10 @@ class DagctlProjectHook(BaseHook):
     conn_type = "dagctl"
     hook_name = "dagctl project"
 
-    def __init__(self, dagctl_conn_id: str = default_conn_name) -> None:
+    def __init__(self, dagctl_conn_id: str = default_conn_name, warehouse: str | None = None) -> None:
         super().__init__()
         self.dagctl_conn_id = dagctl_conn_id
+        self._bound = warehouse
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, object]:
@@ -117,14 +119,20 @@ class DagctlProjectHook(BaseHook):
     def warehouse(self) -> str | None:
         """Id of the connection that ``profile`` names; ``None`` when there is no ``profile``.
 
-        :raises ProfileError: when ``profile`` names none.
+        :raises ProfileError: when ``profile`` names none, or one that the project is not bound to.
         """
         fields = self.get_conn().extra_dejson.get("profile")
         if fields is None:
             return None
         if not isinstance(fields, dict) or not isinstance(fields.get("connection"), str):
             raise ProfileError(f"'profile' in the extra of connection {self.dagctl_conn_id!r} must name a 'connection'.")
-        return str(fields["connection"])
+        named = str(fields["connection"])
+        if named != self._bound:
+            raise ProfileError(
+                f"'profile' in the extra of connection {self.dagctl_conn_id!r} names the connection {named!r}, but the project "
+                f"is bound to {self._bound!r}. If that is meant, set 'warehouse_connection_id' of the project to {named!r}."
+            )
+        return named
 
 
 @dataclass(frozen=True)
@@ -148,10 +156,9 @@ def project_secrets(request: wire.requests.StepRequest, kind: str) -> ProjectSec
     :raises ProfileError: when a dbt profile is to be made and cannot be.
     """
     runner, launcher = request.runner, request.launcher
-    # Underscores, so that the connection can also be an environment variable.
-    conn_id = filled_in("project_connection", project=slug(runner.project_name).replace("-", "_"))
+    conn_id = project_connection(runner.project_name)
     key = _plan_key(runner.project_id)
-    files = {**_tool_files(runner, conn_id, kind, key), **({"plan_key": key} if key else {})}
+    files = {**_tool_files(request, conn_id, kind, key), **({"plan_key": key} if key else {})}
     if launcher.state_connection_id:
         files["state_connection.json"] = json.dumps(_state(BaseHook.get_connection(launcher.state_connection_id)))
     if launcher.git_auth_method != "none" and launcher.git_secret_ref:
@@ -159,14 +166,15 @@ def project_secrets(request: wire.requests.StepRequest, kind: str) -> ProjectSec
     return ProjectSecrets(files)
 
 
-def _tool_files(runner: wire.requests.RunnerRequest, conn_id: str, kind: str, key: str | None) -> dict[str, str]:
+def _tool_files(request: wire.requests.StepRequest, conn_id: str, kind: str, key: str | None) -> dict[str, str]:
     """Environment and profile of the tool. An explain has them from connections of its own, where there are any.
 
     :param key: The key by which the project's plans hide values.
     """
+    runner, bound = request.runner, request.launcher.warehouse_connection_id
     profiled = tool_of(runner.tool).takes_profile
-    own = _hook(conn_id)
-    reader = _hook(conn_id + EXPLAIN_SUFFIX) if kind == "explain" else None
+    own = _hook(conn_id, bound)
+    reader = _hook(conn_id + EXPLAIN_SUFFIX, bound) if kind == "explain" else None
     if own is None:
         log.info("There is no connection %r; the step gets no environment variables of its own", conn_id)
     if own is None and reader is None:
@@ -212,8 +220,8 @@ def _given_to_explain(
     return _given(reader or own, told, target, warehouse)
 
 
-def _hook(conn_id: str) -> DagctlProjectHook | None:
-    return DagctlProjectHook(conn_id) if _exists(conn_id) else None
+def _hook(conn_id: str, bound: str | None) -> DagctlProjectHook | None:
+    return DagctlProjectHook(conn_id, bound) if _exists(conn_id) else None
 
 
 def _exists(conn_id: str) -> bool:

@@ -19,6 +19,7 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from dagctl_provider.config import setting
 from dagctl_provider.domain import wire
 from dagctl_provider.domain.names import POD_KEY
+from dagctl_provider.hooks.letters import sealed
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.hooks.project import project_secrets
 from dagctl_provider.operators.progress import ProgressTeller
@@ -149,7 +150,7 @@ class PodStepOperator(KubernetesPodOperator):
             raise PodTrouble("pod_settings_invalid", str(error)) from None
         # For who reads the log while the step runs; its record has the name only from the result.
         seen = wire.reports.PodSeen(step_id=asked.runner.step_id, pod_name=pod.name)
-        context["ti"].xcom_push(key=POD_KEY, value=seen.to_json())
+        context["ti"].xcom_push(key=POD_KEY, value=sealed(context["ti"], POD_KEY, seen.to_json()))
         await_start(pod)
         with tempfile.TemporaryDirectory(prefix="dagctl-events-") as folder:
             events = Path(folder, "events.jsonl")

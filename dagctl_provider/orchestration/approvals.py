@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 from dagctl_provider.domain.answers import Answer
 from dagctl_provider.domain.doors import MAX_COMMENT
 from dagctl_provider.domain.names import APPROVAL, COMMENT_PARAM, DAG_PREFIX, DECISION_KEY, EXPLAIN
-from dagctl_provider.domain.wire.decisions import Decision
 from dagctl_provider.store import tables
 from dagctl_provider.store.session import utcnow
 from dagctl_provider.version_compat import AIRFLOW_V_3_3_PLUS
@@ -74,19 +73,18 @@ def comment_with(session: Session, answer: Answer) -> str | None:
     return comment.strip()[:MAX_COMMENT] or None if isinstance(comment, str) else None
 
 
-def parked_after_decision(session: Session) -> list[tuple[str, str, Decision]]:
-    """The runs whose approval task is parked although the decision is there: dag_id, run_id, decision.
+def parked_with_decision(session: Session) -> list[tuple[str, str]]:
+    """The runs whose approval task is parked beside something that says it is a decision: dag_id and run_id.
 
     The task looks for a decision and then parks; one that falls between the two finds nobody to wake.
     """
     query = (
-        select(XComModel.dag_id, XComModel.run_id, XComModel.value)
+        select(XComModel.dag_id, XComModel.run_id)
         .join(TaskInstance, and_(TaskInstance.dag_id == XComModel.dag_id, TaskInstance.run_id == XComModel.run_id))
         .where(TaskInstance.task_id == APPROVAL, TaskInstance.state.in_(_PARKED))
         .where(XComModel.task_id == EXPLAIN, XComModel.key == DECISION_KEY)
     )
-    found = [(row.dag_id, row.run_id, Decision.read(row.value)) for row in session.execute(query)]
-    return [(dag_id, run_id, decision) for dag_id, run_id, decision in found if decision is not None]
+    return [(row.dag_id, row.run_id) for row in session.execute(query)]
 
 
 def wake(session: Session, dag_id: str, run_id: str, chosen_option: str, user: dict[str, str]) -> None:

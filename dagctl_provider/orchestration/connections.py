@@ -7,7 +7,9 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow.exceptions import AirflowException
 from airflow.models.connection import Connection
+from cryptography.fernet import InvalidToken
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
@@ -53,16 +55,26 @@ def write_state_connection(session: Session, connection: StoredConnection) -> No
     session.flush()
 
 
-def keep_plan_key(session: Session) -> None:
-    """Make the key by which plans hide the values of variables, unless there is one. It stays: with another, all of them differ.
+def new_plan_key() -> str:
+    """A key for plans."""
+    return secrets.token_urlsafe(32)
 
-    The caller holds a lock, so that two servers at once make one key.
-    """
-    if session.execute(select(Connection.id).where(Connection.conn_id == PLAN_KEY_CONNECTION)).first() is not None:
-        return
+
+def read_plan_key(session: Session) -> str | None:
+    """The key of plans as it is published in Airflow's database; ``None`` where there is none that can be read."""
+    row = session.execute(select(Connection).where(Connection.conn_id == PLAN_KEY_CONNECTION)).scalars().first()
+    try:
+        return (row.get_password() or None) if row is not None else None
+    except (AirflowException, InvalidToken):
+        return None
+
+
+def write_plan_key(session: Session, key: str) -> None:
+    """Publish the key of plans to workers, in place of what stands there."""
+    delete_connection(session, PLAN_KEY_CONNECTION)
     row = Connection(conn_id=PLAN_KEY_CONNECTION, conn_type="dagctl")
-    row.set_password(secrets.token_urlsafe(32))
-    row.description = "dagctl: key for the values of variables in plans; do not edit"
+    row.set_password(key)
+    row.description = "dagctl: key for the values of variables in plans, and for what steps leave; do not edit"
     session.add(row)
     session.flush()
 

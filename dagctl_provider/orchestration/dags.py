@@ -36,9 +36,26 @@ def publish_project(session: Session, dag_id: str, spec: Mapping[str, object] | 
         serialize_json=True,
         session=session,
     )
-    name = writer_pool(dag_id)
-    if not session.execute(select(exists().where(Pool.pool == name))).scalar():
+    if not has_pool(session, dag_id):
+        name = writer_pool(dag_id)
         Pool.create_or_update_pool(name, 1, "dagctl: one writer per project", include_deferred=True, session=session)
+
+
+def mend_pools(session: Session) -> bool:
+    """Give writer pools their one slot back, where somebody changed it: in a larger pool two could write at once.
+
+    :return: Whether there was anything to mend.
+    """
+    ours = Pool.pool.startswith(DAG_PREFIX, autoescape=True)
+    if session.execute(select(exists().where(ours, Pool.slots != 1))).scalar():
+        session.execute(update(Pool).where(ours).values(slots=1).execution_options(synchronize_session=False))
+        return True
+    return False
+
+
+def has_pool(session: Session, dag_id: str) -> bool:
+    """Whether a project has its writer pool."""
+    return bool(session.execute(select(exists().where(Pool.pool == writer_pool(dag_id)))).scalar())
 
 
 def drop_pool(session: Session, dag_id: str) -> None:

@@ -17,8 +17,6 @@ from airflow.utils.types import DagRunTriggeredByType
 from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.orm import Session
 
-from dagctl_provider.domain.names import ANSWER_KEY, DECISION_KEY, EXPLAIN, RESULT_KEY
-from dagctl_provider.domain.wire.decisions import Decision, Refusal
 from dagctl_provider.store.session import utcnow
 from dagctl_provider.version_compat import AIRFLOW_V_3_4_PLUS
 
@@ -35,6 +33,8 @@ class TaskState:
 
     :param state: Airflow's word; ``None`` before scheduling.
     :param try_number: The try that is or was running.
+    :param try_id: Another one for each try; nobody can choose it.
+    :param max_tries: How often Airflow tries again by itself: after try number ``max_tries + 1`` it gives up.
     """
 
     dag_id: str
@@ -44,6 +44,8 @@ class TaskState:
     try_number: int
     start_date: datetime | None
     end_date: datetime | None
+    try_id: str
+    max_tries: int
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,11 @@ def task_states(session: Session, keys: Iterable[tuple[str, str]]) -> dict[tuple
         TaskInstance.try_number,
         TaskInstance.start_date,
         TaskInstance.end_date,
+        TaskInstance.id,
+        TaskInstance.max_tries,
     )
     states = (
-        TaskState(row.dag_id, row.run_id, row.task_id, _text(row.state), row.try_number, row.start_date, row.end_date)
+        TaskState(*row[:3], _text(row.state), row.try_number, row.start_date, row.end_date, str(row.id), row.max_tries)
         for row in session.execute(select(*columns).where(wanted))
     )
     return {(state.dag_id, state.run_id, state.task_id): state for state in states}
@@ -139,22 +143,6 @@ def _any_of(model: type[DagRun] | type[TaskInstance], keys: Iterable[tuple[str, 
 
 def _text(state: object) -> str | None:
     return None if state is None else str(getattr(state, "value", state))
-
-
-def read_result(session: Session, dag_id: str, run_id: str, task_id: str) -> dict[str, Any] | None:
-    """The runner's result that a task pushed, or ``None`` when it left none."""
-    return read_xcom(session, dag_id, run_id, task_id, RESULT_KEY)
-
-
-def write_decision(session: Session, dag_id: str, run_id: str, decision: Decision | Refusal) -> bool:
-    """Leave a decision, or the refusal of an answer, where the approval sensor and the execute task look for it.
-
-    It is an XCom of the *explain* task: Airflow clears a task's XComs when the task runs again, and explain never does.
-
-    :return: False when the Dag run does not exist (never dispatched, or deleted in Airflow).
-    """
-    key = DECISION_KEY if isinstance(decision, Decision) else ANSWER_KEY
-    return write_xcom(session, dag_id, run_id, EXPLAIN, key, decision.to_json())
 
 
 def read_xcom(session: Session, dag_id: str, run_id: str, task_id: str, key: str) -> dict[str, Any] | None:

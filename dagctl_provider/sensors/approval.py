@@ -19,12 +19,17 @@ from dagctl_provider.config import plan_address
 from dagctl_provider.domain import wire
 from dagctl_provider.domain.doors import MAX_COMMENT
 from dagctl_provider.domain.names import ANSWER_KEY, COMMENT_PARAM, DECISION_KEY, EXPLAIN, RESULT_KEY
+from dagctl_provider.domain.proofs import ProofError
+from dagctl_provider.hooks.letters import granted_request, left_by, said_to
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 _ANSWER_WAIT_SECONDS = 90.0
 _POLL_SECONDS = 0.5
+_ALTERED = (
+    "What was explained cannot be shown here: it was not left in Airflow by dagctl as it lies there now. See the plan's page."
+)
 _WHAT_FOR = "Stays with the decision. If you reject, say why: the author of the commit reads it on the plan's page."
 
 
@@ -57,9 +62,11 @@ class PlanApprovalSensor(ApprovalOperator):
         # Here, since Dags are parsed far more often than a plan waits.
         from dagctl_provider.plan_output.markdown import describe
 
-        explained = wire.reports.Result.read(context["ti"].xcom_pull(task_ids=EXPLAIN, key=RESULT_KEY)) or wire.reports.Result()
-        conf = wire.requests.from_conf(context["dag_run"].conf) or {}
-        self.subject, self.body = describe(conf, explained.plan_output, plan_address(str(context["dag_run"].run_id)), refused)
+        explained = wire.reports.Result.read(left_by(context, EXPLAIN, RESULT_KEY)) or wire.reports.Result()
+        asked, address = granted_request(context, EXPLAIN), plan_address(str(context["dag_run"].run_id))
+        self.subject, self.body = describe(asked or {}, explained.plan_output, address, refused)
+        if asked is None or explained.plan_output is None:
+            self.body = f"**{_ALTERED}**\n\n{self.body}"
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
@@ -70,7 +77,7 @@ class PlanApprovalSensor(ApprovalOperator):
             letter = self._letter(context)
             if letter is not None:
                 return self._obey(letter)
-            refusal = wire.decisions.Refusal.read(context["ti"].xcom_pull(task_ids=EXPLAIN, key=ANSWER_KEY))
+            refusal = wire.decisions.Refusal.read(self._said(context, ANSWER_KEY))
             if refusal is not None and refusal.responded_at == answered_at:
                 self.log.warning("The answer was refused: %s", refusal.detail)
                 return self._ask(context, refusal.detail or "")
@@ -78,10 +85,18 @@ class PlanApprovalSensor(ApprovalOperator):
         raise AnswerPending("The answer has not been judged yet; is the dagctl controller in the API server running?")
 
     def _letter(self, context: Context) -> tuple[wire.decisions.Decision, Any] | None:
-        """The decision, and as it was found: that is the task's own result, which people see in Airflow."""
-        found = context["ti"].xcom_pull(task_ids=EXPLAIN, key=DECISION_KEY)
+        """The decision, and as it was left: that is the task's own result, which people see in Airflow."""
+        found = self._said(context, DECISION_KEY)
         decision = wire.decisions.Decision.read(found)
         return (decision, found) if decision is not None else None
+
+    def _said(self, context: Context, key: str) -> dict[str, Any] | None:
+        """What dagctl's API server said; what others left in its place is nothing."""
+        try:
+            return said_to(context, key)
+        except ProofError as error:
+            self.log.warning("What lies with %s as its %s is not believed: %s", EXPLAIN, key, error)
+            return None
 
     def _obey(self, letter: tuple[wire.decisions.Decision, Any]) -> Any:
         decision, found = letter

@@ -34,7 +34,7 @@ from dagctl_provider.orchestration.logs import read_log
 from dagctl_provider.plan_output import destructive
 from dagctl_provider.plan_output.reading import executed, explained
 from dagctl_provider.plan_output.telling import tell
-from dagctl_provider.services.lifecycle import artifacts, deployments, leftovers, lookups, publishing, steps
+from dagctl_provider.services.lifecycle import artifacts, deployments, leftovers, letters, lookups, publishing, steps
 from dagctl_provider.services.lifecycle.project_requests import request_for_project
 from dagctl_provider.services.outside import pods, repositories
 from dagctl_provider.services.results import Page, PlanApproved, PlanAutoDiscarded, PlanCreated, PlanGroup, StepLogs
@@ -310,7 +310,7 @@ def _with_pod(session: Session, step: PlanStep) -> PlanStep:
     """The step with its pod's name, which the step's record has only once the step has reported."""
     if step.pod_name or step.dispatched_at is None:
         return step
-    seen = PodSeen.read_own(runs.read_xcom(session, step.dag_id, step.run_id, step.task_id, POD_KEY), step.id)
+    seen = letters.told_by(session, PodSeen, step, POD_KEY)
     return replace(step, pod_name=seen.pod_name) if seen is not None else step
 
 
@@ -432,7 +432,7 @@ def retry(actor: Actor, plan_id: str, door: Door) -> PlanStep:
         steps.refresh_commit_key(session, step.group_id)
         steps.record_decision(session, actor, execute, "retried", door)
         runs.clear_tasks(session, step.dag_id, step.run_id, (APPROVAL, EXECUTE))
-        steps.tell_approved(session, actor, explain, execute)
+        steps.tell_approved(session, project, actor, explain, execute)
         return execute
 
     return transactions.run(work)

@@ -7,6 +7,7 @@ import logging
 from functools import partial
 from typing import Any
 
+from dagctl_provider.config import project_connection
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import new_id, slug
 from dagctl_provider.domain.names import plan_dag_id
@@ -61,7 +62,7 @@ def create_project(actor: Actor, values: dict[str, object]) -> Project:
     draft = _draft(actor, values)
     pods.require_acceptable(draft)
     _require_free_name(draft)
-    draft, head = _inspected(draft)
+    draft, head = _inspected(_bound(draft))
     managed = bool(draft.settings.get("use_managed_state_database"))
     stored = state_databases.create(draft.id) if managed else None
 
@@ -140,6 +141,21 @@ def _inspected(project: Project) -> tuple[Project, str]:
     found = repositories.gateways_of(project, head)
     names = list(found.names) if found.names is not None else None
     return dataclasses.replace(project, gateways=names, default_gateway=found.default), head
+
+
+def _bound(draft: Project) -> Project:
+    """The new project with the connection that its profile may be made from: what stands there now, chosen by whoever makes it.
+
+    Later, whoever may edit Airflow's connections must not choose which password a project's code gets.
+    """
+    settings = draft.settings
+    if not draft.tool.takes_profile or settings.get("warehouse_connection_id"):
+        return draft
+    found = connections.read_connection(project_connection(draft.name))
+    profile = found.extra.get("profile") if found is not None else None
+    named = profile.get("connection") if isinstance(profile, dict) else None
+    bound = {"warehouse_connection_id": named} if isinstance(named, str) else {}
+    return dataclasses.replace(draft, settings={**settings, **bound})
 
 
 def _note_head(session: Session, project: Project, head: str) -> None:

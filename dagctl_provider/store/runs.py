@@ -36,6 +36,17 @@ def get_runs(session: Session, run_ids: Iterable[str]) -> list[ProjectRun]:
     return [ProjectRun(**row._mapping) for row in session.execute(query)]
 
 
+def runs_at(session: Session, places: Iterable[tuple[str, str]]) -> list[ProjectRun]:
+    """The runs on record that are these Dag runs.
+
+    :param places: Dag id and run id of each.
+    """
+    wanted = set(places)
+    query = select(*tables.project_run.c).where(tables.project_run.c.run_id.in_(sorted(run_id for _, run_id in wanted)))
+    found = (ProjectRun(**row._mapping) for row in session.execute(query))
+    return [run for run in found if (run.dag_id, run.run_id) in wanted]
+
+
 def dispatched_runs(session: Session) -> list[ProjectRun]:
     """The runs that Airflow has had, of all projects."""
     query = select(*tables.project_run.c).where(tables.project_run.c.dispatched_at.is_not(None))

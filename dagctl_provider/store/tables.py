@@ -255,6 +255,33 @@ project_run = Table(
     Index("idx_dagctl_project_run_job", "job_id", "created_at", "id"),
 )
 
+# What only the API server knows, encrypted as Airflow encrypts connections. No worker reads it here.
+secret = Table(
+    "dagctl_secret",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    # The public half of a key that signs.
+    Column("public", Text),
+    # Absent once the key signs no more.
+    Column("content", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("retired_at", UtcDateTime),
+)
+
+# Which try of a step may run. One row for each step or run that is under way, written together with the letter to the worker.
+grant = Table(
+    "dagctl_grant",
+    metadata,
+    Column("step_id", String(64), primary_key=True),
+    Column("try_id", String(36), nullable=False),
+    # How many tries of the step were granted.
+    Column("tries", Integer, nullable=False),
+    # How often dagctl had Airflow start the step anew.
+    Column("restarts", Integer, nullable=False),
+    Column("granted_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+
 lease = Table(
     "dagctl_lease",
     metadata,

@@ -32,6 +32,7 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         for name in names:
             monkeypatch.setattr(getattr(runtime, module), name, lambda name=name: done.append(name))
     monkeypatch.setattr(runtime.scheduled_runs, "follow", lambda: None)
+    monkeypatch.setattr(runtime.granting, "grant_all", lambda: None)
     return done
 
 

@@ -1,4 +1,4 @@
-"""Ids sort by age, names fit where they are put, fingerprints tell requests apart; errors and settings hold together."""
+"""Ids sort by age, names fit where they are put; errors and settings hold together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import dagctl_provider
 from dagctl_provider.domain import ids
 from dagctl_provider.domain.errors import ERRORS, DagctlError, not_found
-from dagctl_provider.domain.ids import fingerprint, job_name, new_id, short_sha, slug
+from dagctl_provider.domain.ids import job_name, new_id, short_sha, slug
 from dagctl_provider.domain.names import project_variable, writer_pool
 from dagctl_provider.domain.settings import SETTINGS
 
@@ -70,21 +70,6 @@ def test_job_names_leave_room_for_a_pods_suffix(name, kind):
 def test_job_names_look_like_the_documents():
     assert job_name("analytics", "plan-explain", AT) == "analytics-plan-explain-20260428-100005"
     assert job_name("a" * 23 + " b", "plan-execute", AT) == "a" * 23 + "-plan-execute-20260428-100005"
-
-
-def test_fingerprints_tell_requests_apart_whatever_their_order():
-    one = {"a": 1, "b": {"c": [1, 2], "d": None}}
-    assert fingerprint(one) == fingerprint({"b": {"d": None, "c": [1, 2]}, "a": 1})
-    others = [
-        {},
-        {"a": 1},
-        {**one, "a": "1"},
-        {**one, "b": {"c": [2, 1], "d": None}},
-        {**one, "b": {"c": [1, 2]}},
-        {**one, "e": 0},
-    ]
-    assert len({fingerprint(other) for other in [one, *others]}) == 7
-    assert re.fullmatch("[0-9a-f]{64}", fingerprint(one))
 
 
 def test_short_commits_and_names_for_airflow():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import subprocess
 import sys
@@ -16,16 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dagctl_provider.domain import wire
-from dagctl_provider.domain.ids import fingerprint
 from dagctl_provider.domain.wire.decisions import Decision, Refusal
-from dagctl_provider.domain.wire.projects import ProjectSpec, RunSpec
+from dagctl_provider.domain.wire.grants import Grant
 from dagctl_provider.domain.wire.records import READERS, Record, WireError, canonical
 from dagctl_provider.domain.wire.reports import Artifacts, Failure, PodSeen, Progress, Result
 from dagctl_provider.domain.wire.requests import (
     Inputs,
     LauncherSettings,
-    Origin,
-    RunAsked,
     RunnerRequest,
     StepRequest,
     from_conf,
@@ -38,8 +34,7 @@ RECORDS: tuple[type[Record], ...] = (
     DagSpec,
     RunnerRequest,
     LauncherSettings,
-    RunAsked,
-    Origin,
+    Grant,
     Decision,
     Refusal,
     Failure,
@@ -83,16 +78,7 @@ requests = st.builds(
     launcher=records(LauncherSettings),
     unknown=st.dictionaries(st.text(min_size=1, max_size=8).map("later_{}".format), anything, max_size=2),
 )
-everything = (
-    st.one_of([records(kind) for kind in RECORDS])
-    | requests
-    | st.builds(
-        ProjectSpec,
-        dag=records(DagSpec),
-        run=st.builds(RunSpec, suspended=st.booleans(), request=requests | st.none()),
-    )
-    | st.builds(Inputs, files=OF_TYPE["Mapping[str, str]"])
-)
+everything = st.one_of([records(kind) for kind in RECORDS]) | requests | st.builds(Inputs, files=OF_TYPE["Mapping[str, str]"])
 
 
 @given(everything)
@@ -109,7 +95,7 @@ def test_what_a_newer_version_adds_is_no_trouble(record: Record, more: dict[str,
     assert type(record).from_json({**more, **letter}) == type(record).from_json(letter)
 
 
-@given(st.sampled_from([*RECORDS, StepRequest, RunSpec, ProjectSpec, Inputs]), anything)
+@given(st.sampled_from([*RECORDS, StepRequest, Inputs]), anything)
 def test_hostile_letters_raise_one_error(kind: Any, letter: Any) -> None:
     # Anything else that is raised fails the test.
     with contextlib.suppress(WireError):
@@ -135,7 +121,7 @@ def test_each_field_has_a_reader(kind: Any) -> None:
     assert {str(field.type).removesuffix(" | None") for part in parts for field in fields(part)} <= READERS.keys()
 
 
-@pytest.mark.parametrize("kind", [*RECORDS, StepRequest, RunSpec, ProjectSpec], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [*RECORDS, StepRequest], ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("letter", [None, [], "x", 1, True])
 def test_what_is_no_object_is_no_letter(kind: Any, letter: Any) -> None:
     with pytest.raises(WireError, match="must be"):
@@ -196,7 +182,7 @@ def test_the_letter_in_a_conf() -> None:
 
 # Specs
 
-SPEC = {"name": "Shop", "slug": "shop", "project_type": "dbt", "dag_id": "d", "launcher": "process", "max_active_job_runs": 1}
+SPEC = {"name": "Shop", "slug": "shop", "project_type": "dbt", "dag_id": "d", "max_active_job_runs": 1}
 
 
 @pytest.mark.parametrize("key", SPEC)
@@ -205,17 +191,6 @@ def test_a_dag_is_not_made_from_half_a_spec(key: str) -> None:
         DagSpec.from_json({name: value for name, value in SPEC.items() if name != key})
     with pytest.raises(WireError, match=f"DagSpec: '{key}' must be"):
         DagSpec.from_json({**SPEC, key: ["x"]})
-
-
-@pytest.mark.parametrize("text", ["{", "[]", "1", '{"run_tests": 1}'])
-def test_a_broken_run_is_no_run(text: str) -> None:
-    with pytest.raises(WireError, match="must be"):
-        RunSpec.from_json({"suspended": False, "run": text})
-
-
-@pytest.mark.parametrize("letter", [{}, {"suspended": False}, {"run": ""}, {"run": None}, SPEC])
-def test_nothing_deployed_is_nothing_to_run(letter: Any) -> None:
-    assert RunSpec.from_json(letter) == RunSpec()
 
 
 # Decisions and reports
@@ -265,8 +240,6 @@ def test_a_result_with_one_broken_member_is_still_a_result() -> None:
 def test_the_bytes_of_a_letter_do_not_hang_on_the_order_of_its_keys(letter: dict[str, Any]) -> None:
     turned = dict(reversed(letter.items()))
     assert canonical(turned) == canonical(letter) == json.dumps(letter, sort_keys=True).encode()
-    assert Origin.of(turned) == Origin(fingerprint=hashlib.sha256(canonical(letter)).hexdigest())
-    assert Origin.of(letter).fingerprint == fingerprint(letter)
 
 
 def test_the_bytes_of_a_record_are_those_of_its_letter() -> None:

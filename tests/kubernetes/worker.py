@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -23,9 +24,9 @@ from typing import Any
 
 import psutil
 
-from dagctl_provider.domain.ids import fingerprint
-from dagctl_provider.domain.names import INPUTS_TASK, ORIGIN_KEY
+from dagctl_provider.domain.names import GRANT_KEY, GRANT_TASK
 from demo.options import REPOSITORY_ROOT
+from tests.granting import KEY, PLAN_KEY, grant, signed
 from tests.waiting import wait_for
 
 _WAIT_SECONDS = 600.0
@@ -35,6 +36,7 @@ class _TaskInstance:
     """What an operator may ask of its task instance; XComs are kept in a file that all tries of a run share."""
 
     def __init__(self, job: Mapping[str, Any]) -> None:
+        self.id = uuid.uuid4()
         self.try_number = int(job["try_number"])
         self.dag_id, self.run_id, self.task_id, self.map_index = "dagctl_scenario", job["run_id"], job["kind"], -1
         self.start_date = datetime.now(timezone.utc)
@@ -44,9 +46,20 @@ class _TaskInstance:
     def _all(self) -> dict[str, Any]:
         return dict(json.loads(self._file.read_text())) if self._file.exists() else {}
 
-    def was_asked_for(self, conf: Mapping[str, Any]) -> None:
-        """Leave what the API server leaves when it starts a run."""
-        self._write(f"{INPUTS_TASK['explain']}/{ORIGIN_KEY}", {"fingerprint": fingerprint(conf)})
+    def was_granted(self, request: Mapping[str, Any]) -> None:
+        """Leave what the API server leaves for this try."""
+        os.environ["AIRFLOW__DAGCTL__PUBLIC_KEYS"] = KEY.public
+        os.environ["AIRFLOW_CONN_DAGCTL__PLAN_KEY"] = json.dumps({"conn_type": "dagctl", "password": PLAN_KEY})
+        decision, explained = (self._all().get(f"explain/{key}") or {} for key in ("decision", "result"))
+        bound = {
+            "step_id": decision.get("execution_plan_id"),
+            "job_name": decision.get("job_name"),
+            "expected_digest": decision.get("digest"),
+            "explained_plan_id": explained.get("tool_plan_id"),
+        }
+        asked = {**request, **({name: value for name, value in bound.items() if value} if self.task_id == "execute" else {})}
+        letter = grant(self.task_id, asked, self)
+        self._write(f"{GRANT_TASK[self.task_id]}/{GRANT_KEY}", signed(letter))
 
     def xcom_push(self, key: str, value: Any, **_: Any) -> None:
         self._write(f"{self.task_id}/{key}", value)
@@ -104,7 +117,7 @@ def _work(job: Mapping[str, Any]) -> int:
     operator = _bare_operator(job) if job["bare"] else _operator(job)
     signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
     instance = _TaskInstance(job)
-    instance.was_asked_for(job["conf"])
+    instance.was_granted(job["conf"])
     context = {
         "ti": instance,
         "task_instance": instance,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import dagctl_provider.operators.pod as operators
-from dagctl_provider.domain.ids import fingerprint
 from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.hooks.project import ProjectSecrets
@@ -22,6 +20,7 @@ from dagctl_provider.pods.causes import PodTrouble
 from dagctl_provider.pods.cluster import ExecFailed
 from dagctl_provider.pods.specs import writer
 from dagctl_provider.runner.progress import EVENT_MARK
+from tests.granting import content, granted, task
 from tests.pods.objects import REQUEST, RUNS, model, pod, terminated, waiting
 
 GOOD = {"outcome": "succeeded", "digest": "sha256:1"}
@@ -116,25 +115,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
 
 @pytest.fixture
 def context() -> Any:
-    pushed: dict[str, Any] = {}
-    answers = {
-        "decision": {"decision": "approved", "execution_plan_id": "plan_2", "digest": "d", "job_name": "shop-plan-execute"},
-        "result": {"digest": "d"},
-        "origin": {"fingerprint": fingerprint(REQUEST)},
-    }
-    task = SimpleNamespace(
-        try_number=1,
-        dag_id="dagctl__shop",
-        task_id="t",
-        run_id="r",
-        map_index=-1,
-        xcom_pull=lambda task_ids, key: answers.get(key),
-        get_ti_count=lambda **asked: 4,
-        xcom_push=pushed.__setitem__,
-        pushed=pushed,
-    )
-    task.xcom_push = lambda key, value: pushed.__setitem__(key, value)
-    return {"ti": task, "dag_run": SimpleNamespace(conf={"dagctl": REQUEST}), "run_id": "r", "dag": SimpleNamespace()}
+    bound = {"step_id": "plan_2", "expected_digest": "d", "job_name": "shop-plan-execute"}
+    return granted("execute", {**REQUEST, **bound}, task("execute", run_id="r"))
 
 
 def operator(kind: Any = "execute") -> PodStepOperator:
@@ -162,7 +144,7 @@ def test_a_good_pod_reports_its_result_and_goes(cluster: FakeCluster, context: A
     assert operator().execute(context) is None
     result = context["ti"].pushed["result"]
     assert (result["step_id"], result["digest"]) == ("plan_2", "sha256:1")
-    assert context["ti"].pushed["pod"] == {"step_id": "plan_2", "pod_name": result["pod_name"]}
+    assert content(context["ti"].pushed["pod"]) == {"step_id": "plan_2", "pod_name": result["pod_name"]}
     assert cluster.pods == {}
     assert len(cluster.secrets) == 1
 
@@ -290,7 +272,7 @@ def test_nothing_starts_beside_a_writer_that_does_not_go(cluster: FakeCluster, c
     assert "create" not in cluster.asked
     cluster.pods.clear()
     cluster.states = [pod(RUNS, RUNS), pod(DONE, RUNS)]
-    operator("explain").execute(context)
+    operator("explain").execute(granted("explain", REQUEST))
 
 
 @pytest.mark.parametrize(
@@ -358,7 +340,7 @@ def test_wrong_settings_are_told(cluster: FakeCluster, context: Any, monkeypatch
     assert error(context) == "pod_settings_invalid"
 
 
-@pytest.mark.parametrize("known", [{}, {"r": {"t": "failed"}}, {"r": {"t": None}}, None])
+@pytest.mark.parametrize("known", [{}, {"r": {"execute": "failed"}}, {"r": {"execute": None}}, None])
 def test_a_stop_removes_the_pod_and_ends_the_task(cluster: FakeCluster, context: Any, known: Any) -> None:
     if known is not None:
         context["ti"].get_task_states = lambda **asked: known
@@ -368,12 +350,14 @@ def test_a_stop_removes_the_pod_and_ends_the_task(cluster: FakeCluster, context:
     assert "result" not in context["ti"].pushed
 
 
-@pytest.mark.parametrize("known", [*({"r": {"t": state}} for state in ("running", "up_for_retry", "scheduled", "queued")), None])
+@pytest.mark.parametrize(
+    "known", [*({"r": {"execute": state}} for state in ("running", "up_for_retry", "scheduled", "queued")), None]
+)
 def test_a_worker_that_is_shut_down_leaves_its_pod_to_the_next_try(cluster: FakeCluster, context: Any, known: Any) -> None:
     def states(**asked: Any) -> Any:
         if known is None:
             raise ConnectionError("the API server is away")
-        assert asked == {"dag_id": "dagctl__shop", "task_ids": ["t"], "run_ids": ["r"]}
+        assert asked == {"dag_id": "dagctl__shop", "task_ids": ["execute"], "run_ids": ["r"]}
         return known
 
     context["ti"].get_task_states = states
@@ -385,7 +369,7 @@ def test_a_worker_that_is_shut_down_leaves_its_pod_to_the_next_try(cluster: Fake
 
 
 def test_a_task_that_took_too_long_ends_its_pod(cluster: FakeCluster, context: Any) -> None:
-    context["ti"].get_task_states = lambda **asked: {"r": {"t": "running"}}
+    context["ti"].get_task_states = lambda **asked: {"r": {"execute": "running"}}
     late = operator()
 
     def timeout(name: str) -> Any:
@@ -452,15 +436,16 @@ def test_a_runner_that_was_told_to_stop_by_others_is_a_deleted_pod(cluster: Fake
 
 
 def test_what_a_dbt_execution_has_finished_is_told(cluster: FakeCluster, context: Any) -> None:
-    context["dag_run"].conf["dagctl"] = {**REQUEST, "tool": "dbt"}
-    operator().execute(context)
-    told = context["ti"].pushed["progress"]
+    it = granted("execute", {**REQUEST, "tool": "dbt", "step_id": "plan_2"})
+    operator().execute(it)
+    told = it["ti"].pushed["progress"]
     assert (told["step_id"], told["succeeded"]) == ("plan_2", ["model.shop.orders"])
 
 
 def test_an_explain_tells_its_stages(cluster: FakeCluster, context: Any) -> None:
-    operator("explain").execute(context)
-    assert context["ti"].pushed["progress"]["step_id"] == context["ti"].pushed["result"]["step_id"]
+    it = granted("explain", REQUEST)
+    operator("explain").execute(it)
+    assert it["ti"].pushed["progress"]["step_id"] == it["ti"].pushed["result"]["step_id"]
 
 
 def test_a_profile_that_cannot_be_made_is_told(cluster: FakeCluster, context: Any, monkeypatch: pytest.MonkeyPatch) -> None:

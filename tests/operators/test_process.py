@@ -9,15 +9,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from dagctl_provider.domain.ids import fingerprint
 from dagctl_provider.operators import process, progress, scratch
 from dagctl_provider.operators.process import ProcessStepOperator
 from dagctl_provider.operators.steps import StepFailed, StepInterrupted
+from tests.granting import granted
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -195,22 +194,8 @@ pathlib.Path(options["--result"]).write_text(json.dumps(result))
 """
 
 
-def context(**xcoms: Any) -> Any:
-    pushed: dict[str, Any] = {}
-    conf = {"tool": "dbt", "step_id": "plan_explain", "project_name": "shop", "environment": "prod"}
-    xcoms = {"origin": {"fingerprint": fingerprint(conf)}, **xcoms}
-    task = SimpleNamespace(
-        try_number=1,
-        dag_id="dagctl__shop",
-        get_ti_count=lambda **asked: 4,
-        xcom_pull=lambda task_ids, key: xcoms.get(key),
-        xcom_push=lambda key, value: pushed.__setitem__(key, value),
-        pushed=pushed,
-    )
-    return {"ti": task, "dag_run": SimpleNamespace(conf={"dagctl": conf})}
-
-
-APPROVED = {"decision": {"decision": "approved", "digest": "sha256:1", "execution_plan_id": "plan_execute"}}
+CONF = {"tool": "dbt", "step_id": "plan_explain", "project_name": "shop", "environment": "prod"}
+BOUND = {**CONF, "step_id": "plan_execute", "expected_digest": "sha256:1"}
 
 
 def test_the_installer_hears_what_the_deployment_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +212,7 @@ def test_a_failed_execute_leaves_what_it_finished(temporary: Path, monkeypatch: 
     fake.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{RUNNER}' \"$@\"\n")
     fake.chmod(0o755)
     monkeypatch.setattr(process.sys, "executable", str(fake))
-    it = context(**APPROVED, result={"digest": "sha256:1", "tool_plan_id": "t"}, inputs={"deployed": "x"})
+    it = granted("execute", BOUND, inputs={"deployed": "x"})
     with pytest.raises(StepFailed):
         ProcessStepOperator(task_id="execute", kind="execute").execute(it)
     told = it["ti"].pushed["progress"]
@@ -260,14 +245,14 @@ def test_a_step_that_is_stopped_as_it_begins_does_not_run(temporary: Path, monke
     else:
         monkeypatch.setattr(process.subprocess, "Popen", stopped_then)
     with pytest.raises(StepInterrupted):
-        step.execute(context(**APPROVED, result={"digest": "sha256:1"}))
+        step.execute(granted("execute", BOUND))
     assert [child.poll() for child in children] == ([] if when.startswith("before") else [-signal.SIGTERM])
 
 
 def test_a_profile_that_cannot_be_made_fails_the_step_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     extra = {"profile": {"connection": "gone"}}
     monkeypatch.setenv("AIRFLOW_CONN_DAGCTL_SHOP", json.dumps({"conn_type": "dagctl", "extra": extra}))
-    it = context()
+    it = granted("explain", {**CONF, "warehouse_connection_id": "gone"})
     with pytest.raises(StepFailed, match="'gone'"):
         ProcessStepOperator(task_id="explain", kind="explain").execute(it)
     assert it["ti"].pushed["result"]["error"]["code"] == "profile_invalid"

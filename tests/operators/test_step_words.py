@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,13 +10,14 @@ from dagctl_provider.domain.wire.reports import Progress
 from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.operators.steps import StepFailed, profile_refused, progress_to_xcom, report
+from tests.granting import content, task
+from tests.granting import context as in_context
 
 REQUEST = StepRequest.from_json({"step_id": "plan_1"})
 
 
-def context() -> dict[str, Any]:
-    pushed: dict[str, Any] = {}
-    return {"ti": SimpleNamespace(pushed=pushed, xcom_push=lambda key, value: pushed.update({key: value}))}
+def context() -> Any:
+    return in_context(task("execute"))
 
 
 def test_progress_is_told_whole_and_by_the_step_that_makes_it() -> None:
@@ -26,7 +26,7 @@ def test_progress_is_told_whole_and_by_the_step_that_makes_it() -> None:
     tell({"stage": "plan", "models": []})
     tell({"stage": "apply", "models": [{"name": "shop.orders"}]})
     told = Progress(step_id="plan_1", stage="apply", models=[{"name": "shop.orders"}])
-    assert {key: Progress.from_json(value) for key, value in one["ti"].pushed.items()} == {"progress": told}
+    assert {key: Progress.from_json(content(value)) for key, value in one["ti"].pushed.items()} == {"progress": told}
 
 
 def test_a_profile_that_cannot_be_made_fails_the_step() -> None:

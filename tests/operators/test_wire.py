@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from datetime import datetime, timezone
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from dagctl_provider.domain.ids import fingerprint
-from dagctl_provider.operators import deployed, process
+from dagctl_provider.operators import process
 from dagctl_provider.operators.process import ProcessStepOperator
+from tests.granting import content, granted, seal_of, task
 
 COMMIT = "a" * 40
 # What the runner is told.
@@ -90,48 +88,36 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return made
 
 
-def context(conf: Any, try_number: int = 1, **xcoms: Any) -> Any:
-    pushed: dict[str, str] = {}
-    task = SimpleNamespace(
-        try_number=try_number,
-        dag_id="dagctl__shop-eu__1__run",
-        xcom_pull=lambda task_ids, key: xcoms.get(key),
-        xcom_push=lambda key, value: pushed.__setitem__(key, json.dumps(value)),
-        pushed=pushed,
-    )
-    due = datetime(2026, 4, 28, 12, tzinfo=timezone.utc)
-    return {"ti": task, "dag_run": SimpleNamespace(conf=conf, run_id="run_0123456789abcdefghij", run_after=due)}
-
-
 def test_an_explain(place: Place) -> None:
-    it = context({"dagctl": CONF}, origin={"fingerprint": fingerprint(CONF)}, inputs={"deployed": "bWFuaWZlc3Q="})
+    it = granted("explain", CONF, inputs={"deployed": "bWFuaWZlc3Q="})
     assert place.run("explain", it) == {**TOLD, **STEP, "attempt": 1, "inputs": {"deployed": "bWFuaWZlc3Q="}}
     progress = {"step_id": "plan_explain", "stage": "apply", "expected": {}, "models": [], "succeeded": []}
-    assert it["ti"].pushed == {"progress": json.dumps(progress), "result": json.dumps({**RESULT, "step_id": "plan_explain"})}
+    assert left(it) == {"progress": json.dumps(progress), "result": json.dumps({**RESULT, "step_id": "plan_explain"})}
 
 
 def test_an_execute(place: Place) -> None:
-    decision = {"decision": "approved", "digest": "sha256:1", "decided_by": "ada", "execution_plan_id": "plan_execute"}
-    explained = {"digest": "sha256:1", "tool_plan_id": "t", "plan_output": {"digest_parts": {"commit": "c"}}}
-    place.result.write_text(json.dumps({**RESULT, "artifacts": {"deployed": "bmV3"}}))
-    it = context({"dagctl": CONF}, 2, decision=decision, result=explained)
     bound = {"expected_digest": "sha256:1", "expected_digest_parts": {"commit": "c"}, "explained_plan_id": "t"}
+    place.result.write_text(json.dumps({**RESULT, "artifacts": {"deployed": "bmV3"}}))
+    it = granted("execute", {**CONF, "step_id": "plan_execute", **bound}, task("execute", try_number=2))
     assert place.run("execute", it) == {**TOLD, **STEP, "step_id": "plan_execute", "attempt": 2, **bound}
-    assert it["ti"].pushed["artifacts"] == json.dumps({"step_id": "plan_execute", "artifacts": {"deployed": "bmV3"}})
-    assert it["ti"].pushed["result"] == json.dumps({**RESULT, "step_id": "plan_execute"})
+    assert left(it)["artifacts"] == json.dumps({"step_id": "plan_execute", "artifacts": {"deployed": "bmV3"}})
+    assert left(it)["result"] == json.dumps({**RESULT, "step_id": "plan_execute"})
 
 
-def test_a_run(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    published = {"dag_id": "dagctl__shop-eu__1", "suspended": False, "run": json.dumps({**TOLD, **KEPT})}
-    monkeypatch.setattr(deployed.Variable, "get", lambda key, **_: {"dagctl__shop-eu__1": published}[key])
-    it = context({})
+def test_a_run(place: Place) -> None:
     step = "run_0123456789abcdefghij"
+    it = granted("run", {**TOLD, **KEPT, "plan_group_id": step, "step_id": step}, task("run", run_id=step))
     assert place.run("run", it) == {**TOLD, "plan_group_id": step, "step_id": step, "attempt": 1}
-    assert it["ti"].pushed["result"] == json.dumps({**RESULT, "step_id": step})
+    assert left(it)["result"] == json.dumps({**RESULT, "step_id": step})
 
 
 def test_what_a_newer_api_server_asks_for_reaches_the_runner(place: Place) -> None:
     """The runner may be newer than the worker; it says in its log what it does not know either."""
-    conf = {**CONF, "later": {"a": [1, None]}}
-    it = context({"dagctl": conf}, origin={"fingerprint": fingerprint(conf)})
+    it = granted("explain", {**CONF, "later": {"a": [1, None]}})
     assert place.run("explain", it) == {**TOLD, **STEP, "later": {"a": [1, None]}, "attempt": 1}
+
+
+def left(it: Any) -> dict[str, str]:
+    """What the task left, as text and without what proves it; which proves it."""
+    assert all(seal_of(letter, it["ti"], key) for key, letter in it["ti"].pushed.items())
+    return {key: json.dumps(content(letter)) for key, letter in it["ti"].pushed.items()}

@@ -23,7 +23,7 @@ from dagctl_provider.store import tables, transactions
 from dagctl_provider.store.session import transaction
 from tests.database import someone_waits
 from tests.services.test_projects import variable
-from tests.services.world import World, deploy_commit, sha
+from tests.services.world import World, deploy_commit, runs_do, sha
 from tests.waiting import wait_for
 
 
@@ -95,13 +95,13 @@ def test_another_environment_gets_a_row_of_its_own(world: World) -> None:
     moved = projects.update_project(world.actor(), project.id, {"sqlmesh_environment": "staging"})
     assert (moved.current_commit_sha, moved.current_environment) == (sha("first"), "prod"), "a setting deploys nothing"
     assert variable(project.dag_id)["environment"] == "staging"
-    assert '"environment": "prod"' in variable(project.dag_id)["run"], "runs go on where it is deployed"
+    assert runs_do(project)["environment"] == "prod", "runs go on where it is deployed"
     assert not is_deployed(moved, sha("first")), "the commit is not in staging yet"
     applied(world, moved)
     after = projects.get_project(world.actor(), project.id)
     assert (after.current_commit_sha, after.current_environment) == (sha("first"), "staging")
     assert is_deployed(after, sha("first"))
-    assert '"environment": "staging"' in variable(project.dag_id)["run"]
+    assert runs_do(project)["environment"] == "staging"
     both = [deployed_in(project, environment) for environment in ("prod", "staging")]
     assert [found.commit_sha for found in both if found] == [sha("first")] * 2
 

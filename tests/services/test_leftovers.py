@@ -17,8 +17,7 @@ from dagctl_provider.services.results import PlanApproved
 from dagctl_provider.services.turns import reconcile
 from tests.services.test_dbt import dbt, executed
 from tests.services.test_detection import Remotes, remotes
-from tests.services.test_projects import variable
-from tests.services.world import World, sha
+from tests.services.world import World, runs_do, sha
 
 __all__ = ["remotes"]
 
@@ -159,8 +158,7 @@ def test_runs_of_a_tool_with_a_state_are_told(world: World) -> None:
 
 
 def run_input(project: Project) -> str | None:
-    run = json.loads(variable(project.dag_id)["run"])
-    found: str | None = (run.get("inputs") or {}).get("leftovers")
+    found: str | None = (runs_do(project).get("inputs") or {}).get("leftovers")
     return found
 
 

@@ -14,8 +14,7 @@ from dagctl_provider.services import plans
 from dagctl_provider.services.results import PlanApproved, PlanCreated
 from tests.services.test_dbt import dbt, executed
 from tests.services.test_plans import refused
-from tests.services.test_projects import variable
-from tests.services.world import World
+from tests.services.world import World, runs_do
 
 pytestmark = [pytest.mark.slow]
 
@@ -44,8 +43,8 @@ def test_variables_stay_in_force_and_a_full_refresh_does_not(world: World) -> No
     assert isinstance(approved, PlanApproved)
     world.finish_execute(approved.execute)
 
-    run = variable(project.dag_id)["run"]
-    assert '"vars": {"x": 1}' in run
+    run = runs_do(project)
+    assert run["vars"] == {"x": 1}
     assert "full_refresh" not in run
     world.head = "second"
     later = create(world, project).step

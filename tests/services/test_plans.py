@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from dagctl_provider.domain.errors import DagctlError
-from dagctl_provider.domain.ids import fingerprint
 from dagctl_provider.services import plans, projects
 from dagctl_provider.services.results import PlanApproved, PlanAutoDiscarded
 from dagctl_provider.services.turns import reconcile
@@ -52,13 +51,6 @@ def test_a_plan_goes_from_commit_to_completed(world: World) -> None:
     assert group.current_status == "completed"
     assert plans.create_plan(world.actor(), project.id).outcome == "already_deployed"
     assert [row.decision for row in plans.decisions(world.actor(), explain.group_id)] == ["approved"]
-
-
-def test_the_run_of_a_plan_is_told_from_one_that_somebody_triggered(world: World) -> None:
-    """The worker looks for this before it gives a project's credentials to what the run's conf names."""
-    step = plans.create_plan(world.actor(), world.project().id).step
-    assert step is not None
-    assert world.decision(step, "origin", "execute") == {"fingerprint": fingerprint(step.settings)}
 
 
 def test_a_commit_has_one_plan(world: World) -> None:

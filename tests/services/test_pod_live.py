@@ -9,7 +9,7 @@ from dagctl_provider.orchestration import runs
 from dagctl_provider.services import plans
 from dagctl_provider.services.results import PlanApproved
 from dagctl_provider.store import transactions
-from tests.services.world import World
+from tests.services.world import World, as_left
 
 
 def test_a_running_step_tells_its_pod(world: World) -> None:
@@ -18,7 +18,11 @@ def test_a_running_step_tells_its_pod(world: World) -> None:
     step = approved.execute
 
     def pod_of(told: dict[str, Any]) -> str | None:
-        transactions.run(lambda session: runs.write_xcom(session, step.dag_id, step.run_id, EXECUTE, "pod", told))
+        def work(session: Any) -> None:
+            letter = as_left(session, step, EXECUTE, "pod", told)
+            runs.write_xcom(session, step.dag_id, step.run_id, EXECUTE, "pod", letter)
+
+        transactions.run(work)
         return plans.get_logs(world.actor(), step.id).step.pod_name
 
     assert plans.get_logs(world.actor(), step.id).step.pod_name is None

@@ -21,7 +21,7 @@ from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store import transactions
 from tests.postgres import PostgreSQL
 from tests.services.test_plans import refused
-from tests.services.world import World, sha
+from tests.services.world import World, runs_do, sha
 
 
 def variable(key: str) -> Any:
@@ -177,7 +177,7 @@ def test_run_uses_what_is_deployed(world: World) -> None:
     query = select(DagRun.conf).where(DagRun.run_id == started.run_id)
     conf = transactions.run(lambda session: session.execute(query).scalar_one())
     assert conf == {"dagctl": {"job_name": started.job_name}}
-    request = json.loads(variable(project.dag_id)["run"])
+    request = runs_do(project)
     assert (request["commit_sha"], request["environment"]) == (sha("first"), "prod")
 
 
@@ -192,8 +192,7 @@ def test_what_workers_read_is_put_right(world: World) -> None:
     good = variable(project.dag_id)
     transactions.run(publishing.heal)
     assert variable(project.dag_id) == good
-    other = json.dumps({**json.loads(good["run"]), "commit_sha": "0" * 40})
-    for bad in ("no JSON", "[]", "{}", json.dumps({**good, "run": "{"}), json.dumps({**good, "run": other}), None):
+    for bad in ("no JSON", "[]", "{}", json.dumps({**good, "schedule": "* * * * *"}), None):
 
         def spoil(session: Any, bad: Any = bad) -> None:
             for key in (project.dag_id, INDEX_VARIABLE):

@@ -19,9 +19,10 @@ from dagctl_provider.domain.ids import new_id
 from dagctl_provider.domain.names import PLAN_KEY_CONNECTION
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.proofs import Place, sealed
 from dagctl_provider.orchestration import connections
 from dagctl_provider.services import plans
-from dagctl_provider.services.lifecycle import artifacts, deployments, publishing, steps
+from dagctl_provider.services.lifecycle import artifacts, deployments, keys, publishing, steps
 from dagctl_provider.services.results import PlanApproved
 from dagctl_provider.services.turns import reconcile
 from dagctl_provider.store import artifacts as artifact_rows
@@ -206,6 +207,12 @@ def test_two_servers_make_one_key_of_plans(world: World) -> None:
         assert transactions.run(lambda session: session.execute(query).scalar_one()) == 1
 
 
+def sealed_as_left(step: PlanStep, letter: dict[str, Any]) -> dict[str, Any]:
+    """A letter as a worker would leave it."""
+    place = Place(step.dag_id, step.run_id, step.task_id, "artifacts", "try")
+    return sealed(transactions.run(keys.plan_key), place, letter)
+
+
 def test_states_that_two_projects_share_are_neither_lost_nor_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both apply plans at the same moments; what one gives up, the other may be taking up."""
     projects = [world.project(name) for name in ("one", "two")]
@@ -226,7 +233,7 @@ def test_states_that_two_projects_share_are_neither_lost_nor_left(world: World, 
         for number, step in enumerate(made):
             # They change places: each takes up what the other gives up.
             content = base64.b64encode(f"state {(round_ + number) % 2}".encode()).decode()
-            given[step.dag_id] = {"step_id": step.id, "artifacts": {"deployed": content}}
+            given[step.dag_id] = sealed_as_left(step, {"step_id": step.id, "artifacts": {"deployed": content}})
         kept = together(*(partial(apply, step) for step in made))
         named = {row["deployed"] for row in kept}
         stored = {key for key in named if transactions.run(partial(artifact_rows.get_artifact, sha256=key))}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -20,9 +19,8 @@ from dagctl_provider.store import runs as run_rows
 from dagctl_provider.store import transactions
 from dagctl_provider.store.session import utcnow
 from tests.services.test_plans import refused
-from tests.services.test_projects import variable
 from tests.services.test_races import together
-from tests.services.world import World, deploy_commit, sha
+from tests.services.world import World, deploy_commit, runs_do, sha
 
 
 def deployed(world: World, name: str = "analytics", **values: Any) -> Project:
@@ -343,7 +341,7 @@ def test_a_run_that_bears_the_id_of_another_stays_airflows(world: World) -> None
 def test_a_schedule_is_airflows_from_the_first_deployment_on(world: World) -> None:
     project = world.project(run_schedule="@hourly")
     assert next_run(world, project) is None
-    assert "run" not in variable(project.dag_id)
+    assert runs_do(project) == {}
     approved = plans.approve(world.actor(), world.explained(project).id, door="rest")
     assert isinstance(approved, PlanApproved)
     world.finish_execute(approved.execute)
@@ -351,7 +349,7 @@ def test_a_schedule_is_airflows_from_the_first_deployment_on(world: World) -> No
     assert hourly is not None
     # Airflow makes up for what was due less than a tenth of the interval ago.
     assert timedelta(minutes=-6) < hourly - utcnow() <= timedelta(hours=1)
-    assert json.loads(variable(project.dag_id)["run"])["commit_sha"] == sha("first")
+    assert runs_do(project)["commit_sha"] == sha("first")
     projects.update_project(world.actor(), project.id, {"run_schedule": None})
     assert next_run(world, project) is None
 
@@ -363,9 +361,7 @@ def test_while_suspended_nothing_is_due(world: World) -> None:
     projects.update_project(world.actor(), project.id, {"suspended": True})
     assert due(project) is None, "at once, before the Dag is parsed again"
     assert next_run(world, project) is None
-    assert variable(project.dag_id)["suspended"] is True
     projects.update_project(world.actor(), project.id, {"suspended": False})
-    assert variable(project.dag_id)["suspended"] is False
     assert next_run(world, project) is not None
 
 
@@ -392,5 +388,5 @@ def test_a_run_that_took_the_place_of_an_execution_starts_again_with_what_is_dep
     early, waiting = by_itself(project, 1), by_itself(project, 2)
     begin(early)
     world.finish_execute(approved.execute)
-    assert json.loads(variable(project.dag_id)["run"])["commit_sha"] == sha("second")
+    assert runs_do(project)["commit_sha"] == sha("second")
     assert (state_of(early)[1], state_of(waiting)[1]) == ("restarting", None)

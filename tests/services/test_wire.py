@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import hashlib
 import json
 import re
 from datetime import datetime, timezone
@@ -17,14 +16,19 @@ import pytest
 
 from dagctl_provider.domain.answers import Answer
 from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.names import GRANT_TASK
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.proofs import verified
+from dagctl_provider.domain.wire.decisions import about
+from dagctl_provider.domain.wire.grants import Grant
 from dagctl_provider.orchestration import runs
 from dagctl_provider.services import plans, projects
+from dagctl_provider.services.lifecycle import keys
 from dagctl_provider.services.results import PlanApproved
 from dagctl_provider.services.turns import answers, reconcile
 from dagctl_provider.store import transactions
-from tests.services.world import World, sha
+from tests.services.world import World, runs_do, sha
 
 FIRST, SECOND = sha("first"), sha("second")
 DEPLOYED_FILE = "bWFuaWZlc3Q="
@@ -52,7 +56,6 @@ DAG_SPECS: dict[str, dict[str, Any]] = {
         "project_type": "sqlmesh",
         "environment": "prod_eu",
         "dag_id": "DAG",
-        "launcher": "process",
         "max_active_job_runs": 2,
         "place": "environment prod_eu",
         "airflow_may_retry": True,
@@ -65,7 +68,6 @@ DAG_SPECS: dict[str, dict[str, Any]] = {
         "project_type": "dbt",
         "environment": "prod",
         "dag_id": "DAG",
-        "launcher": "process",
         "max_active_job_runs": 16,
         "place": "environment prod",
         "airflow_may_retry": False,
@@ -193,6 +195,21 @@ class Letters:
     def xcom(self, step: PlanStep, key: str, task_id: str = "explain") -> str:
         return self._xcoms[step.dag_id, step.run_id, task_id, key]
 
+    def told(self, step: PlanStep, key: str) -> Any:
+        """What the API server said to the tasks of a run, which is signed."""
+        return self._verified(step, about(key, step.dag_id, step.run_id), "explain", key)
+
+    def said(self, step: PlanStep, key: str) -> str:
+        """The same, as text."""
+        return json.dumps(self.told(step, key), sort_keys=True)
+
+    def grant(self, step: PlanStep) -> Grant:
+        """What lets the step run."""
+        return Grant.from_json(self._verified(step, "grant", GRANT_TASK[step.plan_type], "grant"))
+
+    def _verified(self, step: PlanStep, about: str, task_id: str, key: str) -> Any:
+        return verified(transactions.run(keys.public_keys), about, json.loads(self.xcom(step, key, task_id)))
+
 
 @pytest.fixture
 def letters(monkeypatch: pytest.MonkeyPatch) -> Letters:
@@ -226,8 +243,7 @@ def explained(world: World, project: Project) -> PlanStep:
 @pytest.mark.parametrize("tool", ["sqlmesh", "dbt"])
 def test_a_new_project(world: World, tool: str) -> None:
     project = project_of(world, tool)
-    wanted = {**DAG_SPECS[tool], "suspended": False}
-    assert named(variable(project.dag_id), project) == json.dumps(wanted, indent=2)
+    assert named(variable(project.dag_id), project) == json.dumps(DAG_SPECS[tool], indent=2)
     index = named(variable("dagctl__index"), project)
     assert index == json.dumps({"PROJECT": DAG_SPECS[tool]}, indent=2)
 
@@ -238,8 +254,10 @@ def test_from_a_plan_to_what_its_project_runs(world: World, letters: Letters, to
     explain = explained(world, project)
     conf = letters.conf(explain.dag_id, explain.run_id)
     assert named(conf, project, GROUP=explain.group_id, EXPLAIN=explain.id) == json.dumps({"dagctl": CONFS[tool]})
-    fingerprint = hashlib.sha256(json.dumps(json.loads(conf)["dagctl"], sort_keys=True).encode()).hexdigest()
-    assert letters.xcom(explain, "origin", "execute") == json.dumps({"fingerprint": fingerprint})
+    grant = letters.grant(explain)
+    assert (grant.step_id, grant.kind, grant.task_id, grant.inputs) == (explain.id, "explain", "explain", "")
+    assert grant.try_id == str(world.task(explain, "explain").id)
+    assert grant.request == json.loads(conf)["dagctl"]
 
     approved = plans.approve(world.actor(), explain.id, door="rest")
     assert isinstance(approved, PlanApproved)
@@ -250,15 +268,16 @@ def test_from_a_plan_to_what_its_project_runs(world: World, letters: Letters, to
         "execution_plan_id": "EXECUTE",
         "job_name": "shop-eu-plan-execute-TIME",
     }
-    assert named(letters.xcom(explain, "decision"), project, EXECUTE=approved.execute.id) == json.dumps(decision)
+    assert named(letters.said(explain, "decision"), project, EXECUTE=approved.execute.id) == json.dumps(decision, sort_keys=True)
+    grant = letters.grant(approved.execute)
+    assert grant.try_id == str(world.task(explain, "execute").id)
+    bound = {"step_id": approved.execute.id, "job_name": approved.execute.job_name, "expected_digest": "sha256:1"}
+    assert grant.request == {**json.loads(conf)["dagctl"], **bound, "explained_plan_id": "tool-1"}
 
     left = {"artifacts": {"step_id": approved.execute.id, "artifacts": {"deployed": DEPLOYED_FILE}}}
     world.finish_execute(approved.execute, xcoms=left)
-    wanted = {**DAG_SPECS[tool], **SCHEDULED[tool], "suspended": False, "run": json.dumps(RUNS[tool])}
-    published = json.loads(variable(project.dag_id))
-    assert variable(project.dag_id) == json.dumps(published, indent=2)
-    published["run"] = named(published["run"], project)
-    assert named(json.dumps(published), project) == json.dumps(wanted)
+    assert named(json.dumps(runs_do(project)), project) == json.dumps(RUNS[tool])
+    assert named(variable(project.dag_id), project) == json.dumps({**DAG_SPECS[tool], **SCHEDULED[tool]}, indent=2)
     index = named(variable("dagctl__index"), project)
     assert index == json.dumps({"PROJECT": {**DAG_SPECS[tool], **SCHEDULED[tool]}}, indent=2)
 
@@ -298,7 +317,7 @@ def test_packages_of_a_project_and_of_what_is_deployed(world: World, letters: Le
 
     # Whatever the project asks for from now on, what is deployed runs with what it was deployed with.
     projects.update_project(world.actor(), project.id, {"python_requirements": ["faker>=31", "six"]})
-    run = json.loads(json.loads(variable(project.dag_id))["run"])
+    run = runs_do(project)
     packages = {"faker": "30.1", "sqlmesh": "0.236.4"}
     assert (run["requirements"], run["deployed_packages"]) == (["faker>=30"], packages)
     world.head = "second"
@@ -314,7 +333,7 @@ def test_what_was_deployed_without_packages_runs_without_them(world: World) -> N
     assert isinstance(approved, PlanApproved)
     world.finish_execute(approved.execute)
     projects.update_project(world.actor(), project.id, {"python_requirements": ["six"]})
-    assert "requirements" not in json.loads(json.loads(variable(project.dag_id))["run"])
+    assert "requirements" not in runs_do(project)
 
 
 @pytest.mark.parametrize(
@@ -324,12 +343,12 @@ def test_decisions_against_a_plan(world: World, letters: Letters, digest: Any, t
     project = project_of(world, "sqlmesh")
     rejected = world.explained(project, digest)
     plans.reject(world.actor(), rejected.id, door="rest")
-    assert letters.xcom(rejected, "decision") == json.dumps({"decision": "rejected", "digest": told, "decided_by": "ada"})
+    assert letters.told(rejected, "decision") == {"decision": "rejected", "digest": told, "decided_by": "ada"}
 
     world.head = "second"
     deleted = world.explained(project, digest)
     plans.delete(world.actor(), deleted.id, door="rest")
-    assert letters.xcom(deleted, "decision") == json.dumps({"decision": "deleted", "digest": told, "decided_by": "ada"})
+    assert letters.told(deleted, "decision") == {"decision": "deleted", "digest": told, "decided_by": "ada"}
 
     world.head = "third"
     discarded = world.explained(project, digest)
@@ -337,9 +356,9 @@ def test_decisions_against_a_plan(world: World, letters: Letters, digest: Any, t
     cancelled = plans.create_plan(world.actor(), project.id).step
     assert cancelled is not None
     superseded = {"decision": "discarded", "digest": told, "decided_by": "newer_commit"}
-    assert letters.xcom(discarded, "decision") == json.dumps(superseded)
+    assert letters.told(discarded, "decision") == superseded
     plans.cancel(world.actor(), cancelled.id, door="rest")
-    assert letters.xcom(cancelled, "decision") == json.dumps({"decision": "cancelled", "decided_by": "ada"})
+    assert letters.told(cancelled, "decision") == {"decision": "cancelled", "decided_by": "ada"}
 
 
 def test_a_refused_answer(world: World, letters: Letters) -> None:
@@ -348,7 +367,7 @@ def test_a_refused_answer(world: World, letters: Letters) -> None:
     answer = Answer(1, step.dag_id, step.run_id, "7", "eve", ["Approve"], at)
     answers._refuse(step, answer, DagctlError("forbidden", "Not you."))
     refusal = {"responded_at": "2026-04-28T10:00:00.000250+00:00", "code": "forbidden", "detail": "Not you."}
-    assert letters.xcom(step, "answer") == json.dumps(refusal)
+    assert letters.told(step, "answer") == refusal
 
 
 def test_a_retry_is_told_what_is_finished(world: World, letters: Letters) -> None:
@@ -363,8 +382,8 @@ def test_a_retry_is_told_what_is_finished(world: World, letters: Letters) -> Non
     assert list(inputs) == ["progress"]
     told = {"digest": "sha256:1", "succeeded": ["model.shop.a", "model.shop.b"], "touched": ["model.shop.a", "model.shop.c"]}
     assert gzip.decompress(base64.b64decode(inputs["progress"])).decode() == json.dumps(told)
-    decision = json.loads(letters.xcom(again, "decision"))
-    assert list(decision) == ["decision", "digest", "decided_by", "execution_plan_id", "job_name"]
+    decision = letters.told(again, "decision")
+    assert decision.keys() == {"decision", "digest", "decided_by", "execution_plan_id", "job_name"}
     assert (decision["execution_plan_id"], decision["job_name"]) == (again.id, again.job_name)
 
 

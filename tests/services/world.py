@@ -18,9 +18,12 @@ from dagctl_provider.domain.gateways import NO_GATEWAYS, Gateways
 from dagctl_provider.domain.permissions import Actor, permissions_of
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.proofs import Place, sealed, verified
+from dagctl_provider.domain.wire.decisions import about
 from dagctl_provider.git.commits import CommitFacts
+from dagctl_provider.orchestration import runs
 from dagctl_provider.services import organizations, plans, projects
-from dagctl_provider.services.lifecycle import publishing
+from dagctl_provider.services.lifecycle import keys, publishing
 from dagctl_provider.services.outside import repositories
 from dagctl_provider.services.turns import reconcile
 from dagctl_provider.store import deployments as deployment_rows
@@ -47,6 +50,24 @@ def deploy_commit(project: Project, commit: str, **noted: Any) -> None:
         project_rows.update_project(session, project.id, current_environment=environment, **noted)
 
     transactions.run(work)
+
+
+def as_left(session: Any, step: PlanStep, task_id: str, key: str, letter: dict[str, Any]) -> dict[str, Any]:
+    """A letter as the worker of the task's present try leaves it."""
+    state = runs.task_states(session, [(step.dag_id, step.run_id)])[step.dag_id, step.run_id, task_id]
+    return sealed(keys.plan_key(session), Place(step.dag_id, step.run_id, task_id, key, state.try_id), letter)
+
+
+def runs_do(project: Project) -> dict[str, Any]:
+    """What a run of the project's deployed state is granted to do."""
+
+    def work(session: Any) -> dict[str, Any]:
+        current = project_rows.get_project(session, project.id)
+        assert current is not None
+        found = publishing.run_request(session, current)
+        return found.to_json() if found is not None else {}
+
+    return transactions.run(work)
 
 
 @dataclass
@@ -113,10 +134,14 @@ class World:
 
     def begin(self, step: PlanStep) -> None:
         """Let the task of a step start."""
+        self.begin_task(step.dag_id, step.run_id, step.task_id)
+
+    def begin_task(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Let a task start."""
         from airflow.models.taskinstance import TaskInstance
         from sqlalchemy import update
 
-        key = (TaskInstance.dag_id == step.dag_id, TaskInstance.run_id == step.run_id, TaskInstance.task_id == step.task_id)
+        key = (TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id, TaskInstance.task_id == task_id)
         started = {"state": "running", "start_date": utcnow()}
         transactions.run(lambda session: session.execute(update(TaskInstance).where(*key).values(**started)))
 
@@ -140,6 +165,7 @@ class World:
         def work(session: Any) -> None:
             left = {**(xcoms or {}), **({"result": result} if result is not None else {})}
             for key, value in left.items():
+                value = as_left(session, step, task_id, key, value)
                 XComModel.set(key=key, value=value, dag_id=step.dag_id, run_id=step.run_id, task_id=task_id, session=session)
             # Since Airflow 3.4 the next try is there, with its number, as soon as its task is cleared.
             number = case((TaskInstance.try_number > tries, TaskInstance.try_number), else_=tries)
@@ -190,7 +216,10 @@ class World:
                 XComModel.task_id == task_id,
             )
             row = session.execute(query).scalars().first()
-            return XComModel.deserialize_value(row) if row is not None else None
+            found = XComModel.deserialize_value(row) if row is not None else None
+            if found is None or "signature" not in found:
+                return found
+            return verified(keys.public_keys(session), about(key, step.dag_id, step.run_id), found)
 
         return transactions.run(work)
 

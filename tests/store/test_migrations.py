@@ -25,7 +25,10 @@ VERSIONS = Path(__file__).parents[2] / "dagctl_provider" / "store" / "migrations
 
 # A migration that has reached the main branch is run somewhere, so it stays as it is: what is wrong with it is mended by the next
 # one. The newest one joins this table when there is a newer one.
-FROZEN = {"0001_0_1_0_initial.py": "a38f8041650b1b817e7228eaf823348a322cdcb26b941cf544dd39aed9c69a0f"}
+FROZEN = {
+    "0001_0_1_0_initial.py": "a38f8041650b1b817e7228eaf823348a322cdcb26b941cf544dd39aed9c69a0f",
+    "0002_0_1_0_jobs_and_targets.py": "d15a233017426c79b9ae0719a83f3112e649f4b1e483b6602f2d804a1a1b1303",
+}
 
 SCRIPT = """
 from airflow import settings
@@ -347,13 +350,14 @@ def tables_made(statements: list[str]) -> set[str]:
 
 
 LATER_TABLES = {"dagctl_job", "dagctl_deployment"}
+GRANT_TABLES = {"dagctl_secret", "dagctl_grant"}
 
 
 @pytest.mark.parametrize("dialect", ["mysql", "postgresql", "sqlite"])
 def test_tables_go_with_their_indexes(dialect: str) -> None:
     """MySQL refuses to drop an index that a foreign key needs, after it has dropped others for good."""
     made = tables_made(printed("0001_0_1_0_initial", "upgrade", dialect))
-    assert made == set(DagctlDBManager.metadata.tables) - LATER_TABLES
+    assert made == set(DagctlDBManager.metadata.tables) - LATER_TABLES - GRANT_TABLES
     assert sorted(printed("0001_0_1_0_initial", "downgrade", dialect)) == sorted(f"DROP TABLE {name}" for name in made)
 
 
@@ -367,3 +371,10 @@ def test_jobs_and_targets_can_be_printed_and_taken_back(dialect: str) -> None:
         next(n for n, text in enumerate(down) if word in text) for word in ("fk_dagctl_project_run", "idx_dagctl_project")
     )
     assert key < index, "MySQL keeps an index that a key needs"
+
+
+@pytest.mark.parametrize("dialect", ["mysql", "postgresql"])
+def test_grants_can_be_printed_and_taken_back(dialect: str) -> None:
+    up, down = (printed("0003_0_1_0_grants", direction, dialect) for direction in ("upgrade", "downgrade"))
+    assert tables_made(up) == GRANT_TABLES
+    assert {text.split(" ")[2] for text in down} == GRANT_TABLES

@@ -9,6 +9,14 @@ from typing import Any, ClassVar
 from dagctl_provider.domain.wire.records import Record
 
 
+def about(key: str, dag_id: str, run_id: str) -> str:
+    """What such a letter is signed as, so that it means nothing with another run.
+
+    :param key: Of its XCom.
+    """
+    return f"{key} for {dag_id}/{run_id}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Decision(Record):
     """The decision for the plan of a run.

@@ -16,9 +16,15 @@ S = TypeVar("S", bound="OfStep")
 
 @dataclass(frozen=True, kw_only=True)
 class OfStep(Record):
-    """What the task of a step left. An execute that is retried runs in the same task, so each letter names its step."""
+    """What the task of a step left. An execute that is retried runs in the same task, so each letter names its step.
+
+    :param try_id: Airflow's id of the try that left it. It is added with the seal (:mod:`dagctl_provider.domain.proofs`).
+    """
+
+    WHEN_KNOWN: ClassVar[frozenset[str]] = frozenset({"try_id"})
 
     step_id: str | None = None
+    try_id: str | None = None
 
     @classmethod
     def read_own(cls: type[S], letter: object, step_id: str) -> S | None:
@@ -96,7 +102,7 @@ class Progress(OfStep):
     :param turn: The execute's.
     """
 
-    WHEN_KNOWN: ClassVar[frozenset[str]] = frozenset({"batches", "turn"})
+    WHEN_KNOWN: ClassVar[frozenset[str]] = frozenset({"batches", "turn", "try_id"})
 
     stage: str | None = None
     expected: Mapping[str, Any] = field(default_factory=dict)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, cast
 
-from dagctl_provider.domain.ids import fingerprint
 from dagctl_provider.domain.tools import DEFAULT_TOOL
 from dagctl_provider.domain.wire.records import Record, WireError
 
@@ -81,14 +80,16 @@ class RunnerRequest(Record):
 class LauncherSettings(Record):
     """The launcher's part of a request, which the runner never sees: where credentials are, how big a pod is, what it is called.
 
+    :param warehouse_connection_id: The connection from which a profile may be made; no other one.
     :param resources: Of the pod: ``cpu_request``, ``memory_limit`` and so on.
     """
 
-    WHEN_KNOWN: ClassVar[frozenset[str]] = frozenset({"job_name", "commit_message", "commit_author"})
+    WHEN_KNOWN: ClassVar[frozenset[str]] = frozenset({"warehouse_connection_id", "job_name", "commit_message", "commit_author"})
 
     git_auth_method: str = "none"
     git_secret_ref: str | None = None
     state_connection_id: str | None = None
+    warehouse_connection_id: str | None = None
     resources: Mapping[str, str] = field(default_factory=dict)
     job_name: str | None = None
     commit_message: str | None = None
@@ -135,30 +136,6 @@ class StepRequest:
     def for_runner(self) -> dict[str, Any]:
         """The request file of the runner (see docs/runner.md)."""
         return {**self.runner.to_json(), **self.unknown}
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunAsked(Record):
-    """What the conf of a requested run of the deployed state says: only the name that was answered when it was asked for."""
-
-    WHEN_KNOWN: ClassVar[frozenset[str]] = frozenset({"job_name"})
-
-    job_name: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Origin(Record):
-    """Which conf the API server gave a run; anybody who may trigger the Dag can give it another.
-
-    :param fingerprint: Of the conf's letter.
-    """
-
-    fingerprint: str
-
-    @classmethod
-    def of(cls, letter: Mapping[str, Any]) -> Origin:
-        """The origin of a run with this letter in its conf."""
-        return cls(fingerprint=fingerprint(letter))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,6 @@ class DagSpec(Record):
     project_type: str
     environment: str | None = None
     dag_id: str
-    launcher: str
     max_active_job_runs: int
     place: str | None = None
     airflow_may_retry: bool = False

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dagctl_provider.domain.deployments import Deployment
-from dagctl_provider.domain.names import ARTIFACTS_KEY, EXECUTE, INPUTS_KEY, INPUTS_TASK, PROGRESS_KEY, RESULT_KEY
+from dagctl_provider.domain.names import ARTIFACTS_KEY, EXECUTE, INPUTS_KEY, INPUTS_TASK, PROGRESS_KEY
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.wire.reports import Artifacts, Finished, Progress, Result
@@ -25,7 +25,7 @@ from dagctl_provider.domain.wire.requests import Inputs
 from dagctl_provider.orchestration import runs
 from dagctl_provider.plan_output import stored
 from dagctl_provider.plan_output.reading import mapping
-from dagctl_provider.services.lifecycle import leftovers
+from dagctl_provider.services.lifecycle import leftovers, letters
 from dagctl_provider.store import artifacts as artifact_rows
 from dagctl_provider.store import leases
 from dagctl_provider.store.session import Session
@@ -43,7 +43,7 @@ def keep(session: Session, project: Project, step: PlanStep) -> dict[str, str]:
 
     :return: The artifacts of what is deployed now, by name: the new ones and those of which there is no newer.
     """
-    left = Artifacts.read_own(runs.read_xcom(session, step.dag_id, step.run_id, EXECUTE, ARTIFACTS_KEY), step.id)
+    left = letters.told_by(session, Artifacts, step, ARTIFACTS_KEY)
     found = _decoded(left.artifacts) if left is not None else {}
     before = project.artifacts or {}
     if not found:
@@ -96,24 +96,23 @@ def forget(session: Session, named: Iterable[str]) -> None:
         artifact_rows.drop_unused_artifacts(session, candidates)
 
 
-def hand_out(session: Session, project: Project, step: PlanStep, finished: Finished | None = None) -> None:
-    """Give a step what it starts from, before Airflow starts it.
-
-    :param finished: How far earlier executions of the same plan have come.
-    """
-    inputs = {}
+def hand_out(session: Session, project: Project, step: PlanStep) -> Inputs:
+    """Give a step what it starts from, before Airflow starts it."""
+    inputs, finished = {}, stored.resumes(step.plan_output)
     for name, sha256 in sorted((project.artifacts or {}).items()):
         content = artifact_rows.get_artifact(session, sha256)
         if content is not None:
             inputs[name] = base64.b64encode(content).decode()
-    if finished is not None and (finished.succeeded or finished.touched):
+    if step.plan_type == "execute" and (finished.succeeded or finished.touched):
         inputs[PROGRESS] = _packed({"digest": step.digest, **finished.to_json()})
     inputs.update(leftovers.input_for(session, step))
     place = (step.dag_id, step.run_id, INPUTS_TASK[step.plan_type], INPUTS_KEY)
+    handed_out = Inputs(files=inputs)
     if inputs:
-        runs.write_xcom(session, *place, Inputs(files=inputs).to_json())
+        runs.write_xcom(session, *place, handed_out.to_json())
     else:
         runs.delete_xcom(session, *place)
+    return handed_out
 
 
 def _packed(content: object) -> str:
@@ -132,9 +131,8 @@ def finished_before(session: Session, step: PlanStep) -> Finished:
     was told counts no more if it had another turn, and so did all of it again.
     """
     told = stored.resumes(step.plan_output)
-    place = (step.dag_id, step.run_id, EXECUTE)
-    progress = Progress.read_own(runs.read_xcom(session, *place, PROGRESS_KEY), step.id) or Progress()
-    result = Result.read_own(runs.read_xcom(session, *place, RESULT_KEY), step.id) or Result()
+    progress = letters.told_by(session, Progress, step, PROGRESS_KEY, EXECUTE) or Progress()
+    result = letters.result_of(session, step) or Result()
     turn = result.turn or progress.turn
     if turn is not None and told.turn != turn:
         told = Finished()

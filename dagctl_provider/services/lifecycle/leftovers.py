@@ -12,13 +12,11 @@ import gzip
 import json
 from typing import Any
 
-from dagctl_provider.domain.names import EXECUTE, RESULT_KEY
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
-from dagctl_provider.domain.wire.reports import Result
-from dagctl_provider.orchestration import runs
 from dagctl_provider.plan_output import stored
 from dagctl_provider.plan_output.reading import explained, mapping, rows
+from dagctl_provider.services.lifecycle import letters
 from dagctl_provider.store import deployments as deployment_rows
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store.session import Session
@@ -82,7 +80,7 @@ def keep(session: Session, step: PlanStep) -> None:
     """
     if step.plan_type != "execute" or "left" in mapping(step.plan_output):
         return
-    result = Result.read_own(runs.read_xcom(session, step.dag_id, step.run_id, EXECUTE, RESULT_KEY), step.id)
+    result = letters.result_of(session, step)
     if result is not None and result.left is not None:
         plan_rows.note_step(session, step.id, plan_output={**mapping(step.plan_output), **stored.left(result)})
 

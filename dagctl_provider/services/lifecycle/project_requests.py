@@ -43,6 +43,7 @@ def request_for_project(project: Project, commit_sha: str, deployed_packages: Ma
         git_auth_method=settings.get("git_auth_method", "none"),
         git_secret_ref=settings.get("git_secret_ref"),
         state_connection_id=project.state_connection_id,
+        warehouse_connection_id=settings.get("warehouse_connection_id"),
         resources={name: settings[name] for name in _POD_FIELDS if settings.get(name)},
     )
     return StepRequest(runner=runner, launcher=launcher)

@@ -1,19 +1,18 @@
-"""What Dag generation and runs need to know of projects, written for Dag processor and workers together with the project."""
+"""What Dag generation needs to know of projects, written for Dag processor and workers together with the project; and what their
+runs are to do."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 from dagctl_provider.config import setting
 from dagctl_provider.domain.ids import slug
 from dagctl_provider.domain.projects import Project
-from dagctl_provider.domain.wire.projects import ProjectSpec, RunSpec
 from dagctl_provider.domain.wire.requests import StepRequest
 from dagctl_provider.domain.wire.specs import DagSpec
-from dagctl_provider.orchestration import connections, dags
-from dagctl_provider.services.lifecycle import deployments, leftovers
+from dagctl_provider.orchestration import dags
+from dagctl_provider.services.lifecycle import deployments, keys, leftovers
 from dagctl_provider.services.lifecycle.project_requests import request_for_project
 from dagctl_provider.store import deployments as deployment_rows
 from dagctl_provider.store import leases
@@ -25,8 +24,6 @@ _INDEX_LOCK = "dags_index"
 
 # Where the deployed commit was executed, and as what; whatever the project asks of its next plan.
 _AS_DEPLOYED = ("environment", "git_path", "python_version")
-# The same, of what a request only says when there is something to say.
-_AS_DEPLOYED_IF_SAID = ("requirements", "deployed_packages", "vars", "inputs")
 # A run that is to be replaced has to be there beside the one that replaces it. They still take turns in the writer's pool.
 _MOST_RUNS = {"Forbid": 1, "Replace": 2}
 
@@ -41,7 +38,6 @@ def dag_spec(project: Project) -> DagSpec:
         project_type=project.project_type,
         environment=project.environment,
         dag_id=project.dag_id,
-        launcher=setting("launcher"),
         max_active_job_runs=_MOST_RUNS.get(project.settings.get("concurrency_policy", "Allow"))
         or int(project.settings.get("max_concurrent_job_runs") or 16),
         schedule=project.active_schedule,
@@ -50,28 +46,20 @@ def dag_spec(project: Project) -> DagSpec:
     )
 
 
-def project_spec(session: Session, project: Project) -> ProjectSpec:
-    """What a worker gets of its project: what the Dag is made from, and what a run of the deployed state is to do."""
-    request = _deployed_request(project)
-    if request is not None:
-        deployed = _deployed_settings(session, project)
-        as_deployed = {name: deployed[name] for name in _AS_DEPLOYED if name in deployed}
-        if deployed:
-            as_deployed["requirements"] = deployed.get("requirements")
-            as_deployed["vars"] = deployed.get("vars")
-        as_deployed["deployed_packages"] = deployments.packages(session, project) or None
-        as_deployed["inputs"] = leftovers.input_for_runs(session, project) or None
-        request = StepRequest.from_json({**request.to_json(), **as_deployed})
-    return ProjectSpec(dag=dag_spec(project), run=RunSpec(suspended=project.suspended, request=request))
-
-
-def _deployed_request(project: Project) -> StepRequest | None:
-    """What any run is asked to do, before what is taken from the plan that was deployed. No secret is in it."""
+def run_request(session: Session, project: Project) -> StepRequest | None:
+    """What a run of the deployed state is to do, before it has an id; ``None`` when nothing is deployed. No secret is in it."""
     if project.current_commit_sha is None:
         return None
     request = request_for_project(project, project.current_commit_sha)
     version = project.current_tool_version or request.runner.tool_version
-    return replace(request, runner=replace(request.runner, tool_version=version))
+    deployed = _deployed_settings(session, project)
+    as_deployed: dict[str, Any] = {name: deployed[name] for name in _AS_DEPLOYED if name in deployed}
+    if deployed:
+        as_deployed["requirements"] = deployed.get("requirements")
+        as_deployed["vars"] = deployed.get("vars")
+    as_deployed["deployed_packages"] = deployments.packages(session, project) or None
+    as_deployed["inputs"] = leftovers.input_for_runs(session, project) or None
+    return StepRequest.from_json({**request.to_json(), "tool_version": version, **as_deployed})
 
 
 def _deployed_settings(session: Session, project: Project) -> dict[str, Any]:
@@ -86,28 +74,18 @@ def is_generated(project: Project) -> bool:
 
 
 def publish(session: Session, project_id: str) -> None:
-    """Write a project's Variable and the index, and the key of plans if there is none, in the caller's transaction.
+    """Write a project's Variable and the index, and the keys if there are none, in the caller's transaction.
 
     The index is one value made from all projects, so writers take turns: the lease row is written first, which locks it
     on every database, and only then are the projects read.
     """
     leases.touch_lock(session, _INDEX_LOCK)
-    connections.keep_plan_key(session)
+    keys.ensure(session)
     project = project_rows.get_project(session, project_id)
     if project is not None:
-        spec = project_spec(session, project).to_json() if is_generated(project) else None
+        spec = dag_spec(project).to_json() if is_generated(project) else None
         dags.publish_project(session, project.dag_id, spec)
     publish_index(session)
-
-
-def publish_runs(session: Session, project_id: str) -> None:
-    """Write a project's Variable anew where what its runs are to know has changed; nothing of its Dags has.
-
-    The caller holds the project's row.
-    """
-    project = project_rows.get_project(session, project_id)
-    if project is not None and is_generated(project):
-        dags.publish_project(session, project.dag_id, project_spec(session, project).to_json())
 
 
 def withdraw(session: Session, project: Project) -> None:
@@ -129,33 +107,16 @@ def publish_index(session: Session) -> None:
 def heal(session: Session) -> None:
     """Write again what Dag generation and workers read, where somebody edited or deleted it or a setting has changed.
 
-    The key of plans is among it: a deployment that was upgraded has none until then.
+    The keys and the writer pools are among it: a deployment that was upgraded has no keys until then.
     """
     leases.touch_lock(session, _INDEX_LOCK)
-    connections.keep_plan_key(session)
+    keys.ensure(session)
     published = dags.read_projects(session)
     for project in filter(is_generated, project_rows.list_projects(session)):
-        if not _stands(project, published.get(project.dag_id, {})):
-            dags.publish_project(session, project.dag_id, project_spec(session, project).to_json())
+        spec = dag_spec(project).to_json()
+        if published.get(project.dag_id) != spec or not dags.has_pool(session, project.dag_id):
+            dags.publish_project(session, project.dag_id, spec)
     publish_index(session)
-
-
-def _stands(project: Project, published: dict[str, Any]) -> bool:
-    """Whether what is published is what would be, as far as the project itself tells."""
-    try:
-        run = json.loads(published.get("run", "null"))
-    except (TypeError, ValueError):
-        return False
-    asked = _deployed_request(project)
-    wanted = {**dag_spec(project).to_json(), "suspended": project.suspended}
-    own = _own(run) == _own(asked.to_json() if asked is not None else None)
-    return own and {key: value for key, value in published.items() if key != "run"} == wanted
-
-
-def _own(request: object) -> object:
-    if not isinstance(request, dict):
-        return request
-    return {key: value for key, value in request.items() if key not in (*_AS_DEPLOYED, *_AS_DEPLOYED_IF_SAID)}
 
 
 def ask_for_parsing(session: Session) -> None:

@@ -10,16 +10,16 @@ from dagctl_provider.domain.decisions import SILENT, Consent
 from dagctl_provider.domain.doors import Door
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import job_name, new_id
-from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN, INPUTS_TASK, ORIGIN_KEY
+from dagctl_provider.domain.names import APPROVAL, EXECUTE, EXPLAIN
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import PlanStep, Status, require_transition, stands_for_commit
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.wire.decisions import Decision
 from dagctl_provider.domain.wire.reports import Finished
-from dagctl_provider.domain.wire.requests import Origin, into_conf
+from dagctl_provider.domain.wire.requests import into_conf
 from dagctl_provider.orchestration import approvals, dags, runs
 from dagctl_provider.plan_output import stored
-from dagctl_provider.services.lifecycle import artifacts, publishing, telling
+from dagctl_provider.services.lifecycle import grants, letters, telling
 from dagctl_provider.store import decisions as decision_rows
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store import projects as project_rows
@@ -54,9 +54,7 @@ def move(session: Session, step: PlanStep, event: str, *, comment: str | None = 
         values["active_key"] = execute_key(step.project_id, step.environment) if target == "running" else None
     moved = plan_rows.move_step(session, step, target, **values)
     if step.status == "running":
-        artifacts.take_back(session, step)
-    if step.plan_type == "execute" and target in ("failed", "cancelled"):
-        publishing.publish_runs(session, step.project_id)
+        grants.take_back(session, step)
     refresh_commit_key(session, step.group_id)
     telling.note(session, moved, comment)
     return moved
@@ -99,13 +97,14 @@ def tell_airflow(session: Session, actor: Actor, step: PlanStep, decision: str, 
     told = Decision(decision=decision, digest=step.digest, decided_by=actor.name)
     if execute is not None:
         told = replace(told, execution_plan_id=execute.id, job_name=execute.job_name)
-    if runs.write_decision(session, step.dag_id, step.run_id, told):
+    if letters.leave(session, step, told):
         option = APPROVE_OPTION if told.approves else REJECT_OPTION
         approvals.wake(session, step.dag_id, step.run_id, option, {"id": actor.identifier, "name": actor.name})
 
 
-def tell_approved(session: Session, actor: Actor, explain: PlanStep, execute: PlanStep) -> None:
-    """Tell Airflow that the explained plan is to be executed, as which step and under which name."""
+def tell_approved(session: Session, project: Project, actor: Actor, explain: PlanStep, execute: PlanStep) -> None:
+    """Tell Airflow that the explained plan is to be executed, as which step and under which name, and let that step run."""
+    grants.give(session, project, execute)
     tell_airflow(session, actor, explain, "approved", execute)
 
 
@@ -128,7 +127,7 @@ def start_execute(
     if plan_rows.count_steps(session, project.id, "execute", ["running"]):
         raise DagctlError("execution_in_progress", f"Project {project.name!r} is already executing another plan.")
     now = utcnow()
-    execute = plan_rows.insert_step(
+    return plan_rows.insert_step(
         session,
         id=new_id("plan_"),
         group_id=explain.group_id,
@@ -158,8 +157,6 @@ def start_execute(
         dispatched_at=now,
         created_at=now,
     )
-    artifacts.hand_out(session, project, execute, finished)
-    return execute
 
 
 def approve_step(
@@ -181,7 +178,7 @@ def approve_step(
     explain = move(session, step, event, comment=consent.comment, decided_at=utcnow(), decided_by=actor.name, **values)
     execute = start_execute(session, project, explain, allow_destructive=consent.allow_destructive)
     record_decision(session, actor, explain, "approved", door, consent.comment)
-    tell_approved(session, actor, explain, execute)
+    tell_approved(session, project, actor, explain, execute)
     return explain, execute
 
 
@@ -208,7 +205,7 @@ def stop(session: Session, actor: Actor, step: PlanStep, event: str, door: Door)
     """Cancel a step that runs or is approved: its record first, then its tasks in Airflow."""
     moved = move(session, step, event, decided_at=utcnow(), decided_by=actor.name, **_beginning(session, step))
     record_decision(session, actor, moved, "cancelled", door)
-    runs.write_decision(session, step.dag_id, step.run_id, Decision(decision="cancelled", decided_by=actor.name))
+    letters.leave(session, step, Decision(decision="cancelled", decided_by=actor.name))
     tasks = (EXPLAIN, APPROVAL, EXECUTE) if step.plan_type == "explain" else (APPROVAL, EXECUTE)
     runs.stop_tasks(session, step.dag_id, step.run_id, tasks)
     runs.fail_run(session, step.dag_id, step.run_id)
@@ -244,9 +241,7 @@ def dispatch(session: Session, step: PlanStep, *, wait: bool = True) -> bool:
     if project is None or current is None or current.status != "running" or current.dispatched_at is not None:
         return True
     runs.trigger_run(session, step.dag_id, step.run_id, into_conf(step.settings), step.triggered_by)
-    # Anybody who may trigger the Dag can give it a conf; only what was asked for here gets the project's credentials.
-    origin = Origin.of(step.settings).to_json()
-    runs.write_xcom(session, step.dag_id, step.run_id, INPUTS_TASK[step.plan_type], ORIGIN_KEY, origin)
-    artifacts.hand_out(session, project, step)
+    # Anybody who may trigger the Dag can give it a conf, so the conf is for people; the step goes by its grant.
+    grants.give(session, project, step)
     plan_rows.note_step(session, step.id, dispatched_at=utcnow())
     return True

@@ -11,9 +11,9 @@ from dagctl_provider.domain.doors import Door
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.wire.decisions import Refusal
-from dagctl_provider.orchestration import approvals, runs
+from dagctl_provider.orchestration import approvals
 from dagctl_provider.services import plans
-from dagctl_provider.services.lifecycle import steps
+from dagctl_provider.services.lifecycle import letters, steps
 from dagctl_provider.services.outside.airflow_users import actor_for_airflow_user_id
 from dagctl_provider.store import answers as answer_rows
 from dagctl_provider.store import transactions
@@ -70,4 +70,4 @@ def _judged(step: PlanStep, answer: Answer) -> bool:
 def _refuse(step: PlanStep, answer: Answer, error: DagctlError) -> None:
     log.info("Answer of %s to plan %s refused: %s", answer.user_name, step.id, error.code)
     refusal = Refusal(responded_at=answer.responded_at, code=error.code, detail=error.detail)
-    transactions.run(lambda session: runs.write_decision(session, step.dag_id, step.run_id, refusal))
+    transactions.run(lambda session: letters.leave(session, step, refusal))

@@ -18,14 +18,15 @@ from dagctl_provider.domain.names import APPROVAL, EXECUTE
 from dagctl_provider.domain.permissions import Actor, system_actor
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.wire.decisions import Decision
 from dagctl_provider.domain.wire.reports import Result
 from dagctl_provider.orchestration import approvals, runs
 from dagctl_provider.plan_output import stored
 from dagctl_provider.plan_output.destructive import must_be_named, not_named
 from dagctl_provider.plan_output.reading import explained
-from dagctl_provider.services.lifecycle import artifacts, deployments, publishing, steps
+from dagctl_provider.services.lifecycle import artifacts, deployments, grants, letters, publishing, steps
 from dagctl_provider.services.lifecycle.runs import start_again
-from dagctl_provider.services.turns import kept_approvals
+from dagctl_provider.services.turns import kept_approvals, restarts
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store import transactions
@@ -88,7 +89,7 @@ def wake_decided() -> int:
 
     :return: How many there were.
     """
-    found = transactions.run(approvals.parked_after_decision)
+    found = [(*place, decision) for place, decision in transactions.run(_parked_after_decision)]
     for dag_id, run_id, decision in found:
         option = steps.APPROVE_OPTION if decision.approves else steps.REJECT_OPTION
         name = decision.decided_by or "dagctl"
@@ -96,6 +97,11 @@ def wake_decided() -> int:
         # One transaction for each, so that none holds the tasks of two runs.
         transactions.run(partial(approvals.wake, dag_id=dag_id, run_id=run_id, chosen_option=option, user=user))
     return len(found)
+
+
+def _parked_after_decision(session: Session) -> list[tuple[tuple[str, str], Decision]]:
+    parked = ((place, letters.decision_of(session, *place)) for place in approvals.parked_with_decision(session))
+    return [(place, decision) for place, decision in parked if decision is not None]
 
 
 def _run_ended(session: Session, step: PlanStep) -> bool:
@@ -128,11 +134,13 @@ def _settled(session: Session, project: Project, step: PlanStep) -> PlanStep:
     if state.state == "success":
         return _succeed(session, project, step, facts)
     if state.state == "failed":
+        if _own_result(session, step) is None and restarts.goes_on(session, project, step, state):
+            return step
         return _fail(session, step, "task_failed", **facts)
     if state.state == "skipped":
         return _fail(session, step, "task_skipped", **facts)
     if state.state == "upstream_failed" and step.plan_type == "execute":
-        return _heal_approval(session, step)
+        return _heal_approval(session, project, step)
     if state.state in ("upstream_failed", "removed") or (state.state is None and _run_ended(session, step)):
         return _fail(session, step, "run_lost")
     if state.state is not None and state.start_date is not None and step.started_at is None:
@@ -141,8 +149,9 @@ def _settled(session: Session, project: Project, step: PlanStep) -> PlanStep:
 
 
 def _own_result(session: Session, step: PlanStep) -> Result | None:
-    """The result of this very step, not one that an earlier execution left in the same place."""
-    return Result.read_own(runs.read_result(session, step.dag_id, step.run_id, step.task_id), step.id)
+    """The result of the try that has ended, not one of an earlier try or execution that stood in the same place."""
+    state = runs.task_states(session, [(step.dag_id, step.run_id)]).get((step.dag_id, step.run_id, step.task_id))
+    return letters.result_of(session, step, state.try_id) if state is not None else None
 
 
 def _fail(session: Session, step: PlanStep, fallback: str, **facts: Any) -> PlanStep:
@@ -229,11 +238,12 @@ def _applied(session: Session, project: Project, step: PlanStep, result: Result,
     return moved
 
 
-def _heal_approval(session: Session, step: PlanStep) -> PlanStep:
+def _heal_approval(session: Session, project: Project, step: PlanStep) -> PlanStep:
     """Airflow lost its own race over the approval task. The decision stands, so let the task look again."""
     key = (step.dag_id, step.run_id)
     approval = runs.task_states(session, [key]).get((*key, APPROVAL))
     if approval is not None and approval.try_number >= _MAX_APPROVAL_TRIES:
         return _fail(session, step, "approval_failed")
     runs.clear_tasks(session, step.dag_id, step.run_id, (APPROVAL, EXECUTE))
+    grants.give(session, project, step)
     return step

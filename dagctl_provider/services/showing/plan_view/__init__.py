@@ -29,7 +29,7 @@ from dagctl_provider.plan_output.parts import Finding, Graph, ModelResult, Progr
 from dagctl_provider.plan_output.progress import is_reported, progress_of, rows_of
 from dagctl_provider.plan_output.reading import executed, explained
 from dagctl_provider.plan_output.telling import Told, tell
-from dagctl_provider.services.lifecycle import deployments
+from dagctl_provider.services.lifecycle import deployments, letters
 from dagctl_provider.services.showing.plan_view.actions import actions_of
 from dagctl_provider.services.showing.plan_view.commit_pages import commit_page, compare_page
 from dagctl_provider.services.showing.plan_view.parts import Commit, PlanView
@@ -114,7 +114,7 @@ def _told(session: Session, step: PlanStep) -> dict[str, Any]:
     ended = step.status != "running" and (step.plan_type == "explain" or is_reported(step))
     if step.dispatched_at is None or ended:
         return {}
-    told = reports.Progress.read_own(runs.read_xcom(session, step.dag_id, step.run_id, step.task_id, PROGRESS_KEY), step.id)
+    told = letters.told_by(session, reports.Progress, step, PROGRESS_KEY)
     return told.to_json() if told is not None else {}
 
 

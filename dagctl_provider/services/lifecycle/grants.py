@@ -1,0 +1,118 @@
+"""Lets the present try of a step run: hands out its inputs, and signs what it is to do.
+
+Everything follows from our rows, so a grant may be given again at any time, and is whenever Airflow starts another try of a step
+that is still to run. The caller holds the project's row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from dagctl_provider.domain.names import GRANT_KEY, GRANT_TASK, RUN
+from dagctl_provider.domain.plans import PlanStep
+from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.proofs import derived
+from dagctl_provider.domain.runs import ProjectRun
+from dagctl_provider.domain.wire.grants import Grant, digest_of
+from dagctl_provider.domain.wire.requests import Inputs, StepRequest
+from dagctl_provider.orchestration import runs
+from dagctl_provider.orchestration.runs import TaskState
+from dagctl_provider.plan_output.reading import explained
+from dagctl_provider.services.lifecycle import artifacts, keys, publishing
+from dagctl_provider.store import grants as grant_rows
+from dagctl_provider.store import plans as plan_rows
+from dagctl_provider.store.session import Session, utcnow
+
+VALID = timedelta(hours=24)
+"""How long a try may wait before it starts. A grant of a step that still waits is given anew when half of it has passed."""
+
+_NOTHING_DEPLOYED = ("plan_not_executed", "Nothing is deployed yet.", "Approve a first plan of the project.")
+_SUSPENDED = ("project_suspended", "The project is suspended, so nothing is run.", "Resume it first.")
+
+
+def give(session: Session, project: Project, step: PlanStep) -> None:
+    """Let the present try of a plan's step run; nothing happens when its Dag run does not exist."""
+    inputs = artifacts.hand_out(session, project, step)
+    key = (step.dag_id, step.run_id)
+    state = runs.task_states(session, [key]).get((*key, step.task_id))
+    if state is not None:
+        _write(session, state, step.plan_type, step.id, _request(session, step).to_json(), inputs)
+
+
+def _request(session: Session, step: PlanStep) -> StepRequest:
+    """What the step is to do. An execute is bound to what was explained, and compares."""
+    request = StepRequest.from_json(step.settings)
+    if step.plan_type == "explain":
+        return request
+    explain = plan_rows.group_steps(session, step.group_id)[0]
+    runner = replace(
+        request.runner,
+        step_id=step.id,
+        expected_digest=step.digest,
+        expected_digest_parts=dict(explained(explain.plan_output).digest_parts) or None,
+        explained_plan_id=step.tool_plan_id,
+    )
+    return replace(request, runner=runner, launcher=replace(request.launcher, job_name=step.job_name))
+
+
+def give_run(session: Session, project: Project, run: ProjectRun, state: TaskState) -> None:
+    """Let the present try of a run do what is deployed now, or say why not.
+
+    :param state: Of its task, which has started: what lies with a task before is cleared then.
+    """
+    request = publishing.run_request(session, project)
+    begun = grant_rows.grants_of(session, [run.id]).get(run.id)
+    if request is None:
+        _write(session, state, RUN, run.id, {}, refusal=_refusal(*_NOTHING_DEPLOYED))
+    # What had begun goes on, also with a worker that takes over from a lost one.
+    elif project.suspended and (begun is None or begun.try_id == state.try_id):
+        _write(session, state, RUN, run.id, {}, refusal=_refusal(*_SUSPENDED))
+    else:
+        runner = replace(request.runner, step_id=run.id, plan_group_id=run.id)
+        request = replace(request, runner=runner, launcher=replace(request.launcher, job_name=run.job_name))
+        _write(session, state, RUN, run.id, request.to_json())
+
+
+def _refusal(code: str, message: str, hint: str) -> dict[str, Any]:
+    return {"code": code, "message": message, "hint": hint}
+
+
+def _write(
+    session: Session,
+    state: TaskState,
+    kind: str,
+    step_id: str,
+    request: Mapping[str, Any],
+    inputs: Inputs | None = None,
+    refusal: Mapping[str, Any] | None = None,
+) -> None:
+    now = utcnow()
+    grant = Grant(
+        dag_id=state.dag_id,
+        run_id=state.run_id,
+        task_id=state.task_id,
+        try_id=state.try_id,
+        kind=kind,
+        step_id=step_id,
+        issued_at=now,
+        expires_at=now + VALID,
+        request=request,
+        inputs=digest_of(inputs or Inputs()),
+        key_check=derived(keys.plan_key(session), "check", state.try_id),
+        refusal=refusal,
+    )
+    letter = keys.signed(session, GRANT_KEY, grant)
+    if runs.write_xcom(session, state.dag_id, state.run_id, GRANT_TASK[kind], GRANT_KEY, letter):
+        grant_rows.note_grant(session, step_id, state.try_id, grant.expires_at)
+
+
+def take_back(session: Session, step: PlanStep) -> None:
+    """Take away what let a step run, once it has come to its end; a retry gets its own.
+
+    The letter stays: the approval shows what was explained from it, and it lets no other try run.
+    """
+    grant_rows.forget_grants(session, [step.id])
+    artifacts.take_back(session, step)
