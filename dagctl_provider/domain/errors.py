@@ -103,6 +103,21 @@ ERRORS: Mapping[str, ErrorKind] = {
     "repository_authentication_failed": ErrorKind(
         424, "Repository refused the credentials", "Check 'git_auth_method', 'git_secret_ref' and the key's rights."
     ),
+    "certificate_refused": ErrorKind(
+        424,
+        "Repository's certificate refused",
+        "Check the clock of the API server's machine; let GIT_SSL_CAINFO or SSL_CERT_FILE name the authority, or correct the "
+        "certificate.",
+    ),
+    "disk_full": ErrorKind(
+        503, "API server's disk is full", "Free space there, or let [dagctl] cache_folder or TMPDIR name a larger disk."
+    ),
+    "folder_not_writable": ErrorKind(
+        503,
+        "API server cannot write to its folder",
+        "Let its user write there, or let [dagctl] cache_folder or TMPDIR name folders of its own.",
+    ),
+    "git_missing": ErrorKind(503, "Git is not installed", "Install git and openssh-client where the API server runs."),
     "state_database_not_configured": ErrorKind(
         422, "No managed state databases", "Set [dagctl] state_database_conn_id, or send 'use_managed_state_database': false."
     ),

@@ -73,6 +73,15 @@ def discard(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
+def tidy(path: Path) -> None:
+    """Remove what a fetch that failed, or was killed, left of its pack: git would keep it for good, and it may fill the disk."""
+    for left in (*path.glob("objects/pack/tmp_*"), *path.glob("objects/pack/.tmp-*"), *path.glob("objects/incoming-*")):
+        if left.is_dir():
+            discard(left)
+        else:
+            left.unlink(missing_ok=True)
+
+
 def is_worn(path: Path) -> bool:
     """Whether a cache was fetched into so often that fetching it anew is cheaper than searching all its packs."""
     return sum(1 for _ in (path / "objects" / "pack").glob("*.pack")) > MAX_PACKS

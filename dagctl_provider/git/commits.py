@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from dagctl_provider.domain.repository import RepositoryAddress
 from dagctl_provider.git.access import AccessRules, open_access
-from dagctl_provider.git.caches import Caches, discard, is_worn
+from dagctl_provider.git.caches import Caches, discard, is_worn, tidy
 from dagctl_provider.git.environment import GitCredentials, GitEnvironment
 from dagctl_provider.git.errors import (
     BranchNotFound,
@@ -27,6 +27,8 @@ from dagctl_provider.git.errors import (
     GitError,
     RepositoryTooLarge,
     RepositoryUnreachable,
+    kind_here,
+    machine_told,
     recognise,
 )
 from dagctl_provider.git.processes import MAX_OUTPUT_BYTES, Deadline, Outcome, run_git
@@ -171,24 +173,34 @@ class CommitCache:
     ) -> T:
         deadline = Deadline(self._timeout_seconds)
         with (
+            machine_told(),
             self._caches.locked(address, credentials, deadline) as path,
             open_access(address, credentials, self._rules, deadline, git_dir=path) as environment,
         ):
-            session = _Session(path, environment, deadline, self._max_bytes)
-            if path.exists() and not is_worn(path):
-                try:
-                    return work(session)
-                except _CacheDamaged:
-                    # The next attempt starts from nothing, and tells a broken cache from a broken repository.
-                    pass
-            else:
-                self._caches.prune()
-            _make_anew(session, sha)
+            tidy(path)
+            try:
+                return self._ask(_Session(path, environment, deadline, self._max_bytes), sha, work)
+            finally:
+                tidy(path)
+
+    def _ask(self, session: _Session, sha: str, work: Callable[[_Session], T]) -> T:
+        """Do the work on the cache that there is, or else on a new one."""
+        path = session.path
+        if path.exists() and not is_worn(path):
             try:
                 return work(session)
-            except _CacheDamaged as damage:
-                discard(path)
-                raise RepositoryUnreachable(detail=str(damage)) from None
+            except _CacheDamaged:
+                # The next attempt starts from nothing, and tells a broken cache from a broken repository.
+                pass
+        else:
+            self._caches.prune()
+        _make_anew(session, sha)
+        try:
+            return work(session)
+        except _CacheDamaged as damage:
+            discard(path)
+            kind = recognise(str(damage)) or kind_here(self._caches.directory) or RepositoryUnreachable
+            raise kind(detail=str(damage)) from None
 
 
 def _check_sha(sha: str) -> None:
@@ -201,7 +213,7 @@ def _make_anew(session: _Session, sha: str) -> None:
     object_format = "sha256" if len(sha) == 64 else "sha1"
     made = session.run("init", "--bare", "--quiet", "--template=", f"--object-format={object_format}")
     if made.status != 0:
-        raise GitError(detail=made.stderr)
+        raise (recognise(made.stderr) or kind_here(session.path.parent) or GitError)(detail=made.stderr)
 
 
 def _ensure_commit(session: _Session, branch: str, sha: str) -> None:

@@ -23,6 +23,7 @@ from urllib.parse import quote
 import psutil
 
 from dagctl_provider.domain.repository import RepositoryAddress
+from dagctl_provider.runner.git_settings import HARDENED, https_pin, ssh_pin
 
 PASSED_THROUGH = (
     "PATH",
@@ -43,25 +44,7 @@ PASSED_THROUGH = (
 CONNECT_TIMEOUT_SECONDS = 10
 
 _SETTINGS = {
-    # Programs that configuration could start.
-    "core.hooksPath": "/dev/null",
-    "core.fsmonitor": "false",
-    "core.askPass": "",
-    "core.gitProxy": "",
-    "core.alternateRefsCommand": "",
-    "credential.helper": "",
-    "credential.interactive": "false",
-    "gc.auto": "0",
-    "maintenance.auto": "false",
-    # Ways to be led elsewhere.
-    "protocol.allow": "never",
-    "protocol.version": "2",
-    "http.followRedirects": "false",
-    "http.sslVerify": "true",
-    "transfer.bundleURI": "false",
-    "transfer.credentialsInUrl": "die",
-    "submodule.recurse": "false",
-    "fetch.recurseSubmodules": "false",
+    **HARDENED,
     # A server that sends a byte now and then must not hold a process until its time is up.
     "http.lowSpeedLimit": "200",
     "http.lowSpeedTime": "20",
@@ -150,8 +133,7 @@ def git_environment(
             variables["GIT_SSH_COMMAND"] = f"ssh -F {shlex.quote(str(_ssh_config(address, credentials, addresses, home)))}"
             variables["GIT_SSH_VARIANT"] = "ssh"
         elif address.scheme == "https":
-            if addresses:
-                options["http.curloptResolve"] = f"{address.host}:{address.effective_port}:{','.join(addresses)}"
+            options.update(https_pin(address, addresses))
             if credentials.token:
                 helpers.append(f"credential.helper=store --file={shlex.quote(str(_store(address, credentials, home)))}")
         else:
@@ -247,10 +229,7 @@ def _ssh_config(address: RepositoryAddress, credentials: GitCredentials, address
     if credentials.ssh_private_key:
         key = credentials.ssh_private_key.replace("\r\n", "\n").strip() + "\n"
         settings["IdentityFile"] = _ssh_path(_private_file(home / "identity", key))
-    if addresses and address.host:
-        settings["HostName"] = addresses[0]
-        port = address.effective_port
-        settings["HostKeyAlias"] = address.host if port == 22 else f"[{address.host}]:{port}"
+    settings.update(ssh_pin(address, addresses))
     text = "Host *\n" + "".join(f"    {name} {value}\n" for name, value in settings.items())
     return _private_file(home / "ssh_config", text)
 

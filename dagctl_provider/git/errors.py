@@ -7,7 +7,11 @@ and stored as they are. What git said is in `detail`, cleaned of secrets and con
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from dagctl_provider.runner.causes import CERTIFICATE_REFUSED, REDIRECTED, cause_here, cause_in, cause_of
 
 MAX_DETAIL_LENGTH = 500
 
@@ -131,11 +135,61 @@ class GitMissing(GitError):
     hint = "Install git and openssh-client there."
 
 
+class DiskFull(GitError):
+    """The disk where the API server keeps its git caches or temporary files is full, or its quota is."""
+
+    code = "disk_full"
+    message = "The disk is full where the API server keeps its git caches or temporary files."
+    hint = "Free space there, or let [dagctl] cache_folder or TMPDIR name a larger disk."
+
+
+class FolderNotWritable(GitError):
+    """The folder of git caches, or of temporary files, cannot be written."""
+
+    code = "folder_not_writable"
+    message = "The API server cannot write to its folder of git caches or of temporary files."
+    hint = "Let its user write there, or let [dagctl] cache_folder or TMPDIR name folders of its own."
+
+
+class CertificateRefused(RepositoryUnreachable):
+    """The https server's certificate is not trusted, or not valid by the clock of this machine."""
+
+    code = "certificate_refused"
+    message = "The repository's certificate is not trusted where the API server runs, or not valid at the time its clock shows."
+    hint = "Check the clock; let GIT_SSL_CAINFO or SSL_CERT_FILE name the authority, or correct the certificate."
+
+
+_OF_THE_MACHINE: Mapping[str, type[GitError]] = {kind.code: kind for kind in (DiskFull, FolderNotWritable, GitMissing)}
+
+
+def of_the_machine(error: OSError) -> GitError:
+    """What an error of the system means here; the detail is for the server's log."""
+    kind = _OF_THE_MACHINE.get(cause_of(error) or "", GitError)
+    return kind(detail=str(error))
+
+
+def kind_here(folder: Path) -> type[GitError] | None:
+    """What keeps a folder from being written to; git does not always say."""
+    return _OF_THE_MACHINE.get(cause_here(folder) or "")
+
+
+@contextmanager
+def machine_told() -> Iterator[None]:
+    """Turn errors of the system into types of this room.
+
+    :raises GitError: one of them, for a full disk, a folder that cannot be written and so on.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise of_the_machine(error) from error
+
+
 # Searched in this order in what git wrote with LC_ALL=C; the first match decides.
 _SIGNS: tuple[tuple[type[GitError], str], ...] = (
-    (GitMissing, r"cannot run ssh|exec: git: not found|git: not found|ssh: not found"),
     (HostKeyRejected, r"host key verification failed|host identification has changed|no .* host key is known"),
     (RepositoryTooLarge, r"file too large|signal 25|pack exceeds maximum allowed size"),
+    (CertificateRefused, CERTIFICATE_REFUSED),
     (BranchNotFound, r"couldn't find remote ref"),
     (CommitNotFound, r"not our ref|unadvertised object|no such remote ref"),
     (
@@ -143,7 +197,7 @@ _SIGNS: tuple[tuple[type[GitError], str], ...] = (
         r"authentication failed|could not read (username|password)|terminal prompts disabled|permission denied"
         r"|returned error: (401|403|407)|invalid username or|access denied|load key|too many authentication failures",
     ),
-    (RepositoryMoved, r"returned error: 30[12378]|unable to update url base from redirection"),
+    (RepositoryMoved, REDIRECTED),
     (GitTimeout, r"timed out|timeout|operation too slow"),
     (
         RepositoryUnreachable,
@@ -157,7 +211,9 @@ _SIGNS: tuple[tuple[type[GitError], str], ...] = (
 
 def recognise(stderr: str) -> type[GitError] | None:
     """Tell from git's own words what went wrong; None when they are not about the remote repository."""
-    return next((kind for kind, signs in _SIGNS if re.search(signs, stderr, re.IGNORECASE)), None)
+    first = next((kind for kind, signs in _SIGNS if re.search(signs, stderr, re.IGNORECASE)), None)
+    # What git writes here is limited, so "file too large" is about the repository, and comes first.
+    return first if first is RepositoryTooLarge else _OF_THE_MACHINE.get(cause_in(stderr) or "", first)
 
 
 def scrub(text: str, secrets: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from dagctl_provider.domain.repository import RepositoryAddress, check_branch
 from dagctl_provider.git.access import AccessRules, open_access
 from dagctl_provider.git.commits import CommitCache, CommitFacts
 from dagctl_provider.git.environment import GitCredentials, GitEnvironment
-from dagctl_provider.git.errors import BranchNotFound, GitError, RepositoryEmpty, RepositoryUnreachable, recognise
+from dagctl_provider.git.errors import BranchNotFound, GitError, RepositoryEmpty, RepositoryUnreachable, machine_told, recognise
 from dagctl_provider.git.processes import Deadline, Outcome, run_git
 
 DEFAULT_MAX_BYTES = 512 * 1024 * 1024
@@ -72,7 +72,7 @@ class RemoteGit:
         """
         reference = "refs/heads/" + check_branch(branch)
         deadline = Deadline(self._timeout_seconds)
-        with open_access(address, credentials, self._rules, deadline) as environment:
+        with machine_told(), open_access(address, credentials, self._rules, deadline) as environment:
             # HEAD comes along to tell a missing branch from an empty repository without asking twice.
             found = self._list(address, environment, deadline, reference, "HEAD")
             if reference in found:
@@ -130,8 +130,8 @@ class RemoteGit:
             return self.head(request.address, request.branch, request.credentials)
         except GitError as error:
             return error
-        except (OSError, ValueError) as error:
-            # A full disk, or a stored branch name from before the rules: this project's trouble, not the round's.
+        except ValueError as error:
+            # A stored branch name from before the rules: this project's trouble, not the round's.
             return GitError(detail=str(error))
 
     def _list(

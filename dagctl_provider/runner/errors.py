@@ -41,6 +41,26 @@ STEP_ERRORS: Mapping[str, StepError] = {
         "The git remote did not answer, or refused the address.",
         "Check 'repository_url' and the network between step and remote.",
     ),
+    "repository_moved": StepError(
+        2,
+        "The git remote answers with a redirect, which is not followed.",
+        "Set 'repository_url' to the address it redirects to; on GitLab it ends in .git.",
+    ),
+    "private_host": StepError(
+        2,
+        "The repository's host is not on the public internet, as seen from where the step runs.",
+        "Use a public host, or set [dagctl] allow_private_hosts where the workers run.",
+    ),
+    "local_not_allowed": StepError(
+        2,
+        "The repository is a folder of the machine where the step runs, and that is not allowed.",
+        "Use an https or ssh address, or set [dagctl] allow_local_repositories where the workers run.",
+    ),
+    "certificate_refused": StepError(
+        2,
+        "The git remote's certificate is not trusted where the step runs, or not valid at the time that its clock shows.",
+        "Check the machine's clock; let GIT_SSL_CAINFO or SSL_CERT_FILE name the authority, or correct the remote's certificate.",
+    ),
     "repository_authentication_failed": StepError(
         2, "The git remote refused the credentials, or its host key is unknown.", "Check the deploy key or token and known_hosts."
     ),
@@ -176,6 +196,27 @@ STEP_ERRORS: Mapping[str, StepError] = {
         1,
         "The tool's process was killed from outside, most often for using too much memory.",
         "Raise the memory limit; a retry resumes.",
+    ),
+    "disk_full": StepError(
+        1,
+        "The disk is full where the step works, or a quota or a limit on the size of files is reached.",
+        "Free space in the folder that the message names, or set DAGCTL_STEPS_DIR, DAGCTL_CACHE_DIR or TMPDIR to a larger one.",
+    ),
+    "folder_not_writable": StepError(
+        1,
+        "A folder that the step needs is read-only or belongs to somebody else.",
+        "Let the step's user write there, or set DAGCTL_STEPS_DIR and DAGCTL_CACHE_DIR to folders of its own.",
+    ),
+    "home_missing": StepError(
+        1, "The user that the step runs as has no home folder.", "Set DAGCTL_CACHE_DIR to a folder that it may write to, or HOME."
+    ),
+    "git_missing": StepError(
+        1,
+        "Git, or ssh for an ssh address, is not installed where the step runs.",
+        "Install git and openssh-client there, or use a runner image.",
+    ),
+    "git_too_old": StepError(
+        1, "The git where the step runs cannot be told what it must not do.", "Install git 2.31 or newer; 2.37 for all of it."
     ),
     "internal": StepError(1, "An error of the runner itself.", "Read the log and report it."),
 }

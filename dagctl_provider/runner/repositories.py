@@ -102,7 +102,7 @@ def parse_repository_url(url: str, *, allow_local: bool = False, allow_private: 
 
     Accepted are `https://`, `ssh://` and `user@host:path`; `file://` and absolute paths with `allow_local`. Source of
     the forms: gitremote-helpers and git-fetch, "GIT URLS". Neither DNS nor the network is asked; a name that resolves
-    to a private address is caught by the API server's `git.hosts` before it is contacted.
+    to a private address is caught by `addresses` beside this before it is contacted.
 
     :param url: what was typed.
     :param allow_local: accept directories of the machine that asks git.

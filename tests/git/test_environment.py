@@ -117,8 +117,9 @@ def test_the_settings_that_keep_git_from_running_things():
 
 def test_git_knows_every_setting():
     known = {name.lower() for name in subprocess.check_output(["git", "help", "--config"], text=True).split()}
-    # Git lists some as patterns, one not at all, and some only since the version that has them.
+    # Git lists some as patterns, two not at all, and some only since the version that has them.
     known |= {"protocol.https.allow", "credential.interactive", "transfer.bundleuri", "transfer.credentialsinurl"}
+    known |= {"fetch.uriprotocols"}
     with git_environment(HTTPS, CREDENTIALS, addresses=("140.82.121.4",)) as environment:
         names = {setting.partition("=")[0].lower() for setting in _settings(environment)}
     assert names - known == set()

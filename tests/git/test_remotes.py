@@ -8,12 +8,13 @@ import threading
 import pytest
 
 from dagctl_provider.domain.repository import InvalidRepository, RepositoryAddress, parse_repository_url
-from dagctl_provider.git import access, hosts, remotes
+from dagctl_provider.git import access, remotes
 from dagctl_provider.git import environment as git_environments
 from dagctl_provider.git.environment import GitCredentials
 from dagctl_provider.git.errors import (
     AuthenticationFailed,
     BranchNotFound,
+    CertificateRefused,
     GitError,
     GitTimeout,
     HostKeyRejected,
@@ -24,6 +25,7 @@ from dagctl_provider.git.errors import (
     RepositoryUnreachable,
 )
 from dagctl_provider.git.remotes import HeadRequest, RemoteGit
+from dagctl_provider.runner import addresses
 from tests.git.conftest import TOKEN, Origin
 
 
@@ -115,7 +117,7 @@ def test_stored_addresses_do_not_outlive_the_rules_that_allowed_them(tmp_path, o
 
 def test_names_that_lead_to_private_addresses_are_not_contacted(tmp_path, monkeypatch, processes):
     answer = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", 0))]
-    monkeypatch.setattr(hosts.socket, "getaddrinfo", lambda *args, **options: answer)
+    monkeypatch.setattr(addresses.socket, "getaddrinfo", lambda *args, **options: answer)
 
     with pytest.raises(HostNotAllowed):
         RemoteGit(tmp_path).head(parse_repository_url("https://git.example.com/a"), "main")
@@ -125,9 +127,9 @@ def test_names_that_lead_to_private_addresses_are_not_contacted(tmp_path, monkey
 def test_git_contacts_the_judged_address_whatever_the_name_server_says_next(tmp_path, origin, git_server, monkeypatch):
     sha = origin.commit()
     answer = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
-    monkeypatch.setattr(hosts.socket, "getaddrinfo", lambda *args, **options: answer)
+    monkeypatch.setattr(addresses.socket, "getaddrinfo", lambda *args, **options: answer)
     # Stands in for a public address, which a test cannot have; git itself would find no git.example.com at all.
-    monkeypatch.setattr(hosts, "is_public_address", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(addresses, "is_public_address", lambda address: address == "127.0.0.1")
     address = git_server.address("open/origin", "git.example.com")
 
     assert RemoteGit(tmp_path).head(address, "main") == sha
@@ -171,7 +173,7 @@ def test_certificates_are_checked(origin, git_server, remote_git, monkeypatch):
     origin.commit()
     monkeypatch.delenv("GIT_SSL_CAINFO")
 
-    with pytest.raises(RepositoryUnreachable):
+    with pytest.raises(CertificateRefused):
         remote_git.head(git_server.address("open/origin"), "main")
 
 

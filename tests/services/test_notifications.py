@@ -368,7 +368,7 @@ def test_a_public_name_with_a_private_address_is_refused(monkeypatch: pytest.Mon
     monkeypatch.setenv(
         "AIRFLOW_CONN_HOOK", json.dumps({"conn_type": "http", "host": "https://h.example.com", "password": SECRET})
     )
-    monkeypatch.setattr("dagctl_provider.git.hosts._resolve", lambda host, timeout: ("10.0.0.7",))
+    monkeypatch.setattr("dagctl_provider.runner.addresses._resolve", lambda host, soon: ("10.0.0.7",))
     monkeypatch.setattr(webhooks.httpx, "Client", lambda **_: pytest.fail("a request was made"))
     with pytest.raises(webhooks.WebhookError, match="HostNotAllowed"):
         webhooks.deliver("hook", "evt_1", {})

@@ -17,8 +17,12 @@ REPOSITORY_ERRORS = (
     "repository_empty",
     "repository_unreachable",
     "repository_authentication_failed",
+    "certificate_refused",
+    "disk_full",
+    "folder_not_writable",
+    "git_missing",
 )
-"""What git can answer."""
+"""What git can answer, and what the machine that asks it."""
 
 
 class NoBody(Request):

@@ -25,7 +25,10 @@ from dagctl_provider.git.environment import GitCredentials
 from dagctl_provider.git.errors import (
     AuthenticationFailed,
     BranchNotFound,
+    CertificateRefused,
     CommitNotFound,
+    DiskFull,
+    FolderNotWritable,
     GitError,
     GitMissing,
     HostKeyRejected,
@@ -94,7 +97,10 @@ _CODES: tuple[tuple[tuple[type[GitError], ...], str], ...] = (
     ((RepositoryEmpty,), "repository_empty"),
     ((AuthenticationFailed, HostKeyRejected), "repository_authentication_failed"),
     ((HostNotAllowed, RepositoryNotAllowed), "invalid_repository"),
-    ((GitMissing,), "internal_error"),
+    ((CertificateRefused,), "certificate_refused"),
+    ((GitMissing,), "git_missing"),
+    ((DiskFull,), "disk_full"),
+    ((FolderNotWritable,), "folder_not_writable"),
     ((GitError,), "repository_unreachable"),
 )
 

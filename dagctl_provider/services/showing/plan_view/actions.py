@@ -19,7 +19,15 @@ from dagctl_provider.runner.errors import STEP_ERRORS
 from dagctl_provider.services.showing.plan_view.parts import Action
 
 _PROJECT_IS_WRONG = 2
-_MAY_PASS = frozenset({"repository_unreachable", "repository_authentication_failed", "state_unreachable", "tool_install_failed"})
+_MAY_PASS = frozenset(
+    {
+        "repository_unreachable",
+        "repository_authentication_failed",
+        "certificate_refused",
+        "state_unreachable",
+        "tool_install_failed",
+    }
+)
 """Failures of that kind that may be over by themselves."""
 _SAME_AGAIN = "The branch still stands at this commit, so it will fail in the same way unless something around it has changed."
 _WEIGHTS = ("main", "danger", "plain")
