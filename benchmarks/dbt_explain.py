@@ -78,6 +78,7 @@ class Bench:
         self.variables = {
             **os.environ,
             "DAGCTL_ENVIRONMENTS_DIR": str(environments),
+            "DAGCTL_ALLOW_LOCAL_REPOSITORIES": "1",
             "DAGCTL_CACHE_DIR": str(self.folder / "cache"),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         }
@@ -153,7 +154,7 @@ class Bench:
         packed = base64.b64encode(gzip.compress(state.read_bytes())).decode()
         request: dict[str, Any] = {
             "tool": "dbt", "tool_version": VERSION, "repository_url": str(self.repository), "commit_sha": self.commits[commit],
-            "project_id": "proj_1", "step_id": "plan_1", "allow_local_repositories": True, "inputs": {"deployed": packed},
+            "project_id": "proj_1", "step_id": "plan_1", "inputs": {"deployed": packed},
         }  # fmt: skip
         (self.folder / "request.json").write_text(json.dumps(request))
         result = self.folder / "result.json"

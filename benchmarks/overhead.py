@@ -123,6 +123,7 @@ class Twin:
         self._environment = {
             **kept,
             "DAGCTL_ENVIRONMENTS_DIR": str(stack.cache / "environments"),
+            "DAGCTL_ALLOW_LOCAL_REPOSITORIES": "1",
             "DAGCTL_CACHE_DIR": str(stack.cache / "tools"),
             "PYTHONPATH": str(REPOSITORY_ROOT),
             "PYTHONUNBUFFERED": "1",

@@ -97,6 +97,7 @@ class Side:
             "commit_sha": self._git("rev-parse", "HEAD"), "project_id": f"proj_{self.folder.name}", "step_id": "plan_1",
             "allow_local_repositories": True, **more,
         }  # fmt: skip
+        # Runners of older revisions are told by the request, newer ones by the variable.
         (self.folder / "request.json").write_text(json.dumps(request))
         result = self.folder / "result.json"
         arguments = [command, "--request", str(self.folder / "request.json"), "--result", str(result)]
@@ -104,6 +105,7 @@ class Side:
             **os.environ,
             "DAGCTL_ENVIRONMENTS_DIR": str(REPOSITORY_ROOT / ".tools" / "environments"),
             "DAGCTL_CACHE_DIR": str(self.folder / "cache"),
+            "DAGCTL_ALLOW_LOCAL_REPOSITORIES": "1",
         }
         started, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(

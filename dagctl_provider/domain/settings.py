@@ -39,12 +39,13 @@ SETTINGS: Mapping[str, Setting] = {
     "allow_local_repositories": Setting(
         "boolean",
         "False",
-        "Accept file:// repositories and absolute paths. Only for demos and tests: they can read the server's disk.",
+        "Accept file:// repositories and absolute paths. Only for demos and tests: they read the disks of servers and workers. "
+        "Set it for both.",
     ),
     "allow_private_hosts": Setting(
         "boolean",
         "False",
-        "Accept repositories on private, loopback or link-local addresses.",
+        "Accept repositories on private, loopback or link-local addresses. Set it for API servers and workers.",
     ),
     "public_keys": Setting(
         "string",

@@ -28,6 +28,7 @@ from dagctl_provider.operators.steps import (
 )
 from dagctl_provider.runner.inputs import VOLATILE
 from dagctl_provider.runner.places import VARIABLE as STEPS_FOLDER_VARIABLE
+from dagctl_provider.runner.reach import reach_variables
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -122,6 +123,8 @@ def _environment() -> dict[str, str]:
     kept["DAGCTL_CACHE_DIR"] = str(cache_folder() / "tools")
     if folder := str(setting("data_folder")):
         kept["DAGCTL_DATA_DIR"] = folder
+    local, private = bool(setting("allow_local_repositories")), bool(setting("allow_private_hosts"))
+    kept.update(reach_variables(local=local, private=private))
     # The runner's package may come from a checkout or a plugins folder rather than from site-packages.
     kept["PYTHONPATH"] = str(Path(__file__).parents[2])
     kept["PYTHONUNBUFFERED"] = "1"

@@ -20,6 +20,7 @@ from kubernetes.client import models as k8s
 from dagctl_provider.config import filled_in, setting
 from dagctl_provider.domain.ids import slug
 from dagctl_provider.domain.pods import DEFAULT_PYTHON, check_object_name, check_pod_template, label_value, object_names
+from dagctl_provider.runner.reach import reach_variables
 
 if TYPE_CHECKING:
     from dagctl_provider.domain.wire.requests import StepRequest
@@ -280,6 +281,8 @@ def _files(
     }
     # The execute's own stay away from an explain, so the runner is told that it cannot compare their values.
     variables = {"DAGCTL_EXPLAIN_SECRETS": "1"} if reader or env_reader else {}
+    local, private = bool(setting("allow_local_repositories")), bool(setting("allow_private_hosts"))
+    variables.update(reach_variables(local=local, private=private))
     for volume, path, variable, secrets in (
         ("dagctl-git", GIT_SECRETS, "DAGCTL_GIT_SECRETS", git_secret(request)),
         ("dagctl-env", ENV_SECRETS, "DAGCTL_ENV_SECRETS", env_reader or named["env_secret"]),

@@ -13,6 +13,7 @@ from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
 from dagctl_provider.runner.errors import RunnerError
+from dagctl_provider.runner.reach import Reach
 from dagctl_provider.runner.repositories import (
     InvalidRepository,
     RepositoryAddress,
@@ -31,6 +32,9 @@ VARS_LIMIT = 16_384
 UNSTABLE = ("exclude", "refuse")
 """What becomes of parts of a plan that differ each time they are computed: they are named and not compared, or it fails."""
 
+_OUT_OF_REACH = frozenset({"local_not_allowed", "private_host"})
+_NOT_BELIEVED = frozenset({"allow_local_repositories"})
+"""Keys of older launchers that the machine's own configuration decides about now."""
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}")
 _PYTHON_VERSION = re.compile(r"3\.\d{1,2}(\.\d{1,3})?")
@@ -92,30 +96,29 @@ class Request:
     deployed_tool_version: str | None = None
     deployed_packages: Mapping[str, str] | None = None
     inputs: Mapping[str, str] | None = None
-    allow_local_repositories: bool = False
     unstable: str = "exclude"
 
-    def address(self) -> RepositoryAddress:
+    def address(self, reach: Reach) -> RepositoryAddress:
         """Where the repository is, once address, branch and path have passed the rules that the project's had to pass.
 
-        :raises RunnerError: ``invalid_request``.
+        :param reach: What this machine allows.
+        :raises RunnerError: ``local_not_allowed`` and ``private_host`` for what it does not allow, else ``invalid_request``.
         """
         try:
-            # Which hosts a project may name is decided where it is saved; a private one may be the only one there is.
-            address = parse_repository_url(self.repository_url, allow_local=self.allow_local_repositories, allow_private=True)
+            address = parse_repository_url(self.repository_url, allow_local=reach.local, allow_private=reach.private)
             check_branch(self.branch)
             check_git_path(self.git_path)
         except InvalidRepository as refused:
-            raise RunnerError("invalid_request", f"'{refused.field}' is refused: {refused}") from None
+            code = refused.code if refused.code in _OUT_OF_REACH else "invalid_request"
+            raise RunnerError(code, f"'{refused.field}' is refused: {refused}") from None
         return address
 
     def check(self, command: str) -> None:
-        """Check everything that can be checked without looking at the repository.
+        """Check everything that can be checked without looking at the repository or its address.
 
         :param command: ``explain``, ``execute`` or ``run``.
         :raises RunnerError: ``invalid_request``.
         """
-        self.address()
         if not _COMMIT.fullmatch(self.commit_sha):
             raise _fail("commit_sha", "must be the full lower-case hash of a commit")
         for name in ("tool", "project_id", "step_id"):
@@ -172,7 +175,6 @@ class Request:
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "run_tests": (bool,),
-    "allow_local_repositories": (bool,),
     "adopted": (bool,),
     "attempt": (int,),
     "expected_digest_parts": (dict,),
@@ -184,13 +186,14 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 }
 
 
-def parse_request(text: str, command: str) -> tuple[Request, list[str]]:
+def parse_request(text: str, command: str, reach: Reach) -> tuple[Request, list[str]]:
     """Read and check a request.
 
     :param text: JSON object.
     :param command: ``explain``, ``execute`` or ``run``.
+    :param reach: What this machine allows, whatever the request says.
     :return: The request, and the names of unknown keys, which a newer launcher may send.
-    :raises RunnerError: ``invalid_request``.
+    :raises RunnerError: ``invalid_request``, ``local_not_allowed`` or ``private_host``.
     """
     if len(text) > REQUEST_LIMIT:
         raise RunnerError("invalid_request", "The request is larger than 64 MiB.")
@@ -203,8 +206,8 @@ def parse_request(text: str, command: str) -> tuple[Request, list[str]]:
     request = Request(**_known_values(raw))
     request.check(command)
     # Git knows a scheme in small letters only, so it is asked in the spelling in which the API server asked.
-    request = replace(request, repository_url=request.address().url)
-    return request, sorted(set(raw) - {field.name for field in fields(Request)})
+    request = replace(request, repository_url=request.address(reach).url)
+    return request, sorted(set(raw) - {field.name for field in fields(Request)} - _NOT_BELIEVED)
 
 
 def _known_values(raw: Mapping[str, Any]) -> dict[str, Any]:

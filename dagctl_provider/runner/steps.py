@@ -29,6 +29,7 @@ from dagctl_provider.runner.packages import packages_diff, project_python
 from dagctl_provider.runner.places import Place, project_place
 from dagctl_provider.runner.processes import Child, base_environment, run_child
 from dagctl_provider.runner.progress import Progress
+from dagctl_provider.runner.reach import reach_here
 from dagctl_provider.runner.requests import Request, parse_request
 from dagctl_provider.runner.requirement_files import read_requirements
 from dagctl_provider.runner.results import error_result, finish_result, write_result
@@ -113,7 +114,7 @@ def run_step(options: StepOptions, request_text: str, progress: Progress, stop: 
 
 
 def _attempt(options: StepOptions, request_text: str, progress: Progress, stop: Stop) -> dict[str, Any]:
-    request, unknown = parse_request(request_text, options.command)
+    request, unknown = parse_request(request_text, options.command, reach_here())
     credentials = read_credentials(options.secrets)
     public = {value for value in asdict(request).values() if isinstance(value, str)}
     progress.masker = Masker(credentials.secrets(), public)
@@ -138,7 +139,7 @@ def _prepare(
     where = f" in {request.git_path}" if request.git_path else ""
     progress.line(f"{request.project_name or request.project_id}: commit {request.commit_sha[:12]} of {request.branch}{where}")
     with progress.timed("checkout"):
-        root, project, committed_at = fetch_project(request, credentials, place.folder, progress, stop)
+        root, project, committed_at = fetch_project(request, credentials, place.folder, progress, stop, reach_here())
     scene = Scene(request, credentials, secrets.resolve() if secrets else None, root, project, place.folder, committed_at)
     tool = TOOLS[request.tool]
     with progress.timed("environment"):

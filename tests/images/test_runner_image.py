@@ -104,9 +104,9 @@ def explain(image: Image, folder: Path, version: str) -> tuple[int, dict[str, An
         "project_id": "proj_1",
         "project_name": "analytics",
         "step_id": "plan_1",
-        "allow_local_repositories": True,
     }
-    done = image.run("explain", "--result", str(folder / "result.json"), DAGCTL_REQUEST=json.dumps(request))
+    told = {"DAGCTL_REQUEST": json.dumps(request), "DAGCTL_ALLOW_LOCAL_REPOSITORIES": "1"}
+    done = image.run("explain", "--result", str(folder / "result.json"), **told)
     return done.returncode, json.loads((folder / "result.json").read_text())
 
 

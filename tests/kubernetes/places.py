@@ -102,6 +102,7 @@ class Place:
             "AIRFLOW__DAGCTL__RUNNER_IMAGE": self.image,
             "AIRFLOW__DAGCTL__KUBERNETES_POD_TEMPLATE": str(self.template()),
             "AIRFLOW__DAGCTL__ALLOW_LOCAL_REPOSITORIES": "True",
+            "AIRFLOW__DAGCTL__ALLOW_PRIVATE_HOSTS": "True",
             "AIRFLOW__DAGCTL__LAUNCHER": "kubernetes",
         }
 

@@ -268,3 +268,15 @@ def test_the_runner_is_told_where_files_of_warehouses_are_kept(monkeypatch: pyte
 def test_the_runner_is_told_which_variables_may_change(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGCTL_VOLATILE_ENV", "TOKEN")
     assert process._environment()["DAGCTL_VOLATILE_ENV"] == "TOKEN"
+
+
+def test_the_configuration_of_the_worker_says_how_far_git_reaches(monkeypatch: pytest.MonkeyPatch) -> None:
+    local, private = "DAGCTL_ALLOW_LOCAL_REPOSITORIES", "DAGCTL_ALLOW_PRIVATE_HOSTS"
+    monkeypatch.setenv(private, "1")
+    monkeypatch.setenv("AIRFLOW__DAGCTL__ALLOW_LOCAL_REPOSITORIES", "False")
+    seen = process._environment()
+    assert (seen[local], seen[private]) == ("0", "0"), "a variable of the worker is not its configuration"
+    monkeypatch.setenv("AIRFLOW__DAGCTL__ALLOW_LOCAL_REPOSITORIES", "True")
+    monkeypatch.setenv("AIRFLOW__DAGCTL__ALLOW_PRIVATE_HOSTS", "True")
+    seen = process._environment()
+    assert (seen[local], seen[private]) == ("1", "1")

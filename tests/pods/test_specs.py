@@ -225,7 +225,11 @@ def test_the_template_adds_and_replaces_but_the_step_stays_the_step(settings: py
         "name": "anything",
         "image": "evil",
         "command": ["evil"],
-        "env": [{"name": "PYTHONUNBUFFERED", "value": "0"}, {"name": "HTTPS_PROXY", "value": "http://proxy"}],
+        "env": [
+            {"name": "PYTHONUNBUFFERED", "value": "0"},
+            {"name": "HTTPS_PROXY", "value": "http://proxy"},
+            {"name": "DAGCTL_ALLOW_PRIVATE_HOSTS", "value": "1"},
+        ],
         "volumeMounts": [{"name": "ca", "mountPath": "/ca"}],
         "securityContext": {"runAsUser": 7},
     }
@@ -239,7 +243,10 @@ def test_the_template_adds_and_replaces_but_the_step_stays_the_step(settings: py
     assert (runner["name"], runner["command"][0]) == ("base", "python")
     assert runner["image"].startswith("registry.example.com/")
     assert runner["securityContext"] == sidecar["securityContext"] == {"runAsUser": 7}
-    assert [variable["value"] for variable in runner["env"]] == ["1", "http://proxy", "/var/run/secrets/dagctl-git"]
+    seen = {variable["name"]: variable["value"] for variable in runner["env"]}
+    assert (seen["PYTHONUNBUFFERED"], seen["HTTPS_PROXY"]) == ("1", "http://proxy")
+    assert seen["DAGCTL_GIT_SECRETS"] == "/var/run/secrets/dagctl-git"
+    assert seen["DAGCTL_ALLOW_PRIVATE_HOSTS"] == "0", "neither the template nor the image opens what the configuration does not"
     assert "/ca" in [mount["mountPath"] for mount in runner["volumeMounts"]]
     assert proxy["name"] == "proxy"
     assert pod["metadata"]["labels"]["team"] == "data"
@@ -248,3 +255,16 @@ def test_the_template_adds_and_replaces_but_the_step_stays_the_step(settings: py
     path.write_text("kind: Deployment")
     with pytest.raises(ValueError, match="kubernetes_pod_template"):
         made()
+
+
+def test_the_configuration_of_the_worker_says_how_far_git_reaches(settings: pytest.MonkeyPatch) -> None:
+    def told(**request: Any) -> tuple[str, str]:
+        seen = {one["name"]: one["value"] for one in made(**request)["spec"]["containers"][0]["env"]}
+        return seen["DAGCTL_ALLOW_LOCAL_REPOSITORIES"], seen["DAGCTL_ALLOW_PRIVATE_HOSTS"]
+
+    settings.setenv("AIRFLOW__DAGCTL__ALLOW_LOCAL_REPOSITORIES", "False")
+    assert told(allow_local_repositories=True) == ("0", "0"), "the request has no say"
+    settings.setenv("AIRFLOW__DAGCTL__ALLOW_PRIVATE_HOSTS", "True")
+    assert told() == ("0", "1")
+    settings.setenv("AIRFLOW__DAGCTL__ALLOW_LOCAL_REPOSITORIES", "True")
+    assert told() == ("1", "1")

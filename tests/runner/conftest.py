@@ -93,7 +93,11 @@ class Driver:
         self.repository = Repository(folder / "repository")
         self.secrets = folder / "secrets"
         self.secrets.mkdir(mode=0o700)
-        self.variables = {"DAGCTL_ENVIRONMENTS_DIR": str(environments), "DAGCTL_CACHE_DIR": str(folder / "cache")}
+        self.variables = {
+            "DAGCTL_ENVIRONMENTS_DIR": str(environments),
+            "DAGCTL_CACHE_DIR": str(folder / "cache"),
+            "DAGCTL_ALLOW_LOCAL_REPOSITORIES": "1",
+        }
         self.request: dict[str, Any] = {
             "tool": "sqlmesh",
             "tool_version": NEWEST,
@@ -105,7 +109,6 @@ class Driver:
             "step_id": "plan_1",
             "attempt": 1,
             "environment": "prod",
-            "allow_local_repositories": True,
         }
         self._count = 0
 

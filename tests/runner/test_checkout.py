@@ -13,10 +13,14 @@ from dagctl_provider.runner.checkout import fetch_project, git_environment
 from dagctl_provider.runner.credentials import Credentials
 from dagctl_provider.runner.errors import RunnerError
 from dagctl_provider.runner.progress import Progress
+from dagctl_provider.runner.reach import Reach
+from dagctl_provider.runner.repositories import parse_repository_url
 from dagctl_provider.runner.requests import Request
 from dagctl_provider.runner.stopping import Stop
 from tests.runner.shop import Repository
 
+LOCAL = Reach(local=True)
+HTTPS = parse_repository_url("https://git.example.com/shop")
 NOWHERE = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -26,14 +30,14 @@ def repository(tmp_path: Path) -> Repository:
 
 
 def request(repository: Repository | None = None, **changes: Any) -> Request:
-    values = {"commit_sha": NOWHERE, "project_id": "proj_1", "step_id": "plan_1", "allow_local_repositories": True}
+    values = {"commit_sha": NOWHERE, "project_id": "proj_1", "step_id": "plan_1"}
     return Request(**{"repository_url": repository.url if repository else "", **values, **changes})
 
 
-def fetch(wanted: Request, tmp_path: Path) -> Path:
+def fetch(wanted: Request, tmp_path: Path, reach: Reach = LOCAL) -> Path:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    return fetch_project(wanted, Credentials(), scratch, Progress(io.StringIO()), Stop())[1]
+    return fetch_project(wanted, Credentials(), scratch, Progress(io.StringIO()), Stop(), reach)[1]
 
 
 def test_the_commit_is_checked_out_even_when_the_branch_has_moved_on(repository: Repository, tmp_path: Path) -> None:
@@ -78,10 +82,18 @@ def test_a_folder_that_does_not_exist_is_told(repository: Repository, tmp_path: 
         (tmp_path / "scratch").rename(tmp_path / f"scratch-{name}")
 
 
-def test_local_repositories_are_refused_by_git_as_well(repository: Repository, tmp_path: Path) -> None:
+def test_local_repositories_are_refused_where_the_machine_does_not_allow_them(repository: Repository, tmp_path: Path) -> None:
     commit = repository.commit({"a.txt": "1"})
-    with pytest.raises(RunnerError, match="not allowed"):
-        fetch(request(repository, commit_sha=commit, allow_local_repositories=False), tmp_path)
+    with pytest.raises(RunnerError, match="not allowed") as refused:
+        fetch(request(repository, commit_sha=commit), tmp_path, Reach(private=True))
+    assert refused.value.code == "local_not_allowed"
+
+
+def test_git_itself_knows_no_transport_but_the_repositorys_own(repository: Repository, tmp_path: Path) -> None:
+    env = git_environment(HTTPS, Credentials(), tmp_path)
+    asked = ["git", "ls-remote", repository.url]
+    done = subprocess.run(asked, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "transport 'file' not allowed" in done.stderr
 
 
 def test_filters_and_submodules_of_the_repository_do_nothing(repository: Repository, tmp_path: Path) -> None:
@@ -95,22 +107,23 @@ def test_filters_and_submodules_of_the_repository_do_nothing(repository: Reposit
 
 def test_secrets_reach_git_by_files_only(tmp_path: Path) -> None:
     credentials = Credentials(git_ssh_key="KEY-MATERIAL", git_known_hosts="host key", git_token="TOKEN-VALUE")
-    env = git_environment(
-        request(repository_url="https://git.example.com/shop", allow_local_repositories=False), credentials, tmp_path
-    )
+    env = git_environment(HTTPS, credentials, tmp_path)
     assert "KEY-MATERIAL" not in str(env)
     assert "TOKEN-VALUE" not in str(env)
     assert "credential.https://git.example.com.helper" in env.values()
     assert "StrictHostKeyChecking=yes" in env["GIT_SSH_COMMAND"]
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
     config = {env[f"GIT_CONFIG_KEY_{n}"]: env[f"GIT_CONFIG_VALUE_{n}"] for n in range(int(env["GIT_CONFIG_COUNT"]))}
-    assert (config["protocol.allow"], config["protocol.file.allow"], config["core.hooksPath"]) == ("never", "never", "/dev/null")
+    assert (config["protocol.allow"], config["protocol.https.allow"], config["core.hooksPath"]) == (
+        "never",
+        "always",
+        "/dev/null",
+    )
+    assert "protocol.file.allow" not in config
 
 
 def test_the_token_helper_answers_git(tmp_path: Path) -> None:
-
-    wanted = request(repository_url="https://git.example.com/shop")
-    env = git_environment(wanted, Credentials(git_token="TOKEN-VALUE"), tmp_path)
+    env = git_environment(HTTPS, Credentials(git_token="TOKEN-VALUE"), tmp_path)
 
     def ask(host: str) -> str:
         question = f"protocol=https\nhost={host}\n\n"
@@ -125,5 +138,6 @@ def test_git_secrets_are_gone_when_the_project_runs(repository: Repository, tmp_
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     wanted = request(repository, commit_sha=commit)
-    fetch_project(wanted, Credentials(git_ssh_key="KEY", git_known_hosts="host"), scratch, Progress(io.StringIO()), Stop())
+    credentials = Credentials(git_ssh_key="KEY", git_known_hosts="host")
+    fetch_project(wanted, credentials, scratch, Progress(io.StringIO()), Stop(), LOCAL)
     assert [path.name for path in scratch.iterdir()] == ["checkout"]

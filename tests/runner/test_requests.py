@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dagctl_provider.runner.errors import RunnerError
+from dagctl_provider.runner.reach import Reach, reach_here, reach_variables
 from dagctl_provider.runner.requests import Request, parse_request
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
@@ -20,7 +21,7 @@ MINIMAL: dict[str, Any] = {
 
 
 def parse(command: str = "explain", **changes: Any) -> tuple[Request, list[str]]:
-    return parse_request(json.dumps({**MINIMAL, **changes}), command)
+    return parse_request(json.dumps({**MINIMAL, **changes}), command, Reach())
 
 
 def test_the_smallest_request_gets_defaults() -> None:
@@ -60,8 +61,6 @@ def test_usual_addresses_are_accepted(url: str) -> None:
         "--upload-pack=touch /tmp/x",
         "ext::sh -c 'touch /tmp/x'",
         "fd::17",
-        "file:///etc",
-        "/srv/git/shop",
         "../shop",
         "http://git.example.com/shop",
         "git://git.example.com/shop",
@@ -84,8 +83,40 @@ def test_other_addresses_are_refused(url: str) -> None:
     assert "secret" not in caught.value.message.replace("as a secret", "")
 
 
-def test_local_repositories_need_to_be_allowed() -> None:
-    assert parse(repository_url="file:///srv/shop", allow_local_repositories=True)[0].allow_local_repositories is True
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("file:///srv/shop", "local_not_allowed"),
+        ("/srv/shop", "local_not_allowed"),
+        ("https://127.0.0.1/shop", "private_host"),
+        ("https://[::1]/shop", "private_host"),
+        ("https://[::ffff:10.0.0.7]/shop", "private_host"),
+        ("https://[64:ff9b::a00:7]/shop", "private_host"),
+        ("git@169.254.169.254:shop", "private_host"),
+        ("https://gitea/shop", "private_host"),
+    ],
+)
+def test_the_machine_allows_local_repositories_and_private_hosts_and_no_request_does(url: str, code: str) -> None:
+    for asked in ({}, {"allow_local_repositories": True}, {"allow_private_hosts": True}):
+        with pytest.raises(RunnerError) as refused:
+            parse(repository_url=url, **asked)
+        assert refused.value.code == code
+    text = json.dumps({**MINIMAL, "repository_url": url, "allow_local_repositories": False})
+    request, unknown = parse_request(text, "explain", Reach(local=True, private=True))
+    assert request.repository_url.removeprefix("file://") == url.removeprefix("file://").replace("10.0.0.7", "a00:7")
+    assert unknown == [], "what older launchers say is passed over without a word"
+
+
+def test_only_a_launchers_clear_word_allows_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in reach_variables(local=True, private=True):
+        monkeypatch.delenv(name, raising=False)
+    assert reach_here() == Reach()
+    for local, private in ((True, False), (False, True), (True, True), (False, False)):
+        for name, value in reach_variables(local=local, private=private).items():
+            monkeypatch.setenv(name, value)
+        assert reach_here() == Reach(local=local, private=private)
+    monkeypatch.setenv("DAGCTL_ALLOW_PRIVATE_HOSTS", "yes")
+    assert not reach_here().private
 
 
 def test_what_becomes_of_unstable_plans_is_one_of_two() -> None:
@@ -166,7 +197,7 @@ def test_malformed_values_are_refused(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", '"x"', "x" * 1_100_000])
 def test_what_is_no_request_is_refused(text: str) -> None:
     with pytest.raises(RunnerError) as caught:
-        parse_request(text, "explain")
+        parse_request(text, "explain", Reach())
     assert caught.value.code == "invalid_request"
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from dagctl_provider.domain.repository import InvalidRepository, check_branch, check_git_path, parse_repository_url
 from dagctl_provider.runner.errors import RunnerError
+from dagctl_provider.runner.reach import Reach
 from dagctl_provider.runner.requests import Request, parse_request
 from tests.domain.hostile_repositories import HOSTILE_BRANCHES, HOSTILE_PATHS, HOSTILE_URLS
 
@@ -28,16 +29,16 @@ REQUEST = {
 }
 
 
-def runner_reads(**changes: object) -> Request:
-    return parse_request(json.dumps({**REQUEST, **changes}), "explain")[0]
+def runner_reads(reach: Reach = Reach(), **changes: object) -> Request:  # noqa: B008 - it is frozen
+    return parse_request(json.dumps({**REQUEST, **changes}), "explain", reach)[0]
 
 
-def runner_takes(**changes: object) -> str | None:
+def runner_takes(reach: Reach = Reach(), **changes: object) -> str | None:  # noqa: B008
     """The address that the runner asks git for; ``None`` when it refuses the request."""
     try:
-        return runner_reads(**changes).repository_url
+        return runner_reads(reach, **changes).repository_url
     except RunnerError as error:
-        if error.code != "invalid_request":
+        if error.code not in ("invalid_request", "local_not_allowed", "private_host"):
             raise
         return None
 
@@ -74,10 +75,10 @@ def test_an_address_that_a_project_may_have_can_be_planned(written: str, asked: 
 
 
 def test_what_is_hostile_to_the_api_server_is_hostile_to_the_runner() -> None:
-    # A host that is private only by its name is for the API server to refuse: the runner may live beside it.
-    wrong_anywhere = [url for url in HOSTILE_URLS if api_takes(url, False, True) is None]
-    assert len(wrong_anywhere) > 120
-    assert [url for url in wrong_anywhere if runner_takes(repository_url=url)] == []
+    for reach in (Reach(), Reach(private=True)):
+        wrong = [url for url in HOSTILE_URLS if api_takes(url, False, reach.private) is None]
+        assert len(wrong) > 120
+        assert [url for url in wrong if runner_takes(reach, repository_url=url)] == []
     assert [name for name in HOSTILE_BRANCHES if runner_takes(branch=name)] == []
     assert [path for path in HOSTILE_PATHS if runner_takes(git_path=path)] == []
 
@@ -175,13 +176,13 @@ def _pieces(dice: Random, pieces: Sequence[str]) -> str:
 
 
 def _same_for_address(dice: Random) -> bool:
-    url, allow_local = _address(dice), dice.random() < 0.5
-    asked = api_takes(url, allow_local, True)
-    assert runner_takes(repository_url=url, allow_local_repositories=allow_local) == asked, url
-    assert api_takes(url, allow_local, False) in (asked, None), url
+    url, reach = _address(dice), Reach(local=dice.random() < 0.5, private=dice.random() < 0.7)
+    asked = api_takes(url, reach.local, reach.private)
+    assert runner_takes(reach, repository_url=url) == asked, url
+    assert api_takes(url, reach.local, False) in (asked, None), url
     if asked is not None:
-        assert api_takes(asked, allow_local, True) == asked, url
-        assert runner_takes(repository_url=asked, allow_local_repositories=allow_local) == asked, url
+        assert api_takes(asked, reach.local, reach.private) == asked, url
+        assert runner_takes(reach, repository_url=asked) == asked, url
     return asked is not None
 
 

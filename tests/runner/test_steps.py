@@ -42,7 +42,6 @@ class Step:
             "commit_sha": self.repository.commit({"config.yaml": "model_defaults: {}"}),
             "project_id": "proj_1",
             "step_id": "plan_1",
-            "allow_local_repositories": True,
         }
 
     def run(self, body: str, *options: str, command: str = "explain", **request: Any) -> dict[str, Any]:
@@ -63,6 +62,7 @@ def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Step:
     monkeypatch.setenv("DAGCTL_TOOL_PYTHON", str(found.tool))
     monkeypatch.setenv("DAGCTL_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("DAGCTL_STEPS_DIR", str(tmp_path / "steps"))
+    monkeypatch.setenv("DAGCTL_ALLOW_LOCAL_REPOSITORIES", "1")
     return found
 
 

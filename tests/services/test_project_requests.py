@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from dagctl_provider.domain.repository import parse_repository_url
+from dagctl_provider.runner.reach import Reach
 from dagctl_provider.runner.requests import parse_request
 from dagctl_provider.services.lifecycle.project_requests import request_for_project
 from tests.plan_output.samples import PROJECT
@@ -31,7 +32,7 @@ def test_stored_addresses_are_sent_in_the_spelling_that_git_is_asked_with(writte
 
     asked = parse_repository_url(written, allow_local=True, allow_private=True).url
     assert request["repository_url"] == asked
-    assert parse_request(json.dumps({**request, "allow_local_repositories": True}), "explain")[0].repository_url == asked
+    assert parse_request(json.dumps(request), "explain", Reach(local=True, private=True))[0].repository_url == asked
 
 
 def test_a_deployment_decides_about_unstable_plans(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,13 +91,13 @@ class Project:
         request: dict[str, Any] = {
             "tool": self._warm.tool, "tool_version": VERSIONS[self._warm.tool], "repository_url": self.repository.url,
             "commit_sha": self.commit, "project_id": self._name, "step_id": f"step_{self._count}", "project_name": "shop",
-            "allow_local_repositories": True, **approved,
+            **approved,
         }  # fmt: skip
         if self._deployed and self._warm.tool == "dbt":
             request["inputs"] = {"deployed": self._deployed}
         path = self._folder / f"{self._count}-{command}.json"
         options = StepOptions(command, path, secrets=self._secrets)
-        variables = {"DAGCTL_CACHE_DIR": str(self._folder / "cache")}
+        variables = {"DAGCTL_CACHE_DIR": str(self._folder / "cache"), "DAGCTL_ALLOW_LOCAL_REPOSITORIES": "1"}
         with open(path.with_suffix(".log"), "w") as log, mock.patch.dict(os.environ, variables):
             (self._in_a_process if self._whole else self._in_this_process)(options, json.dumps(request), log)
         result: dict[str, Any] = json.loads(path.read_text())
