@@ -26,7 +26,8 @@ from dagctl_provider.git.errors import (
     RepositoryUnreachable,
 )
 from dagctl_provider.git.remotes import RemoteGit
-from tests.git.conftest import TOKEN, Origin
+from tests.git.conftest import Origin
+from tests.gitserver import TOKEN
 
 UNKNOWN = "0123456789abcdef0123456789abcdef01234567"
 

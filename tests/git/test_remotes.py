@@ -26,7 +26,8 @@ from dagctl_provider.git.errors import (
 )
 from dagctl_provider.git.remotes import HeadRequest, RemoteGit
 from dagctl_provider.runner import addresses
-from tests.git.conftest import TOKEN, Origin
+from tests.git.conftest import Origin
+from tests.gitserver import TOKEN
 
 
 @pytest.fixture
