@@ -26,9 +26,11 @@ from dagctl_provider.operators.steps import (
     received_request,
     report,
 )
+from dagctl_provider.runner.errors import os_error
 from dagctl_provider.runner.inputs import VOLATILE
 from dagctl_provider.runner.places import VARIABLE as STEPS_FOLDER_VARIABLE
 from dagctl_provider.runner.reach import reach_variables
+from dagctl_provider.runner.results import error_result
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -64,8 +66,14 @@ class ProcessStepOperator(BaseOperator):
         except ProfileError as error:
             report(context, request, profile_refused(error))
             return
-        with scratch_folder() as (scratch, lock), ProgressTeller(scratch / _EVENTS, progress_to_xcom(context, request)):
-            result = self._run(scratch, lock, request.for_runner(), secrets)
+        try:
+            with scratch_folder() as (scratch, lock), ProgressTeller(scratch / _EVENTS, progress_to_xcom(context, request)):
+                result = self._run(scratch, lock, request.for_runner(), secrets)
+        except OSError as error:
+            told = os_error(error, "The worker could not prepare the step")
+            if self._child is not None or told.code == "internal":
+                raise
+            result = error_result(told)
         report(context, request, result)
 
     def _run(self, scratch: Path, lock: int, request: dict[str, Any], secrets: ProjectSecrets) -> dict[str, Any] | None:

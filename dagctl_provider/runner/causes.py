@@ -57,24 +57,25 @@ def cause_in(text: str) -> str | None:
     return "folder_not_writable" if _OF_A_FILE.search(text) else None
 
 
-def cause_of_end(status: int, text: str, folder: Path) -> str | None:
+def cause_of_end(status: int, text: str, folder: Path | None = None) -> str | None:
     """The code of the step's error for a program that failed; ``None`` when nothing is wrong with the machine.
 
     :param status: Its exit status; negative for a signal.
     :param text: What it said.
-    :param folder: Where it worked: tried when it did not say why it failed.
+    :param folder: Where it worked, when that is to be tried in case it did not say why it failed.
     """
     if status == -signal.SIGXFSZ:
         return "disk_full"
-    return cause_in(text) or cause_here(folder)
+    return cause_in(text) or (cause_here(folder) if folder else None)
 
 
 def cause_here(folder: Path) -> str | None:
     """What keeps a folder from being written to, found out by writing a little."""
     try:
-        with tempfile.TemporaryFile(dir=folder, buffering=0) as stream:
+        with tempfile.TemporaryFile(dir=folder) as stream:
             # Not zeros: some file systems keep those for nothing.
             stream.write(os.urandom(_PROBE_BYTES))
+            stream.flush()
             os.fsync(stream.fileno())
     except OSError as error:
         return cause_of(error)

@@ -30,6 +30,8 @@ from dagctl_provider.runner.stopping import Stop
 
 GIT_TIMEOUT = 600.0
 RESOLVE_TIMEOUT = 60.0
+LAST_MOMENT = 253_402_300_799
+"""The last second of the year 9999."""
 OLDEST_GIT = (2, 31)
 """The first that takes settings from its environment. An older one would start, and be held by none of them."""
 PINNING_GIT = (2, 37)
@@ -114,7 +116,8 @@ def fetch_project(
         # The project's code runs next and has no business with them.
         for name in _PRIVATE_FILES:
             (scratch / name).unlink(missing_ok=True)
-    return root, project_folder(root, request.git_path), int(committed_at.strip() or 0)
+    # Anybody can write any moment into a commit; tools take it for a day of the calendar.
+    return root, project_folder(root, request.git_path), min(int(committed_at.strip() or 0), LAST_MOMENT)
 
 
 def _judged(address: RepositoryAddress, reach: Reach, stop: Stop) -> tuple[str, ...]:

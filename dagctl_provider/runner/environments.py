@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dagctl_provider.runner.causes import cause_of_end
 from dagctl_provider.runner.errors import RunnerError
 from dagctl_provider.runner.locking import file_lock
 from dagctl_provider.runner.processes import Child, base_environment, run_child
@@ -36,7 +37,22 @@ _NOT_NEEDED = re.compile(r"(Resolved|Prepared|Installed|Audited|Using|Creating|A
 
 def cache_folder() -> Path:
     """Folder for everything that outlives a step: ``DAGCTL_CACHE_DIR``, or one in the home folder."""
-    return Path(os.environ.get("DAGCTL_CACHE_DIR") or Path.home() / ".cache" / "dagctl")
+    return Path(os.environ.get("DAGCTL_CACHE_DIR") or _home() / ".cache" / "dagctl")
+
+
+def _home() -> Path:
+    """The home folder of the step's user.
+
+    :raises RunnerError: ``home_missing``: containers run with users that nobody has written down.
+    """
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = Path()
+    # Python takes an empty HOME for the root of the file system.
+    if os.environ.get("HOME") == "" or not home.is_absolute():
+        raise RunnerError("home_missing", "HOME is not set, and the system knows no home folder of the step's user.")
+    return home
 
 
 def environments_folder() -> Path:
@@ -264,6 +280,7 @@ def ask_uv(command: Sequence[str], waiting: str, progress: Progress, stop: Stop)
     :param progress: The log.
     :param stop: Ends it.
     :return: Its exit status, and what it said that is worth reading.
+    :raises RunnerError: ``disk_full`` or ``folder_not_writable`` when that is why it failed.
     """
     lines: list[str] = []
     env = {**base_environment("HOME", "XDG_CACHE_HOME"), "UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
@@ -275,4 +292,8 @@ def ask_uv(command: Sequence[str], waiting: str, progress: Progress, stop: Stop)
     child = Child(command, env, Path("/"), lines.append, Ticker(progress, waiting, every=5.0).tick, INSTALL_TIMEOUT)
     status = run_child(child, stop)
     stop.check()
-    return status, [line for line in lines if line.strip() and not _NOT_NEEDED.match(line.strip())]
+    telling = [line for line in lines if line.strip() and not _NOT_NEEDED.match(line.strip())]
+    cause = cause_of_end(status, "\n".join(telling)) if status else None
+    if cause:
+        raise RunnerError(cause, f"uv: {' '.join(telling)[-400:] or f'ended with {status}'}")
+    return status, telling

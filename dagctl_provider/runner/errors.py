@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dagctl_provider.runner.causes import cause_of
+
 MESSAGE_LIMIT = 500
 
 
@@ -248,3 +250,12 @@ class RunnerError(Exception):
     def row(self) -> StepError:
         """The row of the error table."""
         return STEP_ERRORS[self.code]
+
+
+def os_error(error: OSError, what: str = "") -> RunnerError:
+    """An error of the system as the end of a step: what is wrong with the machine, and with which file.
+
+    :param what: What could not be done.
+    """
+    parts = [what, error.strerror or str(error) or type(error).__name__, str(error.filename or "")]
+    return RunnerError(cause_of(error) or "internal", ": ".join(part for part in parts if part))

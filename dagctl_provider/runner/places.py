@@ -46,7 +46,7 @@ def project_place(project_id: str, progress: Progress, stop: Stop) -> Iterator[P
     :param project_id: The project.
     :param progress: Told when the place is taken.
     :param stop: Ends the wait.
-    :raises RunnerError: ``internal`` when somebody else owns the folder.
+    :raises RunnerError: ``folder_not_writable`` when somebody else owns the folder.
     """
     parent = _parent()
     name = hashlib.sha256(project_id.encode()).hexdigest()[:16]
@@ -79,7 +79,9 @@ def _parent() -> Path:
 
 
 def _foreign(folder: Path) -> RunnerError:
-    return RunnerError("internal", f"{folder} belongs to somebody else; set {VARIABLE} to a folder of the step's own user.")
+    return RunnerError(
+        "folder_not_writable", f"{folder} belongs to somebody else; set {VARIABLE} to a folder of the step's own user."
+    )
 
 
 def _sweep(parent: Path, own: str) -> None:

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dagctl_provider.runner.errors import RunnerError, one_line
+from dagctl_provider.runner.errors import RunnerError, one_line, os_error
 from dagctl_provider.runner.masking import Masker
 
 OUTCOME_OF_EXIT_CODE = {0: "succeeded", 3: "drifted", 130: "cancelled"}
 MODELS_LIMIT = 5_000
+RESERVED_BYTES = 32 * 1024
 
 
 def error_result(error: RunnerError, exit_code: int | None = None) -> dict[str, Any]:
@@ -70,3 +71,56 @@ def write_result(path: Path, result: Mapping[str, object]) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         raise
+
+
+class ResultFile:
+    """The result's place, some of which is taken before the step begins: a disk that the step fills has room for its error.
+
+    :param path: Where the launcher looks.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._reserve = path.with_name(f".{path.name}.reserve")
+
+    def reserve(self) -> None:
+        """Take the room.
+
+        :raises OSError: there is none; the step has not begun, so nothing is lost.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(self._reserve, "wb") as stream:
+                # Not zeros: some file systems keep those for nothing.
+                stream.write(os.urandom(RESERVED_BYTES))
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._reserve.unlink(missing_ok=True)
+            raise
+
+    def write(self, result: Mapping[str, Any]) -> int:
+        """Write the result, or at least that it could not be written.
+
+        :return: The exit code that stands in it.
+        :raises OSError: not even that could be written.
+        """
+        try:
+            write_result(self._path, result)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._reserve.unlink(missing_ok=True)
+            return self._write_in_reserve(result)
+        self._reserve.unlink(missing_ok=True)
+        return int(result["exit_code"])
+
+    def _write_in_reserve(self, result: Mapping[str, Any]) -> int:
+        try:
+            write_result(self._path, result)
+        except OSError as error:
+            # A result without its parts would be read as if they were empty, so it is an error, and says how the step ended.
+            short = error_result(os_error(error, f"The step ended as '{result['outcome']}', but its result could not be written"))
+            write_result(self._path, short)
+            return int(short["exit_code"])
+        return int(result["exit_code"])

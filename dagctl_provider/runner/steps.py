@@ -18,10 +18,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dagctl_provider.runner.causes import cause_of
 from dagctl_provider.runner.checkout import fetch_project
 from dagctl_provider.runner.credentials import Credentials, read_credentials
 from dagctl_provider.runner.environments import EnvironmentSpec, cache_folder, make_spec
-from dagctl_provider.runner.errors import STEP_ERRORS, RunnerError
+from dagctl_provider.runner.errors import STEP_ERRORS, RunnerError, os_error
 from dagctl_provider.runner.events import EventFile
 from dagctl_provider.runner.inputs import UNSTABLE, variable_hashes, volatile_names, without_volatile
 from dagctl_provider.runner.masking import Masker
@@ -32,7 +33,7 @@ from dagctl_provider.runner.progress import Progress
 from dagctl_provider.runner.reach import reach_here
 from dagctl_provider.runner.requests import Request, parse_request
 from dagctl_provider.runner.requirement_files import read_requirements
-from dagctl_provider.runner.results import error_result, finish_result, write_result
+from dagctl_provider.runner.results import ResultFile, error_result, finish_result
 from dagctl_provider.runner.stopping import Stop
 from dagctl_provider.runner.tools import TOOLS, Finding, Scene, Tool
 from dagctl_provider.runner.versions import is_downgrade
@@ -93,14 +94,17 @@ def run_step(options: StepOptions, request_text: str, progress: Progress, stop: 
     :param stop: Cancels the step.
     :return: Exit code of the runner.
     """
+    file = ResultFile(options.result)
     try:
+        file.reserve()
         with progress.timed("total"):
             result = _attempt(options, request_text, progress, stop)
     except RunnerError as error:
         result = error_result(error)
+    except OSError as error:
+        result = error_result(_told(error, progress))
     except Exception as error:
-        for line in traceback.format_exc().splitlines():
-            progress.line(line)
+        _trace(progress)
         result = error_result(RunnerError("internal", f"{type(error).__name__}: {error}"))
     finished = finish_result(result, progress.timings, progress.masker)
     if options.command == "execute" and not progress.tool_began:
@@ -109,8 +113,27 @@ def run_step(options: StepOptions, request_text: str, progress: Progress, stop: 
         progress.line(f"{finished['outcome']}: {finished['error']['message']} [{finished['error']['code']}]")
     else:
         progress.line(finished["outcome"])
-    write_result(options.result, finished)
-    return int(finished["exit_code"])
+    try:
+        return file.write(finished)
+    except OSError as error:
+        lost = os_error(error, "The result could not be written")
+        progress.line(f"{lost.message} [{lost.code}]")
+        progress.line(lost.row.hint)
+        return int(finished["exit_code"]) or lost.row.exit_code
+
+
+def _told(error: OSError, progress: Progress) -> RunnerError:
+    """What is wrong with the machine; anything else is a mistake of ours, and shown with all its calls."""
+    told = os_error(error)
+    if told.code == "internal":
+        _trace(progress)
+        return RunnerError("internal", f"{type(error).__name__}: {error}")
+    return told
+
+
+def _trace(progress: Progress) -> None:
+    for line in traceback.format_exc().splitlines():
+        progress.line(line)
 
 
 def _attempt(options: StepOptions, request_text: str, progress: Progress, stop: Stop) -> dict[str, Any]:
@@ -172,8 +195,7 @@ def _run_tool(options: StepOptions, prepared: _Prepared, progress: Progress, sto
     if not result:
         raise _died(status, progress)
     if "error" in result:
-        code, message = result["error"]["code"], result["error"]["message"]
-        return {**result, **error_result(RunnerError(code if code in STEP_ERRORS else "internal", message))}
+        return {**result, **error_result(_inner_error(result["error"]["code"], result["error"]["message"]))}
     return {**_with_packages(result, prepared), "exit_code": 0}
 
 
@@ -338,8 +360,21 @@ def _read_answer(path: Path) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
+_OF_THE_SYSTEM = re.compile(r"\[Errno (\d+)\] ")
+_VAGUE = frozenset({"internal", "project_load_failed", "plan_failed", "apply_failed", "packages_failed"})
+
+
+def _inner_error(code: str, message: str) -> RunnerError:
+    """The tool's error, by what is wrong with the machine where it says that: in Python's words, which no server uses."""
+    number = _OF_THE_SYSTEM.search(message)
+    cause = cause_of(OSError(int(number[1]), "")) if number and (code in _VAGUE or code not in STEP_ERRORS) else None
+    if cause == "disk_full":
+        return RunnerError(cause, message)
+    return RunnerError(code if code in STEP_ERRORS else "internal", message)
+
+
 def _died(status: int, progress: Progress) -> RunnerError:
     if status == -signal.SIGKILL:
         return RunnerError("tool_killed", "The tool's process was killed (signal 9) without an answer.")
     last = next((line for line in reversed(progress.tail) if line.strip()), "")
-    return RunnerError("internal", f"The tool's process ended with status {status} and no answer: {last}")
+    return _inner_error("internal", f"The tool's process ended with status {status} and no answer: {last}")

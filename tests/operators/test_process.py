@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -280,3 +281,14 @@ def test_the_configuration_of_the_worker_says_how_far_git_reaches(monkeypatch: p
     monkeypatch.setenv("AIRFLOW__DAGCTL__ALLOW_PRIVATE_HOSTS", "True")
     seen = process._environment()
     assert (seen[local], seen[private]) == ("1", "1")
+
+
+def test_a_worker_whose_disk_is_full_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: object, folder: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+    monkeypatch.setattr(process.ProjectSecrets, "write_to", full)
+    it = context()
+    with pytest.raises(StepFailed, match="No space left on device"):
+        ProcessStepOperator(task_id="explain", kind="explain").execute(it)
+    assert it["ti"].pushed["result"]["error"]["code"] == "disk_full"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import subprocess
 from pathlib import Path
@@ -141,3 +142,21 @@ def test_git_secrets_are_gone_when_the_project_runs(repository: Repository, tmp_
     credentials = Credentials(git_ssh_key="KEY", git_known_hosts="host")
     fetch_project(wanted, credentials, scratch, Progress(io.StringIO()), Stop(), LOCAL)
     assert [path.name for path in scratch.iterdir()] == ["checkout"]
+
+
+def test_a_commit_of_another_age_has_a_moment_of_the_calendar(repository: Repository, tmp_path: Path) -> None:
+    tree = repository.commit({"a.txt": "1"})
+    people = "author A <a@example.com> 1 +0000\ncommitter A <a@example.com> 99999999999999 +0000\n"
+    names = subprocess.run(
+        ["git", "rev-parse", f"{tree}^{{tree}}"], cwd=repository.folder, capture_output=True, check=True, text=True
+    )
+    made = subprocess.run(
+        ["git", "hash-object", "-t", "commit", "-w", "--literally", "--stdin"],
+        cwd=repository.folder, input=f"tree {names.stdout.strip()}\n{people}\nm", capture_output=True, check=True, text=True,
+    ).stdout.strip()  # fmt: skip
+    subprocess.run(["git", "update-ref", "refs/heads/main", made], cwd=repository.folder, check=True)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    wanted = request(repository, commit_sha=made)
+    moment = fetch_project(wanted, Credentials(), scratch, Progress(io.StringIO()), Stop(), LOCAL)[2]
+    assert datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).year <= 9999

@@ -338,8 +338,8 @@ def test_a_name_server_that_does_not_answer_ends_with_the_step(tmp_path: Path, m
     asked, release, stop = threading.Event(), threading.Event(), Stop()
 
     def getaddrinfo(*arguments: object, **options: object) -> list[object]:
-        stop.request("cancelled")
         asked.set()
+        stop.request("cancelled")
         release.wait(60)
         return []
 
