@@ -288,6 +288,31 @@ def architecture_page() -> str:
     return filled((HERE / "architecture.md").read_text(encoding="utf-8"), {"floors": picture, "rooms": rooms})
 
 
+def runner_page() -> str:
+    """The page on the runner, with the variables that a project's credentials may not set."""
+    return filled((HERE / "runner.md").read_text(encoding="utf-8"), {"protected": protected})
+
+
+def protected() -> str:
+    """The table of these variables."""
+    from dagctl_provider.runner.variables import PROTECTED
+
+    rows = ["| variables | what they choose |", "|---|---|"]
+    for pattern, what in PROTECTED.items():
+        rows.append(f"| {pattern_told(pattern)} | {what} |")
+    return "\n".join(rows)
+
+
+def pattern_told(pattern: str) -> str:
+    """A pattern of names as people write it: with a star, and each name by itself."""
+    text = re.sub(r"(\\w|\.)[*+]", "*", pattern)
+    # Those in brackets stand for as many names.
+    while found := re.search(r"(\w*)\(([^()]*)\)(\*?)", text):
+        spread = "|".join(f"{found[1]}{inner}{found[3]}" for inner in found[2].split("|"))
+        text = text[: found.start()] + spread + text[found.end() :]
+    return ", ".join(f"`{name}`" for name in text.split("|"))
+
+
 def filled(text: str, parts: Mapping[str, Callable[[], str]]) -> str:
     """A text with what stands between its markers made anew.
 
@@ -311,6 +336,7 @@ PAGES = {
     "plans.md": plans_page,
     "kubernetes-causes.md": causes_page,
     "architecture.md": architecture_page,
+    "runner.md": runner_page,
     "truth.md": truth_page,
 }
 

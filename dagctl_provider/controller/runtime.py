@@ -23,7 +23,7 @@ from dagctl_provider.orchestration import approvals
 from dagctl_provider.pods.live_pods import ClusterUnavailable
 from dagctl_provider.services import organizations
 from dagctl_provider.services.lifecycle import publishing, telling
-from dagctl_provider.services.outside import pods
+from dagctl_provider.services.outside import exposure, pods
 from dagctl_provider.services.turns import (
     answers,
     deliveries,
@@ -153,6 +153,7 @@ class Controller:
             log.info("This API server runs the dagctl controller (%s)", self.holder)
             organizations.default_organization_id()
             pods.warn_of_settings()
+            exposure.warn_of_exposure()
             telling.targets()
         return leads
 

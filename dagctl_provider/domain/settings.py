@@ -31,6 +31,13 @@ SETTINGS: Mapping[str, Setting] = {
         "kubernetes",
         "How plan steps run: 'kubernetes' (KubernetesPodOperator) or 'process' (a child process of the worker).",
     ),
+    "process_user": Setting(
+        "string",
+        "",
+        "User of the machine that steps of the launcher 'process' run as, so that a project's code cannot read what is "
+        "Airflow's; <project> is filled in. Empty: the worker's own. See security.md.",
+        "dagctl-steps",
+    ),
     "default_organization": Setting("string", "default", "Name of the organization made on first start."),
     "polling_interval": Setting("float", "60", "Seconds between two looks at the branch of a project."),
     "polling_workers": Setting("integer", "8", "How many remotes are asked at the same time."),

@@ -13,6 +13,8 @@ from dagctl_provider.domain.names import ARTIFACTS_KEY, PROGRESS_KEY, RESULT_KEY
 from dagctl_provider.domain.tools import TOOLS
 from dagctl_provider.hooks.letters import sealed
 from dagctl_provider.hooks.profiles import ProfileError
+from dagctl_provider.operators.users import UserUnavailable
+from dagctl_provider.runner.errors import STEP_ERRORS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -78,6 +80,11 @@ def profile_refused(error: ProfileError) -> dict[str, Any]:
     """The result of a step that was not started because its dbt profile could not be made."""
     hint = "Correct the connection, or 'profile' in the extra of the project's connection; see docs/dbt.md."
     return wire.reports.failed("profile_invalid", str(error), hint)
+
+
+def user_unavailable(error: UserUnavailable) -> dict[str, Any]:
+    """The result of a step that was not started because the user it is to run as cannot be become."""
+    return wire.reports.failed("user_unavailable", str(error), STEP_ERRORS["user_unavailable"].hint)
 
 
 def progress_to_xcom(context: Context, request: wire.requests.StepRequest) -> Callable[[dict[str, Any]], None]:

@@ -10,6 +10,8 @@ import sys
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
 
 from dagctl_provider.runner.cli import main  # noqa: E402
+from dagctl_provider.runner.hiding import hide_from_own_user  # noqa: E402
 
 if __name__ == "__main__":
+    hide_from_own_user()
     sys.exit(main())

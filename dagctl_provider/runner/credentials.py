@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -91,6 +92,20 @@ def read_credentials(folder: Path | None) -> Credentials:
         approved=_env(folder, "approved.json"),
         own_secrets=bool(os.environ.get(EXPLAIN_SECRETS)),
     )
+
+
+def forget_git_credentials(folder: Path | None) -> None:
+    """Remove the files for git, once they are read: the project's code is the same user and has no business with them.
+
+    What Kubernetes mounted cannot be removed.
+
+    :param folder: The secrets folder.
+    """
+    if folder is None:
+        return
+    for name in _GIT_NAMES:
+        with contextlib.suppress(OSError):
+            (folder / name).unlink()
 
 
 def _git(folder: Path, name: str) -> str | None:

@@ -190,6 +190,12 @@ STEP_ERRORS: Mapping[str, StepError] = {
         1, "The environment was changed from outside while the plan was applied.", "Create a new plan; apply only through dagctl."
     ),
     "apply_failed": StepError(1, "Applying the plan failed outside of any model.", "Read the log; a retry resumes."),
+    "user_unavailable": StepError(
+        2,
+        "The step could not be started as the user that '[dagctl] process_user' names.",
+        "Make the user, let the worker start programs as it (be root, or a line in sudoers), and let it read the Python that "
+        "Airflow runs with; see docs/security.md.",
+    ),
     "cancelled": StepError(130, "The step was cancelled.", "Retry it when wanted; what is finished is kept."),
     "timeout": StepError(
         1, "The step, or one part of it, took longer than allowed.", "Raise the time limit or make the change smaller."

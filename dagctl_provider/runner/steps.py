@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import os
-import re
 import signal
 import traceback
 import uuid
@@ -20,7 +19,7 @@ from typing import Any
 
 from dagctl_provider.runner.causes import cause_of
 from dagctl_provider.runner.checkout import fetch_project
-from dagctl_provider.runner.credentials import Credentials, read_credentials
+from dagctl_provider.runner.credentials import Credentials, forget_git_credentials, read_credentials
 from dagctl_provider.runner.environments import EnvironmentSpec, cache_folder, make_spec
 from dagctl_provider.runner.errors import STEP_ERRORS, RunnerError, os_error
 from dagctl_provider.runner.events import EventFile
@@ -36,6 +35,7 @@ from dagctl_provider.runner.requirement_files import read_requirements
 from dagctl_provider.runner.results import ResultFile, error_result, finish_result
 from dagctl_provider.runner.stopping import Stop
 from dagctl_provider.runner.tools import TOOLS, Finding, Scene, Tool
+from dagctl_provider.runner.variables import is_protected
 from dagctl_provider.runner.versions import is_downgrade
 
 INNER = Path(__file__).parent / "inner"
@@ -51,7 +51,6 @@ _PINNED: Mapping[str, str] = {
 }
 """What else a fingerprint can take in of the machine that it is worked out on. A project's own variables win over the time zone
 and the languages."""
-_PROTECTED = re.compile(r"PATH|HOME|TMPDIR|PYTHON\w*|LD_\w+|DYLD_\w+|DAGCTL_\w+")
 
 
 @dataclass(frozen=True)
@@ -139,6 +138,7 @@ def _trace(progress: Progress) -> None:
 def _attempt(options: StepOptions, request_text: str, progress: Progress, stop: Stop) -> dict[str, Any]:
     request, unknown = parse_request(request_text, options.command, reach_here())
     credentials = read_credentials(options.secrets)
+    forget_git_credentials(options.secrets)
     public = {value for value in asdict(request).values() if isinstance(value, str)}
     progress.masker = Masker(credentials.secrets(), public)
     for key in unknown:
@@ -324,7 +324,7 @@ def _tool_environment(job: Mapping[str, object], prepared: _Prepared, progress: 
 
 def _allowed(given: Mapping[str, str], tool: Tool) -> dict[str, str]:
     """The project's variables without those that only the runner may set."""
-    return {name: value for name, value in given.items() if not (_PROTECTED.fullmatch(name) or tool.protected.fullmatch(name))}
+    return {name: value for name, value in given.items() if not (is_protected(name) or tool.protected.fullmatch(name))}
 
 
 def _data_folder(project_id: str) -> str | None:

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from dagctl_provider.operators import process, progress, scratch
+from dagctl_provider.operators import process, progress
 from dagctl_provider.operators.process import ProcessStepOperator
 from dagctl_provider.operators.steps import StepFailed, StepInterrupted
+from dagctl_provider.runner import scratch
 from tests.granting import granted
 from tests.waiting import wait_for
 
@@ -35,7 +36,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 HOLDER = """
 import subprocess, sys, tempfile
 tempfile.tempdir = sys.argv[1]
-from dagctl_provider.operators.scratch import scratch_folder
+from dagctl_provider.runner.scratch import scratch_folder
 with scratch_folder() as (folder, lock):
     (folder / "secrets").write_text("s3cret")
     child = subprocess.Popen(["sleep", "60"], pass_fds=(lock,), stdout=subprocess.DEVNULL)
@@ -212,7 +213,7 @@ def test_a_failed_execute_leaves_what_it_finished(temporary: Path, monkeypatch: 
     fake = temporary / "python"
     fake.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{RUNNER}' \"$@\"\n")
     fake.chmod(0o755)
-    monkeypatch.setattr(process.sys, "executable", str(fake))
+    monkeypatch.setattr(sys, "executable", str(fake))
     it = granted("execute", BOUND, inputs={"deployed": "x"})
     with pytest.raises(StepFailed):
         ProcessStepOperator(task_id="execute", kind="execute").execute(it)
@@ -227,7 +228,7 @@ def test_a_step_that_is_stopped_as_it_begins_does_not_run(temporary: Path, monke
     fake = temporary / "python"
     fake.write_text("#!/bin/sh\nexec sleep 600\n")
     fake.chmod(0o755)
-    monkeypatch.setattr(process.sys, "executable", str(fake))
+    monkeypatch.setattr(sys, "executable", str(fake))
     step = ProcessStepOperator(task_id="execute", kind="execute")
     secrets, start = process.project_secrets, subprocess.Popen
     children: list[subprocess.Popen[str]] = []

@@ -135,6 +135,19 @@ def test_events_and_output_are_passed_on_masked(step: Step, capfd: pytest.Captur
     assert "the variable HOME of env.json is the runner's own" in output
 
 
+def test_the_tool_finds_no_git_credentials(step: Step, tmp_path: Path) -> None:
+    """It is the same user as the runner, so a file that is still there it can read."""
+    for name in ("git_token", "git_ssh_key", "git_known_hosts", "env.json"):
+        (tmp_path / name).write_text("{}" if name == "env.json" else "s3cret")
+    body = (
+        f"found = sorted(os.listdir({str(tmp_path)!r}));"
+        "json.dump({'outcome': 'succeeded', 'plan_output': {'warnings': found}}, open(job['answer'], 'w'))"
+    )
+    found = step.run(body, "--secrets", str(tmp_path))["plan_output"]["warnings"]
+    assert "env.json" in found
+    assert [name for name in found if name.startswith("git_")] == []
+
+
 def test_the_tool_is_told_what_is_installed_and_an_explain_what_of_it_changes(
     step: Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:
