@@ -68,10 +68,36 @@ $(INSTALLED): $(BIN)/python $(LOCK) pyproject.toml
 	@touch $@
 	@echo "Installed: $$($(BIN)/python --version), Airflow $$(basename $(VENV)/lib/python*/site-packages/apache_airflow-*.dist-info | sed 's/apache_airflow-//; s/.dist-info//')"
 
-.PHONY: lock
-lock: $(BIN)/python ## Resolve the requirements again and write requirements/dev.lock
-	$(UV) pip compile --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \
+# What writes the lock. Versions stay as long as they fit; with UPGRADE=--upgrade all become the newest that fit.
+COMPILE = $(UV) pip compile --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --group dev pyproject.toml -c requirements/airflow.txt -o $(LOCK)
+
+.PHONY: lock
+lock: $(BIN)/python ## Resolve the requirements again and write requirements/dev.lock; what still fits stays
+	$(COMPILE)
+
+.PHONY: update
+update: $(BIN)/python ## Take the newest version of each requirement, say what moved, install and audit it; then: make lint test
+	@cp $(LOCK) $(LOCK).before
+	@$(COMPILE) --upgrade --quiet
+	@diff <(grep -E '^[a-z0-9]' $(LOCK).before) <(grep -E '^[a-z0-9]' $(LOCK)) | sed -n 's/ \\$$//; s/^</ was/p; s/^>/ is /p' || true
+	@rm -f $(LOCK).before
+	@$(MAKE) install audit
+
+.PHONY: audit
+audit: install ## Known holes and licences of what is locked (MUST_ASK=1 fails where the database of holes cannot be asked)
+	@$(BIN)/python requirements/audit.py audit $(if $(MUST_ASK),--must-ask)
+
+.PHONY: sbom
+sbom: install ## What the wheel is made of, dist/wheel.cdx.json (CycloneDX); with TOOL=sqlmesh VERSION=0.236.4 a runner image
+ifdef TOOL
+	@[ -n "$(VERSION)" ] || { echo "Of which version? make sbom TOOL=$(TOOL) VERSION=..." >&2; exit 2; }
+	@python=$$(DAGCTL_ENVIRONMENTS_DIR=$(CURDIR)/$(TOOLS)/environments $(BIN)/python -m dagctl_provider.runner install \
+	  --tool $(TOOL) --version $(VERSION) $(foreach extra,$(EXTRAS),--extra $(extra)) | tail -n 1); \
+	$(BIN)/python requirements/audit.py sbom dist/runner-$(TOOL)-$(VERSION).cdx.json --python "$$python"
+else
+	@$(BIN)/python requirements/audit.py sbom dist/wheel.cdx.json
+endif
 
 .PHONY: demo
 demo: install ## Watch a commit become an approved, applied plan (KIND=dbt for dbt; ONCE=1 approves by itself; PORT=8080)

@@ -88,7 +88,7 @@ class EmbeddedPostgres:
             os.chown(path, self._identity["user"], self._identity["group"])
         command = [str(self._bin / "initdb"), "-D", str(self._data), "-U", SUPERUSER, "--auth=scram-sha-256", "--encoding=utf8"]
         command += ["--locale=C", f"--pwfile={password}", "--no-sync"]
-        made = subprocess.run(command, capture_output=True, text=True, env=_environment(), cwd="/", check=False, **self._identity)  # noqa: S603
+        made = subprocess.run(command, capture_output=True, text=True, env=_environment(), cwd="/", check=False, **self._identity)  # noqa: S603 - no shell, words of the demo
         password.unlink()
         if made.returncode != 0:
             raise DemoError(
@@ -143,7 +143,7 @@ class EmbeddedPostgres:
 
 def borrowed_folder(home: Path) -> Path:
     """Where the server's files are when `nobody` cannot reach the state folder."""
-    return Path("/var/tmp") / f"dagctl-demo-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"  # noqa: S108
+    return Path("/var/tmp") / f"dagctl-demo-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"  # noqa: S108 - its name has a hash of the home
 
 
 def _environment() -> Mapping[str, str]:

@@ -54,7 +54,7 @@ class ProcessTable:
         """
         self.logs.mkdir(parents=True, exist_ok=True)
         with self.log_of(name).open("ab") as log:
-            popen = subprocess.Popen(  # noqa: S603
+            popen = subprocess.Popen(  # noqa: S603 - no shell, words of the demo
                 list(command),
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,

@@ -287,7 +287,7 @@ class Stack:
     def tool_python(self) -> Path:
         """The interpreter that has the tool and DuckDB."""
         command = [*_TOOL_INSTALL, *self.sample.install]
-        done = subprocess.run(command, env=self._tool_environment(), capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run(command, env=self._tool_environment(), capture_output=True, text=True, check=False)  # noqa: S603 - no shell, words of the demo
         if done.returncode != 0:
             raise DemoError(
                 f"{self.sample.label} could not be installed:\n{done.stdout.strip()[-1500:]}", "Is the package index reachable?"

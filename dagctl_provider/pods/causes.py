@@ -200,7 +200,7 @@ EVENTS_AT_THE_END: Mapping[str, str] = {
     "Preempting": "pod_evicted",
     "NodeNotReady": "pod_node_lost",
 }
-_PULL_SECRET_EVENT = "FailedToRetrieveImagePullSecret"  # noqa: S105
+_PULL_SECRET_EVENT = "FailedToRetrieveImagePullSecret"  # noqa: S105 - the name of an event
 
 # pod.status.reason of a failed pod.
 REASONS: Mapping[str, str] = {

@@ -295,7 +295,7 @@ def _files(
         for name, (_, sources) in found.items()
     ]
     mounts = [k8s.V1VolumeMount(name=name, mount_path=path, read_only=True) for name, (path, _) in found.items()]
-    for name, path in (("dagctl-tmp", "/tmp"), ("xcom", RESULTS)):  # noqa: S108
+    for name, path in (("dagctl-tmp", "/tmp"), ("xcom", RESULTS)):  # noqa: S108 - in the pod, a volume of its own
         volumes.append(k8s.V1Volume(name=name, empty_dir=k8s.V1EmptyDirVolumeSource()))
         mounts.append(k8s.V1VolumeMount(name=name, mount_path=path))
     env = [k8s.V1EnvVar(name="PYTHONUNBUFFERED", value="1")]

@@ -100,7 +100,7 @@ def run_child(child: Child, stop: Stop) -> int:
     :return: Exit status; negative for a signal. The caller asks ``stop`` whether it was stopped.
     :raises RunnerError: ``timeout`` when the child's own time limit passed.
     """
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(  # noqa: S603 - no shell; the callers name the programs
         list(child.command),
         env=dict(child.env),
         cwd=child.cwd,

@@ -43,7 +43,7 @@ def _revision(table: str) -> str | None:
     """What the migrations left as the present revision; ``None`` where they have never run."""
     try:
         with transaction() as session:
-            found: str | None = session.execute(text(f"SELECT version_num FROM {table}")).scalar()  # noqa: S608
+            found: str | None = session.execute(text(f"SELECT version_num FROM {table}")).scalar()  # noqa: S608 - ours
             return found
     except SQLAlchemyError:
         return None

@@ -41,5 +41,5 @@ def run(work: Callable[[Session], T]) -> T:
                 raise
             log.debug("Lost a race (%s), attempt %d", type(error).__name__, attempt)
             # SQLite has one writer for all; a short random pause lets it finish.
-            time.sleep(random.uniform(0.005, 0.05) * attempt)  # noqa: S311
+            time.sleep(random.uniform(0.005, 0.05) * attempt)  # noqa: S311 - a pause, no secret
     raise AssertionError("unreachable")

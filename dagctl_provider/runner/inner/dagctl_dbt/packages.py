@@ -93,7 +93,7 @@ def _said(text: str) -> str:
 def _deps(step: Step, project: Path) -> None:
     command = [sys.executable, "-c", _DEPS, "deps", "--project-dir", str(project)]
     lines: list[str] = []
-    with subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(  # noqa: S603 - no shell, our interpreter
         command,
         cwd=project,
         stdin=subprocess.DEVNULL,

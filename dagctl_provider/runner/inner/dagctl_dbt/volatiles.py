@@ -188,7 +188,7 @@ def compute_again(step: Step, given: Mapping[str, str]) -> dict[str, str] | None
     environment = {**os.environ, "DBT_TARGET_PATH": str(scratch / "target")}
     with step.channel.stage("again"):
         try:
-            subprocess.run(  # noqa: S603
+            subprocess.run(  # noqa: S603 - no shell, our interpreter
                 [sys.executable, str(Path(__file__).parents[1]), str(path)],
                 cwd=step.job["project"], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL, timeout=SECONDS, check=False,

@@ -177,7 +177,7 @@ def _drop_old_copies(adapter: EngineAdapter) -> None:
     """Drop what explains that were killed left behind; only PostgreSQL's catalog is asked."""
     if adapter.dialect != "postgres":
         return
-    rows = adapter.fetchall(f"SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname LIKE '{SCRATCH_PREFIX}%'")  # noqa: S608
+    rows = adapter.fetchall(f"SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname LIKE '{SCRATCH_PREFIX}%'")  # noqa: S608 - a constant of ours
     for (name,) in rows:
         made = re.fullmatch(SCRATCH_PREFIX + r"(\d+)_[0-9a-f]{8}", name)
         if made and time.time() - int(made[1]) > SCRATCH_LIFETIME:
