@@ -17,6 +17,7 @@ import pytest
 from dagctl_provider.operators import process, progress
 from dagctl_provider.operators.process import ProcessStepOperator
 from dagctl_provider.operators.steps import StepFailed, StepInterrupted
+from dagctl_provider.operators.users import StepUser
 from dagctl_provider.runner import scratch
 from tests.granting import granted
 from tests.waiting import wait_for
@@ -209,6 +210,27 @@ def test_the_installer_hears_what_the_deployment_says(monkeypatch: pytest.Monkey
     assert not {"AIRFLOW__CORE__FERNET_KEY", "DAGCTL_TOOL_PYTHON"} & set(seen)
 
 
+def test_another_user_gets_nothing_that_is_the_workers_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = StepUser("steps", tmp_path / "home", tmp_path / "home" / ".cache" / "dagctl", (), hides=False)
+    own = {"HOME": "/worker", "TMPDIR": "/worker/tmp", "UV_CACHE_DIR": "/worker/uv", "DAGCTL_STEPS_DIR": ""}
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("DAGCTL_STEPS_DIR")
+    seen = process._environment(user)
+    assert not any("/worker" in value for name, value in seen.items() if name != "PATH")
+    assert seen["HOME"] == str(tmp_path / "home")
+    assert seen["DAGCTL_CACHE_DIR"] == str(tmp_path / "home" / ".cache" / "dagctl" / "tools")
+    assert seen["DAGCTL_STEPS_DIR"] == "/tmp/dagctl-steps-steps"
+    monkeypatch.setenv("DAGCTL_STEPS_DIR", "/srv/steps")
+    assert process._environment(user)["DAGCTL_STEPS_DIR"] == "/srv/steps"
+
+
+def test_indexes_of_pip_stay_with_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The installer is uv, which does not read them; they may have a password."""
+    monkeypatch.setenv("PIP_INDEX_URL", "https://me:s3cret@index.invalid/simple")
+    assert "s3cret" not in str(process._environment())
+
+
 def test_a_failed_execute_leaves_what_it_finished(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = temporary / "python"
     fake.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{RUNNER}' \"$@\"\n")
@@ -289,7 +311,7 @@ def test_a_worker_whose_disk_is_full_says_so(monkeypatch: pytest.MonkeyPatch) ->
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
     monkeypatch.setattr(process.ProjectSecrets, "write_to", full)
-    it = context()
+    it = granted("explain", CONF)
     with pytest.raises(StepFailed, match="No space left on device"):
         ProcessStepOperator(task_id="explain", kind="explain").execute(it)
     assert it["ti"].pushed["result"]["error"]["code"] == "disk_full"
