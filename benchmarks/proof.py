@@ -95,7 +95,7 @@ class Side:
         request = {
             "tool": "sqlmesh", "tool_version": VERSION, "repository_url": str(self.repository), "environment": "prod",
             "commit_sha": self._git("rev-parse", "HEAD"), "project_id": f"proj_{self.folder.name}", "step_id": "plan_1",
-            "allow_local_repositories": True, **more,
+            **more,
         }  # fmt: skip
         # Runners of older revisions are told by the request, newer ones by the variable.
         (self.folder / "request.json").write_text(json.dumps(request))

@@ -287,7 +287,6 @@ class PodShop(Shop):
             "plan_group_id": f"plangroup_{name}",
             "step_id": f"plan_{name}-{uuid.uuid4().hex[:6]}",
             "job_name": f"{name}-plan-explain-20260428-100000",
-            "allow_local_repositories": True,
             "resources": {"cpu_request": "100m", "memory_request": "128Mi", "memory_limit": "2Gi"},
             **more,
         }

@@ -107,7 +107,6 @@ class Machine:
             "project_name": "shop",
             "step_id": "plan_1",
             "tool": "sqlmesh",
-            "allow_local_repositories": True,
         }
         self.request = wire.requests.StepRequest.from_json(request)
         self.reported: list[dict[str, Any]] = []

@@ -29,7 +29,6 @@ TOLD = {
     "run_tests": True,
     "project_id": "proj_1",
     "project_name": "Shop EU",
-    "allow_local_repositories": False,
     "unstable": "exclude",
 }
 # What it is not told: where credentials are, and what only the launcher or people need.

@@ -59,8 +59,15 @@ def present_try(step: PlanStep) -> str:
 
 
 def clear(step: PlanStep) -> None:
-    """What whoever clears the task does, and Airflow after a lost worker."""
-    transactions.run(partial(runs.clear_tasks, dag_id=step.dag_id, run_id=step.run_id, task_ids=(step.task_id,)))
+    """What whoever clears the task does, whatever its state, and Airflow after a lost worker."""
+    from airflow.models.taskinstance import TaskInstance, clear_task_instances
+    from sqlalchemy import select
+
+    def work(session: Any) -> None:
+        here = (TaskInstance.dag_id == step.dag_id, TaskInstance.run_id == step.run_id, TaskInstance.task_id == step.task_id)
+        clear_task_instances(list(session.execute(select(TaskInstance).where(*here)).scalars()), session)
+
+    transactions.run(work)
 
 
 def test_the_first_try_is_granted_with_the_decision(world: World) -> None:

@@ -63,7 +63,6 @@ class RunnerRequest(Record):
     project_name: str = ""
     plan_group_id: str | None = None
     step_id: str | None = None
-    allow_local_repositories: bool = False
     unstable: str = "exclude"
     attempt: int | None = None
     inputs: Mapping[str, str] | None = None
@@ -101,7 +100,7 @@ _OF_THE_LAUNCHER = tuple(one.name for one in fields(LauncherSettings))
 # In the letter the launcher's keys stand among the runner's.
 _BEFORE = {
     "environment": ("git_auth_method", "git_secret_ref"),
-    "allow_local_repositories": ("state_connection_id",),
+    "unstable": ("state_connection_id",),
     "attempt": ("resources",),
 }
 _ORDER = tuple(dict.fromkeys(key for name in _OF_THE_RUNNER for key in (*_BEFORE.get(name, ()), name)))

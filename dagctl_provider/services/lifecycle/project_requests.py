@@ -36,7 +36,6 @@ def request_for_project(project: Project, commit_sha: str, deployed_packages: Ma
         run_tests=bool(settings.get("run_tests", True)),
         project_id=project.id,
         project_name=project.name,
-        allow_local_repositories=bool(setting("allow_local_repositories")),
         unstable=str(setting("unstable_plans")),
     )
     launcher = LauncherSettings(

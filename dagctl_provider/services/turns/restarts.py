@@ -32,7 +32,7 @@ def pause(restarts: int) -> timedelta:
 
     :param restarts: How often it was by now.
     """
-    return min(_FIRST_PAUSE * 2**restarts, _LONGEST_PAUSE)
+    return min(_FIRST_PAUSE * (1 << restarts), _LONGEST_PAUSE)
 
 
 def goes_on(session: Session, project: Project, step: PlanStep, state: TaskState) -> bool:
