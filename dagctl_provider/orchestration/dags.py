@@ -134,9 +134,18 @@ def request_parsing(session: Session, default_bundle: str, default_file: str) ->
     )
     known = [(row.bundle_name, row.relative_fileloc) for row in session.execute(query)]
     places: list[tuple[str, str]] = known or [(default_bundle, default_file)]
+    # Airflow's sessions do not flush by themselves: what this transaction asked for before would not be seen.
+    session.flush()
     for bundle_name, relative_fileloc in places:
-        asked = exists().where(
-            DagPriorityParsingRequest.bundle_name == bundle_name, DagPriorityParsingRequest.relative_fileloc == relative_fileloc
+        asked = (
+            select(DagPriorityParsingRequest.id)
+            .where(
+                DagPriorityParsingRequest.bundle_name == bundle_name,
+                DagPriorityParsingRequest.relative_fileloc == relative_fileloc,
+            )
+            # Held, so that the Dag processor does not take it and parse what was there before this transaction.
+            .with_for_update()
         )
-        if not session.execute(select(asked)).scalar():
+        if session.execute(asked).scalar() is None:
             session.add(DagPriorityParsingRequest(bundle_name=bundle_name, relative_fileloc=relative_fileloc))
+            session.flush()
