@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from airflow.models.dagbag import DagPriorityParsingRequest
 from sqlalchemy import delete, func, select
+from sqlalchemy.exc import OperationalError
 
 from dagctl_provider.orchestration import dags
 from dagctl_provider.store import transactions
@@ -63,19 +64,13 @@ def test_asking_again_after_the_dag_processor_took_the_request_asks_again() -> N
 def test_a_request_that_stands_stays_until_what_it_is_for_is_committed() -> None:
     """The Dag processor must not take a standing request and parse what was there before this transaction."""
     transactions.run(ask)
-    taken = threading.Event()
-
-    def dag_processor() -> None:
-        transactions.run(consume)
-        taken.set()
-
-    thread = threading.Thread(target=dag_processor)
+    taking = select(DagPriorityParsingRequest).with_for_update(nowait=True)
     with transaction() as session:
         ask(session)
-        thread.start()
-        assert not taken.wait(0.5), "it took the request although this transaction counts on it"
-    thread.join(30)
-    assert taken.is_set()
+        with pytest.raises(OperationalError, match="could not obtain lock"), transaction() as dag_processor:
+            dag_processor.execute(taking)
+    transactions.run(consume)
+    assert asked() == 0
 
 
 def test_two_that_ask_at_once_both_go_through() -> None:

@@ -145,7 +145,8 @@ def test_every_use_case_goes_through_at_once_after_its_request_was_taken(world: 
                 use_case()
             except Exception as error:
                 raise AssertionError(f"{name}: {error}") from error
-    assert flushing and not any(flushing)
+    assert flushing
+    assert not any(flushing)
 
 
 @pytest.mark.usefixtures("quiet")
