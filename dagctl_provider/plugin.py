@@ -43,18 +43,26 @@ def _views() -> list[Any]:
 
 def _apps() -> list[Any]:
     from dagctl_provider.api import trust
-    from dagctl_provider.api.mount import ContractApp, lifespan
+    from dagctl_provider.api.mount import make_app
     from dagctl_provider.api.registry import SERVED
     from dagctl_provider.ui import live
 
     # The controller lives in the lifespan of the first one.
     contracts = [
-        {"app": ContractApp(row.contract, None if number else lifespan), "url_prefix": row.contract.prefix, "name": row.app}
+        {"app": make_app(controls=number == 0), "url_prefix": row.contract.prefix, "name": row.app}
         for number, row in enumerate(SERVED)
     ]
     # Before the stream of events, below whose path it is.
     keys = {"app": trust.make_app(), "url_prefix": TRUST_PREFIX, "name": "dagctl trust"}
     return [*contracts, keys, {"app": live.make_app(), "url_prefix": live.PREFIX, "name": "dagctl events"}]
+
+
+def _middlewares() -> list[Any]:
+    from dagctl_provider.api.gate import Gate
+    from dagctl_provider.api.registry import CONTRACTS
+    from dagctl_provider.ui import live
+
+    return [{"middleware": Gate, "kwargs": {"contracts": CONTRACTS, "others": (live.PREFIX,)}, "name": "dagctl gate"}]
 
 
 def _links() -> list[object]:
@@ -86,11 +94,12 @@ EXTERNAL_VIEWS: list[Any] = [
 
 
 class DagctlPlugin(AirflowPlugin):
-    """The plugin: the REST API and the controller in the lifespan of its app, and the pages with their places in Airflow's."""
+    """The plugin: the REST API behind its gate, the controller in the lifespan of its app, and the pages with their places."""
 
     name = "dagctl"
     # Airflow asks for lists and only ever reads them, which the others do as well.
     appbuilder_views: list[Any] = OnFirstUse(_views)  # type: ignore[assignment]
     external_views = EXTERNAL_VIEWS
     fastapi_apps: list[Any] = OnFirstUse(_apps)  # type: ignore[assignment]
+    fastapi_root_middlewares: list[Any] = OnFirstUse(_middlewares)  # type: ignore[assignment]
     operator_extra_links: list[Any] = OnFirstUse(_links)  # type: ignore[assignment]

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from flask import request
 
+from dagctl_provider.api import limits
+from dagctl_provider.api.limits import release_session
 from dagctl_provider.api.requests import is_identifier
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.permissions import Actor
@@ -25,10 +27,19 @@ _LONGEST_CREDENTIAL = 8192
 
 
 def authenticate() -> Actor:
-    """The actor of the current request.
+    """The actor of the current request, which counts as one of theirs until it ends.
 
-    :raises DagctlError: ``unauthenticated``, ``organization_required``, ``cross_site_request`` or ``not_found``.
+    :raises DagctlError: ``unauthenticated``, ``organization_required``, ``cross_site_request``, ``not_found`` or
+        ``too_many_requests``.
     """
+    actor = _actor()
+    limits.begin(actor)
+    # Auth managers leave a database session open; a request that waits for a git remote must not keep it that long.
+    release_session()
+    return actor
+
+
+def _actor() -> Actor:
     credential = _bearer()
     if credential is not None and credential.startswith(TOKEN_PREFIX):
         return _token_actor(credential)

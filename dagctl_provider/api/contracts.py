@@ -18,10 +18,10 @@ from dagctl_provider.domain.permissions import Actor
 
 COMMON_ERRORS = (
     *("unauthenticated", "organization_required", "forbidden", "not_found", "invalid_request"),
-    *("database_not_migrated", "internal_error"),
+    *("too_many_requests", "server_busy", "database_not_migrated", "internal_error"),
 )
 WRITE_ERRORS = ("cross_site_request",)
-BODY_ERRORS = ("invalid_json", "payload_too_large", "unsupported_media_type")
+BODY_ERRORS = ("invalid_json", "request_timeout", "payload_too_large", "unsupported_media_type")
 
 Result = tuple[int, Answer]
 
@@ -118,11 +118,13 @@ class Refusals:
     """How a contract tells of errors.
 
     :param respond: The HTTP answer for an error, with headers that belong to it.
+    :param document: The body of such an answer, given the path of the request; also for what is refused before Flask has it.
     :param model: Shape of the body.
     :param with_codes: JSON schema that says which codes such a body has, from the codes.
     """
 
     respond: Callable[[DagctlError, Mapping[str, str]], Response]
+    document: Callable[[DagctlError, str], Mapping[str, Any]]
     model: type[Answer]
     media_type: str
     with_codes: Callable[[Sequence[str]], Mapping[str, Any]]

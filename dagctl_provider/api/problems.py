@@ -87,6 +87,11 @@ def respond(error: DagctlError, headers: Mapping[str, str] | None = None) -> Res
     return response
 
 
+def headers_of(error: DagctlError) -> dict[str, str]:
+    """Headers that belong to an error: when to try again, where that is known."""
+    return {"Retry-After": str(error.extra["retry_after"])} if "retry_after" in error.extra else {}
+
+
 def invalid_fields(messages: Mapping[str, str]) -> DagctlError:
     """``invalid_request`` that names each field and what is wrong with it.
 
@@ -115,7 +120,7 @@ def from_validation(error: ValidationError, place: str = "") -> DagctlError:
 def from_exception(error: Exception) -> tuple[DagctlError, dict[str, str]]:
     """The product's error for anything raised while a request was served, and headers that belong to it."""
     if isinstance(error, DagctlError):
-        return error, {}
+        return error, headers_of(error)
     if isinstance(error, InvalidRepository):
         errors = [{"field": error.field, "message": str(error)}]
         return DagctlError("invalid_repository", str(error), reason=error.code, errors=errors), {}
@@ -155,5 +160,5 @@ def _with_codes(codes: Sequence[str]) -> dict[str, Any]:
     return {"type": "object", "properties": {"code": {"enum": list(codes)}}}
 
 
-PROBLEMS = Refusals(respond, Problem, MEDIA_TYPE, _with_codes)
+PROBLEMS = Refusals(respond, problem, Problem, MEDIA_TYPE, _with_codes)
 """How contracts that follow RFC 9457 tell of errors."""

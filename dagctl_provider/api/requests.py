@@ -20,6 +20,8 @@ from dagctl_provider.domain.errors import DagctlError, not_found
 
 _CHUNK = 64 * 1024
 _MOST_DIGITS = 1000
+_MOST_UNKNOWN = 50
+_MOST_VALUES = 20_000
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -66,16 +68,33 @@ def read_body(model: type[Model], limit: int) -> Model:
     values = _parse(data) if data else {}
     if not isinstance(values, dict):
         raise invalid_fields({"": "must be a JSON object"})
+    _check_cost(values, model)
     try:
         return model.model_validate(values)
     except ValidationError as error:
         raise from_validation(error) from None
 
 
+def _check_cost(values: dict[str, object], model: type[BaseModel]) -> None:
+    """Refuse what would take long to refuse: pydantic makes an error of each wrong value, however many there are."""
+    unknown = values.keys() - {field.alias or name for name, field in model.model_fields.items()}
+    if len(unknown) > _MOST_UNKNOWN:
+        raise invalid_fields(dict.fromkeys(sorted(unknown), "unknown field"))
+    left: list[object] = [values]
+    count = 0
+    while left:
+        value = left.pop()
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        count += len(inner)
+        if count > _MOST_VALUES:
+            raise invalid_fields({"": f"holds more than {_MOST_VALUES} values"})
+        left.extend(inner)
+
+
 def _read_bytes(limit: int) -> bytes:
     """At most ``limit``, whether the length was announced or comes in chunks."""
     if request.content_length is not None and request.content_length > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
         # Both ASGI-to-WSGI bridges end the stream with the body, but do not say so.
         request.environ["wsgi.input_terminated"] = True
@@ -84,12 +103,17 @@ def _read_bytes(limit: int) -> bytes:
     while chunk := stream.read(_CHUNK):
         data += chunk
         if len(data) > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
     return bytes(data)
 
 
-def _too_large(limit: int) -> DagctlError:
-    return DagctlError("payload_too_large", f"The request body is larger than {limit // 2**20} MiB.")
+def too_large(limit: int) -> DagctlError:
+    """The refusal of a body.
+
+    :param limit: Most bytes.
+    """
+    most = f"{limit} bytes" if limit % 2**20 else f"{limit // 2**20} MiB"
+    return DagctlError("payload_too_large", f"The request body is larger than {most}.")
 
 
 def _parse(data: bytes) -> object:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from flask import Blueprint, Response, request
 from flask_appbuilder.api import BaseApi, expose
 
-from dagctl_provider.api import openapi, problems
+from dagctl_provider.api import limits, openapi, problems
 from dagctl_provider.api.authentication import authenticate
 from dagctl_provider.api.contracts import Call, Contract, Operation
 from dagctl_provider.api.requests import check_ids, read_body, read_query
@@ -50,14 +50,6 @@ def flask_rule(path: str) -> str:
     return path.replace("{", "<").replace("}", ">")
 
 
-def release_session(_: BaseException | None) -> None:
-    """Give back the thread's database session, which auth managers use and leave open."""
-    from airflow import settings
-
-    if settings.Session is not None:
-        settings.Session.remove()
-
-
 class ContractApi(BaseApi):  # type: ignore[misc]
     """Base of the resources: takes its routes from the table of a contract.
 
@@ -83,7 +75,7 @@ class ContractApi(BaseApi):  # type: ignore[misc]
     def create_blueprint(self, *args: Any, **kwargs: Any) -> Blueprint:
         blueprint: Blueprint = super().create_blueprint(*args, **kwargs)
         blueprint.register_error_handler(Exception, lambda error: refuse(self.contract, error))
-        blueprint.teardown_request(release_session)
+        blueprint.teardown_request(limits.end)
         return blueprint
 
 

@@ -74,6 +74,9 @@ ERRORS: Mapping[str, ErrorKind] = {
         "The state database cannot go back; choose the deployed version or a newer one.",
     ),
     "invalid_json": ErrorKind(400, "Malformed JSON", "Send one JSON object, UTF-8 encoded."),
+    "request_timeout": ErrorKind(
+        408, "Request body too slow", "Send the whole body at once; [dagctl] body_timeout says how long is waited for it."
+    ),
     "payload_too_large": ErrorKind(413, "Request body too large", "Send less; the detail says how much is accepted."),
     "unsupported_media_type": ErrorKind(415, "Unsupported media type", "Send 'Content-Type: application/json'."),
     "invalid_request": ErrorKind(422, "Invalid request", "'errors' names each field and what is wrong with it."),
@@ -121,6 +124,20 @@ ERRORS: Mapping[str, ErrorKind] = {
     "state_database_not_configured": ErrorKind(
         422, "No managed state databases", "Set [dagctl] state_database_conn_id, or send 'use_managed_state_database': false."
     ),
+    "too_many_requests": ErrorKind(
+        429,
+        "Too many requests at once",
+        "Wait for answers before asking again, or as long as 'Retry-After' says; [dagctl] requests_per_actor is the limit.",
+    ),
+    "too_many_streams": ErrorKind(
+        429, "Too many event streams at once", "Close pages that are open elsewhere; [dagctl] streams_per_actor is the limit."
+    ),
+    "too_many_explains": ErrorKind(
+        429,
+        "Too many plans are explained at once",
+        "Wait until some of them are explained, or cancel them; [dagctl] explains_per_actor is the limit.",
+    ),
+    "server_busy": ErrorKind(503, "Server busy", "Try again after as many seconds as 'Retry-After' says."),
     "state_database_unavailable": ErrorKind(
         503, "State database unavailable", "Check [dagctl] state_database_conn_id and the server it points to."
     ),

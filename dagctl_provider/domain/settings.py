@@ -169,6 +169,31 @@ SETTINGS: Mapping[str, Setting] = {
         "reviewer and not compared) or 'refuse'.",
     ),
     "step_timeout": Setting("float", "21600", "Seconds after which an explain, execute or run is stopped."),
+    "body_limit": Setting(
+        "integer",
+        "1048576",
+        "Most bytes of a request body below the paths of this package, all of Airflow's /pluginsv2 included. "
+        "Adopting a project takes up to 32 MiB whatever this says.",
+    ),
+    "body_timeout": Setting("float", "20", "Seconds in which a request body has to be there as a whole."),
+    "outside_requests": Setting(
+        "integer", "8", "How many requests to an API server process may ask git remotes or the cluster at the same time."
+    ),
+    "outside_queue": Setting(
+        "integer",
+        "24",
+        "How many more requests may wait for their turn to do so; beyond them the answer is 503 with Retry-After.",
+    ),
+    "outside_patience": Setting("float", "10", "Seconds after which a request that waits for its turn is answered 503."),
+    "requests_per_actor": Setting(
+        "integer", "16", "How many requests of one token or user an API server process serves at the same time."
+    ),
+    "streams_per_actor": Setting(
+        "integer", "100", "How many event streams (open pages) one user may have in an API server process."
+    ),
+    "explains_per_actor": Setting(
+        "integer", "20", "How many plans that one token or user asked an API server process for may be explained at a time."
+    ),
     "dag_bundle": Setting("string", "dags-folder", "Dag bundle that holds the dagctl Dag file."),
     "dag_file": Setting("string", "dagctl_dags.py", "Path of the dagctl Dag file inside its bundle."),
 }

@@ -34,9 +34,9 @@ from dagctl_provider.orchestration.logs import read_log
 from dagctl_provider.plan_output import destructive
 from dagctl_provider.plan_output.reading import executed, explained
 from dagctl_provider.plan_output.telling import tell
-from dagctl_provider.services.lifecycle import artifacts, deployments, leftovers, letters, lookups, publishing, steps
+from dagctl_provider.services.lifecycle import artifacts, deployments, explains, leftovers, letters, lookups, publishing, steps
 from dagctl_provider.services.lifecycle.project_requests import request_for_project
-from dagctl_provider.services.outside import pods, repositories
+from dagctl_provider.services.outside import pods, repositories, waiting
 from dagctl_provider.services.results import Page, PlanApproved, PlanAutoDiscarded, PlanCreated, PlanGroup, StepLogs
 from dagctl_provider.store import decisions as decision_rows
 from dagctl_provider.store import deployments as deployment_rows
@@ -120,10 +120,16 @@ def create_plan(actor: Actor, project_id: str, triggered_by: str = "manual", opt
     Git is asked before the transaction; one commit gets one plan however many callers ask at once. A plan that nobody has decided
     on gives way to one with other options.
 
-    :raises DagctlError: ``not_found``, ``forbidden``, ``project_not_deployed``, and what git answers.
+    :raises DagctlError: ``not_found``, ``forbidden``, ``project_not_deployed``, ``too_many_explains``, and what git answers.
     """
     actor.require("create_plan")
-    project = transactions.run(lambda session: lookups.visible_project(session, actor, project_id))
+
+    def look(session: Session) -> Project:
+        project = lookups.visible_project(session, actor, project_id)
+        explains.require_room(session, actor)
+        return project
+
+    project = transactions.run(look)
     _require_plannable(project)
     check_options(options, project.tool)
     head = repositories.head_of(project)
@@ -166,6 +172,7 @@ def plan_commit(
 
     created = transactions.run(work)
     if created.outcome == "created" and created.step is not None:
+        explains.note(actor, created.step.id)
         _try_dispatch(created.step)
     return created
 
@@ -287,23 +294,29 @@ def get_group(actor: Actor, group_id: str) -> PlanGroup:
         group = plan_rows.group_steps(session, group_id)
         if not group or group[0].organization_id != actor.organization_id:
             raise not_found("Plan group", group_id)
-        logs = {step.id: _log(session, step) for step in group}
         shown = _with_comments(session, group_id, tuple(replace(step, verbs=verbs_now(step, group)) for step in group))
         shown = _with_telling(session, group, shown)
-        return PlanGroup(group_id, group[0].project_id, shown, current_status(group), logs)
+        return PlanGroup(group_id, group[0].project_id, shown, current_status(group), {})
 
-    return transactions.run(work)
+    found = transactions.run(work)
+    return replace(found, logs=_logs(found.steps))
 
 
 def get_logs(actor: Actor, plan_id: str) -> StepLogs:
     """The log of a step: live while it runs, from Airflow's store afterwards."""
     actor.require("read")
 
-    def work(session: Session) -> StepLogs:
-        step = lookups.visible_step(session, actor, plan_id)
-        return StepLogs(_with_pod(session, step), _log(session, step))
+    def work(session: Session) -> PlanStep:
+        return _with_pod(session, lookups.visible_step(session, actor, plan_id))
 
-    return transactions.run(work)
+    step = transactions.run(work)
+    return StepLogs(step, _logs([step])[step.id])
+
+
+def _logs(found: Sequence[PlanStep]) -> dict[str, str]:
+    """The logs of steps, by their ids. They may be on a machine that does not answer, so a place to wait is taken first."""
+    with waiting.reading_log():
+        return transactions.run(lambda session: {step.id: _log(session, step) for step in found})
 
 
 def _with_pod(session: Session, step: PlanStep) -> PlanStep:

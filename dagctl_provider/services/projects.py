@@ -17,7 +17,7 @@ from dagctl_provider.domain.tools import DEFAULT_TOOL, ProjectType, tool_of
 from dagctl_provider.orchestration import connections, dags, schedules
 from dagctl_provider.orchestration.connections import StoredConnection
 from dagctl_provider.services.lifecycle import artifacts, jobs, lookups, publishing, runs, steps
-from dagctl_provider.services.outside import pods, repositories, state_databases, versions
+from dagctl_provider.services.outside import pods, repositories, state_databases, versions, waiting
 from dagctl_provider.services.results import RepositoryReport, RunStarted, SyncStatus
 from dagctl_provider.store import deployments as deployment_rows
 from dagctl_provider.store import plans as plan_rows
@@ -336,7 +336,8 @@ def delete_project(actor: Actor, project_id: str) -> None:
     undeploy(actor, project_id)
     project = get_project(actor, project_id)
     if project.state_connection_id is not None:
-        state_databases.drop(project.id)
+        with waiting.outside():
+            state_databases.drop(project.id)
 
     def work(session: Session) -> None:
         project = lookups.locked_project(session, actor, project_id)
@@ -426,6 +427,8 @@ def sync_status(actor: Actor, project_id: str) -> SyncStatus:
         head = repositories.head_of(project)
         facts = repositories.facts_of(project, head, project.current_commit_sha)
     except DagctlError as error:
+        if error.code == "server_busy":
+            raise
         detail = error.detail
         transactions.run(lambda session: project_rows.update_project(session, project.id, touch=False, sync_error=detail))
     else:

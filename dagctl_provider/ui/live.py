@@ -20,7 +20,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from dagctl_provider.api.resources import release_session
+from dagctl_provider.api.limits import AtOnce, identity, release_session
+from dagctl_provider.api.problems import headers_of
+from dagctl_provider.config import setting
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.services import organizations
@@ -36,6 +38,8 @@ HEARTBEAT_SECONDS = 10.0
 MAX_STREAM_SECONDS = 60.0
 """A stream ends by itself and browsers connect again: that is when somebody whose session is over stops to hear."""
 MAX_STREAMS = 1000
+RETRY_SECONDS = 30
+"""After which time a page may try again to open a stream; meanwhile it asks for the version."""
 _RETRY_MILLISECONDS = 500
 _SESSION_COOKIE = "_token"
 _TOLD = ("projects", "groups", "progress")
@@ -173,7 +177,7 @@ def _actor(credential: str) -> Actor:
         user = airflow_users.user_from_token(credential)
         actor = airflow_users.actor_for_airflow_user(user, organizations.default_organization_id())
     finally:
-        release_session(None)
+        release_session()
     actor.require("read")
     return actor
 
@@ -184,10 +188,25 @@ def _credential(request: Request) -> str:
     return token if scheme.lower() == "bearer" and token else request.cookies.get(_SESSION_COOKIE, "")
 
 
+def _refusal(error: DagctlError) -> Response:
+    headers = {"Cache-Control": "no-store", **headers_of(error)}
+    return JSONResponse({"code": error.code}, error.kind.status, headers)
+
+
 def make_app() -> FastAPI:
     """The app with the stream of events, to be mounted at :data:`PREFIX`."""
     app = FastAPI(title="dagctl events", openapi_url=None, docs_url=None, redoc_url=None)
     watcher = Watcher()
+    open_streams = AtOnce()
+
+    async def told(actor: Actor, known: str) -> AsyncIterator[str]:
+        # Counted from here on, since a stream that never begins never ends.
+        open_streams.take(identity(actor), MAX_STREAMS)
+        try:
+            async for text in stream(watcher, actor.organization_id, known):
+                yield text
+        finally:
+            open_streams.give(identity(actor))
 
     @app.get("/events")
     async def events(request: Request, since: str = "") -> Response:
@@ -195,11 +214,13 @@ def make_app() -> FastAPI:
         try:
             actor = await run_in_threadpool(_actor, _credential(request))
         except DagctlError as error:
-            return JSONResponse({"code": error.code}, error.kind.status, {"Cache-Control": "no-store"})
-        if len(watcher) >= MAX_STREAMS:
-            return JSONResponse({"code": "too_many_streams"}, 503, {"Cache-Control": "no-store"})
+            return _refusal(error)
+        if len(open_streams) >= MAX_STREAMS:
+            return _refusal(DagctlError("server_busy", "Too many event streams are open.", retry_after=RETRY_SECONDS))
+        if open_streams.of(identity(actor)) >= max(1, int(setting("streams_per_actor"))):
+            return _refusal(DagctlError("too_many_streams", "Too many event streams of yours.", retry_after=RETRY_SECONDS))
         known = request.headers.get("last-event-id") or since
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(stream(watcher, actor.organization_id, known), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(told(actor, known), media_type="text/event-stream", headers=headers)
 
     return app

@@ -21,12 +21,12 @@ from typing import TypeVar
 import flask_appbuilder
 from flask import Blueprint, Response, current_app, redirect, request
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
-from dagctl_provider.api import problems
+from dagctl_provider.api import limits, problems
 from dagctl_provider.api.authentication import authenticate
 from dagctl_provider.api.requests import is_identifier
-from dagctl_provider.api.resources import VIEW_PERMISSIONS, release_session
+from dagctl_provider.api.resources import VIEW_PERMISSIONS
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.ids import short_sha
 from dagctl_provider.domain.names import PAGES_ROUTE
@@ -110,11 +110,20 @@ def signed_in(permission: str = "read") -> Actor:
 
     For writes it also makes sure that the request comes from a page of this Airflow.
 
-    :raises DagctlError: ``unauthenticated``, ``forbidden``, ``cross_site_request``.
+    :raises DagctlError: ``unauthenticated``, ``forbidden``, ``cross_site_request``, ``invalid_request`` for forms with a NUL.
     """
     actor = authenticate()
     actor.require(permission)
+    if unfit := {name: "must not hold a NUL" for name, values in request.form.lists() if any("\0" in text for text in values)}:
+        raise problems.invalid_fields(unfit)
     return actor
+
+
+def require_storable() -> None:
+    """Refuse addresses with a NUL, which no database takes: there can be nothing of that name."""
+    told = [*(request.view_args or {}).values(), *(text for _, texts in request.args.lists() for text in texts)]
+    if any("\0" in str(text) for text in told):
+        raise NotFound
 
 
 def check_id(identifier: str, what: str) -> str:
@@ -212,6 +221,7 @@ class Pages(flask_appbuilder.BaseView):  # type: ignore[misc]
             # That one wants a token in Flask's session; ours asks where a write comes from, for the API and the pages alike.
             protection.exempt(blueprint)
         blueprint.register_error_handler(Exception, answer_error)
+        blueprint.before_request(require_storable)
         blueprint.after_request(add_headers)
-        blueprint.teardown_request(release_session)
+        blueprint.teardown_request(limits.end)
         return blueprint

@@ -95,3 +95,24 @@ def test_what_people_write_is_only_ever_text(browser: Browser, world: World) -> 
         assert all(own["src"].startswith("/pluginsv2/dagctl/static/") for own in shown.all("script") + shown.all("img")), path
         assert "49" not in shown.text or "{{7*7}}" in shown.text, path
     assert HOSTILE in browser.get(f"/dagctl/projects/{project.id}").text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/dagctl/runs/%00/%00", "/dagctl/runs/a/b%00/c", "/dagctl/plans/%00", "/dagctl/projects/%00", "/dagctl/static/%00"),
+        *("/dagctl/plans/%00/diff?model=a", "/dagctl/plans/plan_1/log?from=%00", "/dagctl/plans?search=a%00&status=pending"),
+        *("/dagctl/projects?search=%00", "/dagctl/projects?sort=%00", "/dagctl/plans?page=%00", "/dagctl/version?%00=%00"),
+        *("/dagctl/projects/new?said=%00", "/dagctl/projects/%00/edit", "/dagctl/projects/%00/plan"),
+    ],
+)
+def test_what_no_database_can_hold_is_not_there(browser: Browser, path: str) -> None:
+    assert browser.get(path).status == 404
+
+
+def test_a_form_with_what_no_database_can_hold_is_refused(browser: Browser, world: World) -> None:
+    step = world.explained(world.project())
+    for verb in ("approve", "reject", "delete"):
+        answer = browser.post(f"/dagctl/plans/{step.group_id}/{verb}", {"step": step.id, "comment": "a\0b"})
+        assert answer.status_code == 422
+    assert browser.post("/dagctl/projects/new", {"name": "a\0b", "repository_url": "https://example.com/a/b"}).status_code == 422

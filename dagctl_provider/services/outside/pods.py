@@ -34,6 +34,7 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.tools import DEFAULT_TOOL, TOOLS
 from dagctl_provider.pods import live_pods
 from dagctl_provider.pods.live_pods import ClusterUnavailable
+from dagctl_provider.services.outside.waiting import outside
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +131,16 @@ def await_stopped(step: PlanStep) -> bool:
     """
     if setting("launcher") != "kubernetes":
         return False
-    until = time.monotonic() + CANCEL_SECONDS
+    try:
+        with outside():
+            return _stopped(step, time.monotonic() + CANCEL_SECONDS)
+    except DagctlError as error:
+        # The step is cancelled already; too many others wait for their pods' ends.
+        log.warning("The pods of cancelled step %s were left to its worker: %s", step.id, error.detail)
+        return False
+
+
+def _stopped(step: PlanStep, until: float) -> bool:
     try:
         found = live_pods.live_pods(f"dagctl/plan-group={label_value(step.group_id)}", _PATIENCE)
         for pod in found:

@@ -38,6 +38,7 @@ from dagctl_provider.git.errors import (
 )
 from dagctl_provider.git.remotes import HeadRequest, RemoteGit
 from dagctl_provider.orchestration.connections import read_connection
+from dagctl_provider.services.outside.waiting import outside
 
 K = TypeVar("K", bound=Hashable)
 
@@ -112,11 +113,13 @@ def as_answer(error: GitError) -> DagctlError:
 
 
 @contextmanager
-def _answers() -> Iterator[None]:
-    try:
-        yield
-    except GitError as error:
-        raise as_answer(error) from None
+def _asking() -> Iterator[None]:
+    """Ask a remote: in a place to wait, and with an answer for what git says."""
+    with outside():
+        try:
+            yield
+        except GitError as error:
+            raise as_answer(error) from None
 
 
 def head_of(project: Project) -> str:
@@ -125,7 +128,7 @@ def head_of(project: Project) -> str:
     :raises DagctlError: when the remote, the branch or the credentials fail.
     """
     address, branch, _ = check_location(project.repository_url, project.branch, project.settings.get("git_path"))
-    with _answers():
+    with _asking():
         return remote().head(address, branch, credentials_for(project.settings))
 
 
@@ -151,7 +154,7 @@ def facts_of(project: Project, sha: str, base_sha: str | None) -> CommitFacts:
     :param base_sha: The deployed commit, for ``commits_behind``.
     """
     address, branch, _ = check_location(project.repository_url, project.branch, project.settings.get("git_path"))
-    with _answers():
+    with _asking():
         return remote().facts(address, branch, sha, base_sha, credentials_for(project.settings))
 
 
@@ -202,7 +205,7 @@ def _files_of(
     address, branch, own = check_location(project.repository_url, project.branch, project.settings.get("git_path"))
     folder = own if folder is None else folder
     prefix = f"{folder}/" if folder else ""
-    with _answers():
+    with _asking():
         found = remote().read_files(
             address,
             branch,

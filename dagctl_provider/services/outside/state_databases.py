@@ -14,6 +14,7 @@ from psycopg2 import sql
 from dagctl_provider.config import setting
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.orchestration.connections import StoredConnection, read_connection
+from dagctl_provider.services.outside.waiting import outside
 
 _CONNECT_TIMEOUT_SECONDS = 10
 
@@ -65,6 +66,11 @@ def create(project_id: str) -> StoredConnection:
     :raises DagctlError: ``state_database_not_configured`` or ``state_database_unavailable``.
     """
     administrator = _administrator()
+    with outside():
+        return _create(administrator, project_id)
+
+
+def _create(administrator: StoredConnection, project_id: str) -> StoredConnection:
     name, password = _database_name(project_id), secrets.token_urlsafe(32)
     connection = _connect(administrator)
     try:

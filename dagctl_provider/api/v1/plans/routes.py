@@ -36,6 +36,7 @@ OPERATIONS: tuple[Operation, ...] = (
         },
         errors=(
             "project_not_deployed",
+            "too_many_explains",
             "project_not_found_in_repository",
             *REPOSITORY_ERRORS,
         ),
