@@ -74,11 +74,11 @@ def _ask_health(base_url: str, over: multiprocessing.synchronize.Event, answers:
 
 
 def memory_of(process: psutil.Process) -> float:
-    """What a process and those it started have in memory, in MiB."""
+    """What a process and those it started have in memory, in MiB; not the git commands, which are others and end."""
     total = 0
     for one in [process, *process.children(recursive=True)]:
         with suppress(psutil.NoSuchProcess):
-            total += one.memory_info().rss
+            total += 0 if one.name().startswith(("git", "ssh")) else one.memory_info().rss
     return total / 2**20
 
 

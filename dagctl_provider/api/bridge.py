@@ -99,11 +99,12 @@ def _environ(scope: Scope, body: BinaryIO, length: int) -> Environ:
 
 async def send_answer(send: Send, answer: Answer) -> None:
     """Send an answer piece by piece. A client that does not read it is left; the server then closes the connection."""
-    pieces = [answer.body[at : at + _PIECE] for at in range(0, len(answer.body), _PIECE)] or [b""]
+    length = len(answer.body)
     try:
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-        for number, piece in enumerate(pieces, 1):
-            message = {"type": "http.response.body", "body": piece, "more_body": number < len(pieces)}
+        for start in range(0, max(length, 1), _PIECE):
+            piece = answer.body[start : start + _PIECE]
+            message = {"type": "http.response.body", "body": piece, "more_body": start + _PIECE < length}
             await asyncio.wait_for(send(message), SEND_SECONDS)
     except asyncio.TimeoutError:
         return

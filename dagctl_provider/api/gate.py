@@ -108,6 +108,8 @@ class Gate:
             for contract in contracts
             for operation in contract.operations
         ]
+        # Airflow looks for a setting in many places, and reads its configuration once per process anyhow.
+        self._usual, self._seconds = int(setting("body_limit")), float(setting("body_timeout"))
         self._held = Held()
         self._bridges: dict[int, Bridge] = {}
 
@@ -152,20 +154,19 @@ class Gate:
         limit = self._limit(scope["method"], path)
         if announced.isdigit() and int(announced[:20]) > limit:
             raise too_large(limit)
-        kept.taken, seconds = True, float(setting("body_timeout"))
+        kept.taken = True
         try:
-            await asyncio.wait_for(_collect(kept, limit, receive), seconds)
+            await asyncio.wait_for(_collect(kept, limit, receive), self._seconds)
         except asyncio.TimeoutError:
-            raise DagctlError("request_timeout", f"The body was not there after {seconds:g} seconds.") from None
+            raise DagctlError("request_timeout", f"The body was not there after {self._seconds:g} seconds.") from None
 
     def _limit(self, method: str, path: str) -> int:
         """Most bytes of a body."""
-        usual = int(setting("body_limit"))
         if _UPLOADS.fullmatch(path):
-            return max(usual, _UPLOAD_BYTES)
+            return max(self._usual, _UPLOAD_BYTES)
         below = path.removeprefix(FLASK_PREFIX)
         own = next((most for verb, pattern, most in self._large if verb == method and pattern.fullmatch(below)), 0)
-        return own if own > 2**20 else usual
+        return own if own > 2**20 else self._usual
 
     def _root_of_flask(self, path: str, scope: Scope) -> str | None:
         """What the Flask app stands at, for paths that are served here."""

@@ -21,7 +21,7 @@ from typing import TypeVar
 import flask_appbuilder
 from flask import Blueprint, Response, current_app, redirect, request
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.exceptions import HTTPException
 
 from dagctl_provider.api import limits, problems
 from dagctl_provider.api.authentication import authenticate
@@ -120,10 +120,14 @@ def signed_in(permission: str = "read") -> Actor:
 
 
 def require_storable() -> None:
-    """Refuse addresses with a NUL, which no database takes: there can be nothing of that name."""
+    """Refuse addresses with a NUL, which no database takes: there can be nothing of that name.
+
+    :raises DagctlError: ``not_found``.
+    """
     told = [*(request.view_args or {}).values(), *(text for _, texts in request.args.lists() for text in texts)]
     if any("\0" in str(text) for text in told):
-        raise NotFound
+        # Not one of Werkzeug's: Airflow has a page of its own for those.
+        raise DagctlError("not_found", "There is no such page.")
 
 
 def check_id(identifier: str, what: str) -> str:

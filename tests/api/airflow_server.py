@@ -134,6 +134,9 @@ def ask_door(client: Any, door: str) -> dict[str, Any]:
             headers={**HEADERS, "Content-Type": "application/json"},
             content=chunks(b" " * 1_100_000),
         ),
+        "large": client.post(f"{door}/nothing", content=b" " * 1_100_000),
+        "line break": client.get(f"{door}/a%0Ab"),
+        "any bytes": client.get(f"{door}/projects?a=%ff%00", headers=HEADERS),
     }
     return {name: summary(response) for name, response in answers.items()}
 

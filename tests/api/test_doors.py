@@ -60,6 +60,9 @@ class TestDoors:
             ("chunked", 200, None),
             ("chunked wrong", 422, "invalid_request"),
             ("chunked large", 413, "payload_too_large"),
+            ("large", 413, "payload_too_large"),
+            ("line break", 404, "not_found"),
+            ("any bytes", 422, "invalid_request"),
             ("admin reads", 200, None),
             ("admin approves", 200, None),
             ("admin manages", 200, None),
@@ -137,6 +140,17 @@ class TestPages:
             assert answers[f"{name} frame"] == [True, manages]
             assert answers[f"{name} policy"]
             assert answers[f"{name} events"] == [200, "text/event-stream; charset=utf-8", "retry: 500"]
+
+    def test_bodies_are_limited_wherever_something_is_there_because_of_us(self, reports, kind):
+        answers = reports[kind]["pages"]
+        assert answers["large"] == {
+            **dict.fromkeys(("/pluginsv2/nothing", "/pluginsv2/dagctl/projects/new", "/dagctl/events", "/dagctl/x"), 413),
+            # Airflow's own, which is none of our business.
+            "/api/v2/nothing": 405,
+        }
+
+    def test_what_no_database_holds_is_not_there(self, reports, kind):
+        assert reports[kind]["pages"]["nul"] == [404, True]
 
     def test_airflow_knows_their_places(self, reports, kind):
         answers = reports[kind]["pages"]

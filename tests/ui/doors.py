@@ -24,6 +24,10 @@ def ask_pages(client: Any, root: str, users: dict[str, Any]) -> dict[str, Any]:
     answers["anonymous"] = [anonymous.status_code, anonymous.headers.get("location")]
     login = client.get(anonymous.headers["location"], follow_redirects=True)
     answers["login"] = [login.status_code, str(login.url)]
+    large = ("/pluginsv2/nothing", "/pluginsv2/dagctl/projects/new", "/dagctl/events", "/dagctl/x", "/api/v2/nothing")
+    answers["large"] = {path: client.post(f"{root}{path}", content=b" " * 1_100_000).status_code for path in large}
+    nul = client.get(f"{base}/runs/%00/%00")
+    answers["nul"] = [nul.status_code, "/pluginsv2/dagctl/" in nul.text]
     framed = client.get(f"{base}/projects", headers={"Sec-Fetch-Dest": "iframe"}, follow_redirects=False)
     answers["framed"] = [framed.status_code, "Your session has expired" in framed.text]
     for name, user in users.items():
