@@ -137,12 +137,16 @@ def _answers(operation: Operation) -> dict[str, object]:
     return described
 
 
+_RETRY_AFTER = {"Retry-After": {"description": "Seconds after which to try again", "schema": {"type": "integer"}}}
+
+
 def _errors(contract: Contract, codes: tuple[str, ...]) -> dict[str, Any]:
     refusals = contract.refusals
     reference = {"$ref": REFERENCE.format(model=refusals.model.__name__)}
     return {
         str(status): {
             "description": "; ".join(f"`{code}`: {ERRORS[code].title}" for code in same_status),
+            **({"headers": _RETRY_AFTER} if status in (429, 503) else {}),
             "content": {refusals.media_type: {"schema": {"allOf": [reference, refusals.with_codes(same_status)]}}},
         }
         for status, same_status in problems.codes_by_status(codes).items()

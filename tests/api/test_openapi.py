@@ -115,3 +115,11 @@ def test_the_page_is_up_to_date():
         assert f"`{operation.method} {V1.prefix}{operation.path}`" in page
     for code in ERRORS:
         assert f"`{code}`" in page
+
+
+def test_answers_to_come_back_later_say_when():
+    for path in DOCUMENT["paths"].values():
+        for operation in (value for key, value in path.items() if key != "parameters"):
+            answers = operation["responses"]
+            told = {status for status, answer in answers.items() if "Retry-After" in answer.get("headers", {})}
+            assert told == {"429", "503"} & answers.keys()
