@@ -30,12 +30,12 @@ _SECURITY_SCHEMES = {
 
 
 @lru_cache(maxsize=8)
-def document_json(contract: Contract, server: str) -> str:
-    """The document as text, built once per server address.
+def document_json(contract: Contract, server: str) -> bytes:
+    """The document as JSON, built once per server address, so that answers that wait for their readers share it.
 
     :param server: Path below which the API was asked: empty, or Airflow's own prefix.
     """
-    return json.dumps(document(contract, server))
+    return json.dumps(document(contract, server)).encode()
 
 
 def document(contract: Contract, server: str = "") -> dict[str, Any]:
