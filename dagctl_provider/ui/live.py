@@ -201,12 +201,13 @@ def make_app() -> FastAPI:
 
     async def told(actor: Actor, known: str) -> AsyncIterator[str]:
         # Counted from here on, since a stream that never begins never ends.
-        open_streams.take(identity(actor), MAX_STREAMS)
+        counted = open_streams.take(identity(actor), MAX_STREAMS)
         try:
             async for text in stream(watcher, actor.organization_id, known):
                 yield text
         finally:
-            open_streams.give(identity(actor))
+            if counted:
+                open_streams.give(identity(actor))
 
     @app.get("/events")
     async def events(request: Request, since: str = "") -> Response:

@@ -243,3 +243,16 @@ def test_airflows_own_header_counts_where_everybody_is_admin(client: TestClient)
 def test_too_many_streams_are_refused(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "MAX_STREAMS", 0)
     assert client.get("/events", headers={"Cookie": "_token=a.b.c"}).status_code == 503
+
+
+def test_too_many_streams_of_one_person_are_refused(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live.AtOnce, "of", lambda self, who: 100 if who[0] == "user" else 0)
+    answer = client.get("/events", headers={"Cookie": "_token=a.b.c"})
+    assert (answer.status_code, answer.json()) == (429, {"code": "too_many_streams"})
+    assert answer.headers["retry-after"] == str(live.RETRY_SECONDS)
+
+
+def test_a_stream_is_counted_until_it_ends(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__DAGCTL__STREAMS_PER_ACTOR", "1")
+    for _ in range(3):
+        assert client.get("/events", headers={"Cookie": "_token=a.b.c"}).status_code == 200
