@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+from tests.compare.believing import believing
 from tests.compare.doors import Answers
 from tests.plan_output.outputs import dbt_output, hostile_output, large_output, small_output
 
@@ -106,7 +107,7 @@ def write_requests(answers: Answers) -> None:
     def park(self: Any, context: Any) -> None:
         raise _ParkedError(f"{self.subject}\n\n{self.body}")
 
-    with mock.patch.object(ApprovalOperator, "execute", park):
+    with mock.patch.object(ApprovalOperator, "execute", park), believing():
         for name, output in outputs.items():
             answers.write(f"approval/{name}", _said(sensor, {"result": {"plan_output": output}}))
         for decision in ("approved", "rejected", "discarded", "cancelled", "deleted"):

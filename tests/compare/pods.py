@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+from tests.compare.believing import believing
 from tests.compare.dags import as_environment, build, environment, stored_variables
 from tests.compare.doors import Answers
 
@@ -143,6 +144,7 @@ def _given(dag_id: str, task_id: str, run_id: str, conf: Any, pull: Callable[...
     run = SimpleNamespace(conf=conf, run_id=run_id)
     context = {"ti": instance, "task_instance": instance, "dag_run": run, "run_id": run_id, "dag": dag, "task": task}
     with (
+        believing(),
         environment(**as_environment(stored, "kubernetes")),
         mock.patch.object(KubernetesHook, "core_v1_client", cluster),
         mock.patch.object(KubernetesHook, "is_in_cluster", False),

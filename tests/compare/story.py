@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
+from tests.compare.believing import as_left
 from tests.compare.doors import Answers, Door
 from tests.compare.reading import API, PAGES
 from tests.compare.rows import RESULTS
@@ -129,8 +130,9 @@ class Story:
         from airflow.models.xcom import XComModel
 
         place = _place_of(step_id)
+        left = as_left({**result, "step_id": step_id}, place, task_id)
         with _session() as session:
-            XComModel.set(key="result", value={**result, "step_id": step_id}, task_id=task_id, session=session, **place)
+            XComModel.set(key="result", value=left, task_id=task_id, session=session, **place)
             task = update(TaskInstance).where(
                 TaskInstance.dag_id == place["dag_id"], TaskInstance.run_id == place["run_id"], TaskInstance.task_id == task_id
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from dagctl_provider.runner import handed
+from dagctl_provider.runner.reach import reach_variables
 from tests.runner.conftest import ROOT
 from tests.runner.shop import Repository
 
@@ -45,13 +47,13 @@ def start(tmp_path: Path) -> Start:
             "DAGCTL_TOOL_PYTHON": str(tool),
             "DAGCTL_CACHE_DIR": str(tmp_path / "cache"),
             "DAGCTL_STEPS_DIR": str(tmp_path / "steps"),
+            **reach_variables(local=True, private=False),
         }
         request = {
             "repository_url": repository.url,
             "commit_sha": commit,
             "project_id": "proj_1",
             "step_id": "plan_1",
-            "allow_local_repositories": True,
         }
         child = subprocess.Popen(
             handed.command(sys.executable, ROOT, ["explain", "--grace", "30"]),
@@ -114,9 +116,10 @@ signal.pause()
     child = start(body)
     assert child.stdin is not None
     assert child.stdout is not None
-    before = iter(child.stdout.readline, "running\n")
-    assert next(before).startswith(handed.BEGAN_MARK)
-    assert list(before)
+    assert child.stdout.readline().startswith(handed.BEGAN_MARK)
+    before = list(itertools.takewhile(lambda line: line != "running\n", child.stdout))
+    assert before
+    assert child.poll() is None, before
     child.stdin.close()
     lines, result = told(child)
     assert "interrupted" in lines
