@@ -8,6 +8,7 @@ folders of steps, and the states of plans before and after.
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import time
 import traceback
@@ -20,14 +21,14 @@ from benchmarks.attacks.judging import Judge, Judgement
 from benchmarks.attacks.mart import DBT
 from benchmarks.attacks.reporting import report
 from benchmarks.attacks.runs import RUNS
-from benchmarks.attacks.scene import Scene
+from benchmarks.attacks.scene import WAITING, Scene
 from benchmarks.attacks.settings import SETTINGS
 from benchmarks.attacks.tasks import TASKS
 from benchmarks.attacks.witnesses import Witnesses
 from benchmarks.common import machine, run
 
 ATTACKS = [*RUNS, *TASKS, *SETTINGS, *DBT]
-_AT_A_TIME = 6
+_AT_A_TIME = 8
 
 
 class Play:
@@ -42,12 +43,14 @@ class Play:
     def by(self, person: airflows.Person) -> list[Judgement]:
         """All attacks of one person: those about the same plan one after the other, all others at the same time."""
         lanes: dict[str, list[Cell]] = defaultdict(list)
+        waiting = itertools.cycle(WAITING)
         for number, attack in enumerate(self._attacks):
             if attack.is_for(self._manager, person.role):
                 name = f"{number}-{person.role.lower()}-{self._manager}"
-                cell = Cell(attack, person, self._scene, name)
+                place = next(waiting) if attack.target == "pending" else attack.target or ""
                 # Older and newer plan of one project are touched by the same attacks.
-                lanes[{"older": "completed"}.get(attack.target or "", attack.target or name)].append(cell)
+                lane = {"older": "completed", "": name}.get(place, place)
+                lanes[lane].append(Cell(attack, person, self._scene, name, place))
         longest_first = sorted(lanes.values(), key=len, reverse=True)
         with ThreadPoolExecutor(_AT_A_TIME) as pool:
             return [judged for done in pool.map(self._lane, longest_first) for judged in done]

@@ -61,12 +61,14 @@ class Cell:
     """An attack that is played.
 
     :param name: Of the cell; labels of commits are made from it.
+    :param place: Which of the genuine plans of the attack's target, or its lane.
     """
 
     attack: Attack
     person: Person
     scene: Scene
     name: str
+    place: str
     runs: list[tuple[str, str]] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
@@ -77,7 +79,7 @@ class Cell:
     @property
     def target(self) -> Genuine:
         """The genuine plan that the attack is about; any plan that waits when it has none."""
-        return self.scene.genuine.get(self.attack.target or "", self.scene.genuine["pending"])
+        return self.scene.genuine.get(self.place, self.scene.genuine["pending"])
 
     @property
     def label(self) -> str:
@@ -94,6 +96,11 @@ class Cell:
     def was_made(self) -> str | None:
         """The attacker's commit, if there is one."""
         return self._commit or None
+
+    @property
+    def changed_something(self) -> bool:
+        """Whether Airflow took any request."""
+        return any(answer.rpartition(" ")[2] < "400" for answer in self.answers)
 
     def evil(self, letter: Mapping[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
         """A genuine request with the attacker's repository in it.
@@ -234,11 +241,33 @@ def forged_origin(letter: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
 def forged_grant(letter: Mapping[str, Any], genuine: Any, encoded: bool = False) -> dict[str, Any]:
     """A grant for a request, with the signature of another one.
 
+    :param letter: What it is to say; a genuine payload keeps all that it says besides.
     :param genuine: A grant that dagctl signed, where there is one.
     :param encoded: Whether the payload is base64.
     """
-    text = json.dumps(letter, sort_keys=True, separators=(",", ":"))
-    payload = base64.urlsafe_b64encode(text.encode()).decode() if encoded else text
     known = genuine if isinstance(genuine, dict) else {}
+    payload = json.dumps(_altered(_payload(known.get("payload")) or dict(letter), letter), sort_keys=True)
+    payload = base64.urlsafe_b64encode(payload.encode()).decode() if encoded else payload
     signature = known.get("signature") or hashlib.sha256(payload.encode()).hexdigest()
     return {"payload": payload, "signature": signature, "key_id": known.get("key_id", "1")}
+
+
+def _payload(text: Any) -> Any:
+    """What a payload says, as JSON or as base64 of it."""
+    for decode in (str, lambda found: base64.urlsafe_b64decode(f"{found}==").decode()):
+        try:
+            return json.loads(decode(text))
+        except (TypeError, ValueError):
+            continue
+    return None
+
+
+def _altered(found: Any, letter: Mapping[str, Any]) -> Any:
+    """The same with the repository and the commit of a request, wherever they stand in it."""
+    if isinstance(found, dict):
+        own = {key: letter[key] for key in ("repository_url", "commit_sha") if key in found}
+        return {key: own.get(key, _altered(value, letter)) for key, value in found.items()}
+    if isinstance(found, list):
+        return [_altered(one, letter) for one in found]
+    inner = _payload(found) if isinstance(found, str) and found.startswith("{") else None
+    return json.dumps(_altered(inner, letter)) if inner is not None else found

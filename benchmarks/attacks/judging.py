@@ -20,7 +20,6 @@ class Before:
     applied: Counter[str]
     started: int
     handed: set[tuple[str, str]]
-    steps: int
 
 
 @dataclass
@@ -58,17 +57,16 @@ class Judge:
         """The facts now."""
         plan = self._plan(cell)
         if plan is None:
-            return Before({}, Counter(), 0, self._witnesses.handed(), len(self._witnesses.watch.steps))
+            return Before({}, Counter(), 0, self._witnesses.handed())
         return Before(
             self._scene.statuses(plan),
             self._witnesses.applied(plan.project),
             len(self._witnesses.started(plan.commit)),
             self._witnesses.handed(),
-            len(self._witnesses.watch.steps),
         )
 
     def _plan(self, cell: Cell) -> Genuine | None:
-        return self._scene.genuine.get(cell.attack.target or "")
+        return self._scene.genuine.get(cell.place)
 
     def after(self, cell: Cell, before: Before, stopped: Stopped | None) -> Judgement:
         """Wait until everything is over that the attack has begun, then judge."""
@@ -97,13 +95,12 @@ class Judge:
         return found + (self._of_plan(cell, plan, before) if plan is not None else [])
 
     def _handed(self, cell: Cell, before: Before) -> list[tuple[str, str]]:
+        steps = dict(self._witnesses.watch.steps)
         mine = set(self._witnesses.started(cell.commit)) if cell.was_made else set()
-        marks = set(self._witnesses.ran(cell.label))
-        return sorted(
-            (name, place)
-            for name, place in self._witnesses.handed() - before.handed
-            if place.split()[1] in mine | marks or cell.attack.theme == "connections" or "project_name" in cell.attack.title
-        )
+        if cell.attack.theme == "connections":
+            mine |= {name for name, step in steps.items() if step.request.get("project_name") == cell.place}
+        mine |= set(self._witnesses.ran(cell.label))
+        return sorted((name, place) for name, place in self._witnesses.handed() - before.handed if place.split()[1] in mine)
 
     @staticmethod
     def _whose(place: str) -> str:
@@ -122,8 +119,12 @@ class Judge:
                 found.append(f"dagctl's step was {old} and is {status}")
             elif status != old:
                 cell.findings.append(f"disturbed: dagctl's step was {old} and is {status}")
-        if self._scene.shown(plan) != plan.shown:
-            cell.findings.append("SHOWN: the plan's page says something else than before")
+        now = self._scene.shown(plan)
+        cell.findings += [
+            f"SHOWN: {'Required Actions' if name == 'asked' else 'the plan'} says something else than before"
+            for name in plan.shown
+            if name in now and now[name] != plan.shown[name]
+        ]
         again = len(self._witnesses.started(plan.commit)) - before.started
         if again > 0 and plan.kind != "clock":
             if cell.attack.makes_runs:
@@ -137,7 +138,7 @@ class Judge:
         genuine = {(plan.dag_id, plan.run_id) for plan in self._scene.genuine.values()}
         for dag_id, run_id in set(cell.runs) - genuine:
             self._scene.admin.ask("DELETE", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")
-        plan = self._plan(cell)
+        plan = self._plan(cell) if cell.changed_something else None
         if plan is not None and plan.kind != "clock" and not self._scene.is_intact(plan):
             self._scene.renew(plan.kind)
 

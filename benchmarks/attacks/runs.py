@@ -116,7 +116,7 @@ def _made_again(evil: bool) -> Any:
 
     def play(cell: Cell) -> None:
         dag_id, run_id = cell.run
-        if cell.target.kind == "pending":
+        if cell.target.waits:
             # Airflow deletes no run that goes on.
             cell.mark_run(cell.run, "failed")
         cell.ask("DELETE", f"/dags/{dag_id}/dagRuns/{run_id}")

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from benchmarks.attacks.airflows import Person
@@ -19,10 +20,9 @@ from demo.options import DemoError
 from demo.stack import Stack
 
 SECONDS = 240.0
-KINDS = ("pending", "older", "completed", "rejected", "cancelled", "failed")
-"""States of the genuine plans; ``older`` was applied before ``completed``, in the same project."""
+WAITING = ("pending", "pending2", "pending3")
+"""Plans that wait, each in a project of its own: most attacks are about such a plan, and take turns."""
 
-_PROJECT_OF = {"older": "completed"}
 _LETTERS = ("explain", "await_approval", "execute")
 _REPORTS = ("result", "progress", "artifacts", "pod")
 _FOREIGN = ("payroll_db", "dagctl_other", "git_other", "state_other")
@@ -35,7 +35,7 @@ class Genuine:
     :param statuses: Of its steps, by id.
     :param letters: XComs of its run as they are in the end, by task and key.
     :param seen: All XComs that its run ever had: every role may have read them.
-    :param shown: What its page says.
+    :param shown: What its page says, and what is asked in Required Actions.
     """
 
     kind: str
@@ -50,6 +50,11 @@ class Genuine:
     letters: dict[tuple[str, str], Any] = field(default_factory=dict)
     seen: dict[tuple[str, str], Any] = field(default_factory=dict)
     shown: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is left waiting for a decision."""
+        return self.kind in WAITING
 
 
 class Scene:
@@ -87,11 +92,13 @@ class Scene:
     def prepare(self) -> None:
         """Make all plans, several projects at a time, and plant the passwords."""
         self._plant()
-        for name in ("pending", "completed", "rejected", "cancelled", "failed", "race", "clock"):
+        for name in (*WAITING, "completed", "rejected", "cancelled", "failed", "race", "clock"):
             self._make_project(name)
         self._make_mart()
-        makers: list[Callable[[], object]] = [lambda kind=kind: self.renew(kind) for kind in KINDS if kind != "older"]  # type: ignore[misc]
-        makers += [self._deploy_clock]
+        makers: list[Callable[[], object]] = [
+            partial(self.renew, kind) for kind in ("completed", *WAITING, "rejected", "cancelled", "failed")
+        ]
+        makers.insert(1, self._deploy_clock)
         with ThreadPoolExecutor(3) as pool:
             for done in [pool.submit(make) for make in makers]:
                 done.result()
@@ -157,7 +164,7 @@ class Scene:
         """Whether a plan still is what later attacks expect to find."""
         if self.statuses(plan) != plan.statuses or _kept(self.letters(plan)) != _kept(plan.letters):
             return False
-        return plan.kind != "pending" or self.task(plan.run_id, "await_approval") in ("awaiting_input", "deferred")
+        return not plan.waits or self.task(plan.run_id, "await_approval") in ("awaiting_input", "deferred")
 
     def task(self, run_id: str, task_id: str) -> str | None:
         """State of a task of a run of a plan Dag; ``None`` when there is no such run."""
@@ -187,12 +194,15 @@ class Scene:
 
     def renew(self, kind: str) -> Genuine:
         """Make the plan of a kind, in the state that the kind is named for; the earlier one is history then."""
-        if kind in ("older", "completed"):
+        if kind == "older":
+            # There is a newer one only once there is an older one.
+            return self.renew("completed")
+        if kind == "completed":
             older = self._ended(self.planned("completed"), "completed")
             self.genuine["older"] = replace(older, kind="older")
-        made = self._ended(self.planned(_PROJECT_OF.get(kind, kind), broken=kind == "failed"), kind)
-        self.genuine["completed" if kind == "older" else kind] = made
-        return self.genuine[kind]
+        made = self._ended(self.planned(kind, broken=kind == "failed"), kind)
+        self.genuine[kind] = made
+        return made
 
     def _ended(self, plan: Genuine, kind: str) -> Genuine:
         self.await_step(plan.explain_id, "failed" if kind == "failed" else "pending")
@@ -206,7 +216,7 @@ class Scene:
             execute = self.client.request("POST", f"/plans/{plan.explain_id}/approve")["execution_plan_id"]
             seen |= self.letters(plan)
             self.client.request("POST", f"/plans/{execute}/cancel")
-        if kind != "pending":
+        if kind not in WAITING:
             await_value(lambda: self._over(plan.run_id), SECONDS, f"The end of the run of {plan.label}")
         letters = self.letters(plan)
         # Of a plan that was cancelled, what was seen while it was approved says more than what is there in the end.
@@ -245,7 +255,12 @@ class Scene:
     def shown(self, plan: Genuine) -> dict[str, Any]:
         """What dagctl shows of a plan."""
         step = self.client.plan(plan.explain_id)
-        return {name: step.get(name) for name in ("plan_output", "digest", "commit_message", "commit_sha")}
+        shown = {name: step.get(name) for name in ("plan_output", "digest", "commit_message", "commit_sha")}
+        path = f"/api/v2/dags/{plan.dag_id}/dagRuns/{plan.run_id}/taskInstances/await_approval/-1/hitlDetails"
+        answer = self.admin.ask("GET", path)
+        if plan.waits and answer.is_success:
+            shown["asked"] = [answer.json()[name] for name in ("subject", "body")]
+        return shown
 
     def letters(self, plan: Genuine) -> dict[tuple[str, str], Any]:
         """All XComs of a plan's run, as anybody reads them who may see the Dag."""

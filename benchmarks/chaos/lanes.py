@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 import time
@@ -195,11 +196,19 @@ def shared_out(plans: int, projects: int, seed: int) -> list[list[str]]:
     The last plan of each of them may be left waiting; a plan that waits would be discarded by the next one.
     """
     dice, lanes = random.Random(seed), []
+    decisions, lasts = itertools.cycle(_dealt(dice, [APPROVE, APPROVE, REJECT, CANCEL])), itertools.cycle([APPROVE, WAIT])
     for number in range(projects):
         many = plans // projects + (number < plans % projects)
-        others = [dice.choice([APPROVE, APPROVE, REJECT, CANCEL]) for _ in range(max(many - 1, 0))]
-        lanes.append([AUTO] * many if number == 0 else [*others, dice.choice([APPROVE, WAIT])][:many])
+        if number == 0:
+            lanes.append([AUTO] * many)
+        elif many:
+            lanes.append([*(next(decisions) for _ in range(many - 1)), next(lasts)])
     return lanes
+
+
+def _dealt(dice: random.Random, cards: list[str]) -> list[str]:
+    """The cards in any order."""
+    return dice.sample(cards, len(cards))
 
 
 def begun(path: Any, label: str) -> Repository:

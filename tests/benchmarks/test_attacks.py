@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
+
+import pytest
 
 from benchmarks.attacks.__main__ import ATTACKS
 from benchmarks.attacks.airflows import ROLES
+from benchmarks.attacks.cells import forged_grant
 from benchmarks.chaos.invariants import examine
-from benchmarks.chaos.lanes import APPROVE, AUTO, REJECT, WAIT, Commit, shared_out
+from benchmarks.chaos.lanes import APPROVE, AUTO, CANCEL, REJECT, WAIT, Commit, shared_out
 
 
 def test_the_table_has_what_it_promises() -> None:
@@ -23,8 +28,23 @@ def test_plans_are_shared_out_and_only_a_last_one_waits() -> None:
     lanes = shared_out(20, 5, seed=1)
     assert [len(lane) for lane in lanes] == [4] * 5
     assert set(lanes[0]) == {AUTO}
+    assert {what for lane in lanes[1:] for what in lane} == {APPROVE, REJECT, CANCEL, WAIT}
     assert all(WAIT not in lane[:-1] and AUTO not in lane for lane in lanes[1:])
     assert shared_out(20, 5, seed=1) == lanes
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_a_forged_grant_says_something_else_under_the_same_signature(encoded: bool) -> None:
+    text = json.dumps({"run": "r", "request": {"repository_url": "theirs", "commit_sha": "c"}})
+    genuine = {
+        "payload": base64.urlsafe_b64encode(text.encode()).decode().rstrip("=") if encoded else text,
+        "signature": "s",
+        "key_id": "k",
+    }
+    forged = forged_grant({"repository_url": "mine", "commit_sha": "d"}, genuine, encoded)
+    said = base64.urlsafe_b64decode(forged["payload"]).decode() if encoded else forged["payload"]
+    assert json.loads(said) == {"run": "r", "request": {"repository_url": "mine", "commit_sha": "d"}}
+    assert (forged["signature"], forged["key_id"]) == ("s", "k")
 
 
 def step(commit: Commit, plan_type: str, status: str, number: int = 1) -> dict[str, Any]:
