@@ -27,6 +27,7 @@ def _executed(cell: Cell, needy: bool) -> tuple[Any, int, str]:
 
 def _progress_forged(cell: Cell) -> None:
     """An execute that failed is told to have come further; its owner tries it again, and all of it should be built."""
+    cell.require_xcoms()
     plan, number, execute = _executed(cell, needy=True)
     cell.scene.await_step(execute, "failed")
     run = (plan.dag_id, plan.run_id)
@@ -49,6 +50,7 @@ def _progress_forged(cell: Cell) -> None:
 
 def _artifacts_raced(cell: Cell) -> None:
     """What an execute left for later plans is overwritten in the moment in which it is there."""
+    cell.require_xcoms()
     plan, _, execute = _executed(cell, needy=False)
     path = f"/dags/{plan.dag_id}/dagRuns/{plan.run_id}/taskInstances/execute/xcomEntries/artifacts"
     forged = base64.b64encode(json.dumps({"nodes": {}, "metadata": {"invocation_id": _FORGED}}).encode()).decode()

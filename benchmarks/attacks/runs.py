@@ -129,7 +129,10 @@ def _made_again(evil: bool) -> Any:
 def _backfill(suffix: str) -> Any:
     def play(cell: Cell) -> None:
         body = {"dag_id": cell.target.dag_id + suffix, "from_date": "2026-01-01T00:00:00Z", "to_date": "2026-01-02T00:00:00Z"}
-        cell.ask("POST", "/backfills", {**body, "dag_run_conf": {"dagctl": cell.evil()}, "reprocess_behavior": "completed"})
+        conf = {"dagctl": cell.evil()}
+        made = cell.ask("POST", "/backfills", {**body, "dag_run_conf": conf, "reprocess_behavior": "completed"}).json()["id"]
+        for row in cell.scene.database.rows("SELECT dag_id, run_id FROM dag_run WHERE backfill_id = %s", made):
+            cell.touch((row["dag_id"], row["run_id"]))
 
     return play
 
