@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
+import threading
 import time
 import traceback
 from collections import defaultdict
@@ -39,6 +40,7 @@ class Play:
 
     def __init__(self, manager: str, scene: Scene, judge: Judge, attacks: list[Attack]) -> None:
         self._manager, self._scene, self._judge, self._attacks = manager, scene, judge, attacks
+        self._ended = threading.Event()
 
     def by(self, person: airflows.Person) -> list[Judgement]:
         """All attacks of one person: those about the same plan one after the other, all others at the same time."""
@@ -53,10 +55,14 @@ class Play:
                 lanes[lane].append(Cell(attack, person, self._scene, name, place))
         longest_first = sorted(lanes.values(), key=len, reverse=True)
         with ThreadPoolExecutor(_AT_A_TIME) as pool:
-            return [judged for done in pool.map(self._lane, longest_first) for judged in done]
+            try:
+                return [judged for done in pool.map(self._lane, longest_first) for judged in done]
+            finally:
+                # Whoever breaks it off need not wait for all that was still to come.
+                self._ended.set()
 
     def _lane(self, cells: list[Cell]) -> list[Judgement]:
-        return [self._play(cell) for cell in cells]
+        return [self._play(cell) for cell in cells if not self._ended.is_set()]
 
     def _play(self, cell: Cell) -> Judgement:
         before = self._judge.before(cell)
@@ -75,7 +81,7 @@ class Play:
 
 def play(manager: str, options: argparse.Namespace) -> list[Judgement]:
     """One auth manager: prepare, then everybody."""
-    attacks = [attack for attack in ATTACKS if options.only in f"{attack.theme}: {attack.title}"]
+    attacks = [attack for attack in ATTACKS if any(part in f"{attack.theme}: {attack.title}" for part in options.only)]
     started, judged = time.monotonic(), []
     with airflows.running(manager) as (stack, people):
         scene = Scene(stack, people["Admin"])
@@ -105,7 +111,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m benchmarks.attacks", description=(__doc__ or "").partition("\n")[0])
     made.add_argument("--managers", nargs="+", choices=airflows.MANAGERS, default=list(airflows.MANAGERS))
     made.add_argument("--roles", nargs="+", choices=airflows.ROLES, default=list(airflows.ROLES))
-    made.add_argument("--only", default="", help="attacks whose theme and title have this in them")
+    made.add_argument("--only", nargs="+", default=[""], help="attacks whose theme and title have one of these in them")
     made.add_argument("--quick", action="store_true", help="SimpleAuthManager, and of it the User only")
     return made
 

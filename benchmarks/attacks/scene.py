@@ -105,8 +105,9 @@ class Scene:
 
     def _plant(self) -> None:
         secret = self.planted
-        self.connection("payroll_db", conn_type="postgres", host="127.0.0.1", login="payroll", password=secret["payroll_db"])
-        self.connection("state_other", conn_type="postgres", host="127.0.0.1", login="state", password=secret["state_other"])
+        database: dict[str, Any] = {"conn_type": "postgres", "host": "127.0.0.1", "port": 5432, "schema": "payroll"}
+        self.connection("payroll_db", **database, login="payroll", password=secret["payroll_db"])
+        self.connection("state_other", **database, login="state", password=secret["state_other"])
         self.connection("git_other", conn_type="dagctl", password=secret["git_other"])
         self.connection("dagctl_other", conn_type="dagctl", extra=json.dumps({"env": {"TOKEN": secret["dagctl_other"]}}))
 
