@@ -20,6 +20,7 @@ class Before:
     applied: Counter[str]
     started: int
     handed: set[tuple[str, str]]
+    steps: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -63,6 +64,7 @@ class Judge:
             self._witnesses.applied(plan.project),
             len(self._witnesses.started(plan.commit)),
             self._witnesses.handed(),
+            set(self._witnesses.watch.steps),
         )
 
     def _plan(self, cell: Cell) -> Genuine | None:
@@ -125,6 +127,8 @@ class Judge:
             for name in plan.shown
             if name in now and now[name] != plan.shown[name]
         ]
+        if plan.kind == "clock":
+            found += self._other_commits(plan, before)
         again = len(self._witnesses.started(plan.commit)) - before.started
         if again > 0 and plan.kind != "clock":
             if cell.attack.makes_runs:
@@ -132,6 +136,14 @@ class Judge:
             else:
                 cell.findings.append(f"{AGAIN}: {again} steps that dagctl had asked for")
         return found
+
+    def _other_commits(self, plan: Genuine, before: Before) -> list[str]:
+        """Steps of a project, and of commits that are not deployed in it."""
+        steps = [step.request for name, step in list(self._witnesses.watch.steps.items()) if name not in before.steps]
+        others = [one for one in steps if one.get("project_name") == plan.project and one.get("commit_sha") != plan.commit]
+        known = {one.commit: one.label for one in self._scene.genuine.values()}
+        names = {known.get(str(one.get("commit_sha")), "another commit") for one in others}
+        return [f"{name} ran instead of what is deployed" for name in sorted(names)]
 
     def put_right(self, cell: Cell) -> None:
         """Remove the attack's own runs, and make its plan again where it is not what it was."""

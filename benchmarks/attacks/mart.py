@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks.attacks.cells import Attack, Cell
 from benchmarks.attacks.repositories import MART
 from benchmarks.common import await_value
+from demo.options import DemoError
 from demo.warehouse import Warehouse
 
 SECONDS = 240.0
@@ -41,11 +42,18 @@ def _progress_forged(cell: Cell) -> None:
         (cell.scene.warehouses / f"export-{number}").touch()
         again = cell.scene.client.request("POST", f"/plans/{execute}/retry")["execution_plan_id"]
         cell.scene.await_step(again, "completed", "failed")
-    rows = (
-        Warehouse(cell.scene.warehouses / f"{MART}.duckdb", cell.scene.stack.tool_python()).query("SELECT n FROM main.two").rows
-    )
-    if cell.scene.client.plan(again)["status"] == "completed" and rows != [[2]]:
+    if cell.scene.client.plan(again)["status"] == "completed" and not _is_built(cell):
         cell.findings.append("RAN: the plan is completed, and a model that was approved was not built")
+
+
+def _is_built(cell: Cell) -> bool:
+    warehouse = Warehouse(cell.scene.warehouses / f"{MART}.duckdb", cell.scene.stack.tool_python())
+    try:
+        return warehouse.query("SELECT n FROM main.two").rows == [[2]]
+    except DemoError as error:
+        if "does not exist" not in str(error):
+            raise
+        return False
 
 
 def _artifacts_raced(cell: Cell) -> None:

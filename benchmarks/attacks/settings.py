@@ -290,7 +290,7 @@ SETTINGS = [
     Attack("Variables", "index: a Dag of one's own", _dag_of_ones_own, "clock"),
     Attack("Variables", "index: another name and environment", _index_changed, "clock"),
     Attack("Variables", "index: every minute", _scheduled, "clock"),
-    Attack("pools", "the writer's with ten slots", _pool("PATCH", {"slots": 10}), "pending"),
+    Attack("pools", "the writer's with ten slots", _pool("PATCH", {"slots": 10, "include_deferred": False}), "pending"),
     Attack("pools", "the writer's deleted", _pool("DELETE", None), "pending"),
     Attack("connections", "dagctl__plan_key overwritten", _plan_key, "pending"),
     Attack("connections", "the project's: variables that load code", _own_connection(_loads_code), "race"),
