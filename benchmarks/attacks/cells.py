@@ -153,18 +153,26 @@ class Cell:
         for (task, key), value in letters.items():
             self.xcom(run, task, key, value, needed)
 
-    def clear(self, run: tuple[str, str], *tasks: str, **more: Any) -> None:
-        """Clear tasks, and wait until whatever starts then is over."""
+    def clear(self, run: tuple[str, str], *tasks: str, wait: bool = True, **more: Any) -> None:
+        """Clear tasks, and wait until whatever starts then is over.
+
+        :param wait: Whether to wait here.
+        """
         self.touch(run)
         body = {"dry_run": False, "only_failed": False, "task_ids": list(tasks), "dag_run_id": run[1], **more}
         self.ask("POST", f"/dags/{run[0]}/clearTaskInstances", body)
-        self.settle(run)
+        if wait:
+            self.settle(run)
 
-    def mark(self, run: tuple[str, str], task: str, state: str) -> None:
-        """Mark a task, and wait until whatever follows is over."""
+    def mark(self, run: tuple[str, str], task: str, state: str, wait: bool = True) -> None:
+        """Mark a task, and wait until whatever follows is over.
+
+        :param wait: Whether to wait here.
+        """
         self.touch(run)
         self.ask("PATCH", _of_task(run, task), {"new_state": state})
-        self.settle(run)
+        if wait:
+            self.settle(run)
 
     def mark_run(self, run: tuple[str, str], state: str) -> None:
         """Mark a run."""

@@ -149,7 +149,10 @@ class Judge:
         """Remove the attack's own runs, and make its plan again where it is not what it was."""
         genuine = {(plan.dag_id, plan.run_id) for plan in self._scene.genuine.values()}
         for dag_id, run_id in set(cell.runs) - genuine:
-            self._scene.admin.ask("DELETE", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")
+            address = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}"
+            # Airflow deletes no run that goes on, such as one that waits for its approval.
+            self._scene.admin.ask("PATCH", address, {"state": "failed"})
+            self._scene.admin.ask("DELETE", address)
         plan = self._plan(cell) if cell.changed_something else None
         if plan is not None and plan.kind != "clock" and not self._scene.is_intact(plan):
             self._scene.renew(plan.kind)

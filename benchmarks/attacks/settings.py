@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,15 +121,24 @@ def _dag_of_ones_own(cell: Cell) -> None:
             _write(cell, _EVIL_DAG, own)
         _write(cell, _INDEX, {**index, "evil": {**entry, "dag_id": _EVIL_DAG}})
         try:
+            cell.ask("POST", "/pools", {"name": f"{_EVIL_DAG}__writer", "slots": 1, "include_deferred": False}, needed=False)
             await_value(lambda: _is_parsed(cell), 45, "the Dag", every=0.5)
-            run = (f"{_EVIL_DAG}__run", cell.trigger(f"{_EVIL_DAG}__run", None))
-            cell.settle(run)
-            plan = (_EVIL_DAG, cell.trigger(_EVIL_DAG, {"dagctl": cell.evil()}))
-            cell.settle(plan)
-        except TimeoutError:
-            cell.answers.append("the Dag was not made")
+            for dag_id, conf in ((f"{_EVIL_DAG}__run", None), (_EVIL_DAG, {"dagctl": cell.evil()})):
+                run_id = cell.trigger(dag_id, conf)
+                # dagctl writes its index again whenever a project changes, and the Dag is gone; its run stands still then.
+                await_value(partial(_has_ended, cell, run_id), 60, "the run", every=0.5)
+        except TimeoutError as error:
+            cell.answers.append(str(error))
         finally:
+            for dag_id, run_id in cell.runs:
+                cell.scene.admin.ask("PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", {"state": "failed"})
             cell.scene.admin.ask("DELETE", f"/api/v2/variables/{_EVIL_DAG}")
+            cell.scene.admin.ask("DELETE", f"/api/v2/pools/{_EVIL_DAG}__writer")
+
+
+def _has_ended(cell: Cell, run_id: str) -> bool:
+    row = cell.scene.database.row("SELECT state FROM dag_run WHERE run_id = %s", run_id)
+    return row is None or row["state"] in ("success", "failed")
 
 
 def _is_parsed(cell: Cell) -> bool:
@@ -171,12 +181,14 @@ def _pool(method: str, body: Any) -> Callable[[Cell], None]:
         known = cell.scene.admin.ask("GET", f"/api/v2/pools/{name}").json()
         try:
             cell.ask(method, f"/pools/{name}", {"name": name, **body} if body else None)
-            cell.mark(cell.run, "await_approval", "success")
-            cell.clear(cell.run, "execute")
+            # Without its pool a task stands still, so all of it is waited for once the pool is there again.
+            cell.mark(cell.run, "await_approval", "success", wait=False)
+            cell.clear(cell.run, "execute", wait=False)
         finally:
             back = {"name": name, "slots": known["slots"], "description": known["description"] or "", "include_deferred": False}
             if cell.scene.admin.ask("PATCH", f"/api/v2/pools/{name}", back).is_error:
                 cell.scene.admin.ask("POST", "/api/v2/pools", back)
+            cell.settle(cell.run)
 
     return play
 
