@@ -15,6 +15,7 @@ import httpx
 from demo.client import Client
 from demo.options import DemoError
 from demo.stack import Stack
+from demo.warehouse import Warehouse
 
 CONFIG = """gateways:
   warehouse:
@@ -102,3 +103,16 @@ def make_project(stack: Stack, client: Client, repository: Repository, **fields:
         raise DemoError(f"Airflow refused the connection: {answer.text[:300]}", "See the API server's log.")
     made = client.request("POST", "/projects", {"name": name, "repository_url": repository.url, **fields})
     return Project(str(made["id"]), name, repository, warehouse)
+
+
+def rows_if_there(warehouse: Path, python: Path, table: str, columns: str) -> list[list[Any]]:
+    """Rows of a table in the schema ``main`` of a DuckDB file; none while there is no such table, or no file.
+
+    :param python: An interpreter that has DuckDB.
+    :raises DemoError: when the file cannot be read, for somebody writes in it at this moment, for example.
+    """
+    if not warehouse.exists():
+        return []
+    known = "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'main' AND table_name = '{}'"
+    asked = Warehouse(warehouse, python)
+    return asked.query(f"SELECT {columns} FROM main.{table}").rows if asked.query(known.format(table)).rows else []

@@ -11,8 +11,7 @@ from typing import Any
 from benchmarks.attacks.cells import Attack, Cell
 from benchmarks.attacks.repositories import MART
 from benchmarks.common import await_value
-from demo.options import DemoError
-from demo.warehouse import Warehouse
+from benchmarks.common_projects import rows_if_there
 
 SECONDS = 240.0
 _FORGED = "manifest-nobody-left"
@@ -47,13 +46,8 @@ def _progress_forged(cell: Cell) -> None:
 
 
 def _is_built(cell: Cell) -> bool:
-    warehouse = Warehouse(cell.scene.warehouses / f"{MART}.duckdb", cell.scene.stack.tool_python())
-    try:
-        return warehouse.query("SELECT n FROM main.two").rows == [[2]]
-    except DemoError as error:
-        if "does not exist" not in str(error):
-            raise
-        return False
+    path = cell.scene.warehouses / f"{MART}.duckdb"
+    return rows_if_there(path, cell.scene.stack.tool_python(), "two", "n") == [[2]]
 
 
 def _artifacts_raced(cell: Cell) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.attacks.scene import Scene
+from benchmarks.common import await_value
+from benchmarks.common_projects import rows_if_there
 from demo.options import DemoError
-from demo.warehouse import Warehouse
 
 _EVERY_SECONDS = 0.05
 
@@ -97,21 +98,16 @@ class Witnesses:
 
     def applied(self, project: str) -> Counter[str]:
         """How often each commit was applied to a project's warehouse, by label."""
-        path = self.scene.repositories[project].warehouse
-        if not path.exists():
-            return Counter()
-        for attempt in range(40):
+
+        def look() -> list[list[Any]] | None:
             try:
-                rows = Warehouse(path, self._python).query("SELECT label FROM main.applied").rows
-                return Counter(str(label) for (label,) in rows)
-            except DemoError as error:
-                if "does not exist" in str(error):
-                    return Counter()
+                return rows_if_there(self.scene.repositories[project].warehouse, self._python, "applied", "label") or [[None]]
+            except DemoError:
                 # Somebody writes at this moment, which DuckDB lets nobody read.
-                if attempt == 39:
-                    raise
-                time.sleep(0.25)
-        raise AssertionError
+                return None
+
+        rows = await_value(look, 30, f"A look into the warehouse of {project}", every=0.25)
+        return Counter(str(label) for (label,) in rows if label is not None)
 
     def handed(self) -> set[tuple[str, str]]:
         """Which planted password was where: its connection, and the step's folder or the mark of the code that saw it."""

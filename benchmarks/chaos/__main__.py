@@ -22,10 +22,8 @@ from benchmarks.chaos.invariants import STANDING, Found, examine
 from benchmarks.chaos.kills import Processes, note
 from benchmarks.chaos.lanes import AUTO, Commit, Door, Lane, begun, shared_out
 from benchmarks.common import Database, Verdict, await_value, fresh_stack, machine, run, table
-from benchmarks.common_projects import client_of, make_project
-from demo.options import DemoError
+from benchmarks.common_projects import client_of, make_project, rows_if_there
 from demo.stack import Stack
-from demo.warehouse import Warehouse
 
 _SETTINGS = {
     "AIRFLOW__CORE__PARALLELISM": "6",
@@ -100,15 +98,7 @@ def count_applied(stack: Stack, lanes: list[Lane]) -> Counter[str]:
     found: Counter[str] = Counter()
     python = stack.tool_python()
     for lane in lanes:
-        if lane.project.warehouse.exists():
-            try:
-                rows = Warehouse(lane.project.warehouse, python).query("SELECT label FROM main.applied").rows
-            except DemoError as error:
-                # Nothing of this project was ever applied.
-                if "does not exist" not in str(error):
-                    raise
-                rows = []
-            found.update(str(label) for (label,) in rows)
+        found.update(str(label) for (label,) in rows_if_there(lane.project.warehouse, python, "applied", "label"))
     return found
 
 
