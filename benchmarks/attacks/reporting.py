@@ -15,8 +15,8 @@ def report(attacks: list[Attack], judged: list[Judgement]) -> int:
 
     :return: Exit code.
     """
-    columns = [(manager, role) for manager in MANAGERS for role in ROLES]
     found = {(id(one.cell.attack), *_column(one)): one for one in judged}
+    columns = [(manager, role) for manager in MANAGERS for role in ROLES if (manager, role) in map(_column, judged)]
     played = [attack for attack in attacks if any((id(attack), *column) in found for column in columns)]
     rows = [[a.theme, a.title, *(_word(found.get((id(a), *column))) for column in columns)] for a in played]
     print(table(["with", "attack", *(f"{manager} {role}" for manager, role in columns)], rows))
