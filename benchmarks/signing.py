@@ -64,10 +64,7 @@ def main(options: argparse.Namespace) -> int:
         rows.append(
             ("ask for the keys", asked(stack.base_url + PUBLIC_KEYS), "ask for Airflow's health", asked(stack.base_url + HEALTH))
         )
-        found = [
-            (ours, milliseconds(work, rounds), beside, milliseconds(other, rounds))
-            for ours, work, beside, other in rows
-        ]
+        found = [(ours, milliseconds(work, rounds), beside, milliseconds(other, rounds)) for ours, work, beside, other in rows]
     total = sum(mine for ours, mine, *_ in found if not ours.startswith(("seal", "check")))
     print(f"\nsigning: {about}\n{options.parts} parts, {len(text) / 1000:.0f} kB, medians of {rounds}\n")
     lines = [(ours, f"{mine:.2f}", beside, f"{other:.2f}", f"{mine / other:.1f}") for ours, mine, beside, other in found]

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.store.test_migrations import FROZEN
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -115,6 +117,8 @@ def test_each_exception_from_the_security_lint_says_why() -> None:
         f"{path.relative_to(ROOT)}:{number}"
         for folder in ("dagctl_provider", "demo", "docs", "requirements")
         for path in (ROOT / folder).rglob("*.py")
+        # Migrations that somebody may have run stay as they are.
+        if path.name not in FROZEN
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if re.search(r"# noqa: S\d+\s*$", line)
     ]

@@ -18,7 +18,7 @@ from dagctl_provider.domain.permissions import Actor
 
 COMMON_ERRORS = (
     *("unauthenticated", "organization_required", "forbidden", "not_found", "invalid_request"),
-    *("too_many_requests", "server_busy", "database_not_migrated", "internal_error"),
+    *("too_many_requests", "server_busy", "database_not_migrated", "database_unavailable", "internal_error"),
 )
 WRITE_ERRORS = ("cross_site_request",)
 BODY_ERRORS = ("invalid_json", "request_timeout", "payload_too_large", "unsupported_media_type")

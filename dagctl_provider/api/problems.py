@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from flask import Response, request
 from pydantic import ConfigDict, Field, ValidationError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
 from dagctl_provider.api.contracts import Refusals
@@ -29,6 +30,7 @@ _RESERVED = frozenset(("type", "title", "status", "detail", "instance", "code", 
 _COMMITS = frozenset(("expected_commit", "current_commit"))
 _MOST_ERRORS = 50
 _LONGEST_NAME = 64
+_DATABASE_SECONDS = 5
 
 
 class FieldError(Answer):
@@ -132,6 +134,10 @@ def from_exception(error: Exception) -> tuple[DagctlError, dict[str, str]]:
         return DagctlError("payload_too_large", "The request body is larger than 1 MiB."), {}
     if isinstance(error, HTTPException):
         return _from_http(error), {}
+    if isinstance(error, OperationalError | InterfaceError):
+        log.warning("Request %s %s: Airflow's database does not answer", request.method, request.path, exc_info=error)
+        lost = DagctlError("database_unavailable", "Airflow's database does not answer now.", retry_after=_DATABASE_SECONDS)
+        return lost, headers_of(lost)
     return _unforeseen(error), {}
 
 

@@ -142,6 +142,11 @@ ERRORS: Mapping[str, ErrorKind] = {
         503, "State database unavailable", "Check [dagctl] state_database_conn_id and the server it points to."
     ),
     "database_not_migrated": ErrorKind(503, "Database not migrated", "Run 'airflow db migrate'."),
+    "database_unavailable": ErrorKind(
+        503,
+        "Database unavailable",
+        "Try again after as many seconds as 'Retry-After' says; then look whether Airflow's database runs.",
+    ),
     "internal_error": ErrorKind(500, "Internal error", "Look in the API server's log for the request's time."),
 }
 

@@ -89,7 +89,7 @@ class Signed(Record):
     key_id: str
 
 
-def sign(key: SigningKey, about: str, letter: Record | Mapping[str, Any]) -> dict[str, Any]:
+def sign(key: SigningKey, about: str, letter: Record | Mapping[str, object]) -> dict[str, object]:
     """The signed form of a letter.
 
     :param about: What kind of letter it is; no other kind is read out of it.
@@ -144,13 +144,13 @@ def derived(secret: str, *purpose: str) -> str:
     return hmac.new(secret.encode(), "\0".join(purpose).encode(), hashlib.sha256).hexdigest()
 
 
-def sealed(key: str, place: Place, letter: Mapping[str, Any]) -> dict[str, Any]:
+def sealed(key: str, place: Place, letter: Mapping[str, object]) -> dict[str, object]:
     """A letter of a worker with its seal and the try that left it."""
     told = {**letter, TRY: place.try_id}
     return {**told, SEAL: _seal(key, place, told)}
 
 
-def unsealed(key: str, place: Place, letter: Mapping[str, Any]) -> bool:
+def unsealed(key: str, place: Place, letter: Mapping[str, object]) -> bool:
     """Whether the worker of this place left this letter as it is.
 
     :param letter: As it was found.
@@ -159,7 +159,7 @@ def unsealed(key: str, place: Place, letter: Mapping[str, Any]) -> bool:
     return told.get(TRY) == place.try_id and hmac.compare_digest(str(letter.get(SEAL)).encode(), _seal(key, place, told).encode())
 
 
-def _seal(key: str, place: Place, told: Mapping[str, Any]) -> str:
+def _seal(key: str, place: Place, told: Mapping[str, object]) -> str:
     about = (place.dag_id, place.run_id, place.task_id, place.key, place.try_id)
     content = json.dumps(about).encode() + canonical(told)
     return hmac.new(derived(key, "seal").encode(), content, hashlib.sha256).hexdigest()

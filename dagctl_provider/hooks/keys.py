@@ -7,7 +7,7 @@ The public keys come from the API server that the task gets its orders from anyw
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from airflow.configuration import conf
@@ -86,7 +86,7 @@ def forget() -> None:
     _read.clear()
 
 
-def plan_key(reader: Any) -> str | None:
+def plan_key(reader: str) -> str | None:
     """The key by which plans hide values and tasks seal what they leave; ``None`` when there is none.
 
     :param reader: The id of the try that asks: one process asks once for each.

@@ -12,11 +12,12 @@ from dagctl_provider.hooks import keys
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
 # Records are loaded where they are used: Dags are parsed far more often than a task reads a letter.
 
 
-def sealed(instance: Any, key: str, letter: Mapping[str, Any]) -> dict[str, Any]:
+def sealed(instance: RuntimeTaskInstanceProtocol, key: str, letter: Mapping[str, object]) -> dict[str, object]:
     """A letter to the API server with the seal of this try.
 
     :param instance: The task instance.

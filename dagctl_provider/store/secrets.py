@@ -1,12 +1,10 @@
-"""Secrets of the API server, encrypted with Airflow's Fernet key, as connections are."""
+"""Secrets of the API server. What stands here is encrypted (:mod:`dagctl_provider.orchestration.encryption`)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from airflow.models.crypto import get_fernet
-from cryptography.fernet import InvalidToken
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
@@ -14,10 +12,6 @@ from dagctl_provider.store import tables
 from dagctl_provider.store.session import utcnow
 
 _c = tables.secret.c
-
-
-class UnreadableSecret(Exception):
-    """It was encrypted with a Fernet key that Airflow does not have any more."""
 
 
 @dataclass(frozen=True)
@@ -34,24 +28,14 @@ class PublicHalf:
 
 
 def read_secret(session: Session, name: str) -> str | None:
-    """A secret as it was stored, ``None`` when there is none.
-
-    :raises UnreadableSecret: when it cannot be decrypted.
-    """
-    content = session.execute(select(_c.content).where(_c.name == name)).scalar()
-    if content is None:
-        return None
-    try:
-        return get_fernet().decrypt(content.encode()).decode()
-    except InvalidToken:
-        raise UnreadableSecret(name) from None
+    """A secret as it was stored, ``None`` when there is none."""
+    return session.execute(select(_c.content).where(_c.name == name)).scalar()
 
 
 def write_secret(session: Session, name: str, content: str, public: str | None = None) -> None:
-    """Store a secret in place of the one of that name."""
+    """Store a secret, which is encrypted, in place of the one of that name."""
     session.execute(delete(tables.secret).where(_c.name == name))
-    encrypted = get_fernet().encrypt(content.encode()).decode()
-    session.execute(insert(tables.secret).values(name=name, content=encrypted, public=public, created_at=utcnow()))
+    session.execute(insert(tables.secret).values(name=name, content=content, public=public, created_at=utcnow()))
 
 
 def public_halves(session: Session) -> list[PublicHalf]:

@@ -16,7 +16,7 @@ from .examples import EXAMPLES, Example
 
 BEYOND_THE_PLAN = {"commit_author", "retry_of", "digest", "decided_by", "decided_at", "error", "allowed_verbs", "comment"}
 # dbt has targets, the document has no field for them (docs/decisions/silent-points.md).
-FIELDS_BEYOND_THE_DOCUMENT = {"dbt_target", "python_requirements", "run_schedule"}
+FIELDS_BEYOND_THE_DOCUMENT = {"dbt_target", "python_requirements", "run_schedule", "warehouse_connection_id"}
 BEYOND_THE_PROJECT = {"gateways", "default_gateway", "dag_id", "run_dag_id", "last_synced_at", "sync_error", "deployed_at"}
 
 

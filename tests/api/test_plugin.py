@@ -38,9 +38,9 @@ def test_the_class_and_its_instances_offer_the_same():
     plugin = DagctlPlugin()
     assert plugin.appbuilder_views is DagctlPlugin.appbuilder_views
     assert [type(entry["view"]) for entry in plugin.appbuilder_views] == [*RESOURCES, *VIEWS]
-    api, events = plugin.fastapi_apps
+    api, keys, events = plugin.fastapi_apps
     assert isinstance(api["app"], FastAPI)
-    assert [api["url_prefix"], events["url_prefix"]] == ["/api/v1", "/dagctl"]
+    assert [app["url_prefix"] for app in (api, keys, events)] == ["/api/v1", "/dagctl/trust", "/dagctl"]
 
 
 def test_the_one_line_plugin_file_is_the_same_plugin():

@@ -6,6 +6,7 @@ import json
 import logging
 
 import pytest
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from dagctl_provider.api.v1.projects import schemas
 from dagctl_provider.domain.errors import ERRORS, DagctlError
@@ -365,6 +366,15 @@ def test_what_nobody_foresaw_is_logged_and_not_told(ask, services, caplog):
     assert "hunter2" not in json.dumps(response.json)
     assert response.json["error_id"] in caplog.text
     assert "hunter2" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [OperationalError, InterfaceError])
+def test_a_database_that_is_away_is_no_fault_of_the_request(ask, services, kind):
+    services.plans.answer(get_plan=kind("COMMIT", {}, Exception("server closed the connection; password=hunter2")))
+    response = ask("GET", "/plans/plan_abc123")
+    assert (response.status_code, response.json["code"]) == (503, "database_unavailable")
+    assert response.headers["Retry-After"] == "5"
+    assert "hunter2" not in response.text
 
 
 def test_a_failure_before_the_request_is_ours_is_a_problem_too(services):

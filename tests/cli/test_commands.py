@@ -13,6 +13,7 @@ import pytest
 
 from dagctl_provider.cli.definition import get_dagctl_cli_commands
 from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.proofs import read_public_key
 from dagctl_provider.services import organizations, plans, projects, tokens
 from dagctl_provider.version_compat import AIRFLOW_V_3_2_PLUS
 from tests.services.world import World, world
@@ -84,7 +85,7 @@ def test_bad_input_is_one_line_and_a_hint(run: Any, words: tuple[str, ...], mess
 
 def test_every_command_and_option_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| `airflow dagctl ([a-z ]+?)(?: [A-Z_]+)?` \| (.*)$", page, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `airflow dagctl ([a-z -]+?)(?: [A-Z_]+)?` \| (.*)$", page, re.MULTILINE))
     (group,) = get_dagctl_cli_commands()
     actions = {
         (command.name if action is command else f"{command.name} {action.name}"): action
@@ -95,6 +96,15 @@ def test_every_command_and_option_is_documented() -> None:
     for name, action in actions.items():
         own = {flag for arg in action.args for flag in arg.flags if flag.startswith("--")} - {"--output", "--verbose"}
         assert set(re.findall(r"`(--[a-z-]+)`", rows[name])) == own, name
+
+
+def test_keys_are_printed_as_the_setting_takes_them_and_rotated(run: Any) -> None:
+    first = run("keys").strip()
+    assert dict([read_public_key(first)])
+    second = run("rotate-keys").split()[3]
+    assert run("keys").strip() == f"{second},{first}"
+    third = run("rotate-keys", "--at-once").split()[3]
+    assert run("keys").strip() == third
 
 
 def test_a_token_stays_in_one_piece_on_a_narrow_terminal(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

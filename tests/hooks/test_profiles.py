@@ -208,6 +208,7 @@ def test_a_dbt_step_gets_the_profile_that_its_connection_names(monkeypatch: pyte
     monkeypatch.setenv("AIRFLOW_CONN_DAGCTL_SHOP", json.dumps({"conn_type": "dagctl", "extra": extra}))
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(CASES["postgres"][0]))
     request = {"project_name": "Shop", "git_auth_method": "none", "tool": "dbt", "environment": "prod"}
+    request["warehouse_connection_id"] = "warehouse"
     files = secrets_for(request).files
     assert yaml.safe_load(files["profiles.yml"])["dagctl"]["outputs"]["prod"]["schema"] == "marts"
     assert json.loads(files["env.json"]) == {"REGION": "eu", "DBT_ENV_SECRET_DAGCTL_PASSWORD": SECRET}

@@ -13,6 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from dagctl_provider.domain.wire.requests import StepRequest
+from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.hooks.project import DagctlProjectHook, ProjectSecrets, project_secrets
 from dagctl_provider.runner.inputs import variable_hashes
 
@@ -137,7 +138,7 @@ def warehouse(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         extra={"env": {"A": "1"}, "profile": {"connection": "wh", "schema": "s"}},
     )
     connection(monkeypatch, "WH", conn_type="postgres", host="db", login="writer", password="writer-pw", schema="shop")
-    return {**REQUEST, "tool": "dbt"}
+    return {**REQUEST, "tool": "dbt", "warehouse_connection_id": "wh"}
 
 
 def test_the_profile_of_an_explain_is_made_from_the_warehouse_connection_that_is_its_own(
@@ -164,6 +165,20 @@ def test_both_connections_of_an_explain_go_together(
     assert "reader" in files["profiles.yml"]
     assert json.loads(files["env.json"]) == {"A": "2", "DBT_ENV_SECRET_DAGCTL_PASSWORD": "reader-pw"}
     assert approved(files) == hashes({"A": "1", "DBT_ENV_SECRET_DAGCTL_PASSWORD": "writer-pw"})
+
+
+def test_a_profile_of_a_connection_that_the_project_is_not_bound_to_is_refused(
+    warehouse: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may edit connections in Airflow must not choose whose password the project's code gets."""
+    connection(monkeypatch, "PAYROLL", conn_type="postgres", host="db", login="hr", password="payroll-pw", schema="hr")
+    for name in ("DAGCTL_SHOP_EU", "DAGCTL_SHOP_EU_EXPLAIN"):
+        with monkeypatch.context() as within:
+            connection(within, name, conn_type="dagctl", extra={"profile": {"connection": "payroll", "schema": "s"}})
+            with pytest.raises(ProfileError, match="bound to 'wh'"):
+                secrets_for(warehouse)
+    with pytest.raises(ProfileError, match="bound to None"):
+        secrets_for({**warehouse, "warehouse_connection_id": None})
 
 
 def test_only_the_owner_can_read_what_is_written(tmp_path: Path) -> None:

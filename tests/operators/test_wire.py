@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from dagctl_provider.operators import process
 from dagctl_provider.operators.process import ProcessStepOperator
 from tests.granting import content, granted, seal_of, task
 
@@ -83,7 +82,7 @@ class Place:
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     made = Place(tmp_path)
-    monkeypatch.setattr(process.sys, "executable", str(made.python))
+    monkeypatch.setattr(sys, "executable", str(made.python))
     return made
 
 

@@ -38,7 +38,7 @@ def test_a_folder_of_pieces_is_one_request(tmp_path: Path, packed: bool) -> None
         (folder / f"request-{number:03}").write_bytes(data[start : start + 50])
     # As Kubernetes mounts a Secret: links to a folder that is exchanged as a whole.
     (folder / "..data").mkdir()
-    assert "repository_url" in error_of(tmp_path, folder)["message"]
+    assert "project_name" in error_of(tmp_path, folder)["message"]
 
 
 # Named, since packed bytes hold the second they were packed in: two processes that collect the tests would not agree.

@@ -8,9 +8,7 @@ may edit connections can overwrite it there, and then nothing runs until it is w
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -18,10 +16,10 @@ from dagctl_provider.domain import proofs
 from dagctl_provider.domain.proofs import SigningKey
 from dagctl_provider.domain.wire.records import Record
 from dagctl_provider.orchestration import connections
+from dagctl_provider.orchestration.encryption import Undecryptable, decrypted, encrypted
 from dagctl_provider.store import grants as grant_rows
 from dagctl_provider.store import leases
 from dagctl_provider.store import secrets as secret_rows
-from dagctl_provider.store.secrets import UnreadableSecret
 from dagctl_provider.store.session import Session, utcnow
 
 log = logging.getLogger(__name__)
@@ -39,7 +37,7 @@ def ensure(session: Session) -> None:
     plan_key(session)
 
 
-def signed(session: Session, about: str, letter: Record | Mapping[str, Any]) -> dict[str, Any]:
+def signed(session: Session, about: str, letter: Record) -> dict[str, object]:
     """A letter to a worker, signed.
 
     :param about: See :func:`dagctl_provider.domain.proofs.sign`.
@@ -56,8 +54,8 @@ def _stored(session: Session) -> SigningKey | None:
     if name is None:
         return None
     try:
-        private = secret_rows.read_secret(session, name)
-    except UnreadableSecret:
+        private = _read(session, name)
+    except Undecryptable:
         log.warning("The key that signs for workers was encrypted with another Fernet key; a new one takes its place")
         return None
     return SigningKey.of(bytes.fromhex(private)) if private else None
@@ -72,7 +70,8 @@ def _made(session: Session) -> SigningKey:
 def _replaced(session: Session) -> SigningKey:
     secret_rows.retire_all(session)
     key = SigningKey.new()
-    secret_rows.write_secret(session, _SIGNING + key.id, key.private.private_bytes_raw().hex(), key.public)
+    private = encrypted(key.private.private_bytes_raw().hex())
+    secret_rows.write_secret(session, _SIGNING + key.id, private, key.public)
     session.flush()
     return key
 
@@ -85,7 +84,7 @@ def rotate(session: Session, at_once: bool = False) -> str:
     """
     leases.touch_lock(session, _LOCK)
     secret_rows.forget_retired(session, utcnow() - _KEPT)
-    secret_rows.write_secret(session, _PLAN_KEY, plan_key(session))
+    secret_rows.write_secret(session, _PLAN_KEY, encrypted(plan_key(session)))
     key = _replaced(session)
     if at_once:
         secret_rows.forget_retired(session, utcnow() + _KEPT)
@@ -112,7 +111,7 @@ def plan_key(session: Session) -> str:
         # differ.
         leases.touch_lock(session, _LOCK)
         kept = kept_plan_key(session) or published or connections.new_plan_key()
-        secret_rows.write_secret(session, _PLAN_KEY, kept)
+        secret_rows.write_secret(session, _PLAN_KEY, encrypted(kept))
     if kept != published:
         connections.write_plan_key(session, kept)
     return kept
@@ -121,6 +120,11 @@ def plan_key(session: Session) -> str:
 def kept_plan_key(session: Session) -> str | None:
     """The key of plans, ``None`` when there is none that can be decrypted."""
     try:
-        return secret_rows.read_secret(session, _PLAN_KEY)
-    except UnreadableSecret:
+        return _read(session, _PLAN_KEY)
+    except Undecryptable:
         return None
+
+
+def _read(session: Session, name: str) -> str | None:
+    content = secret_rows.read_secret(session, name)
+    return decrypted(content) if content is not None else None

@@ -183,7 +183,7 @@ def _empty_jobs() -> None:
 def _set_settings(by_dialect: dict[str, str]) -> None:
     """Write the settings of the projects that have a schedule."""
     new = by_dialect[op.get_context().dialect.name]
-    op.execute(sa.text(f"UPDATE dagctl_project SET settings = {new} WHERE ({_SCHEDULE}) IS NOT NULL"))  # noqa: S608 - constants
+    op.execute(sa.text(f"UPDATE dagctl_project SET settings = {new} WHERE ({_SCHEDULE}) IS NOT NULL"))  # noqa: S608
 
 
 def _fill_targets() -> None:
