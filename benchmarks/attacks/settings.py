@@ -7,7 +7,7 @@ project whose connection is touched.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -62,6 +62,11 @@ def _run_named_as_a_plan(cell: Cell) -> None:
     cell.settle(run)
 
 
+def _request_in(letter: Mapping[str, Any], cell: Cell) -> dict[str, Any]:
+    """What a Variable says that runs do. Where nothing of the kind stands in it, what a reader of it would look for."""
+    return json.loads(letter["run"]) if "run" in letter else dict(cell.target.conf["dagctl"])
+
+
 def _published(**changes: Any) -> Callable[[Cell], None]:
     """What is published for the runs of a project names another request."""
 
@@ -69,7 +74,7 @@ def _published(**changes: Any) -> Callable[[Cell], None]:
         key = cell.target.dag_id
         with _restored(cell, key) as known:
             letter = json.loads(known[key])
-            own = changes.get("of") or cell.evil(json.loads(letter["run"]), **changes)
+            own = changes.get("of") or cell.evil(_request_in(letter, cell), **changes)
             _write(cell, key, {**letter, "run": json.dumps(own), "suspended": False})
             _run_it(cell)
 
@@ -80,7 +85,7 @@ def _published_bulk(cell: Cell) -> None:
     key = cell.target.dag_id
     with _restored(cell, key) as known:
         letter = json.loads(known[key])
-        changed = {**letter, "run": json.dumps(cell.evil(json.loads(letter["run"])))}
+        changed = {**letter, "run": json.dumps(cell.evil(_request_in(letter, cell)))}
         action = {"action": "update", "entities": [{"key": key, "value": json.dumps(changed)}]}
         answer = cell.ask("PATCH", "/variables", {"actions": [action]})
         cell.answers.append(answer.text[:200])
@@ -98,7 +103,7 @@ def _rejected_commit_published(cell: Cell) -> None:
     key = cell.target.dag_id
     with _restored(cell, key) as known:
         letter, rejected = json.loads(known[key]), cell.scene.genuine["rejected"]
-        own = {**json.loads(letter["run"]), "commit_sha": rejected.commit}
+        own = {**_request_in(letter, cell), "commit_sha": rejected.commit}
         _write(cell, key, {**letter, "run": json.dumps({**own, "repository_url": rejected.conf["dagctl"]["repository_url"]})})
         _run_it(cell)
 
@@ -115,7 +120,7 @@ def _dag_of_ones_own(cell: Cell) -> None:
         index, key = json.loads(known[_INDEX]), cell.target.dag_id
         entry = next(spec for spec in index.values() if spec["dag_id"] == key)
         letter = json.loads(cell.scene.variable(key))
-        own = {**letter, "dag_id": _EVIL_DAG, "run": json.dumps(cell.evil(json.loads(letter["run"])))}
+        own = {**letter, "dag_id": _EVIL_DAG, "run": json.dumps(cell.evil(_request_in(letter, cell)))}
         body = {"key": _EVIL_DAG, "value": json.dumps(own)}
         if cell.ask("POST", "/variables", body, needed=False).status_code == 409:
             _write(cell, _EVIL_DAG, own)

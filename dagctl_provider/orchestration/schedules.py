@@ -133,6 +133,12 @@ def found_runs(session: Session, dag_ids: Iterable[str]) -> list[FoundRun]:
     ]
 
 
+def is_backfilled(session: Session, dag_id: str, run_id: str) -> bool:
+    """Whether a run belongs to a backfill."""
+    query = select(exists().where(DagRun.dag_id == dag_id, DagRun.run_id == run_id, DagRun.run_type == DagRunType.BACKFILL_JOB))
+    return bool(session.execute(query).scalar())
+
+
 def newest_automated(session: Session, dag_ids: Iterable[str]) -> set[tuple[str, str]]:
     """The newest run of each Dag that its schedule started, as (dag_id, run_id).
 

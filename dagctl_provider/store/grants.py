@@ -62,6 +62,11 @@ def expire_all(session: Session) -> None:
     session.execute(update(tables.grant).values(expires_at=utcnow()))
 
 
+def forget_expired(session: Session) -> None:
+    """Forget what is worth nothing any more: of runs, nobody else says when they are over."""
+    session.execute(delete(tables.grant).where(_c.expires_at < utcnow()))
+
+
 def forget_grants(session: Session, step_ids: Iterable[str]) -> None:
     """Forget the grants of steps that are over."""
     session.execute(delete(tables.grant).where(_c.step_id.in_(list(step_ids))))

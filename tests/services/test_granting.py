@@ -204,6 +204,32 @@ def test_a_run_that_somebody_started_in_airflow_is_granted_what_is_deployed_what
     assert found.request["repository_url"] == project.repository_url
 
 
+def test_a_run_of_a_backfill_hears_that_it_is_not_to_run(world: World) -> None:
+    from airflow.api.common.trigger_dag import trigger_dag
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.types import DagRunTriggeredByType, DagRunType
+    from sqlalchemy import update
+
+    project = world.project()
+    deploy_commit(project, sha("first"))
+    by = DagRunTriggeredByType.BACKFILL
+
+    def start(session: Any) -> None:
+        trigger_dag(project.run_dag_id, triggered_by=by, run_id="backfill__1", session=session)
+        session.flush()
+        session.execute(update(DagRun).where(DagRun.run_id == "backfill__1").values(run_type=DagRunType.BACKFILL_JOB))
+
+    transactions.run(start)
+    scheduled_runs.follow()
+    world.begin_task(project.run_dag_id, "backfill__1", RUN)
+    assert granting.grant_all() == 1
+    assert granting.grant_all() == 0, "once"
+    found = grant_of(project.run_dag_id, "backfill__1", "run")
+    assert found is not None
+    assert found.refusal is not None
+    assert (found.refusal["code"], found.request) == ("run_not_granted", {})
+
+
 def test_a_larger_writer_pool_gets_its_one_slot_back(world: World) -> None:
     from airflow.models.pool import Pool
     from sqlalchemy import select, update

@@ -15,7 +15,7 @@ from dagctl_provider.domain.names import GRANT_KEY, GRANT_TASK, RUN
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.proofs import derived
-from dagctl_provider.domain.runs import ProjectRun
+from dagctl_provider.domain.runs import ProjectRun, run_step_id
 from dagctl_provider.domain.wire.grants import Grant, digest_of
 from dagctl_provider.domain.wire.requests import Inputs, StepRequest
 from dagctl_provider.orchestration import runs
@@ -30,6 +30,11 @@ VALID = timedelta(hours=24)
 """How long a try may wait before it starts. A grant of a step that still waits is given anew when half of it has passed."""
 
 _NOTHING_DEPLOYED = ("plan_not_executed", "Nothing is deployed yet.", "Approve a first plan of the project.")
+_NOT_OURS = (
+    "run_not_granted",
+    "This run was not asked for in dagctl, nor started by its schedule or with Trigger: a backfill has no past state to run.",
+    "Trigger the Dag, or ask for a run: POST /api/v1/projects/{id}/run.",
+)
 _SUSPENDED = ("project_suspended", "The project is suspended, so nothing is run.", "Resume it first.")
 
 
@@ -74,6 +79,11 @@ def give_run(session: Session, project: Project, run: ProjectRun, state: TaskSta
         runner = replace(request.runner, step_id=run.id, plan_group_id=run.id)
         request = replace(request, runner=runner, launcher=replace(request.launcher, job_name=run.job_name))
         _write(session, state, RUN, run.id, request.to_json())
+
+
+def refuse_run(session: Session, state: TaskState) -> None:
+    """Tell a run that dagctl does not follow that it is not to run, rather than let it wait."""
+    _write(session, state, RUN, run_step_id(state.dag_id, state.run_id), {}, refusal=_refusal(*_NOT_OURS))
 
 
 def _refusal(code: str, message: str, hint: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from functools import partial
 
 from dagctl_provider.domain.names import RUN
 from dagctl_provider.domain.plans import PlanStep
-from dagctl_provider.domain.runs import ProjectRun
+from dagctl_provider.domain.runs import ProjectRun, run_step_id
 from dagctl_provider.orchestration import dags, runs, schedules
 from dagctl_provider.orchestration.runs import FINISHED, TaskState
 from dagctl_provider.services.lifecycle import grants
@@ -47,21 +47,21 @@ def grant_all() -> int:
 def _lacking(session: Session) -> list[Callable[[Session], bool]]:
     """What is to be granted, each as a transaction of its own, since each holds its project."""
     steps = [step for step in plan_rows.steps_in(session, ["running"]) if step.dispatched_at is not None]
-    under_way = [tuple(key.split("/", 1)) for key in schedules.unfinished_runs(session)]
-    found = run_rows.runs_at(session, [(dag_id, run_id) for dag_id, run_id in under_way])
-    states = runs.task_states(
-        session, [*((step.dag_id, step.run_id) for step in steps), *((run.dag_id, run.run_id) for run in found)]
-    )
-    given = grant_rows.grants_of(session, [*(step.id for step in steps), *(run.id for run in found)])
+    under_way = {(dag_id, run_id) for dag_id, _, run_id in (key.partition("/") for key in schedules.unfinished_runs(session))}
+    found = {(run.dag_id, run.run_id): run for run in run_rows.runs_at(session, under_way)}
+    states = runs.task_states(session, [*((step.dag_id, step.run_id) for step in steps), *under_way])
+    names = {place: found[place].id if place in found else run_step_id(*place) for place in under_way}
+    given = grant_rows.grants_of(session, [*(step.id for step in steps), *names.values()])
     work: list[Callable[[Session], bool]] = []
     for step in steps:
         state = states.get((step.dag_id, step.run_id, step.task_id))
         if state is not None and state.state not in FINISHED and _lacks(state, given.get(step.id)):
             work.append(partial(_grant_step, step=step))
-    for run in found:
-        state = states.get((run.dag_id, run.run_id, RUN))
-        if state is not None and state.state == "running" and _lacks(state, given.get(run.id)):
-            work.append(partial(_grant_run, run=run))
+    for place, name in sorted(names.items()):
+        state = states.get((*place, RUN))
+        if state is not None and state.state == "running" and _lacks(state, given.get(name)):
+            known = found.get(place)
+            work.append(partial(_grant_run, run=known) if known is not None else partial(_refuse_run, state=state))
     return work
 
 
@@ -94,4 +94,12 @@ def _grant_run(session: Session, run: ProjectRun) -> bool:
     if not _lacks(state, grant_rows.grants_of(session, [run.id]).get(run.id)):
         return False
     grants.give_run(session, project, run, state)
+    return True
+
+
+def _refuse_run(session: Session, state: TaskState) -> bool:
+    """Others that are not on record yet will be at the next look."""
+    if not schedules.is_backfilled(session, state.dag_id, state.run_id):
+        return False
+    grants.refuse_run(session, state)
     return True

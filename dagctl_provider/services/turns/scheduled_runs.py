@@ -11,6 +11,7 @@ from dagctl_provider.domain.pods import Finished, beyond_history
 from dagctl_provider.domain.runs import ProjectRun
 from dagctl_provider.orchestration import runs, schedules
 from dagctl_provider.services.lifecycle.runs import adopt, end
+from dagctl_provider.store import grants as grant_rows
 from dagctl_provider.store import jobs as job_rows
 from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store import runs as run_rows
@@ -54,6 +55,7 @@ def clean_history(now: datetime | None = None) -> int:
     :return: How many were removed.
     """
     transactions.run(lambda session: adopt(session, job_rows.list_dag_ids(session)))
+    transactions.run(grant_rows.forget_expired)
     settled = (now or utcnow()) - SETTLING
     beyond, gone = transactions.run(lambda session: _superfluous(session, settled))
     for row in (*beyond, *gone):
