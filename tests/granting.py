@@ -19,13 +19,13 @@ from dagctl_provider.domain.wire.requests import Inputs
 from dagctl_provider.operators import grants
 
 KEY = SigningKey.new()
-PLAN_KEY = "the-key-of-all-plans"
+SEAL_KEY = "the-key-of-all-seals"
 
 
 def believe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have tasks of this process believe :data:`KEY`, seal with :data:`PLAN_KEY`, and not wait long for a grant."""
+    """Have tasks of this process believe :data:`KEY`, seal with :data:`SEAL_KEY`, and not wait long for a grant."""
     monkeypatch.setenv("AIRFLOW__DAGCTL__PUBLIC_KEYS", KEY.public)
-    monkeypatch.setenv("AIRFLOW_CONN_DAGCTL__PLAN_KEY", json.dumps({"conn_type": "dagctl", "password": PLAN_KEY}))
+    monkeypatch.setenv("AIRFLOW_CONN_DAGCTL__SEAL_KEY", json.dumps({"conn_type": "dagctl", "password": SEAL_KEY}))
     monkeypatch.setattr(grants, "_POLL_SECONDS", 0.01)
     monkeypatch.setattr(grants, "_WAIT_SECONDS", 0.05)
     monkeypatch.setattr(grants, "_WAIT_FOR_NONE_SECONDS", 0.02)
@@ -67,7 +67,7 @@ def grant(kind: str, request: Mapping[str, Any], instance: Any, inputs: Mapping[
         "expires_at": now + timedelta(hours=1),
         "request": request,
         "inputs": digest_of(Inputs(files=inputs or {})),
-        "key_check": derived(PLAN_KEY, "check", str(instance.id)),
+        "key_check": derived(SEAL_KEY, "check", str(instance.id)),
     }
     return Grant(**{**values, **more})
 
@@ -92,7 +92,7 @@ def granted(
 def seal_of(letter: Mapping[str, Any], instance: Any, key: str) -> bool:
     """Whether a letter that a task left under ``key`` bears its seal."""
     place = proofs.Place(instance.dag_id, instance.run_id, instance.task_id, key, str(instance.id))
-    return proofs.unsealed(PLAN_KEY, place, letter)
+    return proofs.unsealed(SEAL_KEY, place, letter)
 
 
 def content(letter: Mapping[str, Any]) -> dict[str, Any]:

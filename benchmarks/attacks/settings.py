@@ -244,20 +244,24 @@ def _loads_code(cell: Cell) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _plan_key(cell: Cell) -> None:
-    name = "dagctl__plan_key"
-    known = cell.scene.database.row("SELECT password FROM connection WHERE conn_id = %s", name)
-    body = {"connection_id": name, "conn_type": "generic", "password": "known-to-the-attacker"}
-    try:
-        cell.ask("PATCH", f"/connections/{name}", body)
-        cell.clear(cell.run, "explain", include_downstream=True)
-        cell.mark(cell.run, "await_approval", "success")
-        cell.clear(cell.run, "execute")
-    finally:
-        if known is not None:
-            # As it lies there, encrypted: nobody but Airflow reads it.
-            statement = "UPDATE connection SET password = %s WHERE conn_id = %s RETURNING 1"
-            cell.scene.database.rows(statement, known["password"], name)
+def _key(name: str) -> Callable[[Cell], None]:
+    """A key that dagctl publishes to tasks is another one, which the attacker knows, who has a plan's steps start again."""
+
+    def play(cell: Cell) -> None:
+        known = cell.scene.database.row("SELECT password FROM connection WHERE conn_id = %s", name)
+        body = {"connection_id": name, "conn_type": "generic", "password": "known-to-the-attacker"}
+        try:
+            cell.ask("PATCH", f"/connections/{name}", body)
+            cell.clear(cell.run, "explain", include_downstream=True)
+            cell.mark(cell.run, "await_approval", "success")
+            cell.clear(cell.run, "execute")
+        finally:
+            if known is not None:
+                # As it lies there, encrypted: nobody but Airflow reads it.
+                statement = "UPDATE connection SET password = %s WHERE conn_id = %s RETURNING 1"
+                cell.scene.database.rows(statement, known["password"], name)
+
+    return play
 
 
 def _connection_tested(cell: Cell) -> None:
@@ -309,7 +313,8 @@ SETTINGS = [
     Attack("Variables", "index: every minute", _scheduled, "clock"),
     Attack("pools", "the writer's with ten slots", _pool("PATCH", {"slots": 10, "include_deferred": False}), "pending"),
     Attack("pools", "the writer's deleted", _pool("DELETE", None), "pending"),
-    Attack("connections", "dagctl__plan_key overwritten", _plan_key, "pending"),
+    Attack("connections", "dagctl__plan_key overwritten", _key("dagctl__plan_key"), "pending"),
+    Attack("connections", "dagctl__seal_key overwritten", _key("dagctl__seal_key"), "pending"),
     Attack("connections", "the project's: variables that load code", _own_connection(_loads_code), "race"),
     Attack("connections", "explain's own: variables that load code", _own_connection(_loads_code, "_explain"), "race"),
     Attack("connections", "test of another's", _connection_tested),

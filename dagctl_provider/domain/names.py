@@ -31,6 +31,7 @@ TAG = "dagctl"
 
 # Two underscores: no project's own connection is called so by itself.
 PLAN_KEY_CONNECTION = f"{DAG_PREFIX}plan_key"
+SEAL_KEY_CONNECTION = f"{DAG_PREFIX}seal_key"
 # After the id of a connection: the one that an explain has instead, where there is one.
 EXPLAIN_SUFFIX = "_explain"
 

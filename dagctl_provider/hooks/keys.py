@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
 
 from dagctl_provider.config import setting
-from dagctl_provider.domain.names import PLAN_KEY_CONNECTION, PUBLIC_KEYS
+from dagctl_provider.domain.names import PUBLIC_KEYS, SEAL_KEY_CONNECTION
 from dagctl_provider.domain.proofs import ProofError, read_public_key
 
 if TYPE_CHECKING:
@@ -90,18 +90,18 @@ _read: dict[str, str] = {}
 
 
 def forget() -> None:
-    """Ask again for the key of plans the next time."""
+    """Ask again for the key of seals the next time."""
     _read.clear()
 
 
-def plan_key(reader: str) -> str | None:
-    """The key by which plans hide values and tasks seal what they leave; ``None`` when there is none.
+def seal_key(reader: str) -> str | None:
+    """The key by which tasks seal what they leave; ``None`` when there is none.
 
     :param reader: The id of the try that asks: one process asks once for each.
     """
     if reader not in _read:
         try:
-            key = BaseHook.get_connection(PLAN_KEY_CONNECTION).password
+            key = BaseHook.get_connection(SEAL_KEY_CONNECTION).password
         except AirflowNotFoundException:
             key = None
         if not key:

@@ -24,7 +24,7 @@ def sealed(instance: RuntimeTaskInstanceProtocol, key: str, letter: Mapping[str,
     :param key: Of the XCom that it is left as.
     """
     place = Place(instance.dag_id, instance.run_id, instance.task_id, key, str(instance.id))
-    return proofs.sealed(keys.plan_key(place.try_id) or "", place, letter)
+    return proofs.sealed(keys.seal_key(place.try_id) or "", place, letter)
 
 
 def left_by(context: Context, task_id: str, key: str) -> dict[str, Any] | None:
@@ -34,7 +34,7 @@ def left_by(context: Context, task_id: str, key: str) -> dict[str, Any] | None:
         return None
     run = context["dag_run"]
     place = Place(run.dag_id, run.run_id, task_id, key, str(letter.get(proofs.TRY)))
-    known = keys.plan_key(str(context["ti"].id))
+    known = keys.seal_key(str(context["ti"].id))
     return letter if known and proofs.unsealed(known, place, letter) else None
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from dagctl_provider.domain import proofs
-from dagctl_provider.domain.names import GRANT_KEY, GRANT_TASK, INPUTS_KEY, INPUTS_TASK, PLAN_KEY_CONNECTION
+from dagctl_provider.domain.names import GRANT_KEY, GRANT_TASK, INPUTS_KEY, INPUTS_TASK, SEAL_KEY_CONNECTION
 from dagctl_provider.domain.proofs import ProofError, derived
 from dagctl_provider.domain.wire.grants import Grant, digest_of
 from dagctl_provider.domain.wire.records import WireError
@@ -92,9 +92,9 @@ def _accepted(context: Context, kind: str, letter: Any) -> tuple[Grant, StepRequ
         inputs = _inputs(context, kind, grant)
     except WireError as error:
         raise ProofError(f"it cannot be read ({error})") from None
-    if derived(keys.plan_key(grant.try_id) or "", "check", grant.try_id) != grant.key_check:
+    if derived(keys.seal_key(grant.try_id) or "", "check", grant.try_id) != grant.key_check:
         keys.forget()
-        raise ProofError(f"the connection {PLAN_KEY_CONNECTION!r} was changed in Airflow; dagctl writes it again by itself")
+        raise ProofError(f"the connection {SEAL_KEY_CONNECTION!r} was changed in Airflow; dagctl writes it again by itself")
     return grant, request if inputs is None else _with_inputs(request, inputs)
 
 

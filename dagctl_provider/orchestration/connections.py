@@ -13,7 +13,12 @@ from cryptography.fernet import InvalidToken
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from dagctl_provider.domain.names import PLAN_KEY_CONNECTION
+from dagctl_provider.domain.names import PLAN_KEY_CONNECTION, SEAL_KEY_CONNECTION
+
+_KEYS = {
+    PLAN_KEY_CONNECTION: "dagctl: key for the values of variables in plans; do not edit",
+    SEAL_KEY_CONNECTION: "dagctl: key with which tasks seal what they leave; do not edit",
+}
 
 
 @dataclass(frozen=True)
@@ -55,26 +60,26 @@ def write_state_connection(session: Session, connection: StoredConnection) -> No
     session.flush()
 
 
-def new_plan_key() -> str:
-    """A key for plans."""
+def new_key() -> str:
+    """A key that nobody can guess."""
     return secrets.token_urlsafe(32)
 
 
-def read_plan_key(session: Session) -> str | None:
-    """The key of plans as it is published in Airflow's database; ``None`` where there is none that can be read."""
-    row = session.execute(select(Connection).where(Connection.conn_id == PLAN_KEY_CONNECTION)).scalars().first()
+def read_key(session: Session, conn_id: str) -> str | None:
+    """A key as it is published in Airflow's database; ``None`` where there is none that can be read."""
+    row = session.execute(select(Connection).where(Connection.conn_id == conn_id)).scalars().first()
     try:
         return (row.get_password() or None) if row is not None else None
     except (AirflowException, InvalidToken):
         return None
 
 
-def write_plan_key(session: Session, key: str) -> None:
-    """Publish the key of plans to workers, in place of what stands there."""
-    delete_connection(session, PLAN_KEY_CONNECTION)
-    row = Connection(conn_id=PLAN_KEY_CONNECTION, conn_type="dagctl")
+def write_key(session: Session, conn_id: str, key: str) -> None:
+    """Publish a key to workers, in place of what stands there."""
+    delete_connection(session, conn_id)
+    row = Connection(conn_id=conn_id, conn_type="dagctl")
     row.set_password(key)
-    row.description = "dagctl: key for the values of variables in plans, and for what steps leave; do not edit"
+    row.description = _KEYS[conn_id]
     session.add(row)
     session.flush()
 

@@ -64,6 +64,6 @@ def as_left(letter: dict[str, Any], place: dict[str, str], task_id: str) -> dict
     def work(session: Any) -> dict[str, Any]:
         dag_id, run_id = place["dag_id"], place["run_id"]
         state = runs.task_states(session, [(dag_id, run_id)])[dag_id, run_id, task_id]
-        return sealed(keys.plan_key(session), Place(dag_id, run_id, task_id, "result", state.try_id), letter)
+        return sealed(keys.seal_key(session), Place(dag_id, run_id, task_id, "result", state.try_id), letter)
 
     return transactions.run(work)

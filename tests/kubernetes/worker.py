@@ -26,7 +26,7 @@ import psutil
 
 from dagctl_provider.domain.names import GRANT_KEY, GRANT_TASK
 from demo.options import REPOSITORY_ROOT
-from tests.granting import KEY, PLAN_KEY, grant, signed
+from tests.granting import KEY, SEAL_KEY, grant, signed
 from tests.waiting import wait_for
 
 _WAIT_SECONDS = 600.0
@@ -49,7 +49,7 @@ class _TaskInstance:
     def was_granted(self, request: Mapping[str, Any]) -> None:
         """Leave what the API server leaves for this try."""
         os.environ["AIRFLOW__DAGCTL__PUBLIC_KEYS"] = KEY.public
-        os.environ["AIRFLOW_CONN_DAGCTL__PLAN_KEY"] = json.dumps({"conn_type": "dagctl", "password": PLAN_KEY})
+        os.environ["AIRFLOW_CONN_DAGCTL__SEAL_KEY"] = json.dumps({"conn_type": "dagctl", "password": SEAL_KEY})
         decision, explained = (self._all().get(f"explain/{key}") or {} for key in ("decision", "result"))
         bound = {
             "step_id": decision.get("execution_plan_id"),

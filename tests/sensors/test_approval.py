@@ -12,7 +12,7 @@ from dagctl_provider.domain.proofs import Place, SigningKey, sealed, sign
 from dagctl_provider.domain.wire.decisions import about
 from dagctl_provider.sensors import approval
 from dagctl_provider.sensors.approval import AnswerPending, PlanApprovalSensor
-from tests.granting import KEY, PLAN_KEY, grant, signed, task
+from tests.granting import KEY, SEAL_KEY, grant, signed, task
 from tests.granting import context as in_context
 
 
@@ -36,7 +36,7 @@ def say(context: Any, key: str, letter: Mapping[str, Any], key_of: SigningKey = 
 def explained(context: Any, output: Mapping[str, Any]) -> None:
     """Leave what the task explain would, and what it was granted."""
     place = Place("dagctl__shop", "plangroup_1", "explain", "result", "try-1")
-    context["ti"].xcoms["result"] = sealed(PLAN_KEY, place, {"plan_output": dict(output)})
+    context["ti"].xcoms["result"] = sealed(SEAL_KEY, place, {"plan_output": dict(output)})
     context["ti"].xcoms["grant"] = signed(grant("explain", REQUEST, task("explain")))
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from dagctl_provider.domain import proofs
-from dagctl_provider.domain.names import GRANT_KEY, GRANT_TASK, RUN, writer_pool
+from dagctl_provider.domain.names import GRANT_KEY, GRANT_TASK, PLAN_KEY_CONNECTION, RUN, SEAL_KEY_CONNECTION, writer_pool
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.wire.grants import Grant
-from dagctl_provider.orchestration import runs
+from dagctl_provider.orchestration import connections, runs
 from dagctl_provider.services import plans, projects, trust
-from dagctl_provider.services.lifecycle import keys
+from dagctl_provider.services.lifecycle import keys, publishing
 from dagctl_provider.services.results import PlanApproved
 from dagctl_provider.services.turns import granting, reconcile, restarts, scheduled_runs
 from dagctl_provider.store import transactions
@@ -146,6 +146,32 @@ def test_the_private_half_is_encrypted_and_goes_with_the_key(world: World) -> No
     assert all(row.content.startswith("gAAAA") for row in rows if row.content is not None), "Fernet's own mark"
 
 
+def connection(conn_id: str, password: str | None = None) -> str | None:
+    """What a connection holds, after somebody has put something else there."""
+
+    def work(session: Any) -> str | None:
+        if password is not None:
+            connections.write_key(session, conn_id, password)
+        return connections.read_key(session, conn_id)
+
+    return transactions.run(work)
+
+
+def test_a_key_that_somebody_else_chose_seals_nothing(world: World) -> None:
+    """Not even one that stood there before dagctl made its own."""
+    assert connection(SEAL_KEY_CONNECTION, "known") == "known"
+    step = planned(world)
+    made = connection(SEAL_KEY_CONNECTION)
+    assert made not in (None, "known")
+    assert connection(SEAL_KEY_CONNECTION, "known again") == "known again"
+    clear(step)
+    assert granting.grant_all() == 1
+    assert connection(SEAL_KEY_CONNECTION) == made, "it is put right whenever something is granted"
+    assert connection(PLAN_KEY_CONNECTION, "known") == "known"
+    transactions.run(publishing.heal)
+    assert connection(PLAN_KEY_CONNECTION) not in (None, "known", made)
+
+
 # Runs of what is deployed
 
 
@@ -215,16 +241,16 @@ def test_a_run_of_a_backfill_hears_that_it_is_not_to_run(world: World) -> None:
     by = DagRunTriggeredByType.BACKFILL
 
     def start(session: Any) -> None:
-        trigger_dag(project.run_dag_id, triggered_by=by, run_id="backfill__1", session=session)
+        trigger_dag(project.run_dag_id, triggered_by=by, run_id="again_1", session=session)
         session.flush()
-        session.execute(update(DagRun).where(DagRun.run_id == "backfill__1").values(run_type=DagRunType.BACKFILL_JOB))
+        session.execute(update(DagRun).where(DagRun.run_id == "again_1").values(run_type=DagRunType.BACKFILL_JOB))
 
     transactions.run(start)
     scheduled_runs.follow()
-    world.begin_task(project.run_dag_id, "backfill__1", RUN)
+    world.begin_task(project.run_dag_id, "again_1", RUN)
     assert granting.grant_all() == 1
     assert granting.grant_all() == 0, "once"
-    found = grant_of(project.run_dag_id, "backfill__1", "run")
+    found = grant_of(project.run_dag_id, "again_1", "run")
     assert found is not None
     assert found.refusal is not None
     assert (found.refusal["code"], found.request) == ("run_not_granted", {})

@@ -210,7 +210,7 @@ def test_two_servers_make_one_key_of_plans(world: World) -> None:
 def sealed_as_left(step: PlanStep, letter: dict[str, Any]) -> dict[str, Any]:
     """A letter as a worker would leave it."""
     place = Place(step.dag_id, step.run_id, step.task_id, "artifacts", "try")
-    return sealed(transactions.run(keys.plan_key), place, letter)
+    return sealed(transactions.run(keys.seal_key), place, letter)
 
 
 def test_states_that_two_projects_share_are_neither_lost_nor_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

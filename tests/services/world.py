@@ -55,7 +55,7 @@ def deploy_commit(project: Project, commit: str, **noted: Any) -> None:
 def as_left(session: Any, step: PlanStep, task_id: str, key: str, letter: dict[str, Any]) -> dict[str, Any]:
     """A letter as the worker of the task's present try leaves it."""
     state = runs.task_states(session, [(step.dag_id, step.run_id)])[step.dag_id, step.run_id, task_id]
-    return sealed(keys.plan_key(session), Place(step.dag_id, step.run_id, task_id, key, state.try_id), letter)
+    return sealed(keys.seal_key(session), Place(step.dag_id, step.run_id, task_id, key, state.try_id), letter)
 
 
 def runs_do(project: Project) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Grant(Record):
     :param kind: ``explain``, ``execute`` or ``run``.
     :param request: The letter of the :class:`~dagctl_provider.domain.wire.requests.StepRequest`; empty where ``refusal`` stands.
     :param inputs: Of what lies beside it as inputs, see :func:`digest_of`.
-    :param key_check: What tells whether the connection with the key of plans is still the one that dagctl wrote.
+    :param key_check: What tells whether the connection with the key of seals is still the one that dagctl wrote.
     :param refusal: Why the step is not to run: the ``error`` of its result.
     """
 

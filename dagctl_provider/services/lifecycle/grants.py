@@ -111,7 +111,7 @@ def _write(
         expires_at=now + VALID,
         request=request,
         inputs=digest_of(inputs or Inputs()),
-        key_check=derived(keys.plan_key(session), "check", state.try_id),
+        key_check=derived(keys.seal_key(session), "check", state.try_id),
         refusal=refusal,
     )
     letter = keys.signed(session, GRANT_KEY, grant)

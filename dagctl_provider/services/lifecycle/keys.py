@@ -1,8 +1,9 @@
-"""The keys of this Airflow: the one that signs what workers are told, and the one that seals what they leave.
+"""The keys of this Airflow: the one that signs what workers are told, the one that seals what they leave, and the one of plans.
 
 Both are made once, on first use, and kept in our own table, encrypted. The private half of the first never leaves the API server.
 The second is published as the password of an Airflow connection, which tasks can read and Airflow's API does not show; whoever
-may edit connections can overwrite it there, and then nothing runs until it is written again.
+may edit connections can overwrite it there, and then nothing runs until it is written again. So is the key by which plans hide
+values; an earlier version kept that one in its connection alone, so the first look takes it over.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from datetime import timedelta
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from dagctl_provider.domain import proofs
+from dagctl_provider.domain.names import PLAN_KEY_CONNECTION, SEAL_KEY_CONNECTION
 from dagctl_provider.domain.proofs import SigningKey
 from dagctl_provider.domain.wire.records import Record
 from dagctl_provider.orchestration import connections
@@ -26,15 +28,17 @@ log = logging.getLogger(__name__)
 
 _LOCK = "keys"
 _SIGNING = "signing:"
-_PLAN_KEY = "plan_key"
+_PLAN_KEY, _SEAL_KEY = "plan_key", "seal_key"
+_CONNECTIONS = {_PLAN_KEY: PLAN_KEY_CONNECTION, _SEAL_KEY: SEAL_KEY_CONNECTION}
 # Longer than anything that was signed is worth.
 _KEPT = timedelta(days=8)
 
 
 def ensure(session: Session) -> None:
-    """Make the keys that there are not, and publish the key of plans again where somebody changed or removed it."""
+    """Make the keys that there are not, and publish those of workers again where somebody changed or removed them."""
     _signing_key(session)
     plan_key(session)
+    seal_key(session)
 
 
 def signed(session: Session, about: str, letter: Record) -> dict[str, object]:
@@ -84,7 +88,8 @@ def rotate(session: Session, at_once: bool = False) -> str:
     """
     leases.touch_lock(session, _LOCK)
     secret_rows.forget_retired(session, utcnow() - _KEPT)
-    secret_rows.write_secret(session, _PLAN_KEY, encrypted(plan_key(session)))
+    for name in _CONNECTIONS:
+        secret_rows.write_secret(session, name, encrypted(_published(session, name)))
     key = _replaced(session)
     if at_once:
         secret_rows.forget_retired(session, utcnow() + _KEPT)
@@ -104,23 +109,39 @@ def public_texts(session: Session) -> list[str]:
 
 
 def plan_key(session: Session) -> str:
-    """The key by which plans hide values and workers seal what they leave; the connection has it afterwards."""
-    published, kept = connections.read_plan_key(session), kept_plan_key(session)
+    """The key by which plans hide values; the connection has it afterwards."""
+    return _published(session, _PLAN_KEY)
+
+
+def seal_key(session: Session) -> str:
+    """The key by which tasks seal what they leave; the connection has it afterwards."""
+    return _published(session, _SEAL_KEY)
+
+
+def kept_seal_key(session: Session) -> str | None:
+    """The key of seals, ``None`` when there is none that can be decrypted."""
+    return _kept(session, _SEAL_KEY)
+
+
+def _published(session: Session, name: str) -> str:
+    conn_id = _CONNECTIONS[name]
+    published, kept = connections.read_key(session, conn_id), _kept(session, name)
     if kept is None:
-        # A lock, so that two servers at once make one key. What an earlier version published goes on: with another, all plans
-        # differ.
+        # A lock, so that two servers at once make one key.
         leases.touch_lock(session, _LOCK)
-        kept = kept_plan_key(session) or published or connections.new_plan_key()
-        secret_rows.write_secret(session, _PLAN_KEY, encrypted(kept))
+        # With another key all plans would differ, so the one that an earlier version published goes on. What only proves who
+        # wrote something is never taken from where others can write.
+        found = published if name == _PLAN_KEY else None
+        kept = _kept(session, name) or found or connections.new_key()
+        secret_rows.write_secret(session, name, encrypted(kept))
     if kept != published:
-        connections.write_plan_key(session, kept)
+        connections.write_key(session, conn_id, kept)
     return kept
 
 
-def kept_plan_key(session: Session) -> str | None:
-    """The key of plans, ``None`` when there is none that can be decrypted."""
+def _kept(session: Session, name: str) -> str | None:
     try:
-        return _read(session, _PLAN_KEY)
+        return _read(session, name)
     except Undecryptable:
         return None
 

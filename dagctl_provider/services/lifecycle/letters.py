@@ -56,8 +56,8 @@ def told_by(session: Session, record: type[S], step: PlanStep, key: str, task_id
     letter = record.read_own(found, step.id)
     if letter is None or found is None:
         return None
-    key_of_plans = keys.kept_plan_key(session)
-    if key_of_plans is None or not proofs.unsealed(key_of_plans, Place(*place, str(found.get(TRY))), found):
+    seal_key = keys.kept_seal_key(session)
+    if seal_key is None or not proofs.unsealed(seal_key, Place(*place, str(found.get(TRY))), found):
         log.warning(
             "The XCom %s of task %s in run %s was not left by its worker, so it is not believed", key, place[2], step.run_id
         )
