@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from dagctl_provider.domain.permissions import PLANNED_AGAIN
 
@@ -36,6 +37,7 @@ class DecisionRecord:
     :param digest: What the decision was about: that of the plan as it was shown.
     :param actor_kind: ``user``, ``token`` or ``system``.
     :param door: Where it was taken: ``rest``, ``page``, ``required_actions`` or ``system``.
+    :param evaluation: What it needed by the rules of its environment, and what it had.
     """
 
     id: str
@@ -51,6 +53,7 @@ class DecisionRecord:
     created_at: datetime
     digest: str | None = None
     comment: str | None = None
+    evaluation: Mapping[str, Any] | None = None
 
     @property
     def is_kept(self) -> bool:

@@ -33,6 +33,7 @@ class Permission:
 
 _ALL: frozenset[Role] = frozenset(ROLES)
 _DEVELOPERS: frozenset[Role] = frozenset(("owner", "admin", "developer"))
+_OWNERS: frozenset[Role] = frozenset(("owner",))
 _ADMINS: frozenset[Role] = frozenset(("owner", "admin"))
 
 PERMISSIONS: Mapping[str, Permission] = {
@@ -42,7 +43,12 @@ PERMISSIONS: Mapping[str, Permission] = {
     "cancel_plan": Permission(_DEVELOPERS, ("dag", "PUT"), "Cancel running or approved plans."),
     "run_project": Permission(_DEVELOPERS, ("dag", "PUT"), "Start a run of the deployed project."),
     "manage_projects": Permission(_ADMINS, ("connection", "POST"), "Create, change, deploy, undeploy and delete projects."),
-    "manage_tokens": Permission(_ADMINS, ("connection", "POST"), "Create, list and revoke API tokens."),
+    "manage_tokens": Permission(_ADMINS, ("connection", "POST"), "Create, list, rotate and revoke API tokens."),
+    "manage_team": Permission(_ADMINS, ("connection", "POST"), "Invite and remove members, and change their roles."),
+    "view_secrets": Permission(_DEVELOPERS, ("dag", "PUT"), "See environment variables, and their values where not sensitive."),
+    "manage_secrets": Permission(_ADMINS, ("connection", "POST"), "Change environment variables, protections and their rules."),
+    "read_audit": Permission(_ADMINS, ("connection", "POST"), "Read and export the record of changes."),
+    "override_rules": Permission(_OWNERS, ("connection", "POST"), "Approve against the rules of an environment, with a reason."),
 }
 
 
@@ -60,6 +66,12 @@ class Actor:
     :param name: For people and the record of decisions.
     :param organization_id: The organization in which this request acts.
     :param permissions: Names from :data:`PERMISSIONS`.
+    :param role: In the organization; ``None`` for the product itself.
+    :param user_id: Of people: their id here (``user_…``), which is another one than Airflow's.
+    :param email: Of people whose address Airflow knows.
+    :param project_ids: The projects that a token is limited to; ``None`` for all of the organization.
+    :param door: By which way the request came.
+    :param source: The address it came from, where one is known.
     """
 
     kind: Literal["token", "user", "system"]
@@ -67,6 +79,12 @@ class Actor:
     name: str
     organization_id: str
     permissions: frozenset[str] = field(default_factory=frozenset)
+    role: Role | None = None
+    user_id: str | None = None
+    email: str | None = None
+    project_ids: frozenset[str] | None = None
+    door: str = "system"
+    source: str | None = None
 
     def require(self, permission: str) -> None:
         """Raise ``forbidden`` unless this actor holds ``permission``.
@@ -75,6 +93,18 @@ class Actor:
         """
         if permission not in self.permissions:
             raise DagctlError("forbidden", f"This needs the permission {permission!r}.", permission=permission)
+
+    def sees(self, project_id: str) -> bool:
+        """Whether a project of the organization exists for this actor."""
+        return self.project_ids is None or project_id in self.project_ids
+
+    def require_unlimited(self) -> None:
+        """Raise ``forbidden`` for tokens that are limited to projects: what belongs to the organization is not theirs.
+
+        :raises DagctlError: ``forbidden``.
+        """
+        if self.project_ids is not None:
+            raise DagctlError("forbidden", "This token is limited to projects; this belongs to the organization.")
 
 
 PLANNED_AGAIN = "planned_again"

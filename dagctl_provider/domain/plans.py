@@ -74,6 +74,8 @@ class PlanStep:
 
     :param ref: The branch of the repository that it was planned from.
     :param environment: The one it changes, as it was resolved when the plan was made (:mod:`~dagctl_provider.domain.targets`).
+    :param created_by_kind: ``user``, ``token`` or ``system``: who asked for the plan, with the id in ``created_by_id``.
+    :param variables: The environment variables that it was given: a keyed hash of all that is said of each, by name.
     :param verbs: What it accepts now; ``None`` where the rest of its group was not looked at.
     :param comment: What was said with the decision on it; ``None`` also where the record of decisions was not looked at.
     :param summary: What is said of the plan, and with ``counts`` its numbers by name; ``None`` where that was not worked out.
@@ -96,11 +98,15 @@ class PlanStep:
     from_commit_sha: str | None = None
     commit_message: str | None = None
     commit_author: str | None = None
+    commit_author_email: str | None = None
     committed_at: datetime | None = None
     commits_behind: int | None = None
     job_name: str | None = None
     pod_name: str | None = None
     triggered_by: str | None = None
+    created_by_kind: str | None = None
+    created_by_id: str | None = None
+    variables: Mapping[str, str] | None = None
     plan_output: dict[str, Any] | None = None
     digest: str | None = None
     tool_plan_id: str | None = None

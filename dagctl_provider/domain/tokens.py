@@ -13,6 +13,8 @@ class Token:
     """An API token as it may be shown: never the secret, nor what it is recognised by.
 
     :param prefix: How the secret begins, so that people can tell their tokens apart.
+    :param project_ids: The projects that it is limited to; ``None`` for all of the organization.
+    :param replaced_by: The token that takes its place, once it was rotated.
     """
 
     id: str
@@ -25,3 +27,5 @@ class Token:
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
+    project_ids: tuple[str, ...] | None = None
+    replaced_by: str | None = None

@@ -59,7 +59,133 @@ api_token = Table(
     Column("expires_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
     Column("last_used_at", UtcDateTime),
+    # The projects that it is limited to; absent: all of the organization.
+    Column("project_ids", JSON),
+    # The token that takes its place, once it was rotated.
+    Column("replaced_by", String(64)),
     UniqueConstraint("token_hash"),
+)
+
+# People, as Airflow's auth manager knows them; one row however many organizations they are members of.
+user = Table(
+    "dagctl_user",
+    metadata,
+    _id(primary_key=True),
+    Column("airflow_id", String(255), nullable=False, unique=True),
+    Column("email", String(320)),
+    Column("name", String(255), nullable=False),
+    Column("picture", String(1024)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("last_login_at", UtcDateTime),
+)
+
+member = Table(
+    "dagctl_member",
+    metadata,
+    Column("organization_id", String(64), ForeignKey("dagctl_organization.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", String(64), ForeignKey("dagctl_user.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("role", String(16), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    # Somebody who was removed does not come in again by the door for everybody; an invitation lets them in.
+    Column("removed_at", UtcDateTime),
+)
+
+invitation = Table(
+    "dagctl_invitation",
+    metadata,
+    _id(primary_key=True),
+    Column("organization_id", String(64), ForeignKey("dagctl_organization.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("email", String(320), nullable=False),
+    Column("role", String(16), nullable=False),
+    # Hash of organization and folded address while it is open, so that nobody is invited twice at once.
+    Column("pending_key", String(64), unique=True),
+    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("created_by", String(255), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("sent_at", UtcDateTime),
+    Column("accepted_at", UtcDateTime),
+    Column("accepted_by", String(64)),
+    Column("withdrawn_at", UtcDateTime),
+)
+
+variable = Table(
+    "dagctl_variable",
+    metadata,
+    _id(primary_key=True),
+    Column("organization_id", String(64), ForeignKey("dagctl_organization.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(255), nullable=False),
+    # Encrypted as Airflow encrypts connections, also where the value is not sensitive; with a length for MySQL (see artifact).
+    Column("content", LargeBinary(2**24 - 1), nullable=False),
+    Column("is_sensitive", Boolean, nullable=False),
+    Column("mount_as_file", Boolean, nullable=False),
+    Column("file_mount_path", String(1024)),
+    Column("file_permissions", Integer),
+    # What it is limited to; absent: everything of the organization.
+    Column("project_ids", JSON),
+    Column("environments", JSON),
+    Column("created_by", String(255), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    UniqueConstraint("organization_id", "name"),
+)
+
+protection = Table(
+    "dagctl_protection",
+    metadata,
+    _id(primary_key=True),
+    Column("organization_id", String(64), ForeignKey("dagctl_organization.id", ondelete="CASCADE"), nullable=False),
+    Column("environment_name", String(100), nullable=False),
+    # Folded: names that differ only in case are one environment in most warehouses.
+    Column("environment_key", String(100), nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    # Who is excepted (users, roles, tokens), and what an approval needs (domain/rules.py).
+    Column("exceptions", JSON, nullable=False),
+    Column("rules", JSON, nullable=False),
+    Column("created_by", String(255), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    UniqueConstraint("organization_id", "environment_key"),
+)
+
+# The record of changes and decisions: nothing of it is ever changed or removed (services/lifecycle/auditing.py). No foreign keys,
+# since it outlives what it tells of.
+audit_entry = Table(
+    "dagctl_audit",
+    metadata,
+    Column("organization_id", String(64), primary_key=True),
+    # From 1, without gaps.
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor_kind", String(16), nullable=False),
+    Column("actor_id", String(255), nullable=False),
+    Column("actor_name", String(255), nullable=False),
+    Column("door", String(32), nullable=False),
+    Column("source", String(64)),
+    Column("verb", String(32), nullable=False),
+    Column("object_kind", String(32), nullable=False),
+    Column("object_id", String(255), nullable=False),
+    Column("object_name", String(255), nullable=False),
+    Column("project_id", String(64)),
+    # Canonical JSON as text, for a database may give JSON back otherwise than it was given.
+    Column("before", Text),
+    Column("after", Text),
+    Column("reason", Text),
+    Column("hash", String(64), nullable=False),
+    Index("idx_dagctl_audit_at", "organization_id", "at"),
+    Index("idx_dagctl_audit_object", "organization_id", "object_kind", "number"),
+)
+
+# Where the record of an organization ends, so that one whose newest rows were removed shows that too.
+audit_head = Table(
+    "dagctl_audit_head",
+    metadata,
+    Column("organization_id", String(64), primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("seal", String(64), nullable=False),
 )
 
 project = Table(
@@ -160,13 +286,19 @@ plan_step = Table(
     Column("to_commit_sha", String(64), nullable=False),
     Column("commit_message", Text),
     Column("commit_author", String(255)),
+    Column("commit_author_email", String(320)),
     Column("committed_at", UtcDateTime),
     Column("commits_behind", Integer),
     Column("status", String(16), nullable=False),
     Column("job_name", String(80)),
     Column("pod_name", String(80)),
     Column("triggered_by", String(255)),
+    # Who asked for the plan: ``user``, ``token`` or ``system``, and its id.
+    Column("created_by_kind", String(16)),
+    Column("created_by_id", String(255)),
     Column("settings", JSON, nullable=False),
+    # The environment variables that the step was given: name -> keyed hash of all that is said of it.
+    Column("variables", JSON),
     Column("plan_output", JSON),
     Column("digest", String(80)),
     Column("tool_plan_id", String(80)),
@@ -206,6 +338,8 @@ decision = Table(
     Column("actor_name", String(255), nullable=False),
     Column("door", String(32), nullable=False),
     Column("comment", Text),
+    # What it needed by the rules of its environment, and what it had.
+    Column("evaluation", JSON),
     Column("created_at", UtcDateTime, nullable=False),
 )
 

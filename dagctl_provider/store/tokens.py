@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
@@ -13,19 +14,24 @@ from dagctl_provider.store import tables
 _COLUMNS = tuple(c for c in tables.api_token.c if c.name != "token_hash")
 
 
+def _token(row: Any) -> Token:
+    limits = row.project_ids
+    return Token(**{**row._mapping, "project_ids": tuple(limits) if limits is not None else None})
+
+
 def get_token(session: Session, *, token_hash: str | None = None, identifier: str | None = None) -> Token | None:
     """A token by the hash of its secret, or by id."""
     c = tables.api_token.c
     condition = c.token_hash == token_hash if token_hash is not None else c.id == identifier
     row = session.execute(select(*_COLUMNS).where(condition)).first()
-    return Token(**row._mapping) if row else None
+    return _token(row) if row else None
 
 
 def list_tokens(session: Session, organization_id: str) -> list[Token]:
     """The tokens of an organization, oldest first."""
     c = tables.api_token.c
     query = select(*_COLUMNS).where(c.organization_id == organization_id).order_by(c.created_at, c.id)
-    return [Token(**row._mapping) for row in session.execute(query)]
+    return [_token(row) for row in session.execute(query)]
 
 
 def update_token(session: Session, token_id: str, **values: object) -> None:

@@ -9,20 +9,20 @@ import pytest
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import PERMISSIONS, ROLES, Actor, permissions_of, system_actor
 
-DEVELOPER = {"read", "create_plan", "approve_plan", "cancel_plan", "run_project"}
-ADMIN = DEVELOPER | {"manage_projects", "manage_tokens"}
-MAY = {"owner": ADMIN, "admin": ADMIN, "developer": DEVELOPER, "reader": {"read"}}
+DEVELOPER = {"read", "create_plan", "approve_plan", "cancel_plan", "run_project", "view_secrets"}
+ADMIN = DEVELOPER | {"manage_projects", "manage_tokens", "manage_team", "manage_secrets", "read_audit"}
+OWNER = ADMIN | {"override_rules"}
+MAY = {"owner": OWNER, "admin": ADMIN, "developer": DEVELOPER, "reader": {"read"}}
 # What a user of Airflow has to be allowed there: to see Dags, to change them, to add credentials.
 IN_AIRFLOW = dict.fromkeys(DEVELOPER, ("dag", "PUT")) | {
     "read": ("dag", "GET"),
-    "manage_projects": ("connection", "POST"),
-    "manage_tokens": ("connection", "POST"),
+    **dict.fromkeys(OWNER - DEVELOPER, ("connection", "POST")),
 }
 
 
 def test_the_tables_name_the_same_roles_and_permissions():
     assert set(ROLES) == set(MAY)
-    assert set(PERMISSIONS) == ADMIN == set(IN_AIRFLOW)
+    assert set(PERMISSIONS) == OWNER == set(IN_AIRFLOW)
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 _LOCK = "keys"
 _SIGNING = "signing:"
-_PLAN_KEY, _SEAL_KEY = "plan_key", "seal_key"
+_PLAN_KEY, _SEAL_KEY, _AUDIT_KEY = "plan_key", "seal_key", "audit_key"
 _CONNECTIONS = {_PLAN_KEY: PLAN_KEY_CONNECTION, _SEAL_KEY: SEAL_KEY_CONNECTION}
 # Longer than anything that was signed is worth.
 _KEPT = timedelta(days=8)
@@ -90,6 +90,7 @@ def rotate(session: Session, at_once: bool = False) -> str:
     secret_rows.forget_retired(session, utcnow() - _KEPT)
     for name in _CONNECTIONS:
         secret_rows.write_secret(session, name, encrypted(_published(session, name)))
+    secret_rows.write_secret(session, _AUDIT_KEY, encrypted(audit_key(session)))
     key = _replaced(session)
     if at_once:
         secret_rows.forget_retired(session, utcnow() + _KEPT)
@@ -116,6 +117,16 @@ def plan_key(session: Session) -> str:
 def seal_key(session: Session) -> str:
     """The key by which tasks seal what they leave; the connection has it afterwards."""
     return _published(session, _SEAL_KEY)
+
+
+def audit_key(session: Session) -> str:
+    """The key that proves where the record of changes ends. Nobody but the API server has it."""
+    kept = _kept(session, _AUDIT_KEY)
+    if kept is None:
+        leases.touch_lock(session, _LOCK)
+        kept = _kept(session, _AUDIT_KEY) or connections.new_key()
+        secret_rows.write_secret(session, _AUDIT_KEY, encrypted(kept))
+    return kept
 
 
 def kept_seal_key(session: Session) -> str | None:

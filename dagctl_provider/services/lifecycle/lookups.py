@@ -18,7 +18,7 @@ def visible_project(session: Session, actor: Actor, project_id: str, *, lock: bo
     :raises DagctlError: ``not_found``, also for projects of another organization.
     """
     project = project_rows.get_project(session, project_id, lock=lock)
-    if project is None or project.organization_id != actor.organization_id:
+    if project is None or project.organization_id != actor.organization_id or not actor.sees(project.id):
         raise not_found("Project", project_id)
     return project
 
@@ -34,7 +34,7 @@ def visible_step(session: Session, actor: Actor, plan_id: str) -> PlanStep:
     :raises DagctlError: ``not_found``.
     """
     step = plan_rows.get_step(session, plan_id)
-    if step is None or step.organization_id != actor.organization_id:
+    if step is None or step.organization_id != actor.organization_id or not actor.sees(step.project_id):
         raise not_found("Plan", plan_id)
     return step
 

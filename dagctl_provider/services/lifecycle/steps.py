@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from dagctl_provider.domain.audit import Subject
 from dagctl_provider.domain.decisions import SILENT, Consent
 from dagctl_provider.domain.doors import Door
 from dagctl_provider.domain.errors import DagctlError
@@ -19,7 +20,7 @@ from dagctl_provider.domain.wire.reports import Finished
 from dagctl_provider.domain.wire.requests import into_conf
 from dagctl_provider.orchestration import approvals, dags, runs
 from dagctl_provider.plan_output import stored
-from dagctl_provider.services.lifecycle import grants, letters, telling
+from dagctl_provider.services.lifecycle import auditing, grants, letters, telling
 from dagctl_provider.store import decisions as decision_rows
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store import projects as project_rows
@@ -71,7 +72,7 @@ def refresh_commit_key(session: Session, group_id: str) -> None:
 def record_decision(
     session: Session, actor: Actor, step: PlanStep, decision: str, door: Door, comment: str | None = None
 ) -> None:
-    """Add to the record of who decided what, for which digest."""
+    """Add to the record of who decided what, for which digest, and to the organization's record of changes."""
     decision_rows.insert_decision(
         session,
         id=new_id("dec_"),
@@ -87,6 +88,9 @@ def record_decision(
         door=door,
         comment=comment,
     )
+    said = {"commit": step.to_commit_sha, "environment": step.environment, "digest": step.digest, "status": step.status}
+    what = Subject("plan", step.id, step.group_id, step.project_id)
+    auditing.record(session, replace(actor, door=door), decision, what, after=said, reason=comment)
 
 
 def tell_airflow(session: Session, actor: Actor, step: PlanStep, decision: str, execute: PlanStep | None = None) -> None:
