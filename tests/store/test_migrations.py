@@ -352,9 +352,7 @@ def tables_made(statements: list[str]) -> set[str]:
 
 LATER_TABLES = {"dagctl_job", "dagctl_deployment"}
 GRANT_TABLES = {"dagctl_secret", "dagctl_grant"}
-PLATFORM_TABLES = {
-    f"dagctl_{name}" for name in ("user", "member", "invitation", "variable", "protection", "audit", "audit_head")
-}
+PLATFORM_TABLES = {f"dagctl_{name}" for name in ("user", "member", "invitation", "variable", "protection", "audit", "audit_head")}
 
 
 @pytest.mark.parametrize("dialect", ["mysql", "postgresql", "sqlite"])
