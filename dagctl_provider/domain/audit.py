@@ -20,6 +20,9 @@ START = "0" * 64
 LONGEST = 16_000
 """Characters of ``before`` and ``after`` that are kept; of more only the names of the fields are."""
 
+DOORS = ("rest", "page", "required_actions", "command_line", "system")
+"""The ways by which something is changed."""
+
 
 @dataclass(frozen=True)
 class Subject:
