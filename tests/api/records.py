@@ -154,7 +154,8 @@ PROJECT_ANSWERS: dict[str, Any] = {
     ),
 }
 AUDIT_ENTRY = AuditEntry(
-    *("org-xxxxxxxx", 42, utc(2026, 4, 28, 10, 5, 0), "user", "7", "Ada", "page", "changed", "project", "proj_abc123", "analytics"),
+    *("org-xxxxxxxx", 42, utc(2026, 4, 28, 10, 5, 0), "user", "7", "Ada", "page", "changed"),
+    *("project", "proj_abc123", "analytics"),
     source="10.1.2.3",
     project_id="proj_abc123",
     before='{"auto_apply":false}',
