@@ -153,6 +153,7 @@ def _attempt(options: StepOptions, request_text: str, progress: Progress, stop: 
             f"{tool.label} {request.deployed_tool_version} is deployed; {wanted} is older.",
         )
     with project_place(request.project_id, progress, stop) as place:
+        credentials = credentials.placed(place.folder)
         prepared = _prepare(request, credentials, options.secrets, place, progress, stop)
         return _run_tool(options, prepared, progress, stop)
 
@@ -252,7 +253,8 @@ def _job(options: StepOptions, prepared: _Prepared) -> dict[str, object]:
         "shared": str(cache_folder()),
         "locks": str(cache_folder() / "locks"),
         "given": _given(credentials, request),
-        "known": sorted({*credentials.env, *(credentials.approved or {}), *volatile_names()}),
+        "known": sorted({*credentials.environment, *(credentials.approved or {}), *volatile_names()}),
+        "given_files": sorted(credentials.files.values()),
         "explain_connection": credentials.approved is not None or credentials.own_secrets,
         "plan_key": credentials.plan_key,
         "data_folder": _data_folder(request.project_id),
@@ -266,7 +268,8 @@ def _job(options: StepOptions, prepared: _Prepared) -> dict[str, object]:
 def _given(credentials: Credentials, request: Request) -> dict[str, str]:
     """Hashes of the variables that an execute of this plan gets: of the step's own, as long as an explain has no others."""
     known = credentials.env if credentials.approved is None else credentials.mounted
-    hashes = variable_hashes(known, credentials.plan_key, request.project_id)
+    everywhere = {name: one.identity for name, one in credentials.variables.items()}
+    hashes = variable_hashes({**everywhere, **known}, credentials.plan_key, request.project_id)
     if credentials.own_secrets:
         hashes = dict.fromkeys(hashes, UNSTABLE)
     # The worker does not know which names are the runner's own, nor always which are volatile here.
@@ -315,10 +318,10 @@ def _tool_environment(job: Mapping[str, object], prepared: _Prepared, progress: 
         "SOURCE_DATE_EPOCH": str(prepared.scene.committed_at),
     }
     own = {**tool.variables(scratch), "HOME": str(home), "TMPDIR": str(temporary)}
-    given = prepared.scene.credentials.env
+    given = prepared.scene.credentials.environment
     allowed = {name: value for name, value in _allowed(given, tool).items() if name not in own}
     for name in sorted(given.keys() - allowed.keys()):
-        progress.line(f"the variable {name} of env.json is the runner's own and ignored")
+        progress.line(f"the variable {name} is the runner's own and ignored")
     # A project may take all of it as a value, and SQLMesh's fingerprint of a value goes by its order, too.
     return dict(sorted({**env, **allowed, **own}.items()))
 

@@ -110,12 +110,12 @@ def _dbt_drivers(scene: Scene) -> list[str]:
     adapters: list[str] = []
     # Whether there is a profile, and which target counts, SQLMesh's own configuration may say.
     with contextlib.suppress(RunnerError):
-        adapters = choose_profile(scene.project, scene.root, None, scene.credentials.env, None).adapters
+        adapters = choose_profile(scene.project, scene.root, None, scene.credentials.environment, None).adapters
     return ["dbt", *(f"{_ADAPTER}{name}" for name in adapters if name in ADAPTER_PACKAGES)]
 
 
 def _inspect_sqlmesh(scene: Scene) -> Finding:
-    drivers = [*find_extras(scene.project, scene.root, scene.credentials.env), *_dbt_drivers(scene)]
+    drivers = [*find_extras(scene.project, scene.root, scene.credentials.environment), *_dbt_drivers(scene)]
     empty = scene.scratch / "empty.env"
     empty.touch()
     managed = scene.secrets is not None and scene.credentials.state_connection is not None
@@ -149,7 +149,7 @@ def _dbt_requirements(version: str, adapters: Sequence[str]) -> list[str]:
 
 def _inspect_dbt(scene: Scene) -> Finding:
     given = scene.secrets / "profiles.yml" if scene.secrets else None
-    chosen = choose_profile(scene.project, scene.root, scene.request.environment, scene.credentials.env, given)
+    chosen = choose_profile(scene.project, scene.root, scene.request.environment, scene.credentials.environment, given)
     job = {"profile_file": str(chosen.path), "profile": chosen.profile, "target": chosen.target}
     return Finding(chosen.adapters, job, sweeps="postgres" in chosen.adapters)
 
