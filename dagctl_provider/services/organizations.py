@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from dagctl_provider.config import setting
-from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.ids import new_id
 from dagctl_provider.domain.organizations import Organization
+from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.store import organizations as organization_rows
 from dagctl_provider.store import transactions
 from dagctl_provider.store.session import Session, utcnow
@@ -36,6 +37,17 @@ def ensure_organization(name: str) -> str:
 def default_organization_id() -> str:
     """Id of the organization in which users of Airflow act unless they name another."""
     return ensure_organization(setting("default_organization"))
+
+
+def get_organization(actor: Actor) -> Organization:
+    """The organization in which an actor acts.
+
+    :raises DagctlError: ``not_found``.
+    """
+    found = transactions.run(lambda session: organization_rows.get_organization(session, identifier=actor.organization_id))
+    if found is None:
+        raise not_found("Organization", actor.organization_id)
+    return found
 
 
 def organization_exists(identifier: str) -> bool:
