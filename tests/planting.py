@@ -16,21 +16,27 @@ import httpx
 
 from tests.airflow.site import Shop, Site
 
+# Its configuration, which every step loads; models are not loaded by a run.
+CONFIG = """
+import os
+
+from sqlmesh.core.config import Config, DuckDBConnectionConfig, GatewayConfig, ModelDefaultsConfig
+
+key = open(os.environ["PLANTED_KEY"]).read()
+mode = os.stat(os.environ["PLANTED_KEY"]).st_mode & 0o7777
+print("file", os.environ["PLANTED_KEY"], oct(mode), key, flush=True)
+print("token", os.environ["PLANTED_TOKEN"], len(os.environ["PLANTED_TOKEN"]), len(key), flush=True)
+config = Config(
+    gateways={{"warehouse": GatewayConfig(connection=DuckDBConnectionConfig(database={warehouse!r}))}},
+    default_gateway="warehouse",
+    model_defaults=ModelDefaultsConfig(dialect="duckdb", start="2026-01-01"),
+)
+"""
 CARELESS = """
 import os
 
 import pandas as pd
 from sqlmesh import model
-
-
-def look():
-    key = open(os.environ["PLANTED_KEY"]).read()
-    mode = os.stat(os.environ["PLANTED_KEY"]).st_mode & 0o7777
-    print("file", os.environ["PLANTED_KEY"], oct(mode), key, flush=True)
-    print("token", os.environ["PLANTED_TOKEN"], len(os.environ["PLANTED_TOKEN"]), len(key), flush=True)
-
-
-look()
 
 
 @model("shop.careless", columns={"token": "int", "key": "int"}, kind="FULL")
@@ -39,7 +45,8 @@ def execute(context, start, end, execution_time, **kwargs):
     print("built with", token, key, flush=True)
     return pd.DataFrame({"token": [len(token)], "key": [len(key)]})
 """
-FAILING = CARELESS.replace("    return pd.DataFrame", "    raise ValueError(f'cannot log in with {token} or {key}')\n    return pd.DataFrame")
+_FAILS = "    raise ValueError(f'cannot log in with {token} or {key}')\n"
+FAILING = CARELESS.replace("    return pd.DataFrame", f"{_FAILS}    return pd.DataFrame")
 PATH = "/secrets/warehouse/key.pem"
 _FOLDERS = ("/tmp/dagctl-*", f"{tempfile.gettempdir()}/dagctl-step-*", f"{tempfile.gettempdir()}/dagctl-new-*")
 _LARGEST = 512 * 1024 * 1024
@@ -83,6 +90,8 @@ def said(site: Site, steps: Iterable[str], project: Mapping[str, Any]) -> dict[s
         found[f"page {path}"] = answer.content
     for path in ("variables", "connections", "eventLogs?limit=1000", f"dags/{project['dag_id']}/dagRuns", f"dags/{project['run_dag_id']}/dagRuns"):
         found[f"Airflow {path}"] = httpx.get(f"{site.stack.base_url}/api/v2/{path}", headers=login, timeout=60).content
+    # What is searched is what was meant: names are there, and so would values be.
+    assert all(b"PLANTED_TOKEN" in found[place] for place in ("REST environment-variables", "page organization/variables", "REST audit"))
     for (table,) in site.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"):
         found[f"table {table}"] = b"\n".join(_bytes(cell) for row in site.sql(f'SELECT * FROM "{table}"') for cell in row)
     return found
@@ -90,6 +99,11 @@ def said(site: Site, steps: Iterable[str], project: Mapping[str, Any]) -> dict[s
 
 def _bytes(cell: object) -> bytes:
     return bytes(cell) if isinstance(cell, (bytes, memoryview)) else str(cell).encode()
+
+
+def caches(site: Site) -> list[Path]:
+    """What tools keep between steps."""
+    return [path for path in ((site.stack.home / "cache").resolve() / name for name in ("tools/projects", "projects")) if path.is_dir()]
 
 
 def left_on_disk(*folders: Path) -> Iterator[tuple[str, bytes]]:
@@ -110,6 +124,8 @@ def found_in(values: Mapping[str, str], texts: Iterable[tuple[str, bytes]]) -> s
 
 
 def write_careless(shop: Shop, message: str = "Careless", *, fails: bool = False) -> None:
-    """Commit the model."""
+    """Commit what prints and uses them."""
+    (shop.path / "config.yaml").unlink(missing_ok=True)
+    shop.write("config.py", CONFIG.format(warehouse=str(shop.warehouse)))
     shop.write("models/careless.py", FAILING if fails else CARELESS)
     shop.commit(message)

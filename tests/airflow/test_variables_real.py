@@ -8,7 +8,7 @@ import pytest
 
 from tests.airflow.site import Shop, Site
 from tests.airflow.test_runs_real import ended, pressed
-from tests.planting import found_in, left_on_disk, make_variables, planted, said, write_careless
+from tests.planting import caches, found_in, left_on_disk, make_variables, planted, said, write_careless
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -50,6 +50,6 @@ def test_a_planted_secret_is_used_and_found_nowhere(site: Site, shop: Shop) -> N
 
     texts = said(site, [plan["id"], execute, later["id"], failing], project)
     assert found_in(values, texts.items()) == set()
-    assert found_in(values, left_on_disk(site.stack.home, shop.path.parent)) == set()
+    assert found_in(values, left_on_disk(site.stack.home, *caches(site), shop.path.parent)) == set()
     for name in values:
         site.ask("DELETE", f"/environment-variables/{name}")
