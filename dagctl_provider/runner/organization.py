@@ -6,9 +6,10 @@ step's own folder, below the same path. The variable holds the path at which it 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -84,6 +85,13 @@ def place_files(variables: Mapping[str, GivenVariable], folder: Path) -> dict[st
             _write(path, one)
             placed[name] = str(path)
     return placed
+
+
+def forget_files(paths: Iterable[str]) -> None:
+    """Remove what :func:`place_files` has written."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            Path(path).unlink()
 
 
 def _place(asked: str, folder: Path) -> Path:

@@ -26,6 +26,7 @@ from dagctl_provider.runner.errors import STEP_ERRORS, RunnerError, os_error
 from dagctl_provider.runner.events import EventFile
 from dagctl_provider.runner.inputs import UNSTABLE, variable_hashes, volatile_names, without_volatile
 from dagctl_provider.runner.masking import Masker
+from dagctl_provider.runner.organization import forget_files
 from dagctl_provider.runner.packages import packages_diff, project_python
 from dagctl_provider.runner.places import Place, project_place
 from dagctl_provider.runner.processes import Child, base_environment, run_child
@@ -154,8 +155,12 @@ def _attempt(options: StepOptions, request_text: str, progress: Progress, stop: 
         )
     with project_place(request.project_id, progress, stop) as place:
         credentials = credentials.placed(place.folder)
-        prepared = _prepare(request, credentials, options.secrets, place, progress, stop)
-        return _run_tool(options, prepared, progress, stop)
+        try:
+            prepared = _prepare(request, credentials, options.secrets, place, progress, stop)
+            return _run_tool(options, prepared, progress, stop)
+        finally:
+            # Those in folders of a pod, too: it may be kept for a look.
+            forget_files(credentials.files.values())
 
 
 def _prepare(

@@ -54,11 +54,6 @@ def delete_variable(session: Session, variable_id: str) -> None:
     session.execute(delete(tables.variable).where(_c.id == variable_id))
 
 
-def all_ids(session: Session) -> list[str]:
-    """Ids of the variables of all organizations."""
-    return list(session.execute(select(_c.id).order_by(_c.id)).scalars())
-
-
 def read_content(session: Session, variable_id: str) -> bytes | None:
     """The encrypted value of a variable, held until the transaction ends; ``None`` when it is gone."""
     content = session.execute(select(_c.content).where(_c.id == variable_id).with_for_update()).scalar()

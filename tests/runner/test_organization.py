@@ -124,6 +124,15 @@ def test_a_file_stands_where_it_was_asked_for_when_a_place_was_made(tmp_path: Pa
     assert Path(placed["B"]).read_text() == "two"
 
 
+def test_it_is_gone_from_there_when_the_step_is_over(step: Step, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = tmp_path / "made"
+    made.mkdir()
+    monkeypatch.setenv(FOLDERS, str(made))
+    given = {**GIVEN, "KEY_FILE": {**GIVEN["KEY_FILE"], "file_mount_path": f"{made}/wh/key.p8"}}
+    assert look(step, tmp_path, given=given)["env"]["KEY_FILE"] == f"{made}/wh/key.p8"
+    assert [path for path in made.rglob("*") if path.is_file()] == []
+
+
 def test_pieces_of_a_sensitive_value() -> None:
     assert sensitive_parts("abc") == set()
     assert sensitive_parts("word") == {"word"}

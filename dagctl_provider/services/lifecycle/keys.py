@@ -140,6 +140,23 @@ def _own(session: Session, name: str) -> str:
     return kept
 
 
+def stored_names(session: Session) -> list[str]:
+    """Names of all keys that are kept."""
+    return secret_rows.stored_names(session)
+
+
+def encrypt_anew(session: Session, name: str) -> bool:
+    """Encrypt a key with Airflow's present Fernet key; false when it cannot be read any more."""
+    leases.touch_lock(session, _LOCK)
+    try:
+        content = _read(session, name)
+    except Undecryptable:
+        return False
+    if content is not None:
+        secret_rows.replace_content(session, name, encrypted(content))
+    return True
+
+
 def kept_seal_key(session: Session) -> str | None:
     """The key of seals, ``None`` when there is none that can be decrypted."""
     return _kept(session, _SEAL_KEY)
