@@ -311,6 +311,19 @@ def protected() -> str:
     return "\n".join(rows)
 
 
+def variables_page() -> str:
+    """The page on environment variables, with the names that an organization may not use in addition."""
+    return filled((HERE / "variables.md").read_text(encoding="utf-8"), {"reserved": reserved})
+
+
+def reserved() -> str:
+    """The table of these names."""
+    from dagctl_provider.runner.variables import OF_EVERY_STEP
+
+    rows = [f"| {pattern_told(pattern)} | {what} |" for pattern, what in OF_EVERY_STEP.items()]
+    return "\n".join(["| variables | what they say |", "|---|---|", *rows])
+
+
 def pattern_told(pattern: str) -> str:
     """A pattern of names as people write it: with a star, and each name by itself."""
     text = re.sub(r"(\\w|\.)[*+]", "*", pattern)
@@ -345,6 +358,7 @@ PAGES = {
     "kubernetes-causes.md": causes_page,
     "architecture.md": architecture_page,
     "runner.md": runner_page,
+    "variables.md": variables_page,
     "truth.md": truth_page,
 }
 

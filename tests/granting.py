@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from dagctl_provider.domain import proofs
-from dagctl_provider.domain.names import GRANT_KEY
+from dagctl_provider.domain.names import GRANT_KEY, VARIABLES_KEY
 from dagctl_provider.domain.proofs import SigningKey, derived
 from dagctl_provider.domain.wire.grants import Grant, digest_of
 from dagctl_provider.domain.wire.requests import Inputs
+from dagctl_provider.domain.wire.variables import GivenVariable, SealedVariables, digest_of_variables, packed
 from dagctl_provider.operators import grants
 
 KEY = SigningKey.new()
@@ -78,14 +79,24 @@ def signed(letter: Grant, key: SigningKey = KEY) -> dict[str, Any]:
 
 
 def granted(
-    kind: Any, request: Mapping[str, Any], instance: Any = None, inputs: Mapping[str, str] | None = None, **more: Any
+    kind: Any,
+    request: Mapping[str, Any],
+    instance: Any = None,
+    inputs: Mapping[str, str] | None = None,
+    variables: Mapping[str, GivenVariable] | None = None,
+    **more: Any,
 ) -> Any:
     """The context of a task that was granted this.
 
     :param more: Members of the context.
     """
     found = instance or task(kind)
-    found.xcoms |= {GRANT_KEY: signed(grant(kind, request, found, inputs)), **({"inputs": dict(inputs)} if inputs else {})}
+    letter = None
+    if variables:
+        letter = SealedVariables(sealed=proofs.locked(SEAL_KEY, str(found.id), packed(variables).encode()))
+        found.xcoms[VARIABLES_KEY] = letter.to_json()
+    own = grant(kind, request, found, inputs, variables=digest_of_variables(letter) or None)
+    found.xcoms |= {GRANT_KEY: signed(own), **({"inputs": dict(inputs)} if inputs else {})}
     return context(found, **more)
 
 

@@ -113,10 +113,12 @@ class PathParameter:
     """An id in a path.
 
     :param noun: What is not found when it names nothing.
+    :param pattern: What such an id looks like.
     """
 
     noun: str
     description: str
+    pattern: str = r"^[A-Za-z0-9_-]{1,64}$"
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def check_ids(ids: Mapping[str, str], parameters: Mapping[str, PathParameter]) -
     :raises DagctlError: ``not_found``.
     """
     for name, value in ids.items():
-        if not is_identifier(value):
+        if not re.fullmatch(parameters[name].pattern, value):
             raise not_found(parameters[name].noun, value)
 
 

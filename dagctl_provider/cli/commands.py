@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import system_actor
-from dagctl_provider.services import audit, organizations, plans, tokens, trust
+from dagctl_provider.services import audit, organizations, plans, rotation, tokens, trust
 
 # The hints of the error table speak to callers of the REST API.
 _HINTS = {
@@ -194,3 +194,15 @@ def rotate_keys(args: argparse.Namespace) -> None:
     """Have a new key sign from now on."""
     public = trust.rotate(at_once=args.at_once)
     print(f"From now on {public} signs. Where [dagctl] public_keys is set, add it there before anything else starts.")
+
+
+@_command
+def rotate_fernet(_: argparse.Namespace) -> None:
+    """Encrypt everything of dagctl anew; what cannot be read any more is named, and the command fails."""
+    done = rotation.rotate()
+    print(f"{done.rotated} values are encrypted with Airflow's present Fernet key.")
+    if done.lost:
+        raise SystemExit(
+            f"Cannot be decrypted any more: {', '.join(done.lost)}.\n"
+            "Hint: Put the former key behind the present one in [core] fernet_key and run this again, or set the variables anew."
+        )

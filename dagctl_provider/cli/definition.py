@@ -104,6 +104,12 @@ def get_dagctl_cli_commands() -> list[CLICommand]:
             func=lazy_load_command(_COMMANDS + "rotate_keys"),
             args=(ARG_AT_ONCE, ARG_VERBOSE),
         ),
+        ActionCommand(
+            name="rotate-fernet",
+            help="Encrypt environment variables and dagctl's keys anew, with the first of Airflow's Fernet keys",
+            func=lazy_load_command(_COMMANDS + "rotate_fernet"),
+            args=(ARG_VERBOSE,),
+        ),
     )
     return [
         GroupCommand(name="dagctl", help="Review and deploy SQLMesh and dbt projects", subcommands=(*groups, decisions, *keys))

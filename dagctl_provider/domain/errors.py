@@ -48,6 +48,19 @@ ERRORS: Mapping[str, ErrorKind] = {
     ),
     "head_moved": ErrorKind(409, "Repository has new commits", "Create a new plan to review the latest changes."),
     "retries_exhausted": ErrorKind(409, "No retries left", "Create a new plan; a group is executed at most four times."),
+    "variables_changed": ErrorKind(
+        409,
+        "Environment variables have changed",
+        "'variables' names them. Plan the commit again, so that what is approved is what will be executed.",
+    ),
+    "variable_undecryptable": ErrorKind(
+        409,
+        "An environment variable cannot be decrypted",
+        "Set its value anew: it was encrypted with a Fernet key that Airflow does not have any more.",
+    ),
+    "encryption_missing": ErrorKind(
+        503, "Nothing is encrypted", "Set [core] fernet_key of Airflow: environment variables are kept encrypted only."
+    ),
     "execution_in_progress": ErrorKind(
         409, "Another execution is in progress", "Wait for the running execute step of the project, or cancel it."
     ),

@@ -13,6 +13,7 @@ COMMENT_PARAM = "comment"
 RESULT_KEY = "result"
 INPUTS_KEY = "inputs"
 GRANT_KEY = "grant"
+VARIABLES_KEY = "variables"
 ARTIFACTS_KEY = "artifacts"
 PROGRESS_KEY = "progress"
 POD_KEY = "pod"
@@ -21,7 +22,7 @@ POD_KEY = "pod"
 # inputs of a step stand with the other task of the run: execute has not started then, and explain never starts again.
 INPUTS_TASK = {"explain": EXECUTE, "execute": EXPLAIN}
 
-# Where what lets a step run lies; for the same reason. A Dag of runs has one task only: its grant is written when it has started.
+# Where what lets a step run lies, and with it the step's variables; for the same reason. A Dag of runs has one task only: its grant is written when it has started.
 GRANT_TASK = {**INPUTS_TASK, "run": RUN}
 
 DAG_PREFIX = "dagctl__"

@@ -12,16 +12,20 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from dagctl_provider.domain.wire.records import Record, canonical
 
 _ABOUT = "about"
+_LOCKED = "variables"
+_NONCE_BYTES = 12
 SEAL = "seal"
 TRY = "try_id"
 
@@ -142,6 +146,32 @@ def derived(secret: str, *purpose: str) -> str:
     :param purpose: What it is for; the same words make the same key.
     """
     return hmac.new(secret.encode(), "\0".join(purpose).encode(), hashlib.sha256).hexdigest()
+
+
+def locked(secret: str, try_id: str, content: bytes) -> str:
+    """Something for one try of a step, encrypted (AES-256-GCM): anybody may see where it lies.
+
+    :param secret: The key of seals, which tasks can read.
+    :param try_id: Nothing but this try's key opens it.
+    """
+    nonce = os.urandom(_NONCE_BYTES)
+    return base64.b64encode(nonce + _cipher(secret, try_id).encrypt(nonce, content, try_id.encode())).decode()
+
+
+def opened(secret: str, try_id: str, text: str) -> bytes:
+    """What :func:`locked` has locked.
+
+    :raises ProofError: when it was locked for another try, with another key, or was changed since.
+    """
+    try:
+        raw = base64.b64decode(text, validate=True)
+        return _cipher(secret, try_id).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], try_id.encode())
+    except (InvalidTag, ValueError):
+        raise ProofError("what it is given was not locked for this try") from None
+
+
+def _cipher(secret: str, try_id: str) -> AESGCM:
+    return AESGCM(bytes.fromhex(derived(secret, _LOCKED, try_id)))
 
 
 def sealed(key: str, place: Place, letter: Mapping[str, object]) -> dict[str, object]:

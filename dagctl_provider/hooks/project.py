@@ -18,8 +18,10 @@ from dagctl_provider.config import project_connection
 from dagctl_provider.domain import wire
 from dagctl_provider.domain.names import EXPLAIN_SUFFIX, PLAN_KEY_CONNECTION
 from dagctl_provider.domain.tools import tool_of
+from dagctl_provider.domain.wire.variables import packed
 from dagctl_provider.hooks.profiles import ProfileError, make_profile
 from dagctl_provider.runner.inputs import variable_hashes
+from dagctl_provider.runner.organization import FILE as VARIABLES_FILE
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -38,7 +40,7 @@ class ProjectSecrets:
         folder.mkdir(mode=0o700)
         for name, text in self.files.items():
             descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)
 
 
@@ -150,7 +152,7 @@ class _Given:
 def project_secrets(request: wire.requests.StepRequest, kind: str) -> ProjectSecrets:
     """Collect what the steps of a project may know.
 
-    :param request: It names the connections, never their contents.
+    :param request: It names the connections, never their contents, and brings the variables of the organization.
     :param kind: ``explain``, ``execute`` or ``run``.
     :raises AirflowNotFoundException: when a connection that the project needs is missing.
     :raises ProfileError: when a dbt profile is to be made and cannot be.
@@ -163,6 +165,8 @@ def project_secrets(request: wire.requests.StepRequest, kind: str) -> ProjectSec
         files["state_connection.json"] = json.dumps(_state(BaseHook.get_connection(launcher.state_connection_id)))
     if launcher.git_auth_method != "none" and launcher.git_secret_ref:
         files.update(_git(launcher.git_auth_method, BaseHook.get_connection(launcher.git_secret_ref)))
+    if request.variables:
+        files[VARIABLES_FILE] = packed(request.variables)
     return ProjectSecrets(files)
 
 

@@ -12,16 +12,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, mask_secret
 
 from dagctl_provider.domain import proofs
-from dagctl_provider.domain.names import GRANT_KEY, GRANT_TASK, INPUTS_KEY, INPUTS_TASK, SEAL_KEY_CONNECTION
+from dagctl_provider.domain.names import GRANT_KEY, GRANT_TASK, INPUTS_KEY, INPUTS_TASK, SEAL_KEY_CONNECTION, VARIABLES_KEY
 from dagctl_provider.domain.proofs import ProofError, derived
 from dagctl_provider.domain.wire.grants import Grant, digest_of
 from dagctl_provider.domain.wire.records import WireError
 from dagctl_provider.domain.wire.requests import Inputs, StepRequest
+from dagctl_provider.domain.wire.variables import GivenVariable, SealedVariables, digest_of_variables, unpacked
 from dagctl_provider.hooks import keys
 from dagctl_provider.hooks.keys import KeysUnavailable
+from dagctl_provider.runner.masking import sensitive_parts
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -90,11 +92,13 @@ def _accepted(context: Context, kind: str, letter: Any) -> tuple[Grant, StepRequ
             return grant, None
         request = StepRequest.from_json(grant.request)
         inputs = _inputs(context, kind, grant)
+        sealing = keys.seal_key(grant.try_id) or ""
+        if derived(sealing, "check", grant.try_id) != grant.key_check:
+            keys.forget()
+            raise ProofError(f"the connection {SEAL_KEY_CONNECTION!r} was changed in Airflow; dagctl writes it again by itself")
+        request = replace(request, variables=_variables(context, kind, grant, sealing))
     except WireError as error:
         raise ProofError(f"it cannot be read ({error})") from None
-    if derived(keys.seal_key(grant.try_id) or "", "check", grant.try_id) != grant.key_check:
-        keys.forget()
-        raise ProofError(f"the connection {SEAL_KEY_CONNECTION!r} was changed in Airflow; dagctl writes it again by itself")
     return grant, request if inputs is None else _with_inputs(request, inputs)
 
 
@@ -127,3 +131,20 @@ def _inputs(context: Context, kind: str, grant: Grant) -> Mapping[str, str] | No
 
 def _with_inputs(request: StepRequest, inputs: Mapping[str, str]) -> StepRequest:
     return replace(request, runner=replace(request.runner, inputs=inputs or None))
+
+
+def _variables(context: Context, kind: str, grant: Grant, sealing: str) -> dict[str, GivenVariable]:
+    """The environment variables of the step; from here on Airflow keeps them out of this task's log.
+
+    :param sealing: The key of seals.
+    :raises ProofError: when they are not what was granted.
+    """
+    if not grant.variables:
+        return {}
+    letter = SealedVariables.read(context["ti"].xcom_pull(task_ids=GRANT_TASK[kind], key=VARIABLES_KEY))
+    if letter is None or digest_of_variables(letter) != grant.variables:
+        raise ProofError("the variables that it is to have were changed in Airflow")
+    found = unpacked(proofs.opened(sealing, grant.try_id, letter.sealed).decode())
+    for text in {part for one in found.values() if one.is_sensitive for part in sensitive_parts(one.value)}:
+        mask_secret(text)
+    return found

@@ -24,3 +24,8 @@ def decrypted(content: str) -> str:
         return get_fernet().decrypt(content.encode()).decode()
     except InvalidToken:
         raise Undecryptable from None
+
+
+def is_encrypting() -> bool:
+    """Whether Airflow has a Fernet key; without one it keeps secrets as they are."""
+    return bool(get_fernet().is_encrypted)

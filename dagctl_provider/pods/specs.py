@@ -20,6 +20,8 @@ from kubernetes.client import models as k8s
 from dagctl_provider.config import filled_in, setting
 from dagctl_provider.domain.ids import slug
 from dagctl_provider.domain.pods import DEFAULT_PYTHON, check_object_name, check_pod_template, label_value, object_names
+from dagctl_provider.domain.variables import FOLDERS
+from dagctl_provider.runner.organization import FOLDERS as FOLDERS_VARIABLE
 from dagctl_provider.runner.reach import reach_variables
 
 if TYPE_CHECKING:
@@ -70,6 +72,7 @@ _SECRET_SETTINGS = ("secret", "env_secret", "explain_secret", "explain_env_secre
 _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _MAX_STEM = 57
 _OTHER_USER = 65534
+_FILES_LIMIT = "2Mi"
 
 # Ends when the result was read, or when the pod is told to end; the result is gone then.
 _HOLD = f"trap 'exit 0' TERM INT; while [ ! -e {RELEASE} ]; do sleep 0.5 & wait $!; done"
@@ -298,9 +301,21 @@ def _files(
     for name, path in (("dagctl-tmp", "/tmp"), ("xcom", RESULTS)):  # noqa: S108 - in the pod, a volume of its own
         volumes.append(k8s.V1Volume(name=name, empty_dir=k8s.V1EmptyDirVolumeSource()))
         mounts.append(k8s.V1VolumeMount(name=name, mount_path=path))
+    for folder in _folders_of_files(request):
+        # Not from the Secret itself: Kubernetes gives such files to root, and opens those to the group that are only the owner's.
+        name = f"dagctl-files{folder.replace('/', '-')}"
+        volumes.append(k8s.V1Volume(name=name, empty_dir=k8s.V1EmptyDirVolumeSource(medium="Memory", size_limit=_FILES_LIMIT)))
+        mounts.append(k8s.V1VolumeMount(name=name, mount_path=folder))
+        variables[FOLDERS_VARIABLE] = ":".join(filter(None, (variables.get(FOLDERS_VARIABLE), folder)))
     env = [k8s.V1EnvVar(name="PYTHONUNBUFFERED", value="1")]
     env += [k8s.V1EnvVar(name=name, value=value) for name, value in variables.items()]
     return volumes, mounts, env
+
+
+def _folders_of_files(request: StepRequest) -> list[str]:
+    """Folders that the runner puts variables into that are files. The pod says nothing more of them."""
+    paths = [one.file_mount_path for one in request.variables.values() if one.file_mount_path]
+    return [folder for folder in FOLDERS if any(path.startswith(f"{folder}/") for path in paths)]
 
 
 def _whole(secrets: str) -> list[k8s.V1VolumeProjection]:

@@ -6,12 +6,14 @@ import contextlib
 import json
 import os
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dagctl_provider.runner.errors import RunnerError
 from dagctl_provider.runner.masking import has_telling_name, secret_parts
+from dagctl_provider.runner.organization import FILE, GivenVariable, place_files, read_variables, secrets_of
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SIZE_LIMIT = 1024 * 1024
@@ -41,6 +43,8 @@ class Credentials:
     :param mounted: What of ``env`` comes from a folder with a file for each variable, as it stands there.
     :param approved: Of an explain with a connection of its own: hashes of the variables from the connection of its execute, by
         name. The project's code runs before anybody has approved it, so it must not meet the values.
+    :param variables: Those of the project's organization. What ``env`` also has is nearer, and wins.
+    :param files: Where those of them stand that are files, by name, once they have been written.
     :param own_secrets: Whether this is an explain with Secrets of its own: nobody here knows what the execute will find in its.
     """
 
@@ -53,6 +57,20 @@ class Credentials:
     mounted: dict[str, str] = field(default_factory=dict)
     approved: dict[str, str] | None = None
     own_secrets: bool = False
+    variables: Mapping[str, GivenVariable] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """All variables that the project's code gets."""
+        return {**{name: self.files.get(name, one.value) for name, one in self.variables.items()}, **self.env}
+
+    def placed(self, folder: Path) -> Credentials:
+        """The same, once the variables that are files have been written.
+
+        :param folder: The step's own; what is in it is gone when the step is.
+        """
+        return replace(self, files=place_files({k: v for k, v in self.variables.items() if k not in self.env}, folder))
 
     def secrets(self) -> set[str]:
         """Every value that must not leave the step."""
@@ -62,11 +80,13 @@ class Credentials:
             if value:
                 found |= secret_parts(name, value)
         password = (self.state_connection or {}).get("password")
+        found |= secrets_of(self.variables)
         return found | ({password} if password and len(password) >= 4 else set())
 
     def telling_secrets(self) -> set[str]:
         """Values under telling names alone: what may be cut out of a file that must stay usable."""
-        named = {value for name, value in self.env.items() if has_telling_name(name) and len(value) >= 8}
+        named = {text for text in secrets_of(self.variables) if len(text) >= 8}
+        named |= {value for name, value in self.env.items() if has_telling_name(name) and len(value) >= 8}
         return named | ({self.git_token} if self.git_token and len(self.git_token) >= 8 else set())
 
 
@@ -89,6 +109,7 @@ def read_credentials(folder: Path | None) -> Credentials:
         git_token=(_git(folder, "git_token") or "").strip() or None,
         plan_key=(_text(folder, "plan_key") or "").strip() or None,
         mounted=mounted,
+        variables=read_variables(_text(folder, FILE)),
         approved=_env(folder, "approved.json"),
         own_secrets=bool(os.environ.get(EXPLAIN_SECRETS)),
     )

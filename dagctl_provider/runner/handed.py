@@ -63,7 +63,7 @@ def _run(folder: Path, told: Mapping[str, Any]) -> int:
     secrets, request, result = folder / "secrets", folder / "request.json", folder / "result.json"
     secrets.mkdir()
     for name, text in told["secrets"].items():
-        (secrets / name).write_text(text)
+        (secrets / name).write_text(text, encoding="utf-8")
     request.write_text(json.dumps(told["request"]))
     files = ["--request", str(request), "--secrets", str(secrets), "--result", str(result), "--events", "-", "--watch-stdin"]
     code = run([*sys.argv[1:], *files])

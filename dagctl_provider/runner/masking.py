@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import urllib.parse
 from collections.abc import Iterable, Mapping
@@ -38,6 +39,28 @@ def secret_parts(name: str, value: str) -> set[str]:
         if (sensitive and len(text) >= 4) or (len(text) >= 8 and not _PLAIN_WORD.fullmatch(text)):
             parts.add(text)
     return parts
+
+
+def sensitive_parts(value: str) -> set[str]:
+    """The pieces of a value that somebody called sensitive: all of it, its lines, and what telling names hold in a JSON object.
+
+    What is shorter than four characters would blank out half of a log, and stays.
+
+    :param value: A variable's value, or the content of a file.
+    """
+    parts = {text for line in {value, *value.splitlines()} if _is_own(text := line.strip())}
+    try:
+        found = json.loads(value) if value.lstrip().startswith("{") else None
+    except ValueError:
+        found = None
+    for key, text in found.items() if isinstance(found, dict) else ():
+        if isinstance(text, str) and has_telling_name(str(key)):
+            parts |= {line.strip() for line in {text, *text.splitlines()} if _is_own(line.strip())}
+    return parts
+
+
+def _is_own(text: str) -> bool:
+    return len(text) >= 4 and not (text.startswith("-----") and "\n" not in text)
 
 
 class Masker:

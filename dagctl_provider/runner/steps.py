@@ -26,6 +26,7 @@ from dagctl_provider.runner.errors import STEP_ERRORS, RunnerError, os_error
 from dagctl_provider.runner.events import EventFile
 from dagctl_provider.runner.inputs import UNSTABLE, variable_hashes, volatile_names, without_volatile
 from dagctl_provider.runner.masking import Masker
+from dagctl_provider.runner.organization import forget_files
 from dagctl_provider.runner.packages import packages_diff, project_python
 from dagctl_provider.runner.places import Place, project_place
 from dagctl_provider.runner.processes import Child, base_environment, run_child
@@ -153,8 +154,13 @@ def _attempt(options: StepOptions, request_text: str, progress: Progress, stop: 
             f"{tool.label} {request.deployed_tool_version} is deployed; {wanted} is older.",
         )
     with project_place(request.project_id, progress, stop) as place:
-        prepared = _prepare(request, credentials, options.secrets, place, progress, stop)
-        return _run_tool(options, prepared, progress, stop)
+        credentials = credentials.placed(place.folder)
+        try:
+            prepared = _prepare(request, credentials, options.secrets, place, progress, stop)
+            return _run_tool(options, prepared, progress, stop)
+        finally:
+            # Those in folders of a pod, too: it may be kept for a look.
+            forget_files(credentials.files.values())
 
 
 def _prepare(
@@ -252,7 +258,8 @@ def _job(options: StepOptions, prepared: _Prepared) -> dict[str, object]:
         "shared": str(cache_folder()),
         "locks": str(cache_folder() / "locks"),
         "given": _given(credentials, request),
-        "known": sorted({*credentials.env, *(credentials.approved or {}), *volatile_names()}),
+        "known": sorted({*credentials.environment, *(credentials.approved or {}), *volatile_names()}),
+        "given_files": sorted(credentials.files.values()),
         "explain_connection": credentials.approved is not None or credentials.own_secrets,
         "plan_key": credentials.plan_key,
         "data_folder": _data_folder(request.project_id),
@@ -266,7 +273,8 @@ def _job(options: StepOptions, prepared: _Prepared) -> dict[str, object]:
 def _given(credentials: Credentials, request: Request) -> dict[str, str]:
     """Hashes of the variables that an execute of this plan gets: of the step's own, as long as an explain has no others."""
     known = credentials.env if credentials.approved is None else credentials.mounted
-    hashes = variable_hashes(known, credentials.plan_key, request.project_id)
+    everywhere = {name: one.identity for name, one in credentials.variables.items()}
+    hashes = variable_hashes({**everywhere, **known}, credentials.plan_key, request.project_id)
     if credentials.own_secrets:
         hashes = dict.fromkeys(hashes, UNSTABLE)
     # The worker does not know which names are the runner's own, nor always which are volatile here.
@@ -315,10 +323,10 @@ def _tool_environment(job: Mapping[str, object], prepared: _Prepared, progress: 
         "SOURCE_DATE_EPOCH": str(prepared.scene.committed_at),
     }
     own = {**tool.variables(scratch), "HOME": str(home), "TMPDIR": str(temporary)}
-    given = prepared.scene.credentials.env
+    given = prepared.scene.credentials.environment
     allowed = {name: value for name, value in _allowed(given, tool).items() if name not in own}
     for name in sorted(given.keys() - allowed.keys()):
-        progress.line(f"the variable {name} of env.json is the runner's own and ignored")
+        progress.line(f"the variable {name} is the runner's own and ignored")
     # A project may take all of it as a value, and SQLMesh's fingerprint of a value goes by its order, too.
     return dict(sorted({**env, **allowed, **own}.items()))
 

@@ -15,6 +15,7 @@ from dagctl_provider.runner.credentials import Credentials
 from dagctl_provider.runner.errors import RunnerError
 from dagctl_provider.runner.profiles import ADAPTER_PACKAGES, PROJECT_FILE, choose_profile
 from dagctl_provider.runner.requests import Request
+from dagctl_provider.runner.variables import OF_TOOLS
 
 
 @dataclass(frozen=True)
@@ -109,12 +110,12 @@ def _dbt_drivers(scene: Scene) -> list[str]:
     adapters: list[str] = []
     # Whether there is a profile, and which target counts, SQLMesh's own configuration may say.
     with contextlib.suppress(RunnerError):
-        adapters = choose_profile(scene.project, scene.root, None, scene.credentials.env, None).adapters
+        adapters = choose_profile(scene.project, scene.root, None, scene.credentials.environment, None).adapters
     return ["dbt", *(f"{_ADAPTER}{name}" for name in adapters if name in ADAPTER_PACKAGES)]
 
 
 def _inspect_sqlmesh(scene: Scene) -> Finding:
-    drivers = [*find_extras(scene.project, scene.root, scene.credentials.env), *_dbt_drivers(scene)]
+    drivers = [*find_extras(scene.project, scene.root, scene.credentials.environment), *_dbt_drivers(scene)]
     empty = scene.scratch / "empty.env"
     empty.touch()
     managed = scene.secrets is not None and scene.credentials.state_connection is not None
@@ -148,7 +149,7 @@ def _dbt_requirements(version: str, adapters: Sequence[str]) -> list[str]:
 
 def _inspect_dbt(scene: Scene) -> Finding:
     given = scene.secrets / "profiles.yml" if scene.secrets else None
-    chosen = choose_profile(scene.project, scene.root, scene.request.environment, scene.credentials.env, given)
+    chosen = choose_profile(scene.project, scene.root, scene.request.environment, scene.credentials.environment, given)
     job = {"profile_file": str(chosen.path), "profile": chosen.profile, "target": chosen.target}
     return Finding(chosen.adapters, job, sweeps="postgres" in chosen.adapters)
 
@@ -185,7 +186,7 @@ TOOLS: Mapping[str, Tool] = {
         inspect=_inspect_sqlmesh,
         keep_cache=_link_sqlmesh_cache,
         variables=_sqlmesh_variables,
-        protected=re.compile(r"SQLMESH_HOME"),
+        protected=re.compile(OF_TOOLS["sqlmesh"]),
         lock_file="sqlmesh-requirements.lock",
         versioned_state=True,
     ),
@@ -200,12 +201,7 @@ TOOLS: Mapping[str, Tool] = {
         inspect=_inspect_dbt,
         keep_cache=_make_folder,
         variables=_dbt_variables,
-        # What would make dbt run something else than what was explained.
-        protected=re.compile(
-            r"DBT_(ENGINE_)?(STATE|DEFER\w*|FAVOR_STATE|FULL_REFRESH|RESOURCE_TYPES|EXCLUDE_RESOURCE_TYPES|INDIRECT_SELECTION"
-            r"|EMPTY|SAMPLE|FAIL_FAST|PARTIAL_PARSE\w*|PROFILE|TARGET|PROJECT_DIR|WRITE_JSON|USE_V2_PARSER|VARS|STORE_FAILURES"
-            r"|STATIC_PARSER|LOG_FORMAT\w*|LOG_LEVEL\w*|QUIET|SINGLE_THREADED)|DBT_ENGINE_\w+"
-        ),
+        protected=re.compile(OF_TOOLS["dbt"]),
     ),
 }
 """tool -> row. The versions stand in :data:`dagctl_provider.runner.versions.TOOL_VERSIONS`."""

@@ -1,4 +1,4 @@
-"""Which variables of its tool's environment a project's credentials may not set.
+"""Which variables of its tool's environment a project's credentials may not set, and which those of an organization may not.
 
 Whoever edits a connection changes credentials: who the tool is to the warehouse. What code runs is the commit's business, which
 people review, and the machine's. So a variable by which a program, an interpreter or a library finds what it loads or starts is
@@ -29,9 +29,38 @@ PROTECTED: Mapping[str, str] = {
     r"OPENSSL_\w+|ODBC\w+|KRB5_CONFIG|GSS_MECH_CONFIG|SASL_PATH": "configurations that name libraries to load",
     r"GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES": "whether a credentials file may name a program",
 }
-"""Pattern of whole names -> what such a variable chooses. A tool's own are in its row of ``runner/tools.TOOLS``."""
+"""Pattern of whole names -> what such a variable chooses. A tool's own are :data:`OF_TOOLS`."""
+
+OF_TOOLS: Mapping[str, str] = {
+    "sqlmesh": r"SQLMESH_HOME",
+    # What would make dbt run something else than what was explained.
+    "dbt": (
+        r"DBT_(ENGINE_)?(STATE|DEFER\w*|FAVOR_STATE|FULL_REFRESH|RESOURCE_TYPES|EXCLUDE_RESOURCE_TYPES|INDIRECT_SELECTION"
+        r"|EMPTY|SAMPLE|FAIL_FAST|PARTIAL_PARSE\w*|PROFILE|TARGET|PROJECT_DIR|WRITE_JSON|USE_V2_PARSER|VARS|STORE_FAILURES"
+        r"|STATIC_PARSER|LOG_FORMAT\w*|LOG_LEVEL\w*|QUIET|SINGLE_THREADED)|DBT_ENGINE_\w+"
+    ),
+}
+"""Tool -> pattern of the variables of its own that nobody else may set."""
+
+OF_EVERY_STEP: Mapping[str, str] = {
+    r"AIRFLOW\w*": "what belongs to Airflow",
+    r"KUBERNETES_\w+": "where the cluster is",
+    r"ENV": "what a shell runs before its script",
+    r"SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE": "whose certificates are believed",
+    r"(HTTPS?|FTP|ALL|NO|SOCKS)_PROXY": "by which way every connection goes",
+    r"PGAPPNAME": "how a step is told from others in the warehouse",
+}
+"""What the variables of an organization may not set in addition: they reach steps of projects that did not ask for them."""
 
 _ANY = re.compile("|".join(PROTECTED))
+_RESERVED = {
+    re.compile(pattern): what
+    for pattern, what in {
+        **PROTECTED,
+        **OF_EVERY_STEP,
+        **{pattern: f"what {tool} runs" for tool, pattern in OF_TOOLS.items()},
+    }.items()
+}
 
 
 def is_protected(name: str) -> bool:
@@ -40,3 +69,11 @@ def is_protected(name: str) -> bool:
     :param name: Its name.
     """
     return _ANY.fullmatch(name) is not None
+
+
+def reserved_for(name: str) -> str | None:
+    """What a variable chooses that an organization may not set; ``None`` when it may.
+
+    :param name: Its name, in upper case.
+    """
+    return next((what for pattern, what in _RESERVED.items() if pattern.fullmatch(name)), None)

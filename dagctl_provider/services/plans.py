@@ -34,7 +34,7 @@ from dagctl_provider.orchestration.logs import read_log
 from dagctl_provider.plan_output import destructive
 from dagctl_provider.plan_output.reading import executed, explained
 from dagctl_provider.plan_output.telling import tell
-from dagctl_provider.services.lifecycle import artifacts, deployments, explains, leftovers, letters, lookups, publishing, steps
+from dagctl_provider.services.lifecycle import artifacts, deployments, explains, leftovers, letters, lookups, publishing, steps, variables
 from dagctl_provider.services.lifecycle.project_requests import request_for_project
 from dagctl_provider.services.outside import pods, repositories, waiting
 from dagctl_provider.services.results import Page, PlanApproved, PlanAutoDiscarded, PlanCreated, PlanGroup, StepLogs
@@ -343,7 +343,7 @@ def approve(
     :param door: Where the decision was taken.
     :param allow_destructive: The models whose destructive changes are approved by name.
     :raises DagctlError: ``not_found``, ``forbidden``, ``wrong_state``, ``execution_in_progress``, ``destructive_not_allowed``,
-        ``invalid_request`` for names that have no such change, and what git answers.
+        ``variables_changed``, ``variable_undecryptable``, ``invalid_request`` for names that have no such change, and what git answers.
     """
     actor.require("approve_plan")
     project = transactions.run(lambda session: lookups.project_allowing(session, actor, plan_id, "approve"))
@@ -355,6 +355,7 @@ def approve(
             system = system_actor(project.organization_id, "head_check")
             discarded = steps.discard(session, system, step, HEAD_MOVED, head)
             return PlanAutoDiscarded(discarded, step.to_commit_sha, head, HEAD_MOVED)
+        variables.require_unchanged(session, step)
         consent = Consent(comment, _named(step, allow_destructive))
         explain, execute = steps.approve_step(session, project, actor, step, "approve", door, consent)
         return PlanApproved(explain, execute)
@@ -420,7 +421,8 @@ def cancel(actor: Actor, plan_id: str, door: Door) -> PlanStep:
 def retry(actor: Actor, plan_id: str, door: Door) -> PlanStep:
     """Execute an approved plan again after its last execution failed or was cancelled.
 
-    :raises DagctlError: ``wrong_state``, ``head_moved`` (nothing changes), ``retries_exhausted``, ``execution_in_progress``.
+    :raises DagctlError: ``wrong_state``, ``head_moved`` (nothing changes), ``retries_exhausted``, ``execution_in_progress``,
+        ``variables_changed``, ``variable_undecryptable``.
     """
     actor.require("approve_plan")
     project = transactions.run(lambda session: lookups.project_allowing(session, actor, plan_id, "retry"))
@@ -432,6 +434,7 @@ def retry(actor: Actor, plan_id: str, door: Door) -> PlanStep:
         explain = group[0]
         if not runs.existing_runs(session, [(step.dag_id, step.run_id)]):
             raise DagctlError("run_lost", "The Dag run behind this plan no longer exists in Airflow.")
+        variables.require_unchanged(session, explain)
         leftovers.keep(session, step)
         execute = steps.start_execute(
             session,

@@ -8,6 +8,7 @@ from typing import Generic, Literal, TypeVar
 
 from dagctl_provider.domain.plans import PlanStep, Status
 from dagctl_provider.domain.tokens import Token
+from dagctl_provider.domain.variables import Variable
 
 T = TypeVar("T")
 
@@ -129,3 +130,16 @@ class TokenCreated:
 
     token: Token
     secret: str
+
+
+@dataclass(frozen=True)
+class ShownVariable:
+    """An environment variable as it may be told.
+
+    :param value: ``***`` where it is sensitive; ``None`` where it cannot be read any more.
+    :param readable: Whether it can still be decrypted.
+    """
+
+    variable: Variable
+    value: str | None
+    readable: bool = True

@@ -38,6 +38,16 @@ def write_secret(session: Session, name: str, content: str, public: str | None =
     session.execute(insert(tables.secret).values(name=name, content=content, public=public, created_at=utcnow()))
 
 
+def stored_names(session: Session) -> list[str]:
+    """Names of the secrets whose content is kept."""
+    return list(session.execute(select(_c.name).where(_c.content.is_not(None)).order_by(_c.name)).scalars())
+
+
+def replace_content(session: Session, name: str, content: str) -> None:
+    """Store a secret, which is encrypted, in another form; all else of it stays."""
+    session.execute(update(tables.secret).where(_c.name == name, _c.content.is_not(None)).values(content=content))
+
+
 def public_halves(session: Session) -> list[PublicHalf]:
     """The keys that sign or have signed, newest first."""
     query = select(_c.name, _c.public, _c.retired_at).where(_c.public.is_not(None)).order_by(_c.created_at.desc(), _c.name)

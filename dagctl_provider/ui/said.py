@@ -36,5 +36,8 @@ SAID: Mapping[str, Message] = {
     "cancelled": Message("success", "Cancelled."),
     "retried": Message("success", "Another execution was started."),
     "plan_deleted": Message("success", "The plan is deleted."),
+    "variable_created": Message("success", "The variable is created. Steps get it from now on."),
+    "variable_saved": Message("success", "Saved. Plans that were explained with another value have to be planned again."),
+    "variable_deleted": Message("success", "The variable is deleted."),
     "head_moved": Message("warning", "The branch has newer commits, so this plan was discarded. Plan the newest commit instead."),
 }

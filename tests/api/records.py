@@ -10,6 +10,7 @@ from dagctl_provider.domain.audit import AuditEntry
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.run_records import RunRecord
+from dagctl_provider.domain.variables import Variable
 from dagctl_provider.services.audit import Entries
 from dagctl_provider.services.results import (
     Page,
@@ -18,6 +19,7 @@ from dagctl_provider.services.results import (
     PlanCreated,
     PlanGroup,
     RunStarted,
+    ShownVariable,
     StepLogs,
     SyncStatus,
 )
@@ -163,4 +165,26 @@ AUDIT_ENTRY = AuditEntry(
     hash="9f" * 32,
 )
 AUDIT_ANSWERS: dict[str, Any] = {"list_entries": Entries((AUDIT_ENTRY,), 42), "export": (AUDIT_ENTRY, AUDIT_ENTRY)}
+VARIABLE = ShownVariable(
+    Variable(
+        id="var_1",
+        organization_id="org-xxxxxxxx",
+        name="SNOWFLAKE_KEY",
+        content=b"encrypted",
+        is_sensitive=True,
+        mount_as_file=True,
+        created_by="ada",
+        created_at=utc(2026, 4, 28, 10, 0, 0),
+        updated_at=utc(2026, 4, 28, 10, 2, 30),
+        file_mount_path="/secrets/snowflake/rsa_key.p8",
+        file_permissions=384,
+        environments=("prod",),
+    ),
+    "***",
+)
+VARIABLE_ANSWERS: dict[str, Any] = {
+    "list_variables": [VARIABLE],
+    **dict.fromkeys(("get_variable", "create_variable", "update_variable"), VARIABLE),
+    "delete_variable": None,
+}
 RUN_ANSWERS: dict[str, Any] = {"list_runs": Page((RUN,), 1, 1, 50)}

@@ -10,15 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet, MultiFernet
 
 from dagctl_provider.cli.definition import get_dagctl_cli_commands
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.proofs import read_public_key
-from dagctl_provider.services import organizations, plans, projects, tokens
+from dagctl_provider.orchestration import encryption
+from dagctl_provider.services import organizations, plans, projects, rotation, tokens, variables
+from dagctl_provider.services.lifecycle import keys
+from dagctl_provider.store import transactions
 from dagctl_provider.version_compat import AIRFLOW_V_3_2_PLUS
 from tests.services.world import World, world
 
 __all__ = ["world"]
+
+FERNET_KEY = "WzJ5bGJjb2RlLXRlc3Qta2V5LTMyLWJ5dGVzISEhISE="
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +206,23 @@ def test_the_commands_are_there_without_airflow_too() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert all(name in done.stdout for name in ("tokens", "organizations", "decisions"))
+
+
+def test_what_is_encrypted_is_encrypted_anew(run: Any, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    variables.create_variable(world.actor(), {"name": "TOKEN", "value": "planted"})
+    former, present = Fernet(FERNET_KEY.encode()), Fernet(Fernet.generate_key())
+    monkeypatch.setattr(encryption, "get_fernet", lambda: MultiFernet([present, former]))
+    monkeypatch.setattr(rotation, "is_encrypting", lambda: True)
+    signing = transactions.run(keys.public_texts)
+    said = run("rotate-fernet")
+    assert "planted" not in said
+    count = int(said.split()[0])
+    monkeypatch.setattr(encryption, "get_fernet", lambda: MultiFernet([present]))
+    assert run("rotate-fernet") == said, "nothing needs the former key any more"
+    assert transactions.run(keys.public_texts) == signing
+    shown = variables.get_variable(world.actor(), "TOKEN")
+    assert (shown.readable, count >= 3) == (True, True)
+
+    monkeypatch.setattr(encryption, "get_fernet", lambda: MultiFernet([former]))
+    with pytest.raises(SystemExit, match=r"(?s)variable TOKEN of acme.*Hint"):
+        run("rotate-fernet")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dagctl_provider.domain.proofs import SigningKey
+from dagctl_provider.domain.wire.variables import GivenVariable
 from dagctl_provider.hooks import keys
 from dagctl_provider.hooks.keys import KeysUnavailable
 from dagctl_provider.operators import grants
@@ -144,5 +145,42 @@ def test_where_the_keys_are_asked_for(monkeypatch: pytest.MonkeyPatch, execution
 def test_a_grant_says_what_it_is_for_in_all_its_fields() -> None:
     """Each field of a grant is judged above, or is what the step does."""
     done = {"step_id", "request", "refusal"}
-    judged = {"dag_id", "run_id", "task_id", "try_id", "kind", "issued_at", "expires_at", "inputs", "key_check"}
+    judged = {"dag_id", "run_id", "task_id", "try_id", "kind", "issued_at", "expires_at", "inputs", "variables", "key_check"}
     assert {field.name for field in dataclasses.fields(grants.Grant)} == done | judged
+
+
+GIVEN = {"TOKEN": GivenVariable(value="planted-s3cret"), "KEY_FILE": GivenVariable(value="a\nline", file_mount_path="/secrets/k")}
+
+
+@pytest.mark.parametrize("kind", ["explain", "execute", "run"])
+def test_variables_are_opened_by_the_try_they_were_locked_for(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    masked: list[str] = []
+    monkeypatch.setattr(grants, "mask_secret", masked.append)
+    it = granted(kind, REQUEST, variables=GIVEN)
+    assert "planted" not in str(it["ti"].xcoms)
+    _, request = received_grant(it, kind)
+    assert request is not None
+    assert request.variables == GIVEN
+    assert "planted" not in repr(request) + str(request.to_json()) + str(request.for_runner())
+    assert sorted(masked) == ["a\nline", "line", "planted-s3cret"]
+
+
+def _of_another_try(it: Any) -> None:
+    other = granted("explain", REQUEST, variables=GIVEN)
+    it["ti"].xcoms["variables"] = other["ti"].xcoms["variables"]
+
+
+def _gone(it: Any) -> None:
+    del it["ti"].xcoms["variables"]
+
+
+def _broken(it: Any) -> None:
+    it["ti"].xcoms["variables"] = "text"
+
+
+@pytest.mark.parametrize("spoil", [_of_another_try, _gone, _broken])
+def test_no_step_runs_with_other_variables_than_were_granted(spoil: Callable[[Any], None]) -> None:
+    it = granted("explain", REQUEST, variables=GIVEN)
+    spoil(it)
+    with pytest.raises(StepRefused, match="variables"):
+        received_grant(it, "explain")

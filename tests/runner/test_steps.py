@@ -132,7 +132,7 @@ def test_events_and_output_are_passed_on_masked(step: Step, capfd: pytest.Captur
     ]
     output = capfd.readouterr().out
     assert "seen *** " in output
-    assert "the variable HOME of env.json is the runner's own" in output
+    assert "the variable HOME is the runner's own" in output
 
 
 def test_the_tool_finds_no_git_credentials(step: Step, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from dagctl_provider.api.contracts import Contract, PathParameter
 from dagctl_provider.api.models import to_json
 from dagctl_provider.api.problems import PROBLEMS
 from dagctl_provider.api.v1.routes import OPERATIONS
+from dagctl_provider.domain.variables import NAME_PATTERN
 from dagctl_provider.plan_output.schemas import record_schemas
 
 V1 = Contract(
@@ -18,12 +19,14 @@ V1 = Contract(
     tags={
         "Projects": "Repositories and how they are deployed",
         "Plans": "What a commit changes, who approved it, how it went",
+        "Environment variables": "Values and files that steps get, for a whole organization",
         "Audit": "Who changed or decided what, by which door",
     },
     path_parameters={
         "id": PathParameter("Project", "Project ID"),
         "planId": PathParameter("Plan", "Plan ID"),
         "planGroupId": PathParameter("Plan group", "The plan_id that explain and execute steps share"),
+        "variableName": PathParameter("Environment variable", "Name, without regard to case", NAME_PATTERN),
     },
     to_json=to_json,
     refusals=PROBLEMS,

@@ -18,6 +18,12 @@ class PlansApi(ContractApi, contract=V1, tag="Plans"):
     resource_name = "plans"
 
 
+class VariablesApi(ContractApi, contract=V1, tag="Environment variables"):
+    """Environment Variables API."""
+
+    resource_name = "environment-variables"
+
+
 class AuditApi(ContractApi, contract=V1, tag="Audit"):
     """Audit API."""
 
@@ -30,4 +36,4 @@ class DocumentApi(DocumentOfContract, contract=V1):
     resource_name = "openapi"
 
 
-RESOURCES = (ProjectsApi, PlansApi, AuditApi, DocumentApi)
+RESOURCES = (ProjectsApi, PlansApi, VariablesApi, AuditApi, DocumentApi)

@@ -17,9 +17,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dagctl_provider.domain.wire import decisions, grants, records, reports, requests, specs
+    from dagctl_provider.domain.wire import decisions, grants, records, reports, requests, specs, variables
 
-__all__ = ["decisions", "grants", "records", "reports", "requests", "specs"]
+__all__ = ["decisions", "grants", "records", "reports", "requests", "specs", "variables"]
 
 
 def __getattr__(name: str) -> Any:

@@ -21,11 +21,12 @@ class Grant(Record):
     :param kind: ``explain``, ``execute`` or ``run``.
     :param request: The letter of the :class:`~dagctl_provider.domain.wire.requests.StepRequest`; empty where ``refusal`` stands.
     :param inputs: Of what lies beside it as inputs, see :func:`digest_of`.
+    :param variables: Of what lies beside it as variables, see :func:`~dagctl_provider.domain.wire.variables.digest_of_variables`.
     :param key_check: What tells whether the connection with the key of seals is still the one that dagctl wrote.
     :param refusal: Why the step is not to run: the ``error`` of its result.
     """
 
-    WHEN_KNOWN: ClassVar[frozenset[str]] = frozenset({"refusal"})
+    WHEN_KNOWN: ClassVar[frozenset[str]] = frozenset({"refusal", "variables"})
 
     dag_id: str
     run_id: str
@@ -37,6 +38,7 @@ class Grant(Record):
     expires_at: datetime
     request: Mapping[str, Any] = field(default_factory=dict)
     inputs: str = ""
+    variables: str | None = None
     key_check: str = ""
     refusal: Mapping[str, Any] | None = None
 

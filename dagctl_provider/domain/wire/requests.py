@@ -8,6 +8,7 @@ from typing import Any, ClassVar, cast
 
 from dagctl_provider.domain.tools import DEFAULT_TOOL
 from dagctl_provider.domain.wire.records import Record, WireError
+from dagctl_provider.domain.wire.variables import GivenVariable
 
 _CONF_KEY = "dagctl"
 
@@ -111,11 +112,13 @@ class StepRequest:
     """A whole request. In a run's conf and in ``plan_step.settings`` both parts are one object.
 
     :param unknown: What a newer API server added. It goes to the runner, which may be newer, too, or else says so.
+    :param variables: The environment variables that a worker was given beside the request. They are in no letter and in no log.
     """
 
     runner: RunnerRequest
     launcher: LauncherSettings
     unknown: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, GivenVariable] = field(default_factory=dict, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """The letter."""

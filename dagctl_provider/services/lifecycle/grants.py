@@ -21,7 +21,9 @@ from dagctl_provider.domain.wire.requests import Inputs, StepRequest
 from dagctl_provider.orchestration import runs
 from dagctl_provider.orchestration.runs import TaskState
 from dagctl_provider.plan_output.reading import explained
-from dagctl_provider.services.lifecycle import artifacts, keys, publishing
+from dagctl_provider.domain.errors import ERRORS
+from dagctl_provider.services.lifecycle import artifacts, keys, publishing, variables
+from dagctl_provider.services.lifecycle.variables import Chosen
 from dagctl_provider.store import grants as grant_rows
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store.session import Session, utcnow
@@ -35,6 +37,7 @@ _NOT_OURS = (
     "This run was not asked for in dagctl, nor started by its schedule or with Trigger: a backfill has no past state to run.",
     "Trigger the Dag, or ask for a run: POST /api/v1/projects/{id}/run.",
 )
+_NO_VARIABLES = Chosen()
 _SUSPENDED = ("project_suspended", "The project is suspended, so nothing is run.", "Resume it first.")
 
 
@@ -43,16 +46,26 @@ def give(session: Session, project: Project, step: PlanStep) -> None:
     inputs = artifacts.hand_out(session, project, step)
     key = (step.dag_id, step.run_id)
     state = runs.task_states(session, [key]).get((*key, step.task_id))
-    if state is not None:
-        _write(session, state, step.plan_type, step.id, _request(session, step).to_json(), inputs)
+    if state is None:
+        return
+    explain = None if step.plan_type == "explain" else plan_rows.group_steps(session, step.group_id)[0]
+    chosen = variables.choose(session, project.organization_id, project.id, step.environment)
+    variables.remember(session, step, chosen)
+    if (refused := variables.refusal_for(chosen, explain)) is not None:
+        _write(session, state, step.plan_type, step.id, {}, refusal=_of_variables(*refused))
+    else:
+        _write(session, state, step.plan_type, step.id, _request(step, explain).to_json(), inputs, chosen=chosen)
 
 
-def _request(session: Session, step: PlanStep) -> StepRequest:
+def _of_variables(code: str, message: str) -> dict[str, Any]:
+    return _refusal(code, message, ERRORS[code].hint)
+
+
+def _request(step: PlanStep, explain: PlanStep | None) -> StepRequest:
     """What the step is to do. An execute is bound to what was explained, and compares."""
     request = StepRequest.from_json(step.settings)
-    if step.plan_type == "explain":
+    if explain is None:
         return request
-    explain = plan_rows.group_steps(session, step.group_id)[0]
     runner = replace(
         request.runner,
         step_id=step.id,
@@ -76,9 +89,14 @@ def give_run(session: Session, project: Project, run: ProjectRun, state: TaskSta
     elif project.suspended and (begun is None or begun.try_id == state.try_id):
         _write(session, state, RUN, run.id, {}, refusal=_refusal(*_SUSPENDED))
     else:
+        environment = project.current_environment or project.target.environment
+        chosen = variables.choose(session, project.organization_id, project.id, environment)
+        if (refused := variables.refusal_for(chosen, None)) is not None:
+            _write(session, state, RUN, run.id, {}, refusal=_of_variables(*refused))
+            return
         runner = replace(request.runner, step_id=run.id, plan_group_id=run.id)
         request = replace(request, runner=runner, launcher=replace(request.launcher, job_name=run.job_name))
-        _write(session, state, RUN, run.id, request.to_json())
+        _write(session, state, RUN, run.id, request.to_json(), chosen=chosen)
 
 
 def refuse_run(session: Session, state: TaskState) -> None:
@@ -98,6 +116,7 @@ def _write(
     request: Mapping[str, Any],
     inputs: Inputs | None = None,
     refusal: Mapping[str, Any] | None = None,
+    chosen: Chosen = _NO_VARIABLES,
 ) -> None:
     now = utcnow()
     grant = Grant(
@@ -111,6 +130,7 @@ def _write(
         expires_at=now + VALID,
         request=request,
         inputs=digest_of(inputs or Inputs()),
+        variables=variables.hand_out(session, state, kind, chosen),
         key_check=derived(keys.seal_key(session), "check", state.try_id),
         refusal=refusal,
     )
@@ -126,3 +146,4 @@ def take_back(session: Session, step: PlanStep) -> None:
     """
     grant_rows.forget_grants(session, [step.id])
     artifacts.take_back(session, step)
+    variables.take_back(session, step.dag_id, step.run_id, step.plan_type)

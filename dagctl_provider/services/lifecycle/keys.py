@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 
 _LOCK = "keys"
 _SIGNING = "signing:"
-_PLAN_KEY, _SEAL_KEY, _AUDIT_KEY = "plan_key", "seal_key", "audit_key"
+_PLAN_KEY, _SEAL_KEY, _AUDIT_KEY, _VARIABLES_KEY = "plan_key", "seal_key", "audit_key", "variables_key"
+_OWN = (_AUDIT_KEY, _VARIABLES_KEY)
 _CONNECTIONS = {_PLAN_KEY: PLAN_KEY_CONNECTION, _SEAL_KEY: SEAL_KEY_CONNECTION}
 # Longer than anything that was signed is worth.
 _KEPT = timedelta(days=8)
@@ -90,7 +91,8 @@ def rotate(session: Session, at_once: bool = False) -> str:
     secret_rows.forget_retired(session, utcnow() - _KEPT)
     for name in _CONNECTIONS:
         secret_rows.write_secret(session, name, encrypted(_published(session, name)))
-    secret_rows.write_secret(session, _AUDIT_KEY, encrypted(audit_key(session)))
+    for name in _OWN:
+        secret_rows.write_secret(session, name, encrypted(_own(session, name)))
     key = _replaced(session)
     if at_once:
         secret_rows.forget_retired(session, utcnow() + _KEPT)
@@ -121,12 +123,38 @@ def seal_key(session: Session) -> str:
 
 def audit_key(session: Session) -> str:
     """The key that proves where the record of changes ends. Nobody but the API server has it."""
-    kept = _kept(session, _AUDIT_KEY)
+    return _own(session, _AUDIT_KEY)
+
+
+def variables_key(session: Session) -> str:
+    """The key by which plans say which variables they were explained with. Nobody but the API server has it."""
+    return _own(session, _VARIABLES_KEY)
+
+
+def _own(session: Session, name: str) -> str:
+    kept = _kept(session, name)
     if kept is None:
         leases.touch_lock(session, _LOCK)
-        kept = _kept(session, _AUDIT_KEY) or connections.new_key()
-        secret_rows.write_secret(session, _AUDIT_KEY, encrypted(kept))
+        kept = _kept(session, name) or connections.new_key()
+        secret_rows.write_secret(session, name, encrypted(kept))
     return kept
+
+
+def stored_names(session: Session) -> list[str]:
+    """Names of all keys that are kept."""
+    return secret_rows.stored_names(session)
+
+
+def encrypt_anew(session: Session, name: str) -> bool:
+    """Encrypt a key with Airflow's present Fernet key; false when it cannot be read any more."""
+    leases.touch_lock(session, _LOCK)
+    try:
+        content = _read(session, name)
+    except Undecryptable:
+        return False
+    if content is not None:
+        secret_rows.replace_content(session, name, encrypted(content))
+    return True
 
 
 def kept_seal_key(session: Session) -> str | None:

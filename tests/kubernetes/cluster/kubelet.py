@@ -205,8 +205,16 @@ class Pod:
 
     def _finish(self, phase: str, reason: str | None = None, message: str | None = None) -> None:
         self.status["phase"] = phase
+        self._empty_memory()
         self.status.update({key: text for key, text in (("reason", reason), ("message", message)) if text})
         self.publish()
+
+    def _empty_memory(self) -> None:
+        """Unmount what a node has in memory, once all containers have ended."""
+        for volume in self.spec["volumes"]:
+            in_memory = (volume.get("emptyDir") or {}).get("medium") == "Memory" or {"secret", "projected"} & set(volume)
+            if in_memory and volume["name"] in self.volumes:
+                shutil.rmtree(self.volumes[volume["name"]], ignore_errors=True)
 
     async def _be_scheduled(self) -> None:
         told = None

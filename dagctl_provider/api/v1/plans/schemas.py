@@ -122,6 +122,9 @@ class Plan(PlanListItem):
         None, description="What explain found or execute did"
     )
     comment: str | None = Field(None, description="What was said with the decision")
+    variables: dict[str, str] | None = Field(
+        None, description="The environment variables that the step was given: name and a keyed hash, which tells nothing of the value"
+    )
     summary: str | None = Field(
         None, description="What the environment shows now, once the plan is over, and what the plan changes, in the page's words"
     )
@@ -260,6 +263,7 @@ def _full_values(step: PlanStep) -> dict[str, Any]:
         "job_name": step.job_name,
         "plan_output": step.plan_output,
         **{name: getattr(step, name) for name in ("comment", "summary", "counts")},
+        "variables": None if step.variables is None else dict(step.variables),
     }
 
 

@@ -54,6 +54,7 @@ class Step:
         private = [os.path.join(scratch, name) for name in ("home", "tmp", "target", "logs")]
         given = {*(job.get("given") or ()), *(job.get("known") or ())}
         self.watch = Watch(str(job.get("checkout")), private, TRUSTED, [*OURS, *given], os.path.join(scratch, "refused.txt"))
+        self.watch.leave_out(job.get("given_files") or ())
 
     @property
     def reads(self) -> Reads:

@@ -49,6 +49,7 @@ class Ground(TypedDict, total=False):
 
     :param given: Hashes of the variables that the project's code gets, by name.
     :param known: Names of all variables that are the project's own, those that do not count among them.
+    :param given_files: Files that the project's code was given with its variables; they count as these do.
     :param packages: Versions of the packages that the tool runs with.
     :param plan_key: Key by which hashes of variables are made.
     :param explain_connection: Whether an explain has a connection of its own.
@@ -58,6 +59,7 @@ class Ground(TypedDict, total=False):
 
     given: Mapping[str, str]
     known: list[str]
+    given_files: list[str]
     packages: Mapping[str, str]
     plan_key: str | None
     explain_connection: bool

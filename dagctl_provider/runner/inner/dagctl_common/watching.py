@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -112,7 +112,15 @@ class Watch:
         self._trusted = tuple(trusted)
         self._ours = frozenset(ours)
         self._code = tuple({os.path.realpath(folder) + os.sep for folder in (*sysconfig.get_paths().values(), sys.base_prefix)})
+        self._given: frozenset[str] = frozenset()
         self._refused: StepFailed | None = None
+
+    def leave_out(self, files: Iterable[str]) -> None:
+        """Do not count the reading of files that count already, with a hash that nobody can guess at.
+
+        :param files: Their paths.
+        """
+        self._given = frozenset(files)
 
     def begin(self) -> None:
         """Watch from now on, to the end of the process."""
@@ -200,7 +208,7 @@ class Watch:
             caller = self.caller()
             if caller:
                 self.refuse(caller, f"writes {self._shown(path)}")
-        elif not writes and not path.startswith((self._checkout, *self._private, *self._code, *_SYSTEM)) and self.caller():
+        elif not writes and path not in self._given and not path.startswith((self._checkout, *self._private, *self._code, *_SYSTEM)) and self.caller():
             self.reads.add("file", path)
 
     def _shown(self, path: str) -> str:
