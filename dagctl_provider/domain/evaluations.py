@@ -6,7 +6,7 @@ written; docs/environments.md says the same for people.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -232,6 +232,23 @@ def _concerns(group: Group, model: ChangedModel) -> bool:
         return True
     by_path = model.path is not None and any(matches(pattern, model.path) for pattern in group.paths)
     return by_path or bool(model.tags and set(model.tags) & set(group.tags))
+
+
+@dataclass(frozen=True)
+class ApprovalState:
+    """How far the approvals of a plan are, and what somebody may do with it now.
+
+    :param approvals: That count, as they are told.
+    :param required: How many are asked for by the first rule.
+    :param opens_at: When its environment is open next; ``None`` while it is open.
+    :param why_not: Why this caller may not take a verb that the state of the plan allows, by verb.
+    """
+
+    approvals: tuple[dict[str, Any], ...] = ()
+    required: int | None = None
+    missing: tuple[Missing, ...] = ()
+    opens_at: str | None = None
+    why_not: Mapping[str, str] = field(default_factory=dict)
 
 
 def still_missing(missing: Iterable[Missing]) -> str:

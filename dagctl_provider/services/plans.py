@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from dagctl_provider.domain import doors
+from dagctl_provider.domain.codeowners import CodeOwners
 from dagctl_provider.domain.decisions import Consent, DecisionRecord
 from dagctl_provider.domain.doors import Door
 from dagctl_provider.domain.errors import DagctlError, not_found
@@ -35,6 +36,7 @@ from dagctl_provider.plan_output import destructive
 from dagctl_provider.plan_output.reading import executed, explained
 from dagctl_provider.plan_output.telling import tell
 from dagctl_provider.services.lifecycle import (
+    approval_states,
     artifacts,
     deployments,
     explains,
@@ -82,7 +84,7 @@ def list_plans(actor: Actor, project_id: str, page: int = 1, limit: int = 25, st
     def work(session: Session) -> Page[PlanStep]:
         lookups.visible_project(session, actor, project_id)
         found, total = plan_rows.list_steps(session, project_id, page=page, limit=limit, status=status)
-        return Page(_with_verbs(session, found), total, page, limit)
+        return Page(approval_states.may_now(session, actor, _with_verbs(session, found)), total, page, limit)
 
     return transactions.run(work)
 
@@ -93,9 +95,9 @@ def _with_verbs(session: Session, found: tuple[PlanStep, ...]) -> tuple[PlanStep
     return tuple(replace(step, verbs=verbs_now(step, groups.get(step.group_id) or (step,))) for step in found)
 
 
-def _with_comments(session: Session, group_id: str, found: tuple[PlanStep, ...]) -> tuple[PlanStep, ...]:
+def _with_comments(decided: Sequence[DecisionRecord], found: tuple[PlanStep, ...]) -> tuple[PlanStep, ...]:
     """The steps of a group with what was said with the decisions on them."""
-    said = {row.step_id: row.comment for row in decision_rows.list_decisions(session, group_id) if row.comment}
+    said = {row.step_id: row.comment for row in decided if row.comment and row.decision != "approval_given"}
     return tuple(replace(step, comment=said.get(step.id)) for step in found)
 
 
@@ -121,16 +123,45 @@ def count_pending(actor: Actor, project_id: str) -> int:
 
 
 def get_plan(actor: Actor, plan_id: str) -> PlanStep:
-    """One plan step with its output, what it accepts now, what was said with the decision on it, and what is said of the plan."""
+    """One plan step with its output, what the caller may do with it now, how far its approvals are, and what is said of it."""
     actor.require("read")
+    code_owners = _owners_shown(lambda session: lookups.visible_step(session, actor, plan_id))
 
     def work(session: Session) -> PlanStep:
         step = lookups.visible_step(session, actor, plan_id)
         group = plan_rows.group_steps(session, step.group_id)
-        found = (replace(step, verbs=verbs_now(step, group)),)
-        return _with_telling(session, group, _with_comments(session, step.group_id, found))[0]
+        return _told(session, actor, group, (replace(step, verbs=verbs_now(step, group)),), code_owners)[0]
 
     return transactions.run(work)
+
+
+def _told(
+    session: Session,
+    actor: Actor,
+    group: Sequence[PlanStep],
+    found: tuple[PlanStep, ...],
+    code_owners: CodeOwners | None,
+) -> tuple[PlanStep, ...]:
+    """Steps of a group with all that is said of them."""
+    decided = decision_rows.list_decisions(session, group[0].group_id)
+    states = tuple(approval_states.with_state(session, step, decided, code_owners) for step in found)
+    allowed = approval_states.may_now(session, actor, states)
+    return _with_telling(session, group, _with_comments(decided, allowed))
+
+
+def _owners_shown(find: Callable[[Session], PlanStep | None]) -> CodeOwners | None:
+    """The CODEOWNERS file, where a plan waits by a rule that asks for it and it can be read now.
+
+    :param find: The explain step.
+    """
+    wanted = transactions.run(lambda session: approval_states.owners_wanted(session, find(session)))
+    if wanted is None:
+        return None
+    try:
+        return owners.owners_of(*wanted)
+    except DagctlError as error:
+        log.info("The CODEOWNERS file of project %s cannot be shown now: %s", wanted[0].id, error)
+        return None
 
 
 def create_plan(actor: Actor, project_id: str, triggered_by: str = "manual", options: PlanOptions = NO_OPTIONS) -> PlanCreated:
@@ -313,13 +344,14 @@ def _try_dispatch(step: PlanStep) -> None:
 def get_group(actor: Actor, group_id: str) -> PlanGroup:
     """All steps of a plan group, explain first, each with its log."""
     actor.require("read")
+    code_owners = _owners_shown(lambda session: next(iter(plan_rows.group_steps(session, group_id)), None))
 
     def work(session: Session) -> PlanGroup:
         group = plan_rows.group_steps(session, group_id)
         if not group or group[0].organization_id != actor.organization_id:
             raise not_found("Plan group", group_id)
-        shown = _with_comments(session, group_id, tuple(replace(step, verbs=verbs_now(step, group)) for step in group))
-        shown = _with_telling(session, group, shown)
+        found = tuple(replace(step, verbs=verbs_now(step, group)) for step in group)
+        shown = _told(session, actor, group, found, code_owners)
         return PlanGroup(group_id, group[0].project_id, shown, current_status(group), {})
 
     found = transactions.run(work)

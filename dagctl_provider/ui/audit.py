@@ -8,7 +8,6 @@ from datetime import datetime, timedelta, timezone
 
 from flask import Response, request
 
-from dagctl_provider.api.v1.audit import schemas
 from dagctl_provider.domain.audit import DOORS, AuditEntry
 from dagctl_provider.services import audit
 from dagctl_provider.services.audit import AuditFilter
@@ -70,7 +69,7 @@ class AuditPages(Pages):
             after = 0
             while found := audit.export(actor, after, _BATCH):
                 for record in found:
-                    yield json.dumps(schemas.entry(record).model_dump(mode="json", exclude_none=True)) + "\n"
+                    yield record.as_json() + "\n"
                 after = found[-1].number
 
         name = f"dagctl-audit-{actor.organization_id}.jsonl"

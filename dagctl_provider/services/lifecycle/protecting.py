@@ -91,7 +91,7 @@ def running(session: Session, actor: Actor, project: Project, override_reason: s
     """Let somebody run what is deployed; see :func:`admit`. Where nothing is, nothing can be changed."""
     if project.current_commit_sha is None:
         return None
-    return admit(session, actor, _deployed_environment(session, project), override_reason)
+    return admit(session, actor, deployed_environment(session, project), override_reason)
 
 
 def approving(
@@ -151,7 +151,7 @@ def kept(session: Session, explain: PlanStep) -> Verdict | None:
         return None
     protection, evaluation, _ = found
     if not windows.is_open(protection.rules.windows, utcnow()):
-        raise _closed(protection)
+        raise closed(protection)
     return Verdict(protection, evaluation)
 
 
@@ -173,7 +173,7 @@ def asks_for_owners(session: Session, explain: PlanStep) -> bool:
     return protection is not None and protection.rules.codeowners
 
 
-def _deployed_environment(session: Session, project: Project) -> str | None:
+def deployed_environment(session: Session, project: Project) -> str | None:
     """The environment of what is deployed, by its name."""
     if project.current_environment:
         return project.current_environment
@@ -203,7 +203,7 @@ def _through_windows(protection: Protection, actor: Actor, somebody: Standing, o
     if windows.is_open(protection.rules.windows, utcnow()):
         return False
     if override_reason is None:
-        raise _closed(protection)
+        raise closed(protection)
     return _may_override(protection, actor, somebody)
 
 
@@ -222,7 +222,8 @@ def opens_at(protection: Protection) -> str | None:
     return None if found is None or now_open else windows.said(found, protection.rules.windows[0].time_zone)
 
 
-def _closed(protection: Protection) -> DagctlError:
+def closed(protection: Protection) -> DagctlError:
+    """The answer to whoever wants to change an environment while it is closed."""
     opens = opens_at(protection)
     when = f"It opens at {opens}." if opens else "When it opens is not known."
     detail = f"The environment {protection.environment_name!r} is closed for changes now. {when}"

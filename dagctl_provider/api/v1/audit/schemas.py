@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -73,7 +72,4 @@ class AuditList(Answer):
 
 def entry(record: AuditEntry) -> AuditEntryAnswer:
     """An entry in the words of the API."""
-    shown = {name: getattr(record, name) for name in AuditEntryAnswer.model_fields}
-    for name in ("before", "after"):
-        shown[name] = json.loads(shown[name]) if shown[name] is not None else None
-    return AuditEntryAnswer(**shown)
+    return AuditEntryAnswer(**record.shown())
