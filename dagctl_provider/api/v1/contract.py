@@ -18,12 +18,14 @@ V1 = Contract(
     tags={
         "Projects": "Repositories and how they are deployed",
         "Plans": "What a commit changes, who approved it, how it went",
+        "Environment protection": "Environments that only some may change, and what their approvals need",
         "Audit": "Who changed or decided what, by which door",
     },
     path_parameters={
         "id": PathParameter("Project", "Project ID"),
         "planId": PathParameter("Plan", "Plan ID"),
         "planGroupId": PathParameter("Plan group", "The plan_id that explain and execute steps share"),
+        "protectionId": PathParameter("Protection", "Environment protection ID"),
     },
     to_json=to_json,
     refusals=PROBLEMS,

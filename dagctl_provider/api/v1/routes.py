@@ -8,5 +8,6 @@ from __future__ import annotations
 from dagctl_provider.api.v1.audit.routes import OPERATIONS as AUDIT
 from dagctl_provider.api.v1.plans.routes import OPERATIONS as PLANS
 from dagctl_provider.api.v1.projects.routes import OPERATIONS as PROJECTS
+from dagctl_provider.api.v1.protections.routes import OPERATIONS as PROTECTIONS
 
-OPERATIONS = (*PROJECTS, *PLANS, *AUDIT)
+OPERATIONS = (*PROJECTS, *PLANS, *AUDIT, *PROTECTIONS)
