@@ -22,13 +22,13 @@ def matches(pattern: str, path: str) -> bool:
         return False
     anchored = "/" in pattern.rstrip("/")
     wanted = [part for part in pattern.split("/") if part]
-    only_below = pattern.endswith("/")
+    only_below = pattern.endswith("/") or (len(wanted) > 1 and wanted[-1] == _ANY_DEPTH)
+    if len(wanted) > 1 and wanted[-1] == _ANY_DEPTH:
+        wanted.pop()
     direct = anchored and wanted[-1] == "*"
     if not anchored:
         wanted = [_ANY_DEPTH, *wanted]
-    return any(
-        _fits(wanted, parts[:end]) for end in _ends(len(parts), only_below=only_below and wanted[-1] != _ANY_DEPTH, direct=direct)
-    )
+    return any(_fits(wanted, parts[:end]) for end in _ends(len(parts), only_below=only_below, direct=direct))
 
 
 def _ends(length: int, *, only_below: bool, direct: bool) -> range:

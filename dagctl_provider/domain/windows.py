@@ -16,7 +16,7 @@ from croniter import croniter
 Kind = Literal["allow", "deny"]
 KINDS: tuple[Kind, ...] = ("allow", "deny")
 MOST_MINUTES = 31 * 24 * 60
-_MOST_BOUNDS = 500
+_MOST_STEPS = 60
 _FARTHEST = timedelta(days=5 * 365)
 _INSTANT = timedelta(seconds=1)
 _ALWAYS, _NEVER = datetime(1000, 1, 1, tzinfo=timezone.utc), datetime(9500, 1, 1, tzinfo=timezone.utc)
@@ -43,10 +43,14 @@ class Window:
         """Whether it is in force at a moment."""
         return any(begin <= moment < end for begin, end in self._around(moment))
 
-    def bounds_after(self, moment: datetime) -> Iterator[datetime]:
-        """Moments later than this one at which it may begin or end, the next ones."""
-        for begin, end in (*self._around(moment), *self._next(moment)):
-            yield from (bound for bound in (begin, end) if bound > moment)
+    def ends_after(self, moment: datetime) -> datetime | None:
+        """When it ends that is in force at a moment; ``None`` where it is not."""
+        return max((end for begin, end in self._around(moment) if begin <= moment < end), default=None)
+
+    def begins_after(self, moment: datetime) -> datetime | None:
+        """When it begins next, later than a moment."""
+        spans = (*self._around(moment), *self._next(moment))
+        return min((begin for begin, _ in spans if begin > moment), default=None)
 
     def _around(self, moment: datetime) -> Iterator[tuple[datetime, datetime]]:
         """The spans that may hold a moment."""
@@ -99,13 +103,19 @@ def is_open(windows: Sequence[Window], moment: datetime) -> bool:
 def next_open(windows: Sequence[Window], after: datetime) -> datetime | None:
     """When it may be changed next; ``None`` where that is further away than can be told."""
     moment = after
-    for _ in range(_MOST_BOUNDS):
+    denying = [window for window in windows if window.kind == "deny"]
+    allowing = [window for window in windows if window.kind == "allow"]
+    for _ in range(_MOST_STEPS):
         if is_open(windows, moment):
             return moment
-        bounds = [bound for window in windows for bound in window.bounds_after(moment) if bound < after + _FARTHEST]
-        if not bounds:
+        # Closed until all that denies now is over, or else until something allows.
+        ends = [end for window in denying if (end := window.ends_after(moment)) is not None]
+        begins = [begin for window in allowing if (begin := window.begins_after(moment)) is not None]
+        if not (ends or begins):
             return None
-        moment = min(bounds)
+        moment = max(ends) if ends else min(begins)
+        if moment > after + _FARTHEST:
+            return None
     return None
 
 
