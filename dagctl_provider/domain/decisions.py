@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,10 +19,12 @@ class Consent:
 
     :param comment: What was said.
     :param allow_destructive: The models whose destructive changes are approved by name.
+    :param evaluation: What it needed by the rules of its environment, and what it had.
     """
 
     comment: str | None = None
     allow_destructive: Sequence[str] = ()
+    evaluation: Mapping[str, Any] | None = None
 
 
 SILENT = Consent()
@@ -33,7 +35,8 @@ SILENT = Consent()
 class DecisionRecord:
     """One entry of the record of decisions.
 
-    :param decision: ``approved``, ``rejected``, ``discarded``, ``cancelled``, ``retried`` or ``deleted``.
+    :param decision: ``approved``, ``rejected``, ``discarded``, ``cancelled``, ``retried`` or ``deleted``; ``approval_given`` for
+        an approval that is not enough by itself.
     :param digest: What the decision was about: that of the plan as it was shown.
     :param actor_kind: ``user``, ``token`` or ``system``.
     :param door: Where it was taken: ``rest``, ``page``, ``required_actions`` or ``system``.
@@ -79,6 +82,27 @@ def approval_to_keep(rows: Sequence[DecisionRecord], group_id: str, digest: str,
     return None if any(_speaks_against(row) for row in since) else given[-1]
 
 
+def standing_approvals(rows: Sequence[DecisionRecord], used_up: Collection[str]) -> list[DecisionRecord]:
+    """The approvals that still stand for what comes out as they say: given by people, and since the last act that ends them.
+
+    A rejection, a deletion and a withdrawal end them, and so does an execution: what was applied is no longer asked for. Whatever
+    the product did by itself does not.
+
+    :param rows: All decisions of a project on one digest, oldest first.
+    :param used_up: The plans that were executed in more than a drift.
+    """
+    standing: list[DecisionRecord] = []
+    for row in rows:
+        if row.decision in ("approved", "approval_given") and row.actor_kind != "system":
+            # One that was kept is the same approval once more, no newer one.
+            standing += [] if row.is_kept else [row]
+        if row.actor_kind != "system" and row.decision in ("rejected", "deleted", "cancelled"):
+            standing = []
+        if row.group_id in used_up and row.decision == "approved":
+            standing = []
+    return standing
+
+
 def _speaks_against(row: DecisionRecord) -> bool:
     planned_again = (row.decision, row.actor_kind, row.actor_id) == ("cancelled", "system", PLANNED_AGAIN)
-    return row.decision not in ("approved", "retried") and not planned_again
+    return row.decision not in ("approved", "approval_given", "retried") and not planned_again

@@ -37,6 +37,17 @@ ERRORS: Mapping[str, ErrorKind] = {
         403, "Cross-site request refused", "Writes with a session cookie must come from Airflow's own pages."
     ),
     "forbidden": ErrorKind(403, "Permission missing", "Ask an owner or admin of the organization for the permission."),
+    "environment_protected": ErrorKind(
+        403,
+        "Environment is protected",
+        "Ask somebody who may change the environment, or an admin to be excepted from its protection.",
+    ),
+    "approval_refused": ErrorKind(
+        403, "Approval does not count", "'missing' of the plan names those whose approvals count by the rules of the environment."
+    ),
+    "override_refused": ErrorKind(
+        403, "Rules cannot be overridden", "Only owners may, where the rules of the environment allow it, with a reason."
+    ),
     "not_found": ErrorKind(404, "Not found", "Check the id; ids of other organizations answer as if absent."),
     "method_not_allowed": ErrorKind(405, "Method not allowed", "See /api/v1/openapi.json for the methods of each path."),
     "wrong_state": ErrorKind(409, "Not allowed in this state", "Read the plan again; 'allowed' lists what it accepts now."),
@@ -47,6 +58,11 @@ ERRORS: Mapping[str, ErrorKind] = {
         "them, or tick them on the plan's page.",
     ),
     "head_moved": ErrorKind(409, "Repository has new commits", "Create a new plan to review the latest changes."),
+    "outside_window": ErrorKind(
+        409,
+        "Environment is closed now",
+        "Wait until 'opens_at'; an owner may send 'override_reason' where the rules of the environment allow it.",
+    ),
     "retries_exhausted": ErrorKind(409, "No retries left", "Create a new plan; a group is executed at most four times."),
     "variables_changed": ErrorKind(
         409,

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.evaluations import ApprovalState
 from dagctl_provider.domain.names import task_of
 from dagctl_provider.domain.targets import UNNAMED, PlanTarget
 
@@ -65,6 +66,16 @@ TRANSITIONS: tuple[Transition, ...] = (
 )
 
 
+VERB_PERMISSIONS: Mapping[str, str] = {
+    "approve": "approve_plan",
+    "reject": "approve_plan",
+    "delete": "approve_plan",
+    "retry": "approve_plan",
+    "cancel": "cancel_plan",
+}
+"""What each verb of the API needs."""
+
+
 @dataclass(frozen=True)
 class PlanStep:
     """One record of the Plans API.
@@ -78,6 +89,7 @@ class PlanStep:
     :param variables: The environment variables that it was given: a keyed hash of all that is said of each, by name.
     :param verbs: What it accepts now; ``None`` where the rest of its group was not looked at.
     :param comment: What was said with the decision on it; ``None`` also where the record of decisions was not looked at.
+    :param approval: How far its approvals are; ``None`` where that was not worked out.
     :param summary: What is said of the plan, and with ``counts`` its numbers by name; ``None`` where that was not worked out.
     """
 
@@ -125,6 +137,7 @@ class PlanStep:
     comment: str | None = None
     summary: str | None = None
     counts: Mapping[str, int] | None = None
+    approval: ApprovalState | None = None
 
     @property
     def task_id(self) -> str:

@@ -45,22 +45,31 @@ def check_schedule(schedule: str) -> None:
 
     :raises ValueError: saying what is wrong with it.
     """
-    cron = cron_of(schedule)
-    if cron.startswith("@"):
-        raise ValueError(f"the presets are {', '.join(PRESETS)}")
-    if not _FIVE_FIELDS.fullmatch(cron) or not croniter.is_valid(cron):
-        raise ValueError(_UNREADABLE)
-    if _smallest_gap(cron) < MIN_GAP:
+    check_times(schedule)
+    if _smallest_gap(cron_of(schedule)) < MIN_GAP:
         raise ValueError(f"at least {MIN_GAP.seconds // 60} minutes must lie between two runs")
-    try:
-        next_times(schedule, datetime(2024, 1, 1), 1)
-    except CroniterBadDateError:
-        raise ValueError("there is no such day") from None
     try:
         describe(schedule)
     except Exception:
         # Airflow describes it too, while it reads the Dag file.
         raise ValueError(_UNREADABLE) from None
+
+
+def check_times(cron: str) -> None:
+    """Refuse what is no cron expression, and what is never due.
+
+    :param cron: Or a preset that stands for one.
+    :raises ValueError: saying what is wrong with it.
+    """
+    cron = cron_of(cron)
+    if cron.startswith("@"):
+        raise ValueError(f"the presets are {', '.join(PRESETS)}")
+    if not _FIVE_FIELDS.fullmatch(cron) or not croniter.is_valid(cron):
+        raise ValueError(_UNREADABLE)
+    try:
+        next_times(cron, datetime(2024, 1, 1), 1)
+    except CroniterBadDateError:
+        raise ValueError("there is no such day") from None
 
 
 def _smallest_gap(cron: str) -> timedelta:

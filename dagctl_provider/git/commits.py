@@ -35,10 +35,11 @@ from dagctl_provider.git.processes import MAX_OUTPUT_BYTES, Deadline, Outcome, r
 
 MAX_MESSAGE_LENGTH = 500
 MAX_FULL_MESSAGE_LENGTH = 10_000
+MAX_EMAIL_LENGTH = 320
 MAX_FILES = 100
 
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_FORMAT = "%H%x00%an%x00%ct%x00%B"
+_FORMAT = "%H%x00%an%x00%ae%x00%ct%x00%B"
 _REGULAR_FILES = (b"100644", b"100755")
 
 T = TypeVar("T")
@@ -61,6 +62,7 @@ class CommitFacts:
     author_name: str
     committed_at: datetime
     commits_behind: int | None = None
+    author_email: str | None = None
 
 
 class _CacheDamaged(Exception):
@@ -279,15 +281,16 @@ def _commits_behind(session: _Session, base_sha: str, sha: str) -> int | None:
 
 def _read_facts(session: _Session, sha: str, behind: int | None) -> CommitFacts:
     shown = session.run_here("log", "-1", "--no-notes", "--encoding=UTF-8", f"--format={_FORMAT}", sha, "--")
-    parts = shown.decode(errors="replace").split("\0", 3)
-    full_message = _clean(parts[3], keep_lines=True).strip()
+    parts = shown.decode(errors="replace").split("\0", 4)
+    full_message = _clean(parts[4], keep_lines=True).strip()
     return CommitFacts(
         sha=parts[0],
         message=full_message.partition("\n")[0].strip()[:MAX_MESSAGE_LENGTH],
         full_message=full_message[:MAX_FULL_MESSAGE_LENGTH],
         author_name=_clean(parts[1])[:MAX_MESSAGE_LENGTH],
-        committed_at=_moment(parts[2]),
+        committed_at=_moment(parts[3]),
         commits_behind=behind,
+        author_email=_clean(parts[2]).strip()[:MAX_EMAIL_LENGTH] or None,
     )
 
 

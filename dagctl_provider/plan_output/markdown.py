@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from dagctl_provider.domain.tools import DEFAULT_TOOL, Tool, tool_of
+from dagctl_provider.domain.wire.decisions import RECORDED, Refusal
 from dagctl_provider.plan_output import reading
 from dagctl_provider.plan_output.figures import Figures, figures_of
 from dagctl_provider.plan_output.findings import Occasion, findings_of
@@ -50,13 +51,23 @@ _WITH_DIFF = ("directly_modified", "removed")
 _MARKDOWN = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]()<>#+-!|~"})
 
 
-def describe(conf: Mapping[str, object], output: object, address: str = "", refused: str = "") -> tuple[str, str]:
+def said_before(refusal: Refusal | None) -> tuple[str, str] | None:
+    """What became of an answer that decided nothing."""
+    if refusal is None:
+        return None
+    recorded = refusal.code == RECORDED
+    return "The last approval is recorded." if recorded else "The last answer was refused.", refusal.detail or ""
+
+
+def describe(
+    conf: Mapping[str, object], output: object, address: str = "", before: tuple[str, str] | None = None
+) -> tuple[str, str]:
     """Subject and Markdown body of the request in Required Actions.
 
     :param conf: The runner request of the run.
     :param output: The explain step's plan_output.
     :param address: Of the plan's page.
-    :param refused: Why the answer that somebody gave before was not taken.
+    :param before: What became of the answer that somebody gave before: what to say first, and why.
     """
     plan, commit = reading.explained(output), str(conf.get("commit_sha", ""))[:7]
     tool = tool_of(str(conf.get("tool") or DEFAULT_TOOL))
@@ -67,7 +78,7 @@ def describe(conf: Mapping[str, object], output: object, address: str = "", refu
     findings = findings_of(Occasion(tool, commit, run_tests=conf.get("run_tests") is not False), plan, found)
     parts = [
         f"[Open the plan's page]({address}): every model, its diff, the log." if address else "",
-        f"**The last answer was refused.** {_escaped(refused, 2000)}" if refused else "",
+        f"**{before[0]}** {_escaped(before[1], 2000)}" if before else "",
         _escaped(told(plan, found, tool), 1000),
         numbers,
         _escaped(tests_text(plan.tests)),

@@ -59,6 +59,8 @@ class PlannedModel:
     unique_id: Annotated[str | None, Says("dbt's name of the node", "dbt")] = None
     reasons: Annotated[tuple[str, ...], Says("Why it counts as changed: body, config, relation, macro, contract, …", "dbt")] = ()
     details: Annotated[tuple[str, ...], Says("What of it changed, for people: which keys, macros, variables or metadata")] = ()
+    path: Annotated[str | None, Says("Its file, from the project's folder on; absent where it is not known")] = None
+    tags: Annotated[tuple[str, ...] | None, Says("Its tags; absent where they are not known")] = None
 
 
 @dataclass(frozen=True)

@@ -54,17 +54,17 @@ class PlanApprovalSensor(ApprovalOperator):
         letter = self._letter(context)
         return self._obey(letter) if letter is not None else self._ask(context)
 
-    def _ask(self, context: Context, refused: str = "") -> Any:
+    def _ask(self, context: Context, refusal: wire.decisions.Refusal | None = None) -> Any:
         """Show the plan and park.
 
-        :param refused: Why the answer before was not taken.
+        :param refusal: Why the answer before was not taken, or was not enough.
         """
         # Here, since Dags are parsed far more often than a plan waits.
-        from dagctl_provider.plan_output.markdown import describe
+        from dagctl_provider.plan_output.markdown import describe, said_before
 
         explained = wire.reports.Result.read(left_by(context, EXPLAIN, RESULT_KEY)) or wire.reports.Result()
         asked, address = granted_request(context, EXPLAIN), plan_address(str(context["dag_run"].run_id))
-        self.subject, self.body = describe(asked or {}, explained.plan_output, address, refused)
+        self.subject, self.body = describe(asked or {}, explained.plan_output, address, said_before(refusal))
         if asked is None or explained.plan_output is None:
             self.body = f"**{_ALTERED}**\n\n{self.body}"
         return super().execute(context)
@@ -79,8 +79,8 @@ class PlanApprovalSensor(ApprovalOperator):
                 return self._obey(letter)
             refusal = wire.decisions.Refusal.read(self._said(context, ANSWER_KEY))
             if refusal is not None and refusal.responded_at == answered_at:
-                self.log.warning("The answer was refused: %s", refusal.detail)
-                return self._ask(context, refusal.detail or "")
+                self.log.warning("The answer decides nothing (%s): %s", refusal.code, refusal.detail)
+                return self._ask(context, refusal)
             time.sleep(_POLL_SECONDS)
         raise AnswerPending("The answer has not been judged yet; is the dagctl controller in the API server running?")
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from dagctl_provider.domain import doors
+from dagctl_provider.domain.codeowners import CodeOwners
 from dagctl_provider.domain.decisions import Consent, DecisionRecord
 from dagctl_provider.domain.doors import Door
 from dagctl_provider.domain.errors import DagctlError, not_found
@@ -34,10 +35,31 @@ from dagctl_provider.orchestration.logs import read_log
 from dagctl_provider.plan_output import destructive
 from dagctl_provider.plan_output.reading import executed, explained
 from dagctl_provider.plan_output.telling import tell
-from dagctl_provider.services.lifecycle import artifacts, deployments, explains, leftovers, letters, lookups, publishing, steps, variables
+from dagctl_provider.services.lifecycle import (
+    approval_states,
+    artifacts,
+    deployments,
+    explains,
+    leftovers,
+    letters,
+    lookups,
+    matters,
+    protecting,
+    publishing,
+    steps,
+    variables,
+)
 from dagctl_provider.services.lifecycle.project_requests import request_for_project
-from dagctl_provider.services.outside import pods, repositories, waiting
-from dagctl_provider.services.results import Page, PlanApproved, PlanAutoDiscarded, PlanCreated, PlanGroup, StepLogs
+from dagctl_provider.services.outside import owners, pods, repositories, waiting
+from dagctl_provider.services.results import (
+    Page,
+    PlanApprovalRecorded,
+    PlanApproved,
+    PlanAutoDiscarded,
+    PlanCreated,
+    PlanGroup,
+    StepLogs,
+)
 from dagctl_provider.store import decisions as decision_rows
 from dagctl_provider.store import deployments as deployment_rows
 from dagctl_provider.store import plans as plan_rows
@@ -63,7 +85,7 @@ def list_plans(actor: Actor, project_id: str, page: int = 1, limit: int = 25, st
     def work(session: Session) -> Page[PlanStep]:
         lookups.visible_project(session, actor, project_id)
         found, total = plan_rows.list_steps(session, project_id, page=page, limit=limit, status=status)
-        return Page(_with_verbs(session, found), total, page, limit)
+        return Page(approval_states.may_now(session, actor, _with_verbs(session, found)), total, page, limit)
 
     return transactions.run(work)
 
@@ -74,9 +96,9 @@ def _with_verbs(session: Session, found: tuple[PlanStep, ...]) -> tuple[PlanStep
     return tuple(replace(step, verbs=verbs_now(step, groups.get(step.group_id) or (step,))) for step in found)
 
 
-def _with_comments(session: Session, group_id: str, found: tuple[PlanStep, ...]) -> tuple[PlanStep, ...]:
+def _with_comments(decided: Sequence[DecisionRecord], found: tuple[PlanStep, ...]) -> tuple[PlanStep, ...]:
     """The steps of a group with what was said with the decisions on them."""
-    said = {row.step_id: row.comment for row in decision_rows.list_decisions(session, group_id) if row.comment}
+    said = {row.step_id: row.comment for row in decided if row.comment and row.decision != "approval_given"}
     return tuple(replace(step, comment=said.get(step.id)) for step in found)
 
 
@@ -102,16 +124,45 @@ def count_pending(actor: Actor, project_id: str) -> int:
 
 
 def get_plan(actor: Actor, plan_id: str) -> PlanStep:
-    """One plan step with its output, what it accepts now, what was said with the decision on it, and what is said of the plan."""
+    """One plan step with its output, what the caller may do with it now, how far its approvals are, and what is said of it."""
     actor.require("read")
+    code_owners = _owners_shown(lambda session: lookups.visible_step(session, actor, plan_id))
 
     def work(session: Session) -> PlanStep:
         step = lookups.visible_step(session, actor, plan_id)
         group = plan_rows.group_steps(session, step.group_id)
-        found = (replace(step, verbs=verbs_now(step, group)),)
-        return _with_telling(session, group, _with_comments(session, step.group_id, found))[0]
+        return _told(session, actor, group, (replace(step, verbs=verbs_now(step, group)),), code_owners)[0]
 
     return transactions.run(work)
+
+
+def _told(
+    session: Session,
+    actor: Actor,
+    group: Sequence[PlanStep],
+    found: tuple[PlanStep, ...],
+    code_owners: CodeOwners | None,
+) -> tuple[PlanStep, ...]:
+    """Steps of a group with all that is said of them."""
+    decided = decision_rows.list_decisions(session, group[0].group_id)
+    states = tuple(approval_states.with_state(session, step, decided, code_owners) for step in found)
+    allowed = approval_states.may_now(session, actor, states)
+    return _with_telling(session, group, _with_comments(decided, allowed))
+
+
+def _owners_shown(find: Callable[[Session], PlanStep | None]) -> CodeOwners | None:
+    """The CODEOWNERS file, where a plan waits by a rule that asks for it and it can be read now.
+
+    :param find: The explain step.
+    """
+    wanted = transactions.run(lambda session: approval_states.owners_wanted(session, find(session)))
+    if wanted is None:
+        return None
+    try:
+        return owners.owners_of(*wanted)
+    except DagctlError as error:
+        log.info("The CODEOWNERS file of project %s cannot be shown now: %s", wanted[0].id, error)
+        return None
 
 
 def create_plan(actor: Actor, project_id: str, triggered_by: str = "manual", options: PlanOptions = NO_OPTIONS) -> PlanCreated:
@@ -165,7 +216,7 @@ def plan_commit(
                 if not has_drifted(group) and not _gives_way(group, asked, options):
                     return PlanCreated("existing_plan", facts.sha, newest(group), current_status(group))
                 _make_way(session, project, group[0])
-        explain = _insert_explain(session, project, facts, triggered_by, asked)
+        explain = _insert_explain(session, project, facts, triggered_by, asked, actor)
         steps.supersede(session, project, system_actor(project.organization_id, "newer_commit"), explain.group_id, facts.sha)
         project_rows.note_head(session, project.id, facts.sha, message=facts.message, behind=facts.commits_behind)
         return PlanCreated("created", facts.sha, explain)
@@ -238,7 +289,9 @@ def _make_way(session: Session, project: Project, explain: PlanStep) -> None:
         steps.stop(session, system, explain, "supersede" if explain.status == "running" else "cancel", "system")
 
 
-def _insert_explain(session: Session, project: Project, facts: CommitFacts, triggered_by: str, asked: _Asked) -> PlanStep:
+def _insert_explain(
+    session: Session, project: Project, facts: CommitFacts, triggered_by: str, asked: _Asked, actor: Actor
+) -> PlanStep:
     now = utcnow()
     step_id, group_id = new_id("plan_"), new_id("plangroup_")
     name, target = job_name(project.name, "plan-explain", now), project.target
@@ -261,6 +314,9 @@ def _insert_explain(session: Session, project: Project, facts: CommitFacts, trig
         to_commit_sha=facts.sha,
         commit_message=facts.message,
         commit_author=facts.author_name,
+        commit_author_email=facts.author_email,
+        created_by_kind=actor.kind,
+        created_by_id=actor.identifier[:255],
         committed_at=facts.committed_at,
         commits_behind=facts.commits_behind,
         status="running",
@@ -289,13 +345,14 @@ def _try_dispatch(step: PlanStep) -> None:
 def get_group(actor: Actor, group_id: str) -> PlanGroup:
     """All steps of a plan group, explain first, each with its log."""
     actor.require("read")
+    code_owners = _owners_shown(lambda session: next(iter(plan_rows.group_steps(session, group_id)), None))
 
     def work(session: Session) -> PlanGroup:
         group = plan_rows.group_steps(session, group_id)
         if not group or group[0].organization_id != actor.organization_id:
             raise not_found("Plan group", group_id)
-        shown = _with_comments(session, group_id, tuple(replace(step, verbs=verbs_now(step, group)) for step in group))
-        shown = _with_telling(session, group, shown)
+        found = tuple(replace(step, verbs=verbs_now(step, group)) for step in group)
+        shown = _told(session, actor, group, found, code_owners)
         return PlanGroup(group_id, group[0].project_id, shown, current_status(group), {})
 
     found = transactions.run(work)
@@ -336,27 +393,50 @@ def _log(session: Session, step: PlanStep) -> str:
 
 
 def approve(
-    actor: Actor, plan_id: str, door: Door, comment: str | None = None, allow_destructive: Sequence[str] = ()
-) -> PlanApproved | PlanAutoDiscarded:
+    actor: Actor,
+    plan_id: str,
+    door: Door,
+    comment: str | None = None,
+    allow_destructive: Sequence[str] = (),
+    override_reason: str | None = None,
+) -> PlanApproved | PlanAutoDiscarded | PlanApprovalRecorded:
     """Approve a pending explain step and start its execution, if the branch still stands where it was explained.
+
+    Where the rules of the environment ask for more, the approval is recorded and the plan goes on waiting.
 
     :param door: Where the decision was taken.
     :param allow_destructive: The models whose destructive changes are approved by name.
+    :param override_reason: Why an owner does without what the rules ask for.
     :raises DagctlError: ``not_found``, ``forbidden``, ``wrong_state``, ``execution_in_progress``, ``destructive_not_allowed``,
-        ``variables_changed``, ``variable_undecryptable``, ``invalid_request`` for names that have no such change, and what git answers.
+        ``variables_changed``, ``variable_undecryptable``, ``invalid_request`` for names that have no such change,
+        ``environment_protected``, ``approval_refused``, ``outside_window``, ``override_refused``, and what git answers.
     """
     actor.require("approve_plan")
-    project = transactions.run(lambda session: lookups.project_allowing(session, actor, plan_id, "approve"))
-    head = repositories.head_of(project)
+    actor = replace(actor, door=door)
 
-    def work(session: Session) -> PlanApproved | PlanAutoDiscarded:
+    def look(session: Session) -> tuple[Project, bool]:
+        project = lookups.project_allowing(session, actor, plan_id, "approve")
+        return project, protecting.asks_for_owners(session, lookups.visible_step(session, actor, plan_id))
+
+    project, by_owners = transactions.run(look)
+    head = repositories.head_of(project)
+    code_owners = owners.owners_of(project, head) if by_owners else None
+
+    def work(session: Session) -> PlanApproved | PlanAutoDiscarded | PlanApprovalRecorded:
         step, _, project = lookups.locked_step(session, actor, plan_id, "approve")
+        verdict = protecting.approving(session, actor, step, code_owners, override_reason)
         if head != step.to_commit_sha:
             system = system_actor(project.organization_id, "head_check")
             discarded = steps.discard(session, system, step, HEAD_MOVED, head)
             return PlanAutoDiscarded(discarded, step.to_commit_sha, head, HEAD_MOVED)
         variables.require_unchanged(session, step)
-        consent = Consent(comment, _named(step, allow_destructive))
+        judged = verdict.to_json(step.environment) if verdict is not None else None
+        if verdict is not None and verdict.evaluation is not None and not verdict.passes:
+            _require_known(step, allow_destructive)
+            if not verdict.counted_before:
+                steps.record_decision(session, actor, step, "approval_given", door, Consent(comment, evaluation=judged))
+            return PlanApprovalRecorded(step, verdict.evaluation)
+        consent = Consent(comment, _named(step, allow_destructive), judged)
         explain, execute = steps.approve_step(session, project, actor, step, "approve", door, consent)
         return PlanApproved(explain, execute)
 
@@ -365,6 +445,16 @@ def approve(
 
 def _named(step: PlanStep, allow_destructive: Sequence[str]) -> tuple[str, ...]:
     """The names that an approval gives, each once, if they are those that the plan asks for."""
+    _require_known(step, allow_destructive)
+    output = explained(step.plan_output)
+    if missing := destructive.not_named(output, allow_destructive):
+        rows = [{"model": row.name, "columns": list(row.columns), "remedies": list(row.remedies)} for row in missing]
+        raise DagctlError("destructive_not_allowed", destructive.refusal(missing), plan_id=step.id, destructive=rows)
+    return tuple(dict.fromkeys(allow_destructive))
+
+
+def _require_known(step: PlanStep, allow_destructive: Sequence[str]) -> None:
+    """Refuse names that are none of the plan's destructive changes."""
     output = explained(step.plan_output)
     if unknown := destructive.unknown_names(output, allow_destructive):
         detail = f"The plan has no destructive change of {', '.join(unknown[:10])}."
@@ -372,10 +462,6 @@ def _named(step: PlanStep, allow_destructive: Sequence[str]) -> tuple[str, ...]:
             {"field": "allow_destructive", "message": f"{name!r} has no destructive change in this plan"} for name in unknown
         ]
         raise DagctlError("invalid_request", detail, errors=errors, plan_id=step.id)
-    if missing := destructive.not_named(output, allow_destructive):
-        rows = [{"model": row.name, "columns": list(row.columns), "remedies": list(row.remedies)} for row in missing]
-        raise DagctlError("destructive_not_allowed", destructive.refusal(missing), plan_id=step.id, destructive=rows)
-    return tuple(dict.fromkeys(allow_destructive))
 
 
 def reject(actor: Actor, plan_id: str, door: Door, comment: str | None = None) -> PlanStep:
@@ -389,7 +475,7 @@ def reject(actor: Actor, plan_id: str, door: Door, comment: str | None = None) -
     def work(session: Session) -> PlanStep:
         step, _, _ = lookups.locked_step(session, actor, plan_id, "reject")
         moved = steps.move(session, step, "reject", comment=comment, decided_at=utcnow(), decided_by=actor.name)
-        steps.record_decision(session, actor, moved, "rejected", door, comment)
+        steps.record_decision(session, actor, moved, "rejected", door, Consent(comment))
         steps.tell_airflow(session, actor, moved, "rejected")
         return moved
 
@@ -418,18 +504,21 @@ def cancel(actor: Actor, plan_id: str, door: Door) -> PlanStep:
     return cancelled
 
 
-def retry(actor: Actor, plan_id: str, door: Door) -> PlanStep:
+def retry(actor: Actor, plan_id: str, door: Door, override_reason: str | None = None) -> PlanStep:
     """Execute an approved plan again after its last execution failed or was cancelled.
 
+    :param override_reason: Why an owner does it while the environment is closed.
     :raises DagctlError: ``wrong_state``, ``head_moved`` (nothing changes), ``retries_exhausted``, ``execution_in_progress``,
-        ``variables_changed``, ``variable_undecryptable``.
+        ``variables_changed``, ``variable_undecryptable``, ``environment_protected``, ``outside_window``, ``override_refused``.
     """
     actor.require("approve_plan")
+    actor = replace(actor, door=door)
     project = transactions.run(lambda session: lookups.project_allowing(session, actor, plan_id, "retry"))
     head = repositories.head_of(project)
 
     def work(session: Session) -> PlanStep:
         step, group, project = lookups.locked_step(session, actor, plan_id, "retry")
+        verdict = protecting.admit(session, actor, matters.environment_of(group[0]), override_reason)
         _require_retryable(step, group, head)
         explain = group[0]
         if not runs.existing_runs(session, [(step.dag_id, step.run_id)]):
@@ -446,7 +535,8 @@ def retry(actor: Actor, plan_id: str, door: Door) -> PlanStep:
             allow_destructive=executed(step.plan_output).allow_destructive,
         )
         steps.refresh_commit_key(session, step.group_id)
-        steps.record_decision(session, actor, execute, "retried", door)
+        judged = verdict.to_json(execute.environment) if verdict is not None else None
+        steps.record_decision(session, actor, execute, "retried", door, Consent(evaluation=judged))
         runs.clear_tasks(session, step.dag_id, step.run_id, (APPROVAL, EXECUTE))
         steps.tell_approved(session, project, actor, explain, execute)
         return execute

@@ -17,7 +17,7 @@ from dagctl_provider.domain.projects import FIELDS, Project
 from dagctl_provider.domain.tools import DEFAULT_TOOL, ProjectType, tool_of
 from dagctl_provider.orchestration import connections, dags, schedules
 from dagctl_provider.orchestration.connections import StoredConnection
-from dagctl_provider.services.lifecycle import artifacts, auditing, jobs, lookups, publishing, runs, steps
+from dagctl_provider.services.lifecycle import artifacts, auditing, jobs, lookups, protecting, publishing, runs, steps
 from dagctl_provider.services.outside import pods, repositories, state_databases, versions, waiting
 from dagctl_provider.services.results import RepositoryReport, RunStarted, SyncStatus
 from dagctl_provider.store import deployments as deployment_rows
@@ -413,17 +413,22 @@ def _set_deployed(actor: Actor, project_id: str, deployed: bool) -> Project:
     return transactions.run(work)
 
 
-def run_project(actor: Actor, project_id: str) -> RunStarted:
+def run_project(actor: Actor, project_id: str, override_reason: str | None = None) -> RunStarted:
     """Start a run of the deployed state now.
 
-    :raises DagctlError: ``project_not_deployed``, ``plan_not_executed``, ``project_suspended``, ``run_in_progress``.
+    :param override_reason: Why an owner does it while the environment is closed.
+    :raises DagctlError: ``project_not_deployed``, ``plan_not_executed``, ``project_suspended``, ``run_in_progress``,
+        ``environment_protected``, ``outside_window``, ``override_refused``.
     """
     actor.require("run_project")
 
     def work(session: Session) -> RunStarted:
         project = lookups.locked_project(session, actor, project_id)
+        verdict = protecting.running(session, actor, project, override_reason)
         started = runs.request(session, project, actor)
-        auditing.record(session, actor, "run", _subject(project), after={"run": started.run_id})
+        judged = {"evaluation": verdict.to_json(None)} if verdict is not None else {}
+        reason = verdict.override_reason if verdict is not None else None
+        auditing.record(session, actor, "run", _subject(project), after={"run": started.run_id, **judged}, reason=reason)
         return started
 
     started = transactions.run(work)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Literal, TypeVar
 
+from dagctl_provider.domain.evaluations import Evaluation
 from dagctl_provider.domain.plans import PlanStep, Status
 from dagctl_provider.domain.tokens import Token
 from dagctl_provider.domain.variables import Variable
@@ -54,6 +55,17 @@ class PlanApproved:
 
     explain: PlanStep
     execute: PlanStep
+
+
+@dataclass(frozen=True)
+class PlanApprovalRecorded:
+    """Answer of an approval that is recorded and not enough: the plan goes on waiting.
+
+    :param evaluation: What the rules of the environment ask for, and what there is.
+    """
+
+    explain: PlanStep
+    evaluation: Evaluation
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,13 @@ def decisions_on_commit(session: Session, project_id: str, commit_sha: str) -> l
     return [DecisionRecord(**row._mapping) for row in session.execute(query.order_by(c.created_at, c.id))]
 
 
+def decisions_on_digest(session: Session, project_id: str, digest: str) -> list[DecisionRecord]:
+    """The decisions on all plans of a project that came out as this one, oldest first."""
+    c = tables.decision.c
+    query = select(*tables.decision.c).where(c.project_id == project_id, c.digest == digest)
+    return [DecisionRecord(**row._mapping) for row in session.execute(query.order_by(c.created_at, c.id))]
+
+
 def was_deleted(session: Session, project_id: str, commit_sha: str) -> bool:
     """Whether somebody deleted a plan for this commit, which leaves no other trace than the record of decisions."""
     c = tables.decision.c

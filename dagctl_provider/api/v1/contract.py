@@ -20,6 +20,7 @@ V1 = Contract(
         "Projects": "Repositories and how they are deployed",
         "Plans": "What a commit changes, who approved it, how it went",
         "Environment variables": "Values and files that steps get, for a whole organization",
+        "Environment protection": "Environments that only some may change, and what their approvals need",
         "Audit": "Who changed or decided what, by which door",
     },
     path_parameters={
@@ -27,6 +28,7 @@ V1 = Contract(
         "planId": PathParameter("Plan", "Plan ID"),
         "planGroupId": PathParameter("Plan group", "The plan_id that explain and execute steps share"),
         "variableName": PathParameter("Environment variable", "Name, without regard to case", NAME_PATTERN),
+        "protectionId": PathParameter("Protection", "Environment protection ID"),
     },
     to_json=to_json,
     refusals=PROBLEMS,

@@ -30,10 +30,16 @@ class AuditApi(ContractApi, contract=V1, tag="Audit"):
     resource_name = "audit"
 
 
+class ProtectionsApi(ContractApi, contract=V1, tag="Environment protection"):
+    """Environment protection API."""
+
+    resource_name = "environment-protections"
+
+
 class DocumentApi(DocumentOfContract, contract=V1):
     """The OpenAPI document."""
 
     resource_name = "openapi"
 
 
-RESOURCES = (ProjectsApi, PlansApi, VariablesApi, AuditApi, DocumentApi)
+RESOURCES = (ProjectsApi, PlansApi, VariablesApi, ProtectionsApi, AuditApi, DocumentApi)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dagctl_provider.api.v1.audit.routes import OPERATIONS as AUDIT
 from dagctl_provider.api.v1.plans.routes import OPERATIONS as PLANS
 from dagctl_provider.api.v1.projects.routes import OPERATIONS as PROJECTS
+from dagctl_provider.api.v1.protections.routes import OPERATIONS as PROTECTIONS
 from dagctl_provider.api.v1.variables.routes import OPERATIONS as VARIABLES
 
-OPERATIONS = (*PROJECTS, *PLANS, *VARIABLES, *AUDIT)
+OPERATIONS = (*PROJECTS, *PLANS, *VARIABLES, *PROTECTIONS, *AUDIT)

@@ -8,6 +8,9 @@ from typing import Any, ClassVar
 
 from dagctl_provider.domain.wire.records import Record
 
+RECORDED = "approval_recorded"
+"""The code of an answer that approved, and is not enough by itself."""
+
 
 def about(key: str, dag_id: str, run_id: str) -> str:
     """What such a letter is signed as, so that it means nothing with another run.
@@ -54,7 +57,7 @@ class Decision(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal(Record):
-    """Why an answer given in Required Actions was not taken as a decision.
+    """Why an answer given in Required Actions was not taken as a decision, or not as one that is enough.
 
     :param responded_at: When the answer was given; tells it from earlier ones.
     """

@@ -69,10 +69,11 @@ def refresh_commit_key(session: Session, group_id: str) -> None:
     plan_rows.note_step(session, explain.id, active_key=key if stands_for_commit(steps) else None)
 
 
-def record_decision(
-    session: Session, actor: Actor, step: PlanStep, decision: str, door: Door, comment: str | None = None
-) -> None:
-    """Add to the record of who decided what, for which digest, and to the organization's record of changes."""
+def record_decision(session: Session, actor: Actor, step: PlanStep, decision: str, door: Door, consent: Consent = SILENT) -> None:
+    """Add to the record of who decided what, for which digest, and to the organization's record of changes.
+
+    :param consent: What was said with it, and by which rules it was judged.
+    """
     decision_rows.insert_decision(
         session,
         id=new_id("dec_"),
@@ -86,11 +87,14 @@ def record_decision(
         actor_id=actor.identifier,
         actor_name=actor.name,
         door=door,
-        comment=comment,
+        comment=consent.comment,
+        evaluation=consent.evaluation,
     )
     said = {"commit": step.to_commit_sha, "environment": step.environment, "digest": step.digest, "status": step.status}
     what = Subject("plan", step.id, step.group_id, step.project_id)
-    auditing.record(session, replace(actor, door=door), decision, what, after=said, reason=comment)
+    judged = {"evaluation": consent.evaluation} if consent.evaluation is not None else {}
+    reason = (consent.evaluation or {}).get("override_reason") or consent.comment
+    auditing.record(session, replace(actor, door=door), decision, what, after={**said, **judged}, reason=reason)
 
 
 def tell_airflow(session: Session, actor: Actor, step: PlanStep, decision: str, execute: PlanStep | None = None) -> None:
@@ -145,6 +149,9 @@ def start_execute(
         to_commit_sha=explain.to_commit_sha,
         commit_message=explain.commit_message,
         commit_author=explain.commit_author,
+        commit_author_email=explain.commit_author_email,
+        created_by_kind=explain.created_by_kind,
+        created_by_id=explain.created_by_id,
         committed_at=explain.committed_at,
         commits_behind=explain.commits_behind,
         status="running",
@@ -181,7 +188,7 @@ def approve_step(
     """
     explain = move(session, step, event, comment=consent.comment, decided_at=utcnow(), decided_by=actor.name, **values)
     execute = start_execute(session, project, explain, allow_destructive=consent.allow_destructive)
-    record_decision(session, actor, explain, "approved", door, consent.comment)
+    record_decision(session, actor, explain, "approved", door, consent)
     tell_approved(session, project, actor, explain, execute)
     return explain, execute
 
@@ -190,7 +197,7 @@ def discard(session: Session, actor: Actor, step: PlanStep, reason: str, current
     """Reject a pending plan because the repository or the deployed state moved on."""
     output = stored.discarded(step.plan_output or {}, reason, current_commit)
     moved = move(session, step, "discard", comment=reason, plan_output=output, decided_at=utcnow(), decided_by=actor.name)
-    record_decision(session, actor, moved, "discarded", "system", reason)
+    record_decision(session, actor, moved, "discarded", "system", Consent(reason))
     tell_airflow(session, actor, moved, "discarded")
     return moved
 

@@ -28,6 +28,7 @@ from dagctl_provider.git.errors import (
     CertificateRefused,
     CommitNotFound,
     DiskFull,
+    FileTooLarge,
     FolderNotWritable,
     GitError,
     GitMissing,
@@ -193,6 +194,23 @@ def project_name_of(project: Project, sha: str) -> str | None:
     if not found:
         raise _no_project(project, folder, names)
     return find(found) if find is not None else None
+
+
+def files_at(project: Project, sha: str, paths: Iterable[str], max_bytes: int) -> dict[str, str]:
+    """Those of the files that a commit has, by their place in the repository.
+
+    :raises DagctlError: what git answers.
+    :raises FileTooLarge: one of them is larger than ``max_bytes``.
+    """
+    address, branch, _ = check_location(project.repository_url, project.branch, project.settings.get("git_path"))
+    credentials = credentials_for(project.settings)
+    with outside():
+        try:
+            return remote().read_files(address, branch, sha, paths, max_bytes=max_bytes, credentials=credentials)
+        except FileTooLarge:
+            raise
+        except GitError as error:
+            raise as_answer(error) from None
 
 
 def _files_of(

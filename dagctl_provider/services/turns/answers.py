@@ -9,12 +9,14 @@ from functools import partial
 from dagctl_provider.domain.answers import Answer
 from dagctl_provider.domain.doors import Door
 from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.evaluations import still_missing
 from dagctl_provider.domain.plans import PlanStep
-from dagctl_provider.domain.wire.decisions import Refusal
+from dagctl_provider.domain.wire.decisions import RECORDED, Refusal
 from dagctl_provider.orchestration import approvals
 from dagctl_provider.services import plans
 from dagctl_provider.services.lifecycle import letters, steps
 from dagctl_provider.services.outside.airflow_users import actor_for_airflow_user_id
+from dagctl_provider.services.results import PlanApprovalRecorded
 from dagctl_provider.store import answers as answer_rows
 from dagctl_provider.store import transactions
 from dagctl_provider.store.session import utcnow
@@ -54,20 +56,23 @@ def _judged(step: PlanStep, answer: Answer) -> bool:
             raise DagctlError("forbidden", "This auth manager cannot look up the user who answered; decide over REST instead.")
         comment = transactions.run(partial(approvals.comment_with, answer=answer))
         if steps.APPROVE_OPTION in answer.chosen_options:
-            plans.approve(actor, step.id, door=DOOR, comment=comment)
+            outcome = plans.approve(actor, step.id, door=DOOR, comment=comment)
+            if isinstance(outcome, PlanApprovalRecorded):
+                _tell(step, answer, RECORDED, still_missing(outcome.evaluation.missing))
         else:
             plans.reject(actor, step.id, door=DOOR, comment=comment)
     except DagctlError as error:
-        _refuse(step, answer, error)
+        _tell(step, answer, error.code, error.detail)
     except Exception:
         log.exception("The answer to plan %s could not be handled", step.id)
         if utcnow() - answer.responded_at < _PATIENCE:
             return False
-        _refuse(step, answer, DagctlError("internal_error", "The answer could not be handled; see the API server's log."))
+        _tell(step, answer, "internal_error", "The answer could not be handled; see the API server's log.")
     return True
 
 
-def _refuse(step: PlanStep, answer: Answer, error: DagctlError) -> None:
-    log.info("Answer of %s to plan %s refused: %s", answer.user_name, step.id, error.code)
-    refusal = Refusal(responded_at=answer.responded_at, code=error.code, detail=error.detail)
+def _tell(step: PlanStep, answer: Answer, code: str, detail: str) -> None:
+    """Tell the waiting task why it goes on waiting."""
+    log.info("Answer of %s to plan %s decides nothing: %s", answer.user_name, step.id, code)
+    refusal = Refusal(responded_at=answer.responded_at, code=code, detail=detail)
     transactions.run(lambda session: letters.leave(session, step, refusal))

@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import Any, cast
 
 from dagctl_provider.domain.decisions import DecisionRecord, approval_to_keep
+from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import PlanStep, has_drifted
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.plan_output.reading import executed
+from dagctl_provider.services.lifecycle import protecting
 from dagctl_provider.store import decisions as decision_rows
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store.session import Session, utcnow
@@ -44,6 +46,24 @@ def allowed(session: Session, project: Project, step: PlanStep) -> tuple[str, ..
     last = plan_rows.newest_execution(session, project.id, step.environment)
     whole = plan_rows.get_step(session, last.id) if last is not None else None
     return executed(whole.plan_output).allow_destructive if whole is not None else ()
+
+
+def is_enough(session: Session, explain: PlanStep) -> bool:
+    """Whether the approvals that stand for what an explain came to are enough where it leads, and may be used now.
+
+    :param explain: With what it came to.
+    """
+    try:
+        verdict = protecting.kept(session, explain)
+    except DagctlError:
+        return False
+    return verdict is None or verdict.passes
+
+
+def judged(session: Session, explain: PlanStep) -> dict[str, Any] | None:
+    """By which rules they were judged, for the record; ``None`` where there are none."""
+    verdict = protecting.kept(session, explain)
+    return verdict.to_json(explain.environment) if verdict is not None else None
 
 
 def who_gave(approval: DecisionRecord, project: Project) -> Actor:

@@ -24,7 +24,7 @@ from dagctl_provider.orchestration import approvals, runs
 from dagctl_provider.plan_output import stored
 from dagctl_provider.plan_output.destructive import must_be_named, not_named
 from dagctl_provider.plan_output.reading import explained
-from dagctl_provider.services.lifecycle import artifacts, deployments, grants, letters, publishing, steps
+from dagctl_provider.services.lifecycle import artifacts, deployments, grants, letters, protecting, publishing, steps
 from dagctl_provider.services.lifecycle.runs import start_again
 from dagctl_provider.services.turns import kept_approvals, restarts
 from dagctl_provider.store import plans as plan_rows
@@ -196,14 +196,19 @@ def _explained(session: Session, project: Project, step: PlanStep, result: Resul
         plan_rows.note_step(session, step.id, **facts)
         system = system_actor(project.organization_id, "deployed_state")
         return steps.discard(session, system, replace(step, **facts), BASE_CHANGED, project.current_commit_sha or "")
-    if project.settings.get("auto_apply") and not must_be_named(explained(result.plan_output)):
+    told = replace(step, plan_output=facts["plan_output"], digest=result.digest)
+    if (
+        project.settings.get("auto_apply")
+        and not must_be_named(explained(result.plan_output))
+        and protecting.is_free(session, told)
+    ):
         return _approve(session, project, step, system_actor(project.organization_id, "auto_apply"), "auto_apply", **facts)
     kept = kept_approvals.find(session, project, step, result.digest)
     allowed = kept_approvals.allowed(session, project, step) if kept is not None else ()
     # Whatever stands for a person's word has to hold what a person would have been asked for.
-    if kept is None or not_named(explained(result.plan_output), allowed):
+    if kept is None or not_named(explained(result.plan_output), allowed) or not kept_approvals.is_enough(session, told):
         return steps.move(session, step, "explained", **facts)
-    consent = Consent(kept_approvals.said_of(kept), allowed)
+    consent = Consent(kept_approvals.said_of(kept), allowed, kept_approvals.judged(session, told))
     return _approve(session, project, step, kept_approvals.who_gave(kept, project), "approval_kept", consent=consent, **facts)
 
 

@@ -101,6 +101,14 @@ APPROVED = {
     "plan_group_id": "plangroup_xyz",
     "job_name": "analytics-plan-execute-20260428-100500",
 }
+APPROVAL_RECORDED: dict[str, Any] = {
+    "message": "Still missing: 1 approval: Grace can give it.",
+    "plan_id": "plan_abc123",
+    "status": "approval_recorded",
+    "approvals": [{"name": "Ada", "kind": "user", "at": "2026-04-28T10:04:00Z", "door": "rest", "role": "developer"}],
+    "required": 2,
+    "missing": [{"rule": "approvals", "needed": 1, "who_can": ["Grace"]}],
+}
 AUTO_DISCARDED = {
     "message": "Plan auto-discarded due to repository changes",
     "plan_id": "plan_abc123",

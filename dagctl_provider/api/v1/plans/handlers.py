@@ -6,12 +6,13 @@ Nothing is decided here. Rights are checked before (by the route) and again insi
 from __future__ import annotations
 
 from dagctl_provider.api.contracts import Call, Result
-from dagctl_provider.api.v1.common import Message
+from dagctl_provider.api.v1.common import Message, OverrideBody
 from dagctl_provider.api.v1.plans import schemas
+from dagctl_provider.domain.evaluations import approved_json, still_missing
 from dagctl_provider.domain.ids import short_sha
 from dagctl_provider.domain.options import PlanOptions
 from dagctl_provider.services import plans
-from dagctl_provider.services.results import PlanAutoDiscarded
+from dagctl_provider.services.results import PlanApprovalRecorded, PlanAutoDiscarded
 
 
 def list_plans(call: Call) -> Result:
@@ -82,8 +83,23 @@ def get_plan_logs(call: Call) -> Result:
 def approve_plan(call: Call) -> Result:
     body: schemas.ApprovalBody = call.body
     outcome = plans.approve(
-        call.actor, call.ids["planId"], door="rest", comment=body.comment, allow_destructive=tuple(body.allow_destructive)
+        call.actor,
+        call.ids["planId"],
+        door="rest",
+        comment=body.comment,
+        allow_destructive=tuple(body.allow_destructive),
+        override_reason=body.override_reason,
     )
+    if isinstance(outcome, PlanApprovalRecorded):
+        found = outcome.evaluation
+        return 200, schemas.ApprovalRecordedAnswer(
+            message=still_missing(found.missing),
+            plan_id=outcome.explain.id,
+            status="approval_recorded",
+            approvals=[schemas.GivenApproval(**row) for row in approved_json(found.counted)],
+            required=found.required,
+            missing=schemas.missing_approvals(found.missing),
+        )
     if isinstance(outcome, PlanAutoDiscarded):
         return 200, schemas.AutoDiscardedAnswer(
             message="Plan auto-discarded due to repository changes",
@@ -115,7 +131,8 @@ def cancel_plan(call: Call) -> Result:
 
 
 def retry_plan(call: Call) -> Result:
-    step = plans.retry(call.actor, call.ids["planId"], door="rest")
+    body: OverrideBody = call.body
+    step = plans.retry(call.actor, call.ids["planId"], door="rest", override_reason=body.override_reason)
     return 200, schemas.RetryAnswer(
         message="Plan retry started", execution_plan_id=step.id, retry_of=step.retry_of or call.ids["planId"]
     )

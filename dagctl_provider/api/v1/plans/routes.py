@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dagctl_provider.api.contracts import Operation, Outcome
-from dagctl_provider.api.v1.common import REPOSITORY_ERRORS, Message, NoBody, ok
+from dagctl_provider.api.v1.common import PROTECTION_ERRORS, REPOSITORY_ERRORS, Message, NoBody, OverrideBody, ok
 from dagctl_provider.api.v1.plans import examples, handlers, schemas
 from dagctl_provider.domain.options import OPTIONS
 
@@ -105,6 +105,7 @@ OPERATIONS: tuple[Operation, ...] = (
         {
             200: (
                 Outcome(schemas.ApprovedAnswer, examples.APPROVED, "The execute step has started"),
+                Outcome(schemas.ApprovalRecordedAnswer, examples.APPROVAL_RECORDED, "More approvals are needed"),
                 Outcome(schemas.AutoDiscardedAnswer, examples.AUTO_DISCARDED, "The repository changed since the explain"),
             )
         },
@@ -114,12 +115,15 @@ OPERATIONS: tuple[Operation, ...] = (
             "destructive_not_allowed",
             "variables_changed",
             "variable_undecryptable",
+            "approval_refused",
             "project_not_deployed",
+            *PROTECTION_ERRORS,
             *REPOSITORY_ERRORS,
         ),
         body=schemas.ApprovalBody,
         body_examples={
             "With a comment": {"comment": "Checked with finance."},
+            "Against the rules, by an owner": {"override_reason": "Finance cannot close the month without it."},
             "Destructive changes allowed by name": {"allow_destructive": ["marts.fct_orders"]},
         },
     ),
@@ -167,9 +171,11 @@ OPERATIONS: tuple[Operation, ...] = (
             "variables_changed",
             "variable_undecryptable",
             "project_not_deployed",
+            *PROTECTION_ERRORS,
             *REPOSITORY_ERRORS,
         ),
-        body=NoBody,
+        body=OverrideBody,
+        body_examples={"In a closed window, by an owner": {"override_reason": "Finance waits for it."}},
         description="At most three retries per plan group.",
     ),
 )

@@ -6,13 +6,15 @@ Answers never hold a null: what is not known is not sent.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, JsonValue, StrictStr, WithJsonSchema
 
 from dagctl_provider.api.models import REFERENCE, WHOLE, Answer, Count, Request, ShortSha, Timestamp, storable
-from dagctl_provider.api.v1.common import MAX_LIMIT, MAX_PAGE
+from dagctl_provider.api.v1.common import MAX_LIMIT, MAX_PAGE, OverrideBody
 from dagctl_provider.domain.doors import MAX_COMMENT
+from dagctl_provider.domain.evaluations import Missing
 from dagctl_provider.domain.options import MOST_NAMES, NAME_PATTERN, OPTIONS
 from dagctl_provider.domain.plans import STATUSES, PlanStep, PlanType, Status
 from dagctl_provider.plan_output.schemas import output_schema
@@ -58,13 +60,32 @@ class DecisionBody(Request):
     ] = None  # type: ignore[assignment]
 
 
-class ApprovalBody(DecisionBody):
+class ApprovalBody(DecisionBody, OverrideBody):
     """Nothing has to be sent, unless the plan has destructive changes that have to be allowed by name."""
 
     allow_destructive: Annotated[
         list[Annotated[StrictStr, Field(max_length=MAX_NAME)]],
         Field(max_length=MAX_NAMES, description="Models whose destructive changes are approved, as `destructive` names them"),
     ] = []
+
+
+class GivenApproval(Answer):
+    """An approval that counts."""
+
+    name: str
+    kind: Literal["user", "token", "system"]
+    at: str = Field(json_schema_extra={"format": "date-time"})
+    door: str
+    role: str | None = None
+
+
+class MissingApproval(Answer):
+    """What a plan still needs."""
+
+    rule: str = Field(description="approvals, or the group or the line of the CODEOWNERS file that asks for it")
+    needed: Annotated[int, Field(ge=1)]
+    who_can: list[str] = Field(description="Names of those who could give it, or of roles where nothing is protected")
+    note: str | None = None
 
 
 class StepError(Answer):
@@ -96,7 +117,8 @@ class PlanListItem(Answer):
     decided_by: str | None = None
     decided_at: Timestamp | None = None
     error: StepError | None = None
-    allowed_verbs: list[str] | None = Field(None, description="What this step accepts now")
+    allowed_verbs: list[str] | None = Field(None, description="What this step accepts now from this caller")
+    why_not: dict[str, str] | None = Field(None, description="Why it accepts no more from this caller, by verb")
 
 
 class PlanCounts(Answer):
@@ -129,6 +151,11 @@ class Plan(PlanListItem):
         None, description="What the environment shows now, once the plan is over, and what the plan changes, in the page's words"
     )
     counts: PlanCounts | None = Field(None, description="The numbers of the summary; of an explain step")
+
+    approvals: list[GivenApproval] | None = Field(None, description="Of an explain step: the approvals that count")
+    required: Count | None = Field(None, description="How many approvals are asked for, besides those of groups and code owners")
+    missing: list[MissingApproval] | None = Field(None, description="What it still needs, and who can give it")
+    opens_at: str | None = Field(None, description="When its environment is open next, while it is closed")
 
 
 class GroupStep(Plan):
@@ -211,6 +238,17 @@ class ApprovedAnswer(Answer):
     job_name: str | None = None
 
 
+class ApprovalRecordedAnswer(Answer):
+    """The approval is recorded and not enough: the plan goes on waiting."""
+
+    message: str
+    plan_id: str
+    status: Literal["approval_recorded"]
+    approvals: list[GivenApproval]
+    required: Count
+    missing: list[MissingApproval]
+
+
 class AutoDiscardedAnswer(Answer):
     """The approval came too late."""
 
@@ -238,6 +276,23 @@ class RetryAnswer(Answer):
     retry_of: str
 
 
+def missing_approvals(missing: Iterable[Missing]) -> list[MissingApproval]:
+    """What is missing, as it is told."""
+    return [MissingApproval(**one.to_json()) for one in missing]
+
+
+def _approval_values(step: PlanStep) -> dict[str, Any]:
+    state = step.approval
+    if state is None or state.required is None:
+        return {}
+    return {
+        "approvals": [GivenApproval(**row) for row in state.approvals],
+        "required": state.required,
+        "missing": missing_approvals(state.missing),
+        "opens_at": state.opens_at,
+    }
+
+
 def _step_values(step: PlanStep) -> dict[str, Any]:
     error = None
     if step.error_message is not None:
@@ -246,6 +301,7 @@ def _step_values(step: PlanStep) -> dict[str, Any]:
         "id": step.id,
         "plan_id": step.group_id,
         "allowed_verbs": None if step.verbs is None else list(step.verbs),
+        "why_not": dict(step.approval.why_not) or None if step.approval is not None else None,
         "error": error,
         **{
             name: getattr(step, name)
@@ -260,6 +316,7 @@ def _step_values(step: PlanStep) -> dict[str, Any]:
 def _full_values(step: PlanStep) -> dict[str, Any]:
     return {
         **_step_values(step),
+        **_approval_values(step),
         "job_name": step.job_name,
         "plan_output": step.plan_output,
         **{name: getattr(step, name) for name in ("comment", "summary", "counts")},

@@ -9,7 +9,7 @@ import base64
 
 from dagctl_provider.api.contracts import Call, Result
 from dagctl_provider.api.problems import invalid_fields
-from dagctl_provider.api.v1.common import Message
+from dagctl_provider.api.v1.common import Message, OverrideBody
 from dagctl_provider.api.v1.projects import runs, schemas
 from dagctl_provider.services import adoption, projects
 from dagctl_provider.services.showing import run_list
@@ -66,7 +66,8 @@ def adopt_project(call: Call) -> Result:
 
 
 def run_project(call: Call) -> Result:
-    run = projects.run_project(call.actor, call.ids["id"])
+    body: OverrideBody = call.body
+    run = projects.run_project(call.actor, call.ids["id"], body.override_reason)
     return 200, runs.RunAnswer(
         job_run_id=run.run_id, job_name=run.job_name, status=run.status, message="Run triggered successfully"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dagctl_provider.api.contracts import Operation
-from dagctl_provider.api.v1.common import REPOSITORY_ERRORS, Message, NoBody, ok
+from dagctl_provider.api.v1.common import PROTECTION_ERRORS, REPOSITORY_ERRORS, Message, NoBody, OverrideBody, ok
 from dagctl_provider.api.v1.projects import examples, handlers, runs, schemas
 
 _SOURCE_ERRORS = (
@@ -138,8 +138,10 @@ OPERATIONS: tuple[Operation, ...] = (
             "plan_not_executed",
             "execution_in_progress",
             "project_busy",
+            *PROTECTION_ERRORS,
         ),
-        body=NoBody,
+        body=OverrideBody,
+        body_examples={"In a closed window, by an owner": {"override_reason": "Finance waits for it."}},
     ),
     Operation(
         "GET",

@@ -75,6 +75,7 @@ def describe(plan: Plan) -> dict[str, Any]:
     changes, selection = plan.changes, plan.selection
     kinds = {change.unique_id: change.kind for change in changes.models}
     nodes = built_nodes(plan.manifest)
+    known = {**(built_nodes(plan.old) if plan.old is not None else {}), **nodes}
     stored = [key for key in selection.nodes if key in nodes and _kind(nodes[key], kinds.get(key)) not in NOT_STORED]
     return {
         "environment": plan.facts.target,
@@ -90,7 +91,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "metadata_modified": _names(changes, METADATA),
         "models_added": _names(changes, ADDED),
         "models_removed": _names(changes, REMOVED),
-        "models": [_model(change) for change in changes.models],
+        "models": [_model(change, known.get(change.unique_id), project_of(plan.manifest)) for change in changes.models],
         "resources": [_resource(change) for change in changes.resources[:RESOURCES_LIMIT]],
         "selection": asdict(selection),
         "tests_to_run": selection.tests,
@@ -135,8 +136,13 @@ def _names(changes: Changes, kind: str) -> list[str]:
     return sorted(change.name for change in changes.of(kind))
 
 
-def _model(change: NodeChange) -> dict[str, object]:
-    row = {"name": change.name, "unique_id": change.unique_id, "change": change.change, "kind": change.kind}
+def _model(change: NodeChange, node: Node | None, project: str | None) -> dict[str, object]:
+    row: dict[str, object] = {"name": change.name, "unique_id": change.unique_id, "change": change.change, "kind": change.kind}
+    if node is not None:
+        # What a package brings lies in no file of the repository.
+        if node.get("original_file_path") and node.get("package_name") == project:
+            row["path"] = node["original_file_path"].replace("\\", "/")
+        row["tags"] = sorted(node.get("tags") or [])
     return {**row, "reasons": change.reasons, **({"details": change.details} if change.details else {})}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from dagctl_sqlmesh.categories import category_of
@@ -38,6 +39,8 @@ class Row(TypedDict, total=False):
     columns_removed: list[str]
     columns_changed: list[dict[str, str]]
     details: list[str]
+    path: str
+    tags: list[str]
 
 
 def describe(step: Step, context: Context, plan: Plan) -> dict[str, object]:
@@ -148,6 +151,7 @@ def _changed_model(step: Step, plan: Plan, name: str, change: str, backfill: Map
         "category": category,
         "kind": _kind(snapshot.node),
         "backfill": _intervals(backfill.get(name, [])),
+        **_place(step, snapshot.node),
     }
     if change == "added":
         row["diff"] = _whole(snapshot.node, "+")
@@ -164,6 +168,15 @@ def _changed_model(step: Step, plan: Plan, name: str, change: str, backfill: Map
     return row
 
 
+def _place(step: Step, node: Node) -> Row:
+    """Its file in the project and its tags, where they are known: state has no files of models that are gone."""
+    row: Row = {"tags": sorted(str(tag) for tag in getattr(node, "tags", None) or [])}
+    path, folder = getattr(node, "_path", None), Path(step.job["project"]).resolve()
+    if path and Path(path).resolve().is_relative_to(folder):
+        row["path"] = Path(path).resolve().relative_to(folder).as_posix()
+    return row
+
+
 def _removed_models(step: Step, context: Context, diff: ContextDiff) -> list[Row]:
     infos = diff.removed_snapshots
     full = context.state_reader.get_snapshots(list(infos)) if infos else {}
@@ -173,6 +186,7 @@ def _removed_models(step: Step, context: Context, diff: ContextDiff) -> list[Row
         if snapshot_id in full:
             node = full[snapshot_id].node
             row["kind"], row["diff"] = _kind(node), _whole(node, "-")
+            row.update(_place(step, node))
         rows.append(row)
     return rows
 

@@ -1,0 +1,1 @@
+"""Protected environments over REST."""
