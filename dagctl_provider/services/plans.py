@@ -34,7 +34,17 @@ from dagctl_provider.orchestration.logs import read_log
 from dagctl_provider.plan_output import destructive
 from dagctl_provider.plan_output.reading import executed, explained
 from dagctl_provider.plan_output.telling import tell
-from dagctl_provider.services.lifecycle import artifacts, deployments, explains, leftovers, letters, lookups, publishing, steps, variables
+from dagctl_provider.services.lifecycle import (
+    artifacts,
+    deployments,
+    explains,
+    leftovers,
+    letters,
+    lookups,
+    publishing,
+    steps,
+    variables,
+)
 from dagctl_provider.services.lifecycle.project_requests import request_for_project
 from dagctl_provider.services.outside import pods, repositories, waiting
 from dagctl_provider.services.results import Page, PlanApproved, PlanAutoDiscarded, PlanCreated, PlanGroup, StepLogs
@@ -343,7 +353,8 @@ def approve(
     :param door: Where the decision was taken.
     :param allow_destructive: The models whose destructive changes are approved by name.
     :raises DagctlError: ``not_found``, ``forbidden``, ``wrong_state``, ``execution_in_progress``, ``destructive_not_allowed``,
-        ``variables_changed``, ``variable_undecryptable``, ``invalid_request`` for names that have no such change, and what git answers.
+        ``variables_changed``, ``variable_undecryptable``, ``invalid_request`` for names that have no such change, and what git
+        answers.
     """
     actor.require("approve_plan")
     project = transactions.run(lambda session: lookups.project_allowing(session, actor, plan_id, "approve"))

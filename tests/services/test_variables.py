@@ -87,7 +87,12 @@ def test_only_what_is_sent_changes(world: World) -> None:
     changed = variables.update_variable(world.actor(), "key_file", {"file_permissions": 256}).variable
     assert (changed.file_mount_path, changed.file_permissions, changed.environments) == ("/secrets/k", 256, ("prod",))
     changed = variables.update_variable(world.actor(), "KEY_FILE", {"mount_as_file": False, "environments": None}).variable
-    assert (changed.mount_as_file, changed.file_mount_path, changed.file_permissions, changed.environments) == (False, None, None, None)
+    assert (changed.mount_as_file, changed.file_mount_path, changed.file_permissions, changed.environments) == (
+        False,
+        None,
+        None,
+        None,
+    )
     assert variables.get_variable(world.actor(), "KEY_FILE").value == PLANTED
     variables.delete_variable(world.actor(), "key_FILE")
     with refused("not_found"):
@@ -106,7 +111,8 @@ def test_a_value_that_was_sensitive_is_never_shown(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("role", "reads", "changes"), [("owner", True, True), ("admin", True, True), ("developer", True, False), ("reader", False, False)]
+    ("role", "reads", "changes"),
+    [("owner", True, True), ("admin", True, True), ("developer", True, False), ("reader", False, False)],
 )
 def test_who_may(world: World, role: str, reads: bool, changes: bool) -> None:
     make(world)
@@ -192,7 +198,9 @@ def test_the_record_says_what_changed_and_no_value(world: World) -> None:
         for entry in transactions.run(lambda session: list(audit_rows.all_entries(session, world.organization_id)))
         if entry.object_kind == "variable"
     ]
-    assert [(entry.verb, entry.object_name) for entry in entries] == [(verb, "TOKEN") for verb in ("created", "changed", "removed")]
+    assert [(entry.verb, entry.object_name) for entry in entries] == [
+        (verb, "TOKEN") for verb in ("created", "changed", "removed")
+    ]
     assert json.loads(entries[1].after or "") == {"environments": ["dev"], "value": "changed"}
     assert json.loads(entries[0].after or "")["is_sensitive"] is True
     assert PLANTED not in str(entries)

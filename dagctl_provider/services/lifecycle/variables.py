@@ -1,7 +1,7 @@
-"""The environment variables of a step: which it gets, handed out encrypted beside its grant, and which its plan was explained with.
+"""The environment variables of a step: which it gets, encrypted beside its grant, and which its plan was explained with.
 
-A plan remembers a keyed hash of each variable in the transaction that grants its explain. An execute is not begun with others than
-these: what was reviewed depends on them.
+A plan remembers a keyed hash of each variable in the transaction that grants its explain. An execute is not begun with others
+than these: what was reviewed depends on them.
 """
 
 from __future__ import annotations
