@@ -21,12 +21,13 @@ from dagctl_provider.services import organizations, plans, projects, variables
 from dagctl_provider.services.lifecycle import keys
 from dagctl_provider.services.results import PlanApproved
 from dagctl_provider.services.turns import granting
+from dagctl_provider.services.turns.detection import _is_new
 from dagctl_provider.store import audit as audit_rows
 from dagctl_provider.store import tables, transactions
 from dagctl_provider.store import variables as variable_rows
 from tests.services.test_granting import clear, grant_of
 from tests.services.test_plans import refused
-from tests.services.world import World
+from tests.services.world import World, sha
 
 PLANTED = "planted-s3cret-value"
 
@@ -326,3 +327,37 @@ def test_what_cannot_be_decrypted_is_told_and_stops_the_step(world: World) -> No
     assert grant.refusal["code"] == "variable_undecryptable"
     variables.update_variable(world.actor(), "TOKEN", {"value": PLANTED})
     assert isinstance(plans.approve(world.actor(), explained.id, door="rest"), PlanApproved)
+
+
+def test_a_plan_with_other_variables_gives_way_to_a_new_one_and_only_when_it_is_asked_for(world: World) -> None:
+    make(world)
+    project = world.project()
+    first = world.explained(project)
+    again = plans.create_plan(world.actor(), project.id)
+    assert again.outcome == "existing_plan"
+    variables.update_variable(world.actor(), "TOKEN", {"value": "other"})
+    assert not detection_plans(world)
+    created = plans.create_plan(world.actor(), project.id)
+    assert (created.outcome, plans.get_plan(world.actor(), first.id).status) == ("created", "rejected")
+    assert created.step is not None
+    done = plans.approve(world.actor(), world.finish_explain(created.step).id, door="rest")
+    assert isinstance(done, PlanApproved)
+    variables.update_variable(world.actor(), "TOKEN", {"value": "third"})
+    assert plans.create_plan(world.actor(), project.id).outcome == "existing_plan", "it is being executed"
+    world.finish_execute(done.execute, "failed", error={"code": "plan_failed", "message": "no"})
+    assert plans.create_plan(world.actor(), project.id).outcome == "created"
+
+
+def detection_plans(world: World) -> bool:
+    """Whether polling would plan the commit again."""
+    (project,) = projects.list_projects(world.actor())
+    return transactions.run(lambda session: _is_new(session, project, sha(world.head)))
+
+
+def test_what_nobody_approves_waits_when_its_variables_have_changed(world: World) -> None:
+    make(world)
+    step = planned(world, auto_apply=True)
+    variables.update_variable(world.actor(), "TOKEN", {"value": "other"})
+    assert world.finish_explain(step).status == "pending"
+    variables.update_variable(world.actor(), "TOKEN", {"value": PLANTED})
+    assert world.finish_explain(planned(world, name="second", auto_apply=True)).status == "approved"

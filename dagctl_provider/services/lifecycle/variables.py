@@ -109,6 +109,12 @@ def remember(session: Session, step: PlanStep, chosen: Chosen) -> None:
     plan_rows.note_step(session, step.id, variables=dict(chosen.hashes))
 
 
+def have_changed(session: Session, explain: PlanStep) -> bool:
+    """Whether an execute of a plan would be refused for its variables now."""
+    chosen = choose(session, explain.organization_id, explain.project_id, explain.environment)
+    return refusal_for(chosen, explain) is not None
+
+
 def require_unchanged(session: Session, explain: PlanStep) -> None:
     """Refuse to execute a plan whose variables are not those that it was explained with.
 
