@@ -1,4 +1,4 @@
-"""A project that uses an organization's environment variables carelessly, and a search for their values in all that is left of it.
+"""A project that uses an organization's variables carelessly, and a search for their values in all that is left of it.
 
 The project's code prints them whenever it is loaded, and uses them when it builds; nothing of that is a secret of its own.
 """
@@ -80,18 +80,40 @@ def said(site: Site, steps: Iterable[str], project: Mapping[str, Any]) -> dict[s
     own = [f"plans/{step}{rest}" for step in steps for rest in ("", "/logs")]
     groups = {site.plan(step)["plan_id"] for step in steps}
     runs = f"projects/{project['id']}/runs"
-    for path in ("projects", "environment-variables", "audit", "audit/export", runs, *own, *(f"plans/group/{one}/steps" for one in groups)):
+    for path in (
+        "projects",
+        "environment-variables",
+        "audit",
+        "audit/export",
+        runs,
+        *own,
+        *(f"plans/group/{one}/steps" for one in groups),
+    ):
         found[f"REST {path}"] = site.http.get(f"/{path}").content
     login = site.stack.airflow_login()
-    pages = ["organization/audit", "organization/variables", "organization/variables/PLANTED_TOKEN", f"projects/{project['id']}", *(f"plans/{one}" for one in groups)]
+    pages = [
+        "organization/audit",
+        "organization/variables",
+        "organization/variables/PLANTED_TOKEN",
+        f"projects/{project['id']}",
+        *(f"plans/{one}" for one in groups),
+    ]
     for path in pages:
         answer = httpx.get(f"{site.stack.base_url}/pluginsv2/dagctl/{path}", headers=login, timeout=60)
         assert answer.status_code == 200, (path, answer.status_code)
         found[f"page {path}"] = answer.content
-    for path in ("variables", "connections", "eventLogs?limit=1000", f"dags/{project['dag_id']}/dagRuns", f"dags/{project['run_dag_id']}/dagRuns"):
+    for path in (
+        "variables",
+        "connections",
+        "eventLogs?limit=1000",
+        f"dags/{project['dag_id']}/dagRuns",
+        f"dags/{project['run_dag_id']}/dagRuns",
+    ):
         found[f"Airflow {path}"] = httpx.get(f"{site.stack.base_url}/api/v2/{path}", headers=login, timeout=60).content
     # What is searched is what was meant: names are there, and so would values be.
-    assert all(b"PLANTED_TOKEN" in found[place] for place in ("REST environment-variables", "page organization/variables", "REST audit"))
+    assert all(
+        b"PLANTED_TOKEN" in found[place] for place in ("REST environment-variables", "page organization/variables", "REST audit")
+    )
     for (table,) in site.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"):
         found[f"table {table}"] = b"\n".join(_bytes(cell) for row in site.sql(f'SELECT * FROM "{table}"') for cell in row)
     return found
@@ -103,7 +125,11 @@ def _bytes(cell: object) -> bytes:
 
 def caches(site: Site) -> list[Path]:
     """What tools keep between steps."""
-    return [path for path in ((site.stack.home / "cache").resolve() / name for name in ("tools/projects", "projects")) if path.is_dir()]
+    return [
+        path
+        for path in ((site.stack.home / "cache").resolve() / name for name in ("tools/projects", "projects"))
+        if path.is_dir()
+    ]
 
 
 def left_on_disk(*folders: Path) -> Iterator[tuple[str, bytes]]:

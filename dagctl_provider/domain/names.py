@@ -22,7 +22,8 @@ POD_KEY = "pod"
 # inputs of a step stand with the other task of the run: execute has not started then, and explain never starts again.
 INPUTS_TASK = {"explain": EXECUTE, "execute": EXPLAIN}
 
-# Where what lets a step run lies, and with it the step's variables; for the same reason. A Dag of runs has one task only: its grant is written when it has started.
+# Where what lets a step run lies, and with it the step's variables; for the same reason. A Dag of runs has one task only: its
+# grant is written when it has started.
 GRANT_TASK = {**INPUTS_TASK, "run": RUN}
 
 DAG_PREFIX = "dagctl__"

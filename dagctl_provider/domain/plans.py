@@ -22,6 +22,8 @@ Status = Literal["running", "pending", "approved", "completed", "failed", "rejec
 
 PLAN_TYPES: tuple[PlanType, ...] = ("explain", "execute")
 STATUSES: tuple[Status, ...] = ("pending", "running", "approved", "completed", "failed", "rejected", "cancelled")
+DRIFTS = ("plan_drifted", "variables_changed")
+"""Errors of executes that say: the approved plan cannot be made any more. The second is known before anything is begun."""
 MAX_RETRIES = 3
 """Retries per plan group: four executions in all (Plans API document, retry)."""
 
@@ -250,7 +252,7 @@ def stands_for_commit(steps: Iterable[PlanStep]) -> bool:
 def has_drifted(steps: Iterable[PlanStep]) -> bool:
     """Whether the last execution of a group found that the approved plan cannot be made any more."""
     last = newest(steps)
-    return last.status == "failed" and last.error_code == "plan_drifted"
+    return last.status == "failed" and last.error_code in DRIFTS
 
 
 def retries_left(steps: Iterable[PlanStep]) -> int:

@@ -1,8 +1,8 @@
 """Environment variables of an organization: what may be one, which steps get it, and how a plan says which it was explained with.
 
 They reach steps of every project, those of code that nobody has approved among them, so what chooses which code runs is refused
-(:func:`~dagctl_provider.runner.variables.reserved_for`). A variable is a value, or a file: then its value lies in the file, and the
-variable holds the file's path.
+(:func:`~dagctl_provider.runner.variables.reserved_for`). A variable is a value, or a file: then its value lies in the file, and
+the variable holds the file's path.
 """
 
 from __future__ import annotations
@@ -215,7 +215,9 @@ def require_room(weights: Iterable[int]) -> None:
     total = sum(weights)
     if total > TOTAL_BYTES:
         most = f"{TOTAL_BYTES // 1024} KiB"
-        raise refused({"value": f"makes the variables of the organization {total // 1024} KiB together; at most {most} are handed on"})
+        raise refused(
+            {"value": f"makes the variables of the organization {total // 1024} KiB together; at most {most} are handed on"}
+        )
 
 
 def keyed_hash(key: str, variable: Variable, value: str) -> str:

@@ -18,7 +18,6 @@ from dagctl_provider.config import project_connection
 from dagctl_provider.domain import wire
 from dagctl_provider.domain.names import EXPLAIN_SUFFIX, PLAN_KEY_CONNECTION
 from dagctl_provider.domain.tools import tool_of
-from dagctl_provider.domain.wire.variables import packed
 from dagctl_provider.hooks.profiles import ProfileError, make_profile
 from dagctl_provider.runner.inputs import variable_hashes
 from dagctl_provider.runner.organization import FILE as VARIABLES_FILE
@@ -166,7 +165,7 @@ def project_secrets(request: wire.requests.StepRequest, kind: str) -> ProjectSec
     if launcher.git_auth_method != "none" and launcher.git_secret_ref:
         files.update(_git(launcher.git_auth_method, BaseHook.get_connection(launcher.git_secret_ref)))
     if request.variables:
-        files[VARIABLES_FILE] = packed(request.variables)
+        files[VARIABLES_FILE] = wire.variables.packed(request.variables)
     return ProjectSecrets(files)
 
 

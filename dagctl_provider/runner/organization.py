@@ -1,7 +1,7 @@
 """The environment variables of a step's organization: read from the secrets folder, and those that are files written as files.
 
-A file stands where it was asked for when the launcher has made a place for it there, as it does in pods; elsewhere it stands in the
-step's own folder, below the same path. The variable holds the path at which it is.
+A file stands where it was asked for when the launcher has made a place for it there, as it does in pods; elsewhere it stands in
+the step's own folder, below the same path. The variable holds the path at which it is.
 """
 
 from __future__ import annotations

@@ -46,8 +46,8 @@ OF_EVERY_STEP: Mapping[str, str] = {
     r"AIRFLOW\w*": "what belongs to Airflow",
     r"KUBERNETES_\w+": "where the cluster is",
     r"ENV": "what a shell runs before its script",
-    r"SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE": "whose certificates are believed",
-    r"(HTTPS?|FTP|ALL|NO|SOCKS)_PROXY": "by which way every connection goes",
+    r"SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE": "whose certificates are believed",
+    r"HTTP_PROXY|HTTPS_PROXY|FTP_PROXY|ALL_PROXY|NO_PROXY|SOCKS_PROXY": "by which way every connection goes",
     r"PGAPPNAME": "how a step is told from others in the warehouse",
 }
 """What the variables of an organization may not set in addition: they reach steps of projects that did not ask for them."""

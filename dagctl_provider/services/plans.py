@@ -70,6 +70,7 @@ from dagctl_provider.store.session import Session, utcnow
 log = logging.getLogger(__name__)
 
 OTHER_OPTIONS = "The commit is planned again with other options."
+OTHER_VARIABLES = "The commit is planned again with the environment variables of now."
 HEAD_MOVED = "Repository has new commits. Please create a new plan to review the latest changes."
 
 
@@ -213,9 +214,10 @@ def plan_commit(
         for explain in plan_rows.explains_for_commit(session, project.id, facts.sha):
             group = plan_rows.group_steps(session, explain.group_id)
             if stands_for_commit(group):
-                if not has_drifted(group) and not _gives_way(group, asked, options):
+                changed = _has_other_variables(session, group)
+                if not has_drifted(group) and not changed and not _gives_way(group, asked, options):
                     return PlanCreated("existing_plan", facts.sha, newest(group), current_status(group))
-                _make_way(session, project, group[0])
+                _make_way(session, project, group[0], OTHER_VARIABLES if changed else OTHER_OPTIONS)
         explain = _insert_explain(session, project, facts, triggered_by, asked, actor)
         steps.supersede(session, project, system_actor(project.organization_id, "newer_commit"), explain.group_id, facts.sha)
         project_rows.note_head(session, project.id, facts.sha, message=facts.message, behind=facts.commits_behind)
@@ -280,11 +282,19 @@ def _gives_way(group: tuple[PlanStep, ...], asked: _Asked, options: PlanOptions)
     return bool(options.given()) and not same and len(group) == 1 and group[0].status in ("running", "pending")
 
 
-def _make_way(session: Session, project: Project, explain: PlanStep) -> None:
-    """End a plan that another one of the same commit takes the place of: it has drifted, or was made with other options."""
+def _has_other_variables(session: Session, group: tuple[PlanStep, ...]) -> bool:
+    """Whether a plan that is not under way could not be executed: its variables are not those that it was explained with."""
+    return newest(group).status != "running" and variables.have_changed(session, group[0])
+
+
+def _make_way(session: Session, project: Project, explain: PlanStep, reason: str) -> None:
+    """End a plan that another one of the same commit takes the place of, for it cannot or shall not be executed any more.
+
+    :param reason: Of a plan that is still undecided.
+    """
     system = system_actor(project.organization_id, PLANNED_AGAIN)
     if explain.status == "pending":
-        steps.discard(session, system, explain, OTHER_OPTIONS, explain.to_commit_sha)
+        steps.discard(session, system, explain, reason, explain.to_commit_sha)
     else:
         steps.stop(session, system, explain, "supersede" if explain.status == "running" else "cancel", "system")
 

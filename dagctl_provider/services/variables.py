@@ -1,7 +1,7 @@
 """Environment variables of an organization: list, read, create, change, remove. A sensitive value is never told again.
 
-What belongs to the whole organization is not for tokens that are limited to projects. Values are encrypted before they are stored,
-and stand in no record of changes.
+What belongs to the whole organization is not for tokens that are limited to projects. Values are encrypted before they are
+stored, and stand in no record of changes.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def _require_encryption() -> None:
 
 
 def _held(session: Session, actor: Actor) -> list[Variable]:
-    """The variables of the organization, which nobody else changes until the transaction ends: some rules are about all of them."""
+    """The variables of the organization, which nobody else changes until the transaction ends: rules are about all of them."""
     leases.touch_lock(session, f"variables:{actor.organization_id}")
     return variable_rows.list_variables(session, actor.organization_id)
 

@@ -1,4 +1,4 @@
-"""Rows of environment variables, as :class:`~dagctl_provider.domain.variables.Variable`; values are encrypted before they come here."""
+"""Rows of environment variables, as :class:`~dagctl_provider.domain.variables.Variable`; values come here encrypted."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def _require_reasonable() -> None:
 
 def _first_line(shown: ShownVariable) -> str | None:
     """What a list has room for of a value; ``None`` when it cannot be read any more."""
-    if shown.value is None or len(shown.value) <= _SHOWN_LETTERS and "\n" not in shown.value:
+    if shown.value is None or (len(shown.value) <= _SHOWN_LETTERS and "\n" not in shown.value):
         return shown.value
     return shown.value.split("\n")[0][:_SHOWN_LETTERS] + "…"
 

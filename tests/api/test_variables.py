@@ -23,23 +23,28 @@ ANSWER = {
 }
 
 
+DELETED = {"message": "Environment variable deleted successfully"}
+NEW = {"name": "a", "value": ""}
+
+
 @pytest.mark.parametrize(
-    ("method", "path", "body", "status", "answer", "called"),
+    ("asked", "status", "answer", "called"),
     [
-        ("GET", PATH, None, 200, {"environment_variables": [ANSWER], "total": 1}, ("list_variables", ())),
-        ("GET", f"{PATH}/snowflake_Key", None, 200, ANSWER, ("get_variable", ("snowflake_Key",))),
-        ("POST", PATH, {"name": "a", "value": ""}, 201, ANSWER, ("create_variable", ({"name": "a", "value": ""},))),
-        ("PUT", f"{PATH}/A", {"environments": None}, 200, ANSWER, ("update_variable", ("A", {"environments": None}))),
-        ("PUT", f"{PATH}/A", {}, 200, ANSWER, ("update_variable", ("A", {}))),
-        (*("DELETE", f"{PATH}/A", None, 200), {"message": "Environment variable deleted successfully"}, ("delete_variable", ("A",))),
+        (("GET", PATH), 200, {"environment_variables": [ANSWER], "total": 1}, ("list_variables",)),
+        (("GET", f"{PATH}/snowflake_Key"), 200, ANSWER, ("get_variable", "snowflake_Key")),
+        (("POST", PATH, NEW), 201, ANSWER, ("create_variable", NEW)),
+        (("PUT", f"{PATH}/A", {"environments": None}), 200, ANSWER, ("update_variable", "A", {"environments": None})),
+        (("PUT", f"{PATH}/A", {}), 200, ANSWER, ("update_variable", "A", {})),
+        (("DELETE", f"{PATH}/A"), 200, DELETED, ("delete_variable", "A")),
     ],
 )
-def test_shapes(ask, services, method, path, body, status, answer, called):
-    given = ask(method, path, json=body) if body is not None else ask(method, path)
+def test_shapes(ask, services, asked, status, answer, called):
+    method, path, *body = asked
+    given = ask(method, path, json=body[0]) if body else ask(method, path)
     assert (given.status_code, given.get_json()) == (status, answer)
     conformance.check(method, f"/api/v1{path}", given)
-    ((name, (_, *asked), _),) = services.variables.calls
-    assert (name, tuple(asked)) == called
+    ((name, (_, *arguments), _),) = services.variables.calls
+    assert (name, *arguments) == called
 
 
 def test_one_that_cannot_be_decrypted_says_so(ask, services):

@@ -15,6 +15,7 @@ from tests.airflow import conftest as stacks
 from tests.airflow.conftest import pytest_runtest_makereport, shop
 from tests.airflow.site import Site
 from tests.browser.people import PRESENT, WAIT_MS, Person, at_a_browser
+from tests.plan_output.samples import HOSTILE
 
 __all__ = ["pytest_runtest_makereport", "shop"]
 
@@ -87,10 +88,12 @@ def admin(browser: Browser, site: Site) -> Iterator[Person]:
 
 @pytest.fixture(scope="session")
 def scene(site: Site, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A project with a plan that waits, for looking at: ids of the project, the plan and its explain step."""
+    """A project with a plan that waits, for looking at: ids of the project, the plan and its explain step. And a variable."""
     from tests.airflow.site import Shop
 
     folder: Path = tmp_path_factory.mktemp("scene")
     project = site.project("Scene", Shop(folder))
+    variable = {"name": "SHOWN", "value": " ".join(HOSTILE).replace("\x00", ""), "is_sensitive": False, "mount_as_file": True}
+    site.ask("POST", "/environment-variables", {**variable, "environments": ["elsewhere"]}, status=201)
     plan = site.explained(project)
     return {"project": project["id"], "plan": plan["plan_id"], "step": plan["id"]}

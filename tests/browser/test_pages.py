@@ -35,6 +35,10 @@ def every_page(person: Person, scene: dict[str, str]) -> Iterator[Page]:
         (("plans", scene["plan"]), "?action=reject"),
         (("plans", scene["plan"], "graph"), "?as=list"),
         (("plans", "plangroup_none"), ""),
+        (("organization", "variables"), ""),
+        (("organization", "variables", "new"), ""),
+        (("organization", "variables", "SHOWN"), ""),
+        (("organization", "variables", "SHOWN", "delete"), ""),
     ):
         page = person.open(*parts, query=query)
         page.wait_for_load_state("load")

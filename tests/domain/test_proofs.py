@@ -86,3 +86,19 @@ def test_what_is_no_seal_is_none(seal: Any) -> None:
 def test_a_key_for_one_purpose_is_none_for_another() -> None:
     keys = {proofs.derived("key"), proofs.derived("key", "a"), proofs.derived("key", "a", "b"), proofs.derived("key", "ab")}
     assert len(keys) == 4
+
+
+@given(st.binary(max_size=200))
+def test_what_is_locked_for_a_try_is_opened_by_it_alone(content: bytes) -> None:
+    text = proofs.locked("key", "try-1", content)
+    assert proofs.opened("key", "try-1", text) == content
+    assert text != proofs.locked("key", "try-1", content), "the same twice looks different"
+    for secret, try_id, changed in (
+        ("other", "try-1", text),
+        ("key", "try-2", text),
+        ("key", "try-1", text[:-8] + "AAAAAAA="),
+        ("key", "try-1", ""),
+        ("key", "try-1", "no base64"),
+    ):
+        with pytest.raises(ProofError):
+            proofs.opened(secret, try_id, changed)

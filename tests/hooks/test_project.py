@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from dagctl_provider.domain.wire.requests import StepRequest
+from dagctl_provider.domain.wire.variables import GivenVariable, unpacked
 from dagctl_provider.hooks.profiles import ProfileError
 from dagctl_provider.hooks.project import DagctlProjectHook, ProjectSecrets, project_secrets
 from dagctl_provider.runner.inputs import variable_hashes
@@ -185,3 +187,15 @@ def test_only_the_owner_can_read_what_is_written(tmp_path: Path) -> None:
     ProjectSecrets({"git_token": "x"}).write_to(tmp_path / "secrets")
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "secrets" / "git_token").stat().st_mode & 0o777 == 0o600
+
+
+def test_variables_of_the_organization_come_along_as_they_were_given() -> None:
+    given = {
+        "TOKEN": GivenVariable(value="planted é"),
+        "KEY": GivenVariable(value="x", file_mount_path="/secrets/k", file_permissions=256),
+    }
+    request = StepRequest.from_json({"project_id": "proj_1", "project_name": "analytics", "tool": "sqlmesh"})
+    found = project_secrets(replace(request, variables=given), "explain")
+    assert unpacked(found.files["variables.json"]) == given
+    assert "variables.json" not in project_secrets(request, "explain").files
+    assert "planted" not in repr(found)

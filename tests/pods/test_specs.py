@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from kubernetes.client import ApiClient
 
 from dagctl_provider.domain.pods import check_label_key, check_label_name, label_value
 from dagctl_provider.domain.wire.requests import StepRequest
+from dagctl_provider.domain.wire.variables import GivenVariable
 from dagctl_provider.operators.pod import PodStepOperator
 from dagctl_provider.pods.inputs import PIECE_BYTES, StepFiles, step_files
 from dagctl_provider.pods.specs import labels_for, pod_name
@@ -268,3 +270,24 @@ def test_the_configuration_of_the_worker_says_how_far_git_reaches(settings: pyte
     assert told() == ("0", "1")
     settings.setenv("AIRFLOW__DAGCTL__ALLOW_LOCAL_REPOSITORIES", "True")
     assert told() == ("1", "1")
+
+
+def test_files_of_variables_get_a_place_in_memory_and_nothing_more_is_said_of_them() -> None:
+    given = {
+        "TOKEN": GivenVariable(value="planted"),
+        "KEY": GivenVariable(value="planted", file_mount_path="/secrets/planted/key.p8", file_permissions=0o400),
+        "OTHER": GivenVariable(value="planted", file_mount_path="/mnt/secrets/b"),
+    }
+    operator = PodStepOperator(task_id="explain", kind="explain")
+    request = replace(StepRequest.from_json(REQUEST), variables=given)
+    pod = dict(
+        ApiClient().sanitize_for_serialization(operator.build_step_pod(None, request, files(**{"variables.json": "planted"})))
+    )
+    container = pod["spec"]["containers"][0]
+    writable = {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
+    assert writable == {"/tmp", "/airflow/xcom", "/secrets", "/mnt/secrets"}
+    assert {"name": "DAGCTL_FILE_FOLDERS", "value": "/secrets:/mnt/secrets"} in container["env"]
+    for name in ("dagctl-files-secrets", "dagctl-files-mnt-secrets"):
+        assert volume(pod, name)["emptyDir"]["medium"] == "Memory"
+    assert "planted" not in json.dumps(pod)
+    assert "DAGCTL_FILE_FOLDERS" not in json.dumps(made())

@@ -31,7 +31,11 @@ def test_a_variable_from_its_creation_to_its_end(ask: Ask) -> None:
     assert [one["name"] for one in listed["environment_variables"]] == ["MY_KEY", "SCHEMA"]
     assert listed["total"] == 2
     changed = ask("PUT", f"{PATH}/My_Key", json={"file_permissions": 256, "environments": ["prod"]}).json
-    assert (changed["file_permissions"], changed["file_mount_path"], changed["environments"]) == (256, "/secrets/a/key.p8", ["prod"])
+    assert (changed["file_permissions"], changed["file_mount_path"], changed["environments"]) == (
+        256,
+        "/secrets/a/key.p8",
+        ["prod"],
+    )
     assert fields(ask("PUT", f"{PATH}/my_key", json={"is_sensitive": False})) == ["value"]
     assert "environments" not in ask("PUT", f"{PATH}/MY_KEY", json={"environments": None}).json
     assert ask("DELETE", f"{PATH}/my_key").status_code == 200

@@ -20,6 +20,7 @@ sys.path.insert(0, checkout)
 from dagctl_common.channel import StepFailed
 from dagctl_common.watching import Watch
 watch = Watch(checkout, [private], ["trusted"], ["OURS"], record)
+watch.leave_out([os.path.join(os.path.dirname(checkout), "given.txt")])
 watch.begin()
 watch.refusing = True
 found = {}
@@ -112,3 +113,10 @@ def test_what_is_read_of_the_machine_is_remembered(checkout: Path) -> None:
     found = look(checkout, code)
     assert "refused" not in found, found
     assert found["reads"] == [["file", str(outside)], ["variable", "TENANT"]]
+
+
+def test_a_file_that_came_with_a_variable_does_not_count_twice(checkout: Path) -> None:
+    given = checkout.parent / "given.txt"
+    given.write_text("a secret")
+    assert look(checkout, f"open({str(given)!r}).read()")["reads"] == []
+    assert look(checkout, f"open({str(checkout.parent / 'outside.txt')!r}).read()")["reads"] != []

@@ -21,12 +21,13 @@ from dagctl_provider.services import organizations, plans, projects, variables
 from dagctl_provider.services.lifecycle import keys
 from dagctl_provider.services.results import PlanApproved
 from dagctl_provider.services.turns import granting
+from dagctl_provider.services.turns.detection import _is_new
 from dagctl_provider.store import audit as audit_rows
 from dagctl_provider.store import tables, transactions
 from dagctl_provider.store import variables as variable_rows
 from tests.services.test_granting import clear, grant_of
 from tests.services.test_plans import refused
-from tests.services.world import World
+from tests.services.world import World, sha
 
 PLANTED = "planted-s3cret-value"
 
@@ -87,7 +88,12 @@ def test_only_what_is_sent_changes(world: World) -> None:
     changed = variables.update_variable(world.actor(), "key_file", {"file_permissions": 256}).variable
     assert (changed.file_mount_path, changed.file_permissions, changed.environments) == ("/secrets/k", 256, ("prod",))
     changed = variables.update_variable(world.actor(), "KEY_FILE", {"mount_as_file": False, "environments": None}).variable
-    assert (changed.mount_as_file, changed.file_mount_path, changed.file_permissions, changed.environments) == (False, None, None, None)
+    assert (changed.mount_as_file, changed.file_mount_path, changed.file_permissions, changed.environments) == (
+        False,
+        None,
+        None,
+        None,
+    )
     assert variables.get_variable(world.actor(), "KEY_FILE").value == PLANTED
     variables.delete_variable(world.actor(), "key_FILE")
     with refused("not_found"):
@@ -106,7 +112,8 @@ def test_a_value_that_was_sensitive_is_never_shown(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("role", "reads", "changes"), [("owner", True, True), ("admin", True, True), ("developer", True, False), ("reader", False, False)]
+    ("role", "reads", "changes"),
+    [("owner", True, True), ("admin", True, True), ("developer", True, False), ("reader", False, False)],
 )
 def test_who_may(world: World, role: str, reads: bool, changes: bool) -> None:
     make(world)
@@ -192,7 +199,9 @@ def test_the_record_says_what_changed_and_no_value(world: World) -> None:
         for entry in transactions.run(lambda session: list(audit_rows.all_entries(session, world.organization_id)))
         if entry.object_kind == "variable"
     ]
-    assert [(entry.verb, entry.object_name) for entry in entries] == [(verb, "TOKEN") for verb in ("created", "changed", "removed")]
+    assert [(entry.verb, entry.object_name) for entry in entries] == [
+        (verb, "TOKEN") for verb in ("created", "changed", "removed")
+    ]
     assert json.loads(entries[1].after or "") == {"environments": ["dev"], "value": "changed"}
     assert json.loads(entries[0].after or "")["is_sensitive"] is True
     assert PLANTED not in str(entries)
@@ -318,3 +327,37 @@ def test_what_cannot_be_decrypted_is_told_and_stops_the_step(world: World) -> No
     assert grant.refusal["code"] == "variable_undecryptable"
     variables.update_variable(world.actor(), "TOKEN", {"value": PLANTED})
     assert isinstance(plans.approve(world.actor(), explained.id, door="rest"), PlanApproved)
+
+
+def test_a_plan_with_other_variables_gives_way_to_a_new_one_and_only_when_it_is_asked_for(world: World) -> None:
+    make(world)
+    project = world.project()
+    first = world.explained(project)
+    again = plans.create_plan(world.actor(), project.id)
+    assert again.outcome == "existing_plan"
+    variables.update_variable(world.actor(), "TOKEN", {"value": "other"})
+    assert not detection_plans(world)
+    created = plans.create_plan(world.actor(), project.id)
+    assert (created.outcome, plans.get_plan(world.actor(), first.id).status) == ("created", "rejected")
+    assert created.step is not None
+    done = plans.approve(world.actor(), world.finish_explain(created.step).id, door="rest")
+    assert isinstance(done, PlanApproved)
+    variables.update_variable(world.actor(), "TOKEN", {"value": "third"})
+    assert plans.create_plan(world.actor(), project.id).outcome == "existing_plan", "it is being executed"
+    world.finish_execute(done.execute, "failed", error={"code": "plan_failed", "message": "no"})
+    assert plans.create_plan(world.actor(), project.id).outcome == "created"
+
+
+def detection_plans(world: World) -> bool:
+    """Whether polling would plan the commit again."""
+    (project,) = projects.list_projects(world.actor())
+    return transactions.run(lambda session: _is_new(session, project, sha(world.head)))
+
+
+def test_what_nobody_approves_waits_when_its_variables_have_changed(world: World) -> None:
+    make(world)
+    step = planned(world, auto_apply=True)
+    variables.update_variable(world.actor(), "TOKEN", {"value": "other"})
+    assert world.finish_explain(step).status == "pending"
+    variables.update_variable(world.actor(), "TOKEN", {"value": PLANTED})
+    assert world.finish_explain(planned(world, name="second", auto_apply=True)).status == "approved"

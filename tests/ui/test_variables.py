@@ -38,11 +38,21 @@ def error_of(shown: Shown, name: str) -> bool:
 def test_a_variable_from_its_creation_to_its_end(browser: Browser, world: World) -> None:
     project = world.project()
     assert "No variables" in browser.get(PAGE).text
-    form = {"name": "key_file", "value": f"{PLANTED}\r\nb", "is_sensitive": "true", "mount_as_file": "true", "file_permissions": "0400"}
+    form = {
+        "name": "key_file",
+        "value": f"{PLANTED}\r\nb",
+        "is_sensitive": "true",
+        "mount_as_file": "true",
+        "file_permissions": "0400",
+    }
     answer = browser.post(f"{PAGE}/new", {**form, "project_ids": project.id, "environments": "prod, dev"})
     assert (answer.status_code, answer.headers["Location"].endswith("said=variable_created")) == (303, True)
     (made,) = variables.list_variables(world.actor())
-    assert (made.variable.name, made.variable.file_mount_path, made.variable.file_permissions) == ("KEY_FILE", "/secrets/KEY_FILE", 0o400)
+    assert (made.variable.name, made.variable.file_mount_path, made.variable.file_permissions) == (
+        "KEY_FILE",
+        "/secrets/KEY_FILE",
+        0o400,
+    )
     assert (made.variable.project_ids, made.variable.environments) == ((project.id,), ("prod", "dev"))
     shown = browser.get(PAGE)
     assert "KEY_FILE file /secrets/KEY_FILE , 0400 ***" in shown.text

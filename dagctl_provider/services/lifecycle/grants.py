@@ -7,10 +7,11 @@ that is still to run. The caller holds the project's row.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+from dagctl_provider.domain.errors import ERRORS
 from dagctl_provider.domain.names import GRANT_KEY, GRANT_TASK, RUN
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
@@ -21,7 +22,6 @@ from dagctl_provider.domain.wire.requests import Inputs, StepRequest
 from dagctl_provider.orchestration import runs
 from dagctl_provider.orchestration.runs import TaskState
 from dagctl_provider.plan_output.reading import explained
-from dagctl_provider.domain.errors import ERRORS
 from dagctl_provider.services.lifecycle import artifacts, keys, publishing, variables
 from dagctl_provider.services.lifecycle.variables import Chosen
 from dagctl_provider.store import grants as grant_rows
@@ -37,8 +37,20 @@ _NOT_OURS = (
     "This run was not asked for in dagctl, nor started by its schedule or with Trigger: a backfill has no past state to run.",
     "Trigger the Dag, or ask for a run: POST /api/v1/projects/{id}/run.",
 )
-_NO_VARIABLES = Chosen()
 _SUSPENDED = ("project_suspended", "The project is suspended, so nothing is run.", "Resume it first.")
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What a grant says to do, or why nothing is to be done.
+
+    :param chosen: The variables that go with it.
+    """
+
+    request: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Inputs = field(default_factory=Inputs)
+    chosen: Chosen = field(default_factory=Chosen)
+    refusal: Mapping[str, Any] | None = None
 
 
 def give(session: Session, project: Project, step: PlanStep) -> None:
@@ -52,9 +64,10 @@ def give(session: Session, project: Project, step: PlanStep) -> None:
     chosen = variables.choose(session, project.organization_id, project.id, step.environment)
     variables.remember(session, step, chosen)
     if (refused := variables.refusal_for(chosen, explain)) is not None:
-        _write(session, state, step.plan_type, step.id, {}, refusal=_of_variables(*refused))
+        content = _Content(refusal=_of_variables(*refused))
     else:
-        _write(session, state, step.plan_type, step.id, _request(step, explain).to_json(), inputs, chosen=chosen)
+        content = _Content(_request(step, explain).to_json(), inputs, chosen)
+    _write(session, state, step.plan_type, step.id, content)
 
 
 def _of_variables(code: str, message: str) -> dict[str, Any]:
@@ -84,40 +97,31 @@ def give_run(session: Session, project: Project, run: ProjectRun, state: TaskSta
     request = publishing.run_request(session, project)
     begun = grant_rows.grants_of(session, [run.id]).get(run.id)
     if request is None:
-        _write(session, state, RUN, run.id, {}, refusal=_refusal(*_NOTHING_DEPLOYED))
+        _write(session, state, RUN, run.id, _Content(refusal=_refusal(*_NOTHING_DEPLOYED)))
     # What had begun goes on, also with a worker that takes over from a lost one.
     elif project.suspended and (begun is None or begun.try_id == state.try_id):
-        _write(session, state, RUN, run.id, {}, refusal=_refusal(*_SUSPENDED))
+        _write(session, state, RUN, run.id, _Content(refusal=_refusal(*_SUSPENDED)))
     else:
         environment = project.current_environment or project.target.environment
         chosen = variables.choose(session, project.organization_id, project.id, environment)
         if (refused := variables.refusal_for(chosen, None)) is not None:
-            _write(session, state, RUN, run.id, {}, refusal=_of_variables(*refused))
+            _write(session, state, RUN, run.id, _Content(refusal=_of_variables(*refused)))
             return
         runner = replace(request.runner, step_id=run.id, plan_group_id=run.id)
         request = replace(request, runner=runner, launcher=replace(request.launcher, job_name=run.job_name))
-        _write(session, state, RUN, run.id, request.to_json(), chosen=chosen)
+        _write(session, state, RUN, run.id, _Content(request.to_json(), chosen=chosen))
 
 
 def refuse_run(session: Session, state: TaskState) -> None:
     """Tell a run that dagctl does not follow that it is not to run, rather than let it wait."""
-    _write(session, state, RUN, run_step_id(state.dag_id, state.run_id), {}, refusal=_refusal(*_NOT_OURS))
+    _write(session, state, RUN, run_step_id(state.dag_id, state.run_id), _Content(refusal=_refusal(*_NOT_OURS)))
 
 
 def _refusal(code: str, message: str, hint: str) -> dict[str, Any]:
     return {"code": code, "message": message, "hint": hint}
 
 
-def _write(
-    session: Session,
-    state: TaskState,
-    kind: str,
-    step_id: str,
-    request: Mapping[str, Any],
-    inputs: Inputs | None = None,
-    refusal: Mapping[str, Any] | None = None,
-    chosen: Chosen = _NO_VARIABLES,
-) -> None:
+def _write(session: Session, state: TaskState, kind: str, step_id: str, content: _Content) -> None:
     now = utcnow()
     grant = Grant(
         dag_id=state.dag_id,
@@ -128,11 +132,11 @@ def _write(
         step_id=step_id,
         issued_at=now,
         expires_at=now + VALID,
-        request=request,
-        inputs=digest_of(inputs or Inputs()),
-        variables=variables.hand_out(session, state, kind, chosen),
+        request=content.request,
+        inputs=digest_of(content.inputs),
+        variables=variables.hand_out(session, state, kind, content.chosen),
         key_check=derived(keys.seal_key(session), "check", state.try_id),
-        refusal=refusal,
+        refusal=content.refusal,
     )
     letter = keys.signed(session, GRANT_KEY, grant)
     if runs.write_xcom(session, state.dag_id, state.run_id, GRANT_TASK[kind], GRANT_KEY, letter):

@@ -1,7 +1,7 @@
-"""The environment variables of a step: which it gets, handed out encrypted beside its grant, and which its plan was explained with.
+"""The environment variables of a step: which it gets, encrypted beside its grant, and which its plan was explained with.
 
-A plan remembers a keyed hash of each variable in the transaction that grants its explain. An execute is not begun with others than
-these: what was reviewed depends on them.
+A plan remembers a keyed hash of each variable in the transaction that grants its explain. An execute is not begun with others
+than these: what was reviewed depends on them.
 """
 
 from __future__ import annotations
@@ -107,6 +107,12 @@ def refusal_for(chosen: Chosen, explained: PlanStep | None) -> tuple[str, str] |
 def remember(session: Session, step: PlanStep, chosen: Chosen) -> None:
     """Note which variables a step was granted with."""
     plan_rows.note_step(session, step.id, variables=dict(chosen.hashes))
+
+
+def have_changed(session: Session, explain: PlanStep) -> bool:
+    """Whether an execute of a plan would be refused for its variables now."""
+    chosen = choose(session, explain.organization_id, explain.project_id, explain.environment)
+    return refusal_for(chosen, explain) is not None
 
 
 def require_unchanged(session: Session, explain: PlanStep) -> None:

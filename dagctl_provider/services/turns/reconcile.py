@@ -24,7 +24,7 @@ from dagctl_provider.orchestration import approvals, runs
 from dagctl_provider.plan_output import stored
 from dagctl_provider.plan_output.destructive import must_be_named, not_named
 from dagctl_provider.plan_output.reading import explained
-from dagctl_provider.services.lifecycle import artifacts, deployments, grants, letters, protecting, publishing, steps
+from dagctl_provider.services.lifecycle import artifacts, deployments, grants, letters, protecting, publishing, steps, variables
 from dagctl_provider.services.lifecycle.runs import start_again
 from dagctl_provider.services.turns import kept_approvals, restarts
 from dagctl_provider.store import plans as plan_rows
@@ -196,6 +196,9 @@ def _explained(session: Session, project: Project, step: PlanStep, result: Resul
         plan_rows.note_step(session, step.id, **facts)
         system = system_actor(project.organization_id, "deployed_state")
         return steps.discard(session, system, replace(step, **facts), BASE_CHANGED, project.current_commit_sha or "")
+    if variables.have_changed(session, step):
+        # It could not be executed; nobody is told that it was approved.
+        return steps.move(session, step, "explained", **facts)
     told = replace(step, plan_output=facts["plan_output"], digest=result.digest)
     if (
         project.settings.get("auto_apply")

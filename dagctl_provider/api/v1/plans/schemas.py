@@ -145,7 +145,8 @@ class Plan(PlanListItem):
     )
     comment: str | None = Field(None, description="What was said with the decision")
     variables: dict[str, str] | None = Field(
-        None, description="The environment variables that the step was given: name and a keyed hash, which tells nothing of the value"
+        None,
+        description="The environment variables that the step was given: name and a keyed hash, which tells no value",
     )
     summary: str | None = Field(
         None, description="What the environment shows now, once the plan is over, and what the plan changes, in the page's words"

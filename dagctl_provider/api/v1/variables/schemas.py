@@ -17,7 +17,7 @@ _Name = Annotated[
 _Value = Annotated[
     StrictStr,
     AfterValidator(storable),
-    Field(max_length=VALUE_BYTES, description=f"At most {VALUE_BYTES // 1024} KiB of UTF-8; the content of the file, if it is one"),
+    Field(max_length=VALUE_BYTES, description=f"At most {VALUE_BYTES // 1024} KiB of UTF-8; of a file, its content"),
 ]
 _IsSensitive = Annotated[StrictBool, Field(description="Never shown again, and hidden in logs")]
 _MountAsFile = Annotated[StrictBool, Field(description="The value lies in a file, and the variable holds the file's path")]
@@ -74,7 +74,8 @@ class VariableAnswer(Answer):
     project_ids: list[str] | None = Field(None, description="Absent: for all projects of the organization")
     environments: list[str] | None = Field(None, description="Absent: for all environments")
     undecryptable: bool | None = Field(
-        None, description="Its value cannot be decrypted any more and has to be set anew; until then no step begins that would get it"
+        None,
+        description="It cannot be decrypted any more and has to be set anew; until then no step begins that would get it",
     )
     created_at: Timestamp
     updated_at: Timestamp

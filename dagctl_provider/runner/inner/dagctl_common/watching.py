@@ -208,7 +208,12 @@ class Watch:
             caller = self.caller()
             if caller:
                 self.refuse(caller, f"writes {self._shown(path)}")
-        elif not writes and path not in self._given and not path.startswith((self._checkout, *self._private, *self._code, *_SYSTEM)) and self.caller():
+        elif (
+            not writes
+            and path not in self._given
+            and not path.startswith((self._checkout, *self._private, *self._code, *_SYSTEM))
+            and self.caller()
+        ):
             self.reads.add("file", path)
 
     def _shown(self, path: str) -> str:
