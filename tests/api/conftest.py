@@ -71,6 +71,7 @@ class Services:
         self.adoption = FakeServices(adopt=records.PROJECT_ANSWERS["get_project"])
         self.run_list = FakeServices(**records.RUN_ANSWERS)
         self.audit = FakeServices(**records.AUDIT_ANSWERS)
+        self.protections = FakeServices(**records.PROTECTION_ANSWERS)
 
 
 @pytest.fixture
@@ -80,6 +81,7 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     from dagctl_provider.api.v1.audit import handlers as audit_handlers
     from dagctl_provider.api.v1.plans import handlers as plan_handlers
     from dagctl_provider.api.v1.projects import handlers as project_handlers
+    from dagctl_provider.api.v1.protections import handlers as protection_handlers
 
     fakes = Services()
     monkeypatch.setattr(plan_handlers, "plans", fakes.plans)
@@ -87,6 +89,7 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     monkeypatch.setattr(project_handlers, "adoption", fakes.adoption)
     monkeypatch.setattr(project_handlers, "run_list", fakes.run_list)
     monkeypatch.setattr(audit_handlers, "audit", fakes.audit)
+    monkeypatch.setattr(protection_handlers, "protections", fakes.protections)
     monkeypatch.setattr(authentication, "tokens", FakeTokens())
     monkeypatch.setattr(authentication, "organizations", FakeOrganizations())
     return fakes
