@@ -28,7 +28,10 @@ class Section:
     unlimited: bool = True
 
 
-SECTIONS: tuple[Section, ...] = (Section("audit", "Record of changes", "read_audit"),)
+SECTIONS: tuple[Section, ...] = (
+    Section("environments", "Environments and rules", "manage_secrets"),
+    Section("audit", "Record of changes", "read_audit"),
+)
 """In the order in which they are offered."""
 
 

@@ -8,5 +8,6 @@ from dagctl_provider.ui.lists import PlanListPages
 from dagctl_provider.ui.organization import OrganizationPages
 from dagctl_provider.ui.plan_pages import PlanPages
 from dagctl_provider.ui.projects import ProjectPages
+from dagctl_provider.ui.protections import ProtectionPages
 
-VIEWS = (FramePages, ProjectPages, PlanListPages, PlanPages, OrganizationPages, AuditPages)
+VIEWS = (FramePages, ProjectPages, PlanListPages, PlanPages, OrganizationPages, AuditPages, ProtectionPages)

@@ -201,6 +201,9 @@ class RulesMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.execute is None)
     @rule(digest=st.sampled_from(list(MODELS)), creator=st.sampled_from(NAMES), same=st.booleans())
     def planned(self, digest: str, creator: str, same: bool) -> None:
+        self.planned_by(digest, creator, same)
+
+    def planned_by(self, digest: str, creator: str, same: bool) -> None:
         """A new commit, or the drifted one once more."""
         if not (same and self.drifted):
             self.world.head = f"commit {next(_numbers)}"
@@ -233,12 +236,16 @@ class RulesMachine(RuleBasedStateMachine):
     def approved(self, name: str) -> None:
         self.approves(name)
 
-    @precondition(lambda self: self.plan is not None)
-    @rule()
-    def everybody_approves(self) -> None:
-        for name in NAMES:
+    @precondition(lambda self: self.execute is None)
+    @rule(digest=st.sampled_from(list(MODELS)), names=st.permutations(NAMES), ends=st.sampled_from(["drifted", "success"]))
+    def usual_day(self, digest: str, names: list[str], ends: str) -> None:
+        """What mostly happens, so that the walk gets far: a plan that all look at, one after the other, and its execution."""
+        self.planned_by(digest, names[0], same=True)
+        for name in names:
             if self.plan is not None:
                 self.approves(name)
+        if self.execute is not None:
+            self.executed_as(ends)
 
     def approves(self, name: str) -> None:
         assert self.plan is not None
@@ -281,6 +288,9 @@ class RulesMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.execute is not None)
     @rule(ends=st.sampled_from(["success", "failed", "drifted", "drifted"]))
     def executed(self, ends: str) -> None:
+        self.executed_as(ends)
+
+    def executed_as(self, ends: str) -> None:
         assert self.execute is not None
         state = "success" if ends == "success" else "failed"
         code = "plan_drifted" if ends == "drifted" else "model_failed"
@@ -317,7 +327,7 @@ def test_nothing_is_executed_without_what_the_rules_asked_for(world: World) -> N
     run_state_machine_as_test(
         RulesMachine,
         settings=settings(
-            max_examples=8,
+            max_examples=30,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),
