@@ -97,4 +97,4 @@ def without_nulls(value: Any) -> Any:
 
 def to_json(answer: Answer) -> dict[str, Any]:
     """An answer as plain JSON values."""
-    return without_nulls(answer.model_dump(mode="json", exclude_none=True))  # type: ignore[no-any-return]
+    return without_nulls(answer.model_dump(mode="json", by_alias=True, exclude_none=True))  # type: ignore[no-any-return]

@@ -156,14 +156,7 @@ def _owners_shown(find: Callable[[Session], PlanStep | None]) -> CodeOwners | No
 
     :param find: The explain step.
     """
-    wanted = transactions.run(lambda session: approval_states.owners_wanted(session, find(session)))
-    if wanted is None:
-        return None
-    try:
-        return owners.owners_of(*wanted)
-    except DagctlError as error:
-        log.info("The CODEOWNERS file of project %s cannot be shown now: %s", wanted[0].id, error)
-        return None
+    return owners.owners_shown(transactions.run(lambda session: approval_states.owners_wanted(session, find(session))))
 
 
 def create_plan(actor: Actor, project_id: str, triggered_by: str = "manual", options: PlanOptions = NO_OPTIONS) -> PlanCreated:

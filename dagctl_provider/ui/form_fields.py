@@ -35,6 +35,9 @@ class FormField:
     kind: Literal["text", "area", "file"] = "text"
 
 
+OVERRIDE_LABEL = "Override the rules of the environment (owners)"
+OVERRIDE_HINT = "Only where a protected environment is closed now and its rules allow it. Why; it stays on record."
+
 _HINTS: Mapping[str, str] = {"full_refresh": "Names, with blanks or commas between them.", "vars": 'JSON, such as {"days": 3}.'}
 _KINDS: Mapping[str, Literal["text", "area", "file"]] = {"full_refresh": "text", "vars": "area"}
 

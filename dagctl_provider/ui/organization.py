@@ -30,6 +30,7 @@ class Section:
 
 SECTIONS: tuple[Section, ...] = (
     Section("variables", "Environment variables", "view_secrets"),
+    Section("environments", "Environments and rules", "manage_secrets"),
     Section("audit", "Record of changes", "read_audit"),
 )
 """In the order in which they are offered."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from dagctl_provider.domain import doors
 from dagctl_provider.domain.doors import Door
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.services import plans
-from dagctl_provider.services.results import PlanAutoDiscarded
+from dagctl_provider.services.results import PlanApprovalRecorded, PlanAutoDiscarded
 from dagctl_provider.services.showing import plan_view
 from dagctl_provider.services.showing.plan_view.parts import PlanView
 from dagctl_provider.ui.addresses import page_url
@@ -27,12 +28,17 @@ def take(actor: Actor, plan_id: str, verb: str, form: Mapping[str, str], allowed
     """
     view = plan_view.get_view(actor, plan_id)
     step_id = form.get("step", "")
-    if verb not in ("approve", *_VERBS) or step_id not in {view.project.id, *(step.id for step in view.steps)}:
+    if verb not in ("approve", "retry", *_VERBS) or step_id not in {view.project.id, *(step.id for step in view.steps)}:
         raise DagctlError("not_found", "This plan has no such action.")
     comment = form.get("comment", "").strip()
     doors.require_short(comment)
+    reason = form.get("override_reason", "").strip()
+    doors.require_short(reason)
     if verb == "approve":
-        return _approve(actor, view, step_id, comment or None, allowed)
+        return _approve(actor, view, step_id, Asked(comment or None, tuple(allowed), reason or None))
+    if verb == "retry":
+        plans.retry(actor, step_id, DOOR, reason or None)
+        return _here(view, "retried")
     return _VERBS[verb](actor, view, step_id, comment or None)
 
 
@@ -40,8 +46,23 @@ def _here(view: PlanView, said: str) -> str:
     return page_url("plans", view.group_id, said=said)
 
 
-def _approve(actor: Actor, view: PlanView, step_id: str, comment: str | None, allowed: Sequence[str]) -> str:
-    outcome = plans.approve(actor, step_id, DOOR, comment, tuple(allowed))
+@dataclass(frozen=True)
+class Asked:
+    """What the form of an approval was filled in with.
+
+    :param allowed: The models whose destructive changes were ticked.
+    :param override_reason: Why an owner does without the rules of the environment.
+    """
+
+    comment: str | None
+    allowed: tuple[str, ...]
+    override_reason: str | None
+
+
+def _approve(actor: Actor, view: PlanView, step_id: str, asked: Asked) -> str:
+    outcome = plans.approve(actor, step_id, DOOR, asked.comment, asked.allowed, asked.override_reason)
+    if isinstance(outcome, PlanApprovalRecorded):
+        return _here(view, "approval_recorded")
     return _here(view, "head_moved" if isinstance(outcome, PlanAutoDiscarded) else "approved")
 
 
@@ -54,11 +75,6 @@ def _reject(actor: Actor, view: PlanView, step_id: str, comment: str | None) -> 
 def _cancel(actor: Actor, view: PlanView, step_id: str, comment: str | None) -> str:
     plans.cancel(actor, step_id, DOOR)
     return _here(view, "cancelled")
-
-
-def _retry(actor: Actor, view: PlanView, step_id: str, comment: str | None) -> str:
-    plans.retry(actor, step_id, DOOR)
-    return _here(view, "retried")
 
 
 def _delete(actor: Actor, view: PlanView, step_id: str, comment: str | None) -> str:
@@ -78,7 +94,6 @@ _VERBS: Mapping[str, Callable[[Actor, PlanView, str, str | None], str]] = {
     "reject": _reject,
     "cancel": _cancel,
     "withdraw": _cancel,
-    "retry": _retry,
     "delete": _delete,
     "plan": _plan,
 }

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from dagctl_provider.domain.doors import require_short
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import short_sha
 from dagctl_provider.domain.permissions import Actor
@@ -15,7 +16,7 @@ from dagctl_provider.services import adoption, plans, projects
 from dagctl_provider.services.showing.overview import ProjectRow
 from dagctl_provider.ui.addresses import page_url
 from dagctl_provider.ui.filters import counted
-from dagctl_provider.ui.form_fields import FormField, option_fields, read_options
+from dagctl_provider.ui.form_fields import OVERRIDE_HINT, OVERRIDE_LABEL, FormField, option_fields, read_options
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,9 @@ def _plan(actor: Actor, project_id: str, form: Mapping[str, str]) -> str:
 
 
 def _run(actor: Actor, project_id: str, form: Mapping[str, str]) -> str:
-    projects.run_project(actor, project_id)
+    reason = form.get("override_reason", "").strip()
+    require_short(reason)
+    projects.run_project(actor, project_id, reason or None)
     return page_url("projects", project_id, said="run_started")
 
 
@@ -188,6 +191,9 @@ ACTIONS: tuple[Action, ...] = (
         lambda row: row.project.deployed and row.project.current_commit_sha is not None and not row.project.suspended,
         _of_run,
         _run,
+        fields=lambda row, filled: [
+            FormField("override_reason", OVERRIDE_LABEL, OVERRIDE_HINT, filled.get("override_reason", ""))
+        ],
         prominent=True,
     ),
     Action(

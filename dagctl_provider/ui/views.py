@@ -8,6 +8,7 @@ from dagctl_provider.ui.lists import PlanListPages
 from dagctl_provider.ui.organization import OrganizationPages
 from dagctl_provider.ui.plan_pages import PlanPages
 from dagctl_provider.ui.projects import ProjectPages
+from dagctl_provider.ui.protections import ProtectionPages
 from dagctl_provider.ui.variables import VariablePages
 
-VIEWS = (FramePages, ProjectPages, PlanListPages, PlanPages, OrganizationPages, VariablePages, AuditPages)
+VIEWS = (FramePages, ProjectPages, PlanListPages, PlanPages, OrganizationPages, VariablePages, ProtectionPages, AuditPages)

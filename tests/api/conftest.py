@@ -72,6 +72,7 @@ class Services:
         self.run_list = FakeServices(**records.RUN_ANSWERS)
         self.audit = FakeServices(**records.AUDIT_ANSWERS)
         self.variables = FakeServices(**records.VARIABLE_ANSWERS)
+        self.protections = FakeServices(**records.PROTECTION_ANSWERS)
 
 
 @pytest.fixture
@@ -81,6 +82,7 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     from dagctl_provider.api.v1.audit import handlers as audit_handlers
     from dagctl_provider.api.v1.plans import handlers as plan_handlers
     from dagctl_provider.api.v1.projects import handlers as project_handlers
+    from dagctl_provider.api.v1.protections import handlers as protection_handlers
     from dagctl_provider.api.v1.variables import handlers as variable_handlers
 
     fakes = Services()
@@ -90,6 +92,7 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     monkeypatch.setattr(project_handlers, "run_list", fakes.run_list)
     monkeypatch.setattr(audit_handlers, "audit", fakes.audit)
     monkeypatch.setattr(variable_handlers, "variables", fakes.variables)
+    monkeypatch.setattr(protection_handlers, "protections", fakes.protections)
     monkeypatch.setattr(authentication, "tokens", FakeTokens())
     monkeypatch.setattr(authentication, "organizations", FakeOrganizations())
     return fakes

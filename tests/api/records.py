@@ -6,12 +6,17 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
+from dagctl_provider.api.v1.protections.examples import RULES
 from dagctl_provider.domain.audit import AuditEntry
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.protections import Exceptions, Protection
+from dagctl_provider.domain.rules import read_rules
 from dagctl_provider.domain.run_records import RunRecord
+from dagctl_provider.domain.standings import Standing
 from dagctl_provider.domain.variables import Variable
 from dagctl_provider.services.audit import Entries
+from dagctl_provider.services.protections import ProtectionDetail
 from dagctl_provider.services.results import (
     Page,
     PlanApproved,
@@ -188,3 +193,26 @@ VARIABLE_ANSWERS: dict[str, Any] = {
     "delete_variable": None,
 }
 RUN_ANSWERS: dict[str, Any] = {"list_runs": Page((RUN,), 1, 1, 50)}
+
+PROTECTION = Protection(
+    id="ep_abc123",
+    organization_id="org-xxxxxxxx",
+    environment_name="prod",
+    enabled=True,
+    created_by="user_abc123",
+    created_at=utc(2026, 4, 28, 10, 0, 0),
+    updated_at=utc(2026, 4, 28, 10, 0, 0),
+    exceptions=Exceptions(user_ids=("user_abc123",), roles=("owner",)),
+    rules=read_rules(RULES),
+)
+PROTECTION_DETAIL = ProtectionDetail(
+    PROTECTION, (Standing("user", "ada", "Ada", "owner", user_id="user_abc123", email="ada@example.com"),)
+)
+PROTECTION_ANSWERS: dict[str, Any] = {
+    "list_protections": (PROTECTION,),
+    "check": "prod",
+    "get_protection": PROTECTION_DETAIL,
+    "create_protection": PROTECTION_DETAIL,
+    "update_protection": PROTECTION_DETAIL,
+    "delete_protection": PROTECTION,
+}

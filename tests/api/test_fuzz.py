@@ -29,7 +29,7 @@ def test_every_operation_answers_as_documented(flask_app, services, person):
     ids=["nobody", "reader"],
 )
 def test_without_rights_nothing_is_served(headers, expected, flask_app, services, person):
-    for fake in (services.plans, services.projects, services.adoption, services.run_list):
+    for fake in (services.plans, services.projects, services.adoption, services.run_list, services.protections):
         for name in fake._answers:
             fake.answer(**{name: DagctlError("forbidden", "No.")})
     assert set(run_fuzz(flask_app, headers, max_examples=3)) <= expected

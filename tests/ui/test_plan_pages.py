@@ -409,13 +409,13 @@ class TestDeciding:
     @pytest.mark.parametrize(
         ("verb", "state", "form", "call", "goes_to"),
         [
-            ("approve", "pending", {"comment": "ok"}, ("approve", "plan_0001", "page", "ok", ()), f"{PAGE}?said=approved"),
-            ("approve", "pending", {}, ("approve", "plan_0001", "page", None, ()), f"{PAGE}?said=approved"),
+            ("approve", "pending", {"comment": "ok"}, ("approve", "plan_0001", "page", "ok", (), None), f"{PAGE}?said=approved"),
+            ("approve", "pending", {}, ("approve", "plan_0001", "page", None, (), None), f"{PAGE}?said=approved"),
             ("reject", "pending", {"comment": " no "}, ("reject", "plan_0001", "page", "no"), f"{PAGE}?said=rejected"),
             ("delete", "pending", {}, ("delete", "plan_0001", "page"), "/dagctl/projects/proj_0001?said=plan_deleted"),
             ("cancel", "executing", {"step": "plan_0002"}, ("cancel", "plan_0002", "page"), f"{PAGE}?said=cancelled"),
             ("withdraw", "executing", {}, ("cancel", "plan_0001", "page"), f"{PAGE}?said=cancelled"),
-            ("retry", "failed", {"step": "plan_0002"}, ("retry", "plan_0002", "page"), f"{PAGE}?said=retried"),
+            ("retry", "failed", {"step": "plan_0002"}, ("retry", "plan_0002", "page", None), f"{PAGE}?said=retried"),
         ],
     )
     def test_a_form_asks_the_service_and_goes_on(
@@ -444,7 +444,7 @@ class TestDeciding:
         extra = {"destructive": [{"model": "b", "columns": ["x"], "remedies": []}]}
         scene.answers["approve"] = DagctlError("destructive_not_allowed", "1 model changes its table destructively.", **extra)
         answer = client.post(f"{PAGE}/approve", data=form, headers=SAME_ORIGIN)
-        assert scene.calls == [("approve", "plan_0001", "page", None, ("marts.fct_orders",))]
+        assert scene.calls == [("approve", "plan_0001", "page", None, ("marts.fct_orders",), None)]
         assert answer.status_code == 409
         shown = Elements(answer.text)
         assert "1 model changes its table destructively." in shown.text

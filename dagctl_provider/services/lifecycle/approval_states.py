@@ -5,7 +5,7 @@ Who may decide is judged once more when somebody acts (:mod:`~dagctl_provider.se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dagctl_provider.domain import windows
@@ -14,7 +14,7 @@ from dagctl_provider.domain.decisions import DecisionRecord
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.evaluations import QUORUM, ApprovalState, Evaluation, Missing, approved_json
 from dagctl_provider.domain.permissions import PERMISSIONS, ROLES, Actor
-from dagctl_provider.domain.plans import VERB_PERMISSIONS, PlanStep
+from dagctl_provider.domain.plans import VERB_PERMISSIONS, PlanStep, verbs_now
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.protections import Protection, key_of, refused
 from dagctl_provider.services.lifecycle import protecting
@@ -91,6 +91,41 @@ def with_state(session: Session, step: PlanStep, decisions: Iterable[DecisionRec
         return replace(step, approval=_pending(session, step, owners))
     judged = [row.evaluation for row in decisions if row.decision == "approved" and row.evaluation is not None]
     return replace(step, approval=_recorded(judged[-1])) if judged else step
+
+
+def shown(
+    session: Session,
+    actor: Actor,
+    steps: Sequence[PlanStep],
+    decisions: Sequence[DecisionRecord],
+    owners: CodeOwners | None,
+) -> ApprovalState | None:
+    """How far the approvals of a plan are, with what the caller may not do now because of its environment.
+
+    :param steps: Of its group, explain first.
+    """
+    explain, last = steps[0], steps[-1]
+    state = with_state(session, explain, decisions, owners).approval
+    found = {step.id: replace(step, verbs=verbs_now(step, steps)) for step in (explain, last)}
+    allowed = may_now(session, actor, found.values())
+    why_not = {
+        verb: why
+        for step in allowed
+        for verb, why in (step.approval.why_not if step.approval is not None else {}).items()
+        if VERB_PERMISSIONS[verb] in actor.permissions
+    }
+    return replace(state or ApprovalState(), why_not=why_not) if state is not None or why_not else None
+
+
+def may_override(session: Session, actor: Actor, explain: PlanStep) -> bool:
+    """Whether somebody may do without the rules of a plan's environment."""
+    if "override_rules" not in actor.permissions:
+        return False
+    try:
+        protection = protecting.protection_of(session, actor.organization_id, environment_of(explain))
+    except DagctlError:
+        return False
+    return protection is not None and protection.rules.override
 
 
 def _pending(session: Session, step: PlanStep, owners: CodeOwners | None) -> ApprovalState:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from threading import Lock
 
 from dagctl_provider.domain import codeowners
 from dagctl_provider.domain.codeowners import CodeOwners
+from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.git.errors import FileTooLarge
 from dagctl_provider.services.outside import repositories
+
+log = logging.getLogger(__name__)
 
 _MOST_KEPT = 64
 _kept: dict[tuple[str, str], CodeOwners] = {}
@@ -30,6 +34,20 @@ def owners_of(project: Project, sha: str) -> CodeOwners:
             del _kept[next(iter(_kept))]
         _kept[key] = found
     return found
+
+
+def owners_shown(wanted: tuple[Project, str] | None) -> CodeOwners | None:
+    """The CODEOWNERS file to show how far a plan is; ``None`` where it is not asked for, or cannot be read now.
+
+    :param wanted: Project and commit.
+    """
+    if wanted is None:
+        return None
+    try:
+        return owners_of(*wanted)
+    except DagctlError as error:
+        log.info("The CODEOWNERS file of project %s cannot be shown now: %s", wanted[0].id, error)
+        return None
 
 
 def _read(project: Project, sha: str) -> CodeOwners:

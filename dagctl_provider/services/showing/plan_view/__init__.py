@@ -14,6 +14,7 @@ from typing import Any
 
 from dagctl_provider.domain.decisions import DecisionRecord
 from dagctl_provider.domain.errors import not_found
+from dagctl_provider.domain.evaluations import ApprovalState
 from dagctl_provider.domain.names import EXPLAIN, PROGRESS_KEY
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import PlanStep, current_status
@@ -29,10 +30,11 @@ from dagctl_provider.plan_output.parts import Finding, Graph, ModelResult, Progr
 from dagctl_provider.plan_output.progress import is_reported, progress_of, rows_of
 from dagctl_provider.plan_output.reading import executed, explained
 from dagctl_provider.plan_output.telling import Told, tell
-from dagctl_provider.services.lifecycle import deployments, letters
+from dagctl_provider.services.lifecycle import approval_states, deployments, letters
+from dagctl_provider.services.outside import owners
 from dagctl_provider.services.showing.plan_view.actions import actions_of
 from dagctl_provider.services.showing.plan_view.commit_pages import commit_page, compare_page
-from dagctl_provider.services.showing.plan_view.parts import Commit, PlanView
+from dagctl_provider.services.showing.plan_view.parts import Action, Commit, PlanView
 from dagctl_provider.services.showing.plan_view.timelines import timeline
 from dagctl_provider.store import decisions as decision_rows
 from dagctl_provider.store import plans as plan_rows
@@ -50,6 +52,9 @@ def get_view(actor: Actor, identifier: str) -> PlanView:
     :raises DagctlError: ``not_found``, ``forbidden``.
     """
     actor.require("read")
+    code_owners = owners.owners_shown(
+        transactions.run(lambda session: approval_states.owners_wanted(session, _group(session, actor, identifier)[0]))
+    )
 
     def work(session: Session) -> PlanView:
         steps = _group(session, actor, identifier)
@@ -61,7 +66,13 @@ def get_view(actor: Actor, identifier: str) -> PlanView:
         task = tasks.get((explain.dag_id, explain.run_id, EXPLAIN))
         explained_at = task.end_date if task is not None else None
         decisions = decision_rows.list_decisions(session, explain.group_id)
-        around = Around(deployments.commit_in(session, project, explain.environment), explained_at, _told(session, steps[-1]))
+        around = Around(
+            deployments.commit_in(session, project, explain.environment),
+            explained_at,
+            _told(session, steps[-1]),
+            approval_states.shown(session, actor, steps, decisions, code_owners),
+            approval_states.may_override(session, actor, explain),
+        )
         return assemble(actor, project, steps, decisions, around)
 
     return transactions.run(work)
@@ -141,11 +152,15 @@ class Around:
     :param deployed: The commit on record for its environment now.
     :param explained_at: When the explain task ended.
     :param told: What the task of the newest step told of its progress.
+    :param approval: How far its approvals are.
+    :param may_override: Whether the person who looks may do without the rules of its environment.
     """
 
     deployed: str | None = None
     explained_at: datetime | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
+    approval: ApprovalState | None = None
+    may_override: bool = False
 
 
 def _findings(steps: Sequence[PlanStep], project: Project, told: Told) -> tuple[Finding, ...]:
@@ -190,7 +205,7 @@ def assemble(
         selection=output.selection,
         tests=output.tests,
         events=timeline(steps, decisions, around.explained_at),
-        actions=actions_of(actor, project, steps, told.sentence),
+        actions=_possible(actions_of(actor, project, steps, told.sentence), around.approval),
         has_graph=bool(output.lineage),
         discard_reason=output.auto_discard_reason,
         overtaken_by=output.current_commit,
@@ -199,7 +214,15 @@ def assemble(
         known=output.explain_completed is True,
         written_to=written_to(output.warehouse),
         drifts=drift_rows(executed(last.plan_output).drifts) if last.plan_type == "execute" else (),
+        approval=around.approval,
+        may_override=around.may_override,
     )
+
+
+def _possible(actions: tuple[Action, ...], approval: ApprovalState | None) -> tuple[Action, ...]:
+    """The actions without those that the environment of the plan does not let this person take now; the page says why."""
+    why_not = approval.why_not if approval is not None else {}
+    return tuple(action for action in actions if not (action.allowed and action.verb in why_not))
 
 
 def _commit(project: Project, explain: PlanStep) -> Commit:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from dagctl_provider.domain.evaluations import ApprovalState
 from dagctl_provider.domain.plans import PlanStep, Status
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.plan_output.coverage import DriftRow
@@ -92,6 +93,8 @@ class PlanView:
     :param to_allow: The models that an approval has to name.
     :param known: Whether it was worked out what changes.
     :param drifts: What the last execution found not to be as it was approved.
+    :param approval: How far its approvals are, and what this person may not do now; ``None`` where nothing is to be said of it.
+    :param may_override: Whether this person may do without the rules of its environment.
     """
 
     group_id: str
@@ -119,6 +122,8 @@ class PlanView:
     drifts: tuple[DriftRow, ...] = ()
     to_allow: tuple[ToAllow, ...] = ()
     known: bool = True
+    approval: ApprovalState | None = None
+    may_override: bool = False
 
     @property
     def explain(self) -> PlanStep:

@@ -12,6 +12,7 @@ from dagctl_provider.services.showing.plan_view.parts import Event
 
 _DECISIONS: Mapping[str, tuple[str, str]] = {
     "approved": ("Approved", "good"),
+    "approval_given": ("Approval given", "good"),
     "rejected": ("Rejected", "bad"),
     "discarded": ("Discarded", "bad"),
     "cancelled": ("Cancelled", "bad"),
@@ -110,9 +111,17 @@ def _is_one_act(first: DecisionRecord, second: DecisionRecord) -> bool:
 def _decision(made: DecisionRecord, steps: Sequence[PlanStep]) -> Event:
     title, tone = ("Approval kept", "good") if made.is_kept else _DECISIONS.get(made.decision, (made.decision, "plain"))
     names = executed(steps[1].plan_output).allow_destructive if made.decision == "approved" and len(steps) > 1 else ()
+    if made.evaluation and made.evaluation.get("override_reason"):
+        title = "Approved against the rules"
     note = f"Destructive changes allowed: {', '.join(names)}" if names else None
     step = next((step for step in steps if step.id == made.step_id), None) if made.decision == "cancelled" else None
-    return Event(made.created_at, title, tone, made.actor_name, made.door, made.comment, note, step=step)
+    return Event(made.created_at, title, tone, made.actor_name, made.door, _words(made), note, step=step)
+
+
+def _words(made: DecisionRecord) -> str | None:
+    """What was said with a decision: of one against the rules, why."""
+    reason = (made.evaluation or {}).get("override_reason")
+    return reason if isinstance(reason, str) else made.comment
 
 
 def _span(start: datetime | None, end: datetime | None) -> float | None:
