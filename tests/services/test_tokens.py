@@ -24,7 +24,7 @@ def test_a_token_authenticates_as_its_role_and_only_its_hash_is_kept(world: Worl
     assert "manage_projects" not in actor.permissions
     rows = transactions.run(lambda session: [dict(r._mapping) for r in session.execute(select(tables.api_token))])
     assert made.secret not in str(rows)
-    assert tokens.list_tokens(world.organization_id)[0].last_used_at is not None
+    assert tokens.list_tokens(world.actor())[0].last_used_at is not None
 
 
 def test_wrong_revoked_expired_and_foreign_tokens_answer_alike(world: World) -> None:
@@ -40,8 +40,8 @@ def test_wrong_revoked_expired_and_foreign_tokens_answer_alike(world: World) -> 
     with refused("unauthenticated"):
         tokens.authenticate(made.secret, world.organization_id)
     fresh = tokens.create_token(world.organization_id, "ci", "owner", "test")
-    tokens.revoke_token(world.organization_id, fresh.token.id)
-    tokens.revoke_token(world.organization_id, fresh.token.id)
+    tokens.revoke(world.actor(), fresh.token.id)
+    tokens.revoke(world.actor(), fresh.token.id)
     with pytest.raises(Exception, match="not valid") as caught:
         tokens.authenticate(fresh.secret, world.organization_id)
     assert {str(caught.value)} == details
@@ -58,10 +58,10 @@ def test_a_mistyped_token_costs_no_query(world: World, monkeypatch: pytest.Monke
 def test_bad_input_is_refused(world: World, name: str, role: str) -> None:
     with refused("invalid_request"):
         tokens.create_token(world.organization_id, name, role, "test")
-    assert tokens.list_tokens(world.organization_id) == []
+    assert tokens.list_tokens(world.actor()) == []
 
 
 def test_tokens_of_other_organizations_cannot_be_revoked(world: World) -> None:
     made = tokens.create_token(world.organization_id, "ci", "owner", "test")
     with refused("not_found"):
-        tokens.revoke_token(organizations.ensure_organization("other"), made.token.id)
+        tokens.revoke(World(organizations.ensure_organization("other")).actor(), made.token.id)
