@@ -23,6 +23,10 @@ COMMON_ERRORS = (
 WRITE_ERRORS = ("cross_site_request",)
 BODY_ERRORS = ("invalid_json", "request_timeout", "payload_too_large", "unsupported_media_type")
 
+JSON = "application/json"
+LINES = "application/x-ndjson"
+"""One JSON value a line."""
+
 Result = tuple[int, Answer]
 
 
@@ -74,6 +78,7 @@ class Operation:
     :param body: Shape of the request body; none for methods that have no body.
     :param body_examples: From the API documents.
     :param body_limit: Most bytes of the request body.
+    :param media_type: Of the answer. Of :data:`LINES` the handler returns a :class:`~dagctl_provider.api.models.Lines`.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -90,6 +95,7 @@ class Operation:
     body_examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     description: str = ""
     body_limit: int = 1024 * 1024
+    media_type: str = JSON
 
     @property
     def changes_something(self) -> bool:

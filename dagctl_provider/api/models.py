@@ -76,6 +76,12 @@ class Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class Lines(Answer):
+    """Answers that are sent one a line."""
+
+    lines: list[Answer]
+
+
 class NoParameters(Request):
     """No query parameters are accepted."""
 

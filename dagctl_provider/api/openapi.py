@@ -134,7 +134,7 @@ def _answers(operation: Operation) -> dict[str, object]:
         described[str(status)] = {
             "description": "; or: ".join(outcome.summary for outcome in outcomes),
             "content": {
-                "application/json": {
+                operation.media_type: {
                     "schema": references[0] if len(references) == 1 else {"oneOf": references},
                     "examples": {outcome.summary: {"value": outcome.example} for outcome in outcomes},
                 }

@@ -15,7 +15,8 @@ from flask_appbuilder.api import BaseApi, expose
 
 from dagctl_provider.api import limits, openapi, problems
 from dagctl_provider.api.authentication import authenticate, authenticate_person
-from dagctl_provider.api.contracts import Call, Contract, Operation
+from dagctl_provider.api.contracts import JSON, Call, Contract, Operation
+from dagctl_provider.api.models import Lines
 from dagctl_provider.api.requests import check_ids, read_body, read_query
 from dagctl_provider.domain.permissions import ENTRY
 from dagctl_provider.services.outside.airflow_users import VIEW_NAME
@@ -35,6 +36,9 @@ def serve(contract: Contract, operation: Operation, ids: dict[str, str]) -> Resp
     query = read_query(operation.query)
     body = read_body(operation.body, operation.body_limit) if operation.body else None
     status, answer = operation.handler(Call(actor, ids, query, body))
+    if isinstance(answer, Lines):
+        text = "".join(json.dumps(contract.to_json(line)) + "\n" for line in answer.lines)
+        return json_response(text, status, operation.media_type)
     return json_response(json.dumps(contract.to_json(answer)), status)
 
 
@@ -43,9 +47,9 @@ def refuse(contract: Contract, error: Exception) -> Response:
     return contract.refusals.respond(*problems.from_exception(error))
 
 
-def json_response(text: str, status: int = 200) -> Response:
+def json_response(text: str, status: int = 200, media_type: str = JSON) -> Response:
     """JSON that no cache keeps."""
-    return Response(text, status, {"Cache-Control": "no-store"}, content_type="application/json")
+    return Response(text, status, {"Cache-Control": "no-store"}, content_type=media_type)
 
 
 def flask_rule(path: str) -> str:

@@ -24,7 +24,7 @@ from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.members import MemberRow, Person
 from dagctl_provider.domain.permissions import Actor, system_actor
 from dagctl_provider.domain.tokens import Token
-from dagctl_provider.services import members, organizations, plans, projects, tokens, trust
+from dagctl_provider.services import audit, members, organizations, plans, projects, tokens, trust
 from dagctl_provider.services.outside import airflow_users
 
 # The hints of the error table speak to callers of the REST API.
@@ -188,6 +188,26 @@ def decisions(args: argparse.Namespace) -> None:
     shown = ("decision", "actor_kind", "actor_name", "door", "commit_sha", "digest", "comment")
     rows = plans.decisions(reader, args.plan_group_id)
     _print(args, [{"created": _time(row.created_at), **{name: getattr(row, name) or "" for name in shown}} for row in rows])
+
+
+@_command
+def audit_verify(args: argparse.Namespace) -> None:
+    """Verify the record of changes; of one that is not whole, say what is wrong and fail."""
+    verdict = audit.verify(_organization(args))
+    said = {"entries": verdict.entries, "last_hash": verdict.last_hash, "whole": verdict.fault is None}
+    _print(args, [{**said, "fault": verdict.fault or ""}])
+    if verdict.fault is not None:
+        raise SystemExit(f"The record is not whole: {verdict.fault}.\nHint: Compare it with a backup, or with an earlier export.")
+
+
+@_command
+def audit_export(args: argparse.Namespace) -> None:
+    """Print the record of changes."""
+    reader, after = system_actor(_organization(args), "command_line"), max(args.after, 0)
+    while found := audit.export(reader, after):
+        for entry in found:
+            print(entry.as_json())
+        after = found[-1].number
 
 
 @_command

@@ -26,6 +26,7 @@ ARG_USER = Arg(("--user",), help="Name or id of the user in Airflow", required=T
 ARG_MEMBER_ROLE = Arg(("--role",), help="Role in the organization", choices=ROLES, required=True)
 ARG_OWNER = Arg(("--owner",), help="Name or id of the user in Airflow who becomes owner", default=None)
 ARG_PLAN_GROUP = Arg(("plan_group_id",), help="Id of the plan group (plangroup_…)")
+ARG_AFTER = Arg(("--after",), help="Only entries with a larger number", type=int, default=0)
 ARG_ORGANIZATION_NAME = Arg(("name",), help="Name of the organization")
 
 ARG_AT_ONCE = Arg(
@@ -104,6 +105,21 @@ _ORGANIZATIONS: tuple[ActionCommand, ...] = (
     ),
 )
 
+_AUDIT: tuple[ActionCommand, ...] = (
+    ActionCommand(
+        name="verify",
+        help="Say whether the record of changes is whole: nothing changed, nothing missing; exits with 1 if not",
+        func=lazy_load_command(_COMMANDS + "audit_verify"),
+        args=(ARG_ORGANIZATION, ARG_OUTPUT, ARG_VERBOSE),
+    ),
+    ActionCommand(
+        name="export",
+        help="Print the record of changes as JSON lines, oldest first",
+        func=lazy_load_command(_COMMANDS + "audit_export"),
+        args=(ARG_ORGANIZATION, ARG_AFTER, ARG_VERBOSE),
+    ),
+)
+
 
 def get_dagctl_cli_commands() -> list[CLICommand]:
     """The commands that Airflow adds to its command line."""
@@ -111,6 +127,7 @@ def get_dagctl_cli_commands() -> list[CLICommand]:
         GroupCommand(name="tokens", help="Manage API tokens", subcommands=_TOKENS),
         GroupCommand(name="members", help="Manage members of organizations", subcommands=_MEMBERS),
         GroupCommand(name="organizations", help="Manage organizations", subcommands=_ORGANIZATIONS),
+        GroupCommand(name="audit", help="Verify and export the record of changes", subcommands=_AUDIT),
     )
     decisions = ActionCommand(
         name="decisions",

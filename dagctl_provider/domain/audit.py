@@ -20,6 +20,9 @@ START = "0" * 64
 LONGEST = 16_000
 """Characters of ``before`` and ``after`` that are kept; of more only the names of the fields are."""
 
+DOORS = ("rest", "page", "required_actions", "command_line", "system")
+"""The ways by which something is changed."""
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -72,9 +75,18 @@ class AuditEntry:
     def hashed(self, previous: str) -> str:
         """The hash that the entry has after one with the hash ``previous``."""
         said = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "hash"}
-        # To the millisecond, for databases keep moments in different detail.
-        said["at"] = self.at.astimezone(timezone.utc).isoformat(timespec="milliseconds")
+        said["at"] = _moment(self.at)
         return hashlib.sha256(f"{previous}\n{as_text(said)}".encode()).hexdigest()
+
+    def shown(self) -> dict[str, Any]:
+        """The entry for people and programs: without what is not known, ``before`` and ``after`` as values."""
+        said = {part.name: getattr(self, part.name) for part in fields(self) if getattr(self, part.name) is not None}
+        del said["organization_id"]
+        return {**said, **{name: json.loads(said[name]) for name in ("before", "after") if name in said}}
+
+    def as_json(self) -> str:
+        """The entry as one line, for an export."""
+        return as_text({**self.shown(), "at": _moment(self.at)})
 
 
 @dataclass(frozen=True)
@@ -88,6 +100,11 @@ class AuditHead:
     number: int
     hash: str
     seal: str
+
+
+def _moment(at: datetime) -> str:
+    """To the millisecond, for databases keep moments in different detail."""
+    return at.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def as_text(value: object) -> str:

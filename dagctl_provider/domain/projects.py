@@ -168,3 +168,8 @@ class Project:
         """By what Airflow starts runs now: nothing before the first deployment and while the project is suspended."""
         active = self.deployed and self.current_commit_sha is not None and not self.suspended
         return self.settings.get("run_schedule") if active else None
+
+    def told(self) -> dict[str, Any]:
+        """What the record of changes tells of it: what people set. None of it is a secret."""
+        own = ("name", "project_type", "repository_url", "branch", "deployed")
+        return {**{name: getattr(self, name) for name in own}, **self.settings}

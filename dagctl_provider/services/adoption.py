@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import gzip
 
+from dagctl_provider.domain.audit import Subject
 from dagctl_provider.domain.deployments import Deployment
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import short_sha
 from dagctl_provider.domain.manifests import AdoptedManifest
 from dagctl_provider.domain.permissions import Actor, system_actor
 from dagctl_provider.domain.projects import Project
-from dagctl_provider.services.lifecycle import artifacts, lookups, publishing, steps
+from dagctl_provider.services.lifecycle import artifacts, auditing, lookups, publishing, steps
 from dagctl_provider.services.outside import repositories
 from dagctl_provider.store import deployments as deployment_rows
 from dagctl_provider.store import plans as plan_rows
@@ -57,6 +58,8 @@ def adopt(actor: Actor, project_id: str, commit: str, manifest: bytes | None = N
         publishing.publish(session, held.id)
         adopted = project_rows.get_project(session, held.id)
         assert adopted is not None
+        said = {"commit": facts.sha, "environment": held.target.environment, "tool_version": version}
+        auditing.record(session, actor, "adopted", Subject("project", held.id, held.name, held.id), after=said)
         return adopted
 
     return transactions.run(work)

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from dagctl_provider.domain.audit import Subject
+from dagctl_provider.domain.errors import not_found
+from dagctl_provider.domain.organizations import Organization
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.services.lifecycle import auditing
 from dagctl_provider.services.lifecycle import organizations as in_organizations
@@ -42,6 +44,17 @@ def create(actor: Actor, name: str) -> str:
 def default_organization_id() -> str:
     """Id of the organization in which users of Airflow act unless they name another."""
     return ensure_organization(in_organizations.default_name())
+
+
+def get_organization(actor: Actor) -> Organization:
+    """The organization in which an actor acts.
+
+    :raises DagctlError: ``not_found``.
+    """
+    found = transactions.run(lambda session: organization_rows.get_organization(session, identifier=actor.organization_id))
+    if found is None:
+        raise not_found("Organization", actor.organization_id)
+    return found
 
 
 def list_organizations() -> list[tuple[str, str, datetime]]:

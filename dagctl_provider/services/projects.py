@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from dagctl_provider.config import project_connection
+from dagctl_provider.domain.audit import Subject
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import new_id, slug
 from dagctl_provider.domain.names import plan_dag_id
@@ -16,7 +17,7 @@ from dagctl_provider.domain.projects import FIELDS, Project
 from dagctl_provider.domain.tools import DEFAULT_TOOL, ProjectType, tool_of
 from dagctl_provider.orchestration import connections, dags, schedules
 from dagctl_provider.orchestration.connections import StoredConnection
-from dagctl_provider.services.lifecycle import artifacts, jobs, lookups, publishing, runs, steps
+from dagctl_provider.services.lifecycle import artifacts, auditing, jobs, lookups, publishing, runs, steps
 from dagctl_provider.services.outside import pods, repositories, state_databases, versions, waiting
 from dagctl_provider.services.results import RepositoryReport, RunStarted, SyncStatus
 from dagctl_provider.store import deployments as deployment_rows
@@ -77,7 +78,7 @@ def create_project(actor: Actor, values: dict[str, object]) -> Project:
             connections.write_state_connection(session, stored)
         _note_head(session, draft, head)
         publishing.publish(session, draft.id)
-        return _read(session, draft.id)
+        return _on_record(session, actor, "created", None, _read(session, draft.id))
 
     try:
         return transactions.run(work)
@@ -178,6 +179,18 @@ def _read(session: Session, project_id: str) -> Project:
     return project
 
 
+def _subject(project: Project) -> Subject:
+    return Subject("project", project.id, project.name, project.id)
+
+
+def _on_record(session: Session, actor: Actor, verb: str, before: Project | None, after: Project) -> Project:
+    """Note what was done to a project, where something of it is another than before."""
+    was, now = auditing.changes(before.told() if before is not None else {}, after.told())
+    if was or now:
+        auditing.record(session, actor, verb, _subject(after), before=was if before is not None else None, after=now)
+    return after
+
+
 @dataclasses.dataclass(frozen=True)
 class _Change:
     """A change of a project against which nothing speaks so far.
@@ -216,7 +229,7 @@ def update_project(actor: Actor, project_id: str, values: dict[str, Any]) -> Pro
         publishing.publish(session, project_id)
         if current.active_schedule and not merged.active_schedule:
             schedules.forget_next(session, current.run_dag_id)
-        return _read(session, project_id)
+        return _on_record(session, actor, "changed", current, _read(session, project_id))
 
     return transactions.run(work)
 
@@ -351,6 +364,7 @@ def delete_project(actor: Actor, project_id: str) -> None:
             connections.delete_connection(session, project.state_connection_id)
         artifacts.forget(session, named)
         publishing.withdraw(session, project)
+        auditing.record(session, actor, "removed", _subject(project), before=project.told())
 
     transactions.run(work)
 
@@ -397,7 +411,7 @@ def _set_deployed(actor: Actor, project_id: str, deployed: bool) -> Project:
         dags.set_paused(session, [project.dag_id, project.run_dag_id], not deployed)
         publishing.publish(session, project_id)
         publishing.ask_for_parsing(session)
-        return _read(session, project_id)
+        return _on_record(session, actor, "deployed" if deployed else "undeployed", project, _read(session, project_id))
 
     return transactions.run(work)
 
@@ -410,7 +424,10 @@ def run_project(actor: Actor, project_id: str) -> RunStarted:
     actor.require("run_project")
 
     def work(session: Session) -> RunStarted:
-        return runs.request(session, lookups.locked_project(session, actor, project_id), actor)
+        project = lookups.locked_project(session, actor, project_id)
+        started = runs.request(session, project, actor)
+        auditing.record(session, actor, "run", _subject(project), after={"run": started.run_id})
+        return started
 
     started = transactions.run(work)
     try:

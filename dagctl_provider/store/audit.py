@@ -87,13 +87,16 @@ def list_entries(
     return [AuditEntry(**row._mapping) for row in session.execute(query)]
 
 
+def entries_after(session: Session, organization_id: str, number: int, limit: int) -> list[AuditEntry]:
+    """The entries that come after one, in their order."""
+    c = tables.audit_entry.c
+    query = select(*c).where(c.organization_id == organization_id, c.number > number).order_by(c.number).limit(limit)
+    return [AuditEntry(**row._mapping) for row in session.execute(query)]
+
+
 def all_entries(session: Session, organization_id: str) -> Iterator[AuditEntry]:
     """All entries in their order, some at a time."""
-    c, seen = tables.audit_entry.c, 0
-    while True:
-        query = select(*c).where(c.organization_id == organization_id, c.number > seen).order_by(c.number).limit(_BATCH)
-        rows = session.execute(query).all()
-        if not rows:
-            return
-        yield from (AuditEntry(**row._mapping) for row in rows)
-        seen = rows[-1].number
+    seen = 0
+    while found := entries_after(session, organization_id, seen, _BATCH):
+        yield from found
+        seen = found[-1].number

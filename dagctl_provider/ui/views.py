@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dagctl_provider.ui.audit import AuditPages
 from dagctl_provider.ui.frame import FramePages
 from dagctl_provider.ui.lists import PlanListPages
+from dagctl_provider.ui.organization import OrganizationPages
 from dagctl_provider.ui.plan_pages import PlanPages
 from dagctl_provider.ui.projects import ProjectPages
 
-VIEWS = (FramePages, ProjectPages, PlanListPages, PlanPages)
+VIEWS = (FramePages, ProjectPages, PlanListPages, PlanPages, OrganizationPages, AuditPages)

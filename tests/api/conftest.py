@@ -72,12 +72,14 @@ class Services:
         self.projects = FakeServices(**records.PROJECT_ANSWERS)
         self.adoption = FakeServices(adopt=records.PROJECT_ANSWERS["get_project"])
         self.run_list = FakeServices(**records.RUN_ANSWERS)
+        self.audit = FakeServices(**records.AUDIT_ANSWERS)
 
 
 @pytest.fixture
 def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     """Faked services behind the handlers."""
     from dagctl_provider.api import authentication
+    from dagctl_provider.api.v1.audit import handlers as audit_handlers
     from dagctl_provider.api.v1.plans import handlers as plan_handlers
     from dagctl_provider.api.v1.projects import handlers as project_handlers
 
@@ -86,6 +88,7 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     monkeypatch.setattr(project_handlers, "projects", fakes.projects)
     monkeypatch.setattr(project_handlers, "adoption", fakes.adoption)
     monkeypatch.setattr(project_handlers, "run_list", fakes.run_list)
+    monkeypatch.setattr(audit_handlers, "audit", fakes.audit)
     monkeypatch.setattr(authentication, "tokens", FakeTokens())
     monkeypatch.setattr(authentication, "members", FakeMembers())
     return fakes

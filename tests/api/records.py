@@ -6,9 +6,11 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
+from dagctl_provider.domain.audit import AuditEntry
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.run_records import RunRecord
+from dagctl_provider.services.audit import Entries
 from dagctl_provider.services.results import (
     Page,
     PlanApproved,
@@ -151,4 +153,14 @@ PROJECT_ANSWERS: dict[str, Any] = {
         "proj_abc123", "main", False, FROM_SHA, TO_SHA, "Add orders model", 1, utc(2026, 4, 28, 10, 0, 0), None
     ),
 }
+AUDIT_ENTRY = AuditEntry(
+    *("org-xxxxxxxx", 42, utc(2026, 4, 28, 10, 5, 0), "user", "7", "Ada", "page", "changed"),
+    *("project", "proj_abc123", "analytics"),
+    source="10.1.2.3",
+    project_id="proj_abc123",
+    before='{"auto_apply":false}',
+    after='{"auto_apply":true}',
+    hash="9f" * 32,
+)
+AUDIT_ANSWERS: dict[str, Any] = {"list_entries": Entries((AUDIT_ENTRY,), 42), "export": (AUDIT_ENTRY, AUDIT_ENTRY)}
 RUN_ANSWERS: dict[str, Any] = {"list_runs": Page((RUN,), 1, 1, 50)}

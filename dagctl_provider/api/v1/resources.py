@@ -18,10 +18,16 @@ class PlansApi(ContractApi, contract=V1, tag="Plans"):
     resource_name = "plans"
 
 
+class AuditApi(ContractApi, contract=V1, tag="Audit"):
+    """Audit API."""
+
+    resource_name = "audit"
+
+
 class DocumentApi(DocumentOfContract, contract=V1):
     """The OpenAPI document."""
 
     resource_name = "openapi"
 
 
-RESOURCES = (ProjectsApi, PlansApi, DocumentApi)
+RESOURCES = (ProjectsApi, PlansApi, AuditApi, DocumentApi)

@@ -5,7 +5,8 @@ A new operation is one row, one handler and one service function. A new word is 
 
 from __future__ import annotations
 
+from dagctl_provider.api.v1.audit.routes import OPERATIONS as AUDIT
 from dagctl_provider.api.v1.plans.routes import OPERATIONS as PLANS
 from dagctl_provider.api.v1.projects.routes import OPERATIONS as PROJECTS
 
-OPERATIONS = (*PROJECTS, *PLANS)
+OPERATIONS = (*PROJECTS, *PLANS, *AUDIT)

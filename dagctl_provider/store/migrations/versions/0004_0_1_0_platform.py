@@ -8,6 +8,8 @@ Revises: 2e9d41f7c06b
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from airflow.utils.sqlalchemy import UtcDateTime
 from alembic import op
@@ -17,7 +19,7 @@ down_revision = "2e9d41f7c06b"
 branch_labels = None
 depends_on = None
 
-_ADDED = {
+_ADDED: dict[str, dict[str, sa.types.TypeEngine[Any]]] = {
     "dagctl_api_token": {"project_ids": sa.JSON(), "replaced_by": sa.String(64)},
     "dagctl_plan_step": {
         "commit_author_email": sa.String(320),

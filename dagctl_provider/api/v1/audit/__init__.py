@@ -1,0 +1,1 @@
+"""Operations on the record of changes."""
