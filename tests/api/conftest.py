@@ -73,6 +73,13 @@ class Services:
         self.adoption = FakeServices(adopt=records.PROJECT_ANSWERS["get_project"])
         self.run_list = FakeServices(**records.RUN_ANSWERS)
         self.audit = FakeServices(**records.AUDIT_ANSWERS)
+        self.members = FakeServices(**records.MEMBER_ANSWERS)
+        self.invitations = FakeServices(**records.INVITATION_ANSWERS)
+        self.tokens = FakeServices(**records.TOKEN_ANSWERS)
+
+    def all(self) -> list[FakeServices]:
+        """Every one of them."""
+        return list(vars(self).values())
 
 
 @pytest.fixture
@@ -82,6 +89,8 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     from dagctl_provider.api.v1.audit import handlers as audit_handlers
     from dagctl_provider.api.v1.plans import handlers as plan_handlers
     from dagctl_provider.api.v1.projects import handlers as project_handlers
+    from dagctl_provider.api.v1.team import handlers as team_handlers
+    from dagctl_provider.api.v1.tokens import handlers as token_handlers
 
     fakes = Services()
     monkeypatch.setattr(plan_handlers, "plans", fakes.plans)
@@ -89,6 +98,9 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     monkeypatch.setattr(project_handlers, "adoption", fakes.adoption)
     monkeypatch.setattr(project_handlers, "run_list", fakes.run_list)
     monkeypatch.setattr(audit_handlers, "audit", fakes.audit)
+    monkeypatch.setattr(team_handlers, "members", fakes.members)
+    monkeypatch.setattr(team_handlers, "invitations", fakes.invitations)
+    monkeypatch.setattr(token_handlers, "tokens", fakes.tokens)
     monkeypatch.setattr(authentication, "tokens", FakeTokens())
     monkeypatch.setattr(authentication, "members", FakeMembers())
     return fakes

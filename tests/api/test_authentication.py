@@ -201,7 +201,7 @@ def test_credentials_are_judged_on_the_servers_loop(auth_manager):
 def test_who_may_come_in_is_two_questions_of_the_auth_manager(auth_manager):
     assert airflow_users.person_of(Ann()) == Person("7", "Ann")
     assert auth_manager.asked == [("dag", "GET"), ("dagctl", "can_read")]
-    for refused in auth_manager.asked:
+    for refused in list(auth_manager.asked):
         auth_manager.refused = {refused}
         with pytest.raises(DagctlError) as caught:
             airflow_users.person_of(Ann())

@@ -18,11 +18,16 @@ V1 = Contract(
     tags={
         "Projects": "Repositories and how they are deployed",
         "Plans": "What a commit changes, who approved it, how it went",
+        "Team": "Members of organizations and invitations",
+        "Tokens": "API tokens",
         "Audit": "Who changed or decided what, by which door",
     },
     path_parameters={
         "id": PathParameter("Project", "Project ID"),
         "planId": PathParameter("Plan", "Plan ID"),
+        "userId": PathParameter("Member", "Member ID"),
+        "invitationId": PathParameter("Invitation", "Invitation ID"),
+        "tokenId": PathParameter("Token", "Token ID"),
         "planGroupId": PathParameter("Plan group", "The plan_id that explain and execute steps share"),
     },
     to_json=to_json,

@@ -8,5 +8,7 @@ from __future__ import annotations
 from dagctl_provider.api.v1.audit.routes import OPERATIONS as AUDIT
 from dagctl_provider.api.v1.plans.routes import OPERATIONS as PLANS
 from dagctl_provider.api.v1.projects.routes import OPERATIONS as PROJECTS
+from dagctl_provider.api.v1.team.routes import OPERATIONS as TEAM
+from dagctl_provider.api.v1.tokens.routes import OPERATIONS as TOKENS
 
-OPERATIONS = (*PROJECTS, *PLANS, *AUDIT)
+OPERATIONS = (*PROJECTS, *PLANS, *TEAM, *TOKENS, *AUDIT)
