@@ -84,6 +84,7 @@ class Actor:
     :param user_id: Of people: their id here (``user_…``), which is another one than Airflow's.
     :param email: Of people whose address Airflow knows.
     :param project_ids: The projects that a token is limited to; ``None`` for all of the organization.
+    :param organizations: Of people: id and name of each organization that they are a member of.
     :param door: By which way the request came.
     :param source: The address it came from, where one is known.
     """
@@ -97,6 +98,7 @@ class Actor:
     user_id: str | None = None
     email: str | None = None
     project_ids: frozenset[str] | None = None
+    organizations: tuple[tuple[str, str], ...] = ()
     door: str = "system"
     source: str | None = None
 

@@ -65,9 +65,13 @@ def actor_for(user: BaseUser, wanted: str | None = None, preferred: str | None =
         raise not_found("Organization", wanted)
     if found is None or known.user is None:
         raise DagctlError("forbidden", "You are a member of no organization. Ask an owner or admin of one for an invitation.")
-    nowhere = _actor(person, known.user)
-    permissions = permissions_of(found.role)
-    return replace(nowhere, organization_id=found.organization_id, role=found.role, permissions=permissions)
+    return replace(
+        _actor(person, known.user),
+        organization_id=found.organization_id,
+        role=found.role,
+        permissions=permissions_of(found.role),
+        organizations=tuple((one.organization_id, one.organization_name) for one in known.memberships if not one.removed),
+    )
 
 
 def person_for(user: BaseUser) -> Actor:

@@ -36,5 +36,11 @@ SAID: Mapping[str, Message] = {
     "cancelled": Message("success", "Cancelled."),
     "retried": Message("success", "Another execution was started."),
     "plan_deleted": Message("success", "The plan is deleted."),
+    "role_changed": Message("success", "The role is changed. It counts from the next request on."),
+    "member_removed": Message("success", "The member is removed. They come in again by an invitation only."),
+    "invitation_withdrawn": Message("success", "The invitation is withdrawn. Its link is void."),
+    "token_revoked": Message("success", "The token is revoked. It is useless from now on."),
+    "organization_chosen": Message("success", "You work in this organization from now on."),
+    "joined": Message("success", "You are a member now."),
     "head_moved": Message("warning", "The branch has newer commits, so this plan was discarded. Plan the newest commit instead."),
 }

@@ -8,5 +8,18 @@ from dagctl_provider.ui.lists import PlanListPages
 from dagctl_provider.ui.organization import OrganizationPages
 from dagctl_provider.ui.plan_pages import PlanPages
 from dagctl_provider.ui.projects import ProjectPages
+from dagctl_provider.ui.team import AcceptingPages, InvitationPages, MemberPages
+from dagctl_provider.ui.tokens import TokenPages
 
-VIEWS = (FramePages, ProjectPages, PlanListPages, PlanPages, OrganizationPages, AuditPages)
+VIEWS = (
+    FramePages,
+    ProjectPages,
+    PlanListPages,
+    PlanPages,
+    OrganizationPages,
+    MemberPages,
+    InvitationPages,
+    AcceptingPages,
+    TokenPages,
+    AuditPages,
+)

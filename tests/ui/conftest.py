@@ -147,4 +147,5 @@ def browser(nobody: Browser, world: World, monkeypatch: pytest.MonkeyPatch) -> B
     monkeypatch.setattr(airflow_users, "user_from_token", user_from_token)
     monkeypatch.setattr(airflow_users, "public_host", lambda: "airflow.example")
     monkeypatch.setattr(authentication.members, "actor_for", lambda user, wanted=None, preferred=None: user)
+    monkeypatch.setattr(authentication.members, "person_for", lambda user: user)
     return nobody
