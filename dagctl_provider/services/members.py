@@ -90,10 +90,18 @@ def actor_by_airflow_id(airflow_id: str, organization_id: str) -> Actor | None:
 
     :param organization_id: Where they act.
     :return: ``None`` when the user is gone, locked, or the auth manager cannot look users up.
-    :raises DagctlError: ``forbidden`` or ``not_found`` for those who are no members.
+    :raises DagctlError: ``forbidden`` for those who are no members.
     """
     user = airflow_users.user_by_id(airflow_id)
-    return None if user is None else actor_for(user, organization_id)
+    if user is None:
+        return None
+    try:
+        return actor_for(user, organization_id)
+    except DagctlError as error:
+        if error.code != "not_found":
+            raise
+        # They were asked about something of it, so that it exists is no secret.
+        raise DagctlError("forbidden", "You are no member of the organization that this belongs to.") from None
 
 
 def _actor(person: Person, user: User) -> Actor:

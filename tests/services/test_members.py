@@ -15,10 +15,11 @@ from dagctl_provider.domain.members import Person
 from dagctl_provider.domain.permissions import Actor, permissions_of, system_actor
 from dagctl_provider.services import members, organizations
 from dagctl_provider.services.lifecycle import keys
+from dagctl_provider.services.outside import airflow_users
 from dagctl_provider.store import audit as audit_rows
 from dagctl_provider.store import members as member_rows
 from dagctl_provider.store import tables, transactions
-from tests.services.people import People, people
+from tests.services.people import Known, People, people
 from tests.services.test_plans import refused
 
 __all__ = ["people"]
@@ -171,6 +172,27 @@ class TestOrganizations:
             members.change_role(owner, theirs.user.id, "reader")
         with refused("not_found"):
             members.remove_member(owner, theirs.user.id)
+
+
+class TestRequiredActions:
+    """People whom Airflow names by id."""
+
+    @pytest.fixture
+    def by_id(self, people: People, monkeypatch: pytest.MonkeyPatch) -> dict[str, Known]:
+        found: dict[str, Known] = {}
+        monkeypatch.setattr(airflow_users, "user_by_id", found.get)
+        return found
+
+    def test_members_answer_in_their_role_and_others_do_not(self, people: People, by_id: dict[str, Known]) -> None:
+        other = organizations.ensure_organization("other")
+        by_id["7"] = Known("7", "eve")
+        default = organizations.default_organization_id()
+        found = members.actor_by_airflow_id("7", default)
+        assert found is not None
+        assert (found.role, found.organization_id) == ("reader", default)
+        with refused("forbidden"):
+            members.actor_by_airflow_id("7", other)
+        assert members.actor_by_airflow_id("8", default) is None
 
 
 class TestRoles:
