@@ -57,3 +57,8 @@ def cache_folder() -> Path:
 def plan_address(group_id: str) -> str:
     """The page of a plan as people outside reach it, from ``[api] base_url``."""
     return f"{str(conf.get('api', 'base_url', fallback='') or '').rstrip('/')}{PAGES}/plans/{quote(group_id, safe='')}"
+
+
+def invitation_address(secret: str) -> str:
+    """Where an invitation is accepted, for whoever is invited."""
+    return f"{str(conf.get('api', 'base_url', fallback='') or '').rstrip('/')}{PAGES}/invitations/{quote(secret, safe='')}"

@@ -120,16 +120,15 @@ def plans_page() -> str:
         "",
         "## Who may do what",
         "",
-        "Tokens have a role. People who are signed in to Airflow need the permission of the same name on the view `dagctl`",
-        "(FAB auth manager) and the right in Airflow that the last column but one names.",
+        "Members of an organization and its tokens have a role, and the role decides. Airflow is asked who somebody is and",
+        "whether they may come in at all; see [team](team.md).",
         "",
-        f"| permission | {' | '.join(ROLES)} | right in Airflow | for |",
-        f"|---|{'---|' * len(ROLES)}---|---|",
+        f"| permission | {' | '.join(ROLES)} | for |",
+        f"|---|{'---|' * len(ROLES)}---|",
     ]
     for name, permission in PERMISSIONS.items():
         marks = " | ".join("yes" if role in permission.roles else "" for role in ROLES)
-        resource, verb = permission.airflow_right
-        lines.append(f"| `{name}` | {marks} | {verb} {resource} | {permission.description} |")
+        lines.append(f"| `{name}` | {marks} | {permission.description} |")
     return "\n".join(lines) + "\n"
 
 

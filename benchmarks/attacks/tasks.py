@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.attacks.cells import Attack, Cell, forged_decision
 
-_NO_RIGHTS = {"simple": ("Viewer",), "fab": ("Viewer", "User", "Op")}
+_NO_RIGHTS = dict.fromkeys(("simple", "fab"), ("Viewer", "User", "Op"))
 _FORGED = "model_nobody_explained"
 
 

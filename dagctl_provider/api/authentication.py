@@ -6,6 +6,9 @@ needs a sign that it comes from Airflow's own pages.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
 from urllib.parse import urlsplit
 
 from flask import request
@@ -15,34 +18,62 @@ from dagctl_provider.api.limits import release_session
 from dagctl_provider.api.requests import is_identifier
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.permissions import Actor
-from dagctl_provider.services import organizations, tokens
+from dagctl_provider.services import members, tokens
 from dagctl_provider.services.outside import airflow_users
 
 TOKEN_PREFIX = "dctl_"  # noqa: S105 - what tokens begin with, not one of them
 SESSION_COOKIE = "_token"
 ORGANIZATION_HEADER = "X-Organization-ID"
+ORGANIZATION_COOKIE = "dagctl_organization"
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 OWN_PAGE_HEADERS = ("X-Requested-With", "X-Dagctl-Request")
 _LONGEST_CREDENTIAL = 8192
 
 
-def authenticate() -> Actor:
+def authenticate(door: Literal["rest", "page"]) -> Actor:
     """The actor of the current request, which counts as one of theirs until it ends.
 
-    :raises DagctlError: ``unauthenticated``, ``organization_required``, ``cross_site_request``, ``not_found`` or
+    :param door: By which way it came. Pages remember an organization that somebody chose; requests name theirs each time.
+    :raises DagctlError: ``unauthenticated``, ``organization_required``, ``cross_site_request``, ``not_found``, ``forbidden`` or
         ``too_many_requests``.
     """
-    actor = _actor()
+    token, credential = _credential()
+    if token is not None:
+        return _counted(_token_actor(token), door)
+    user = airflow_users.user_from_token(credential)
+    preferred = chosen_before(request.cookies) if door == "page" else None
+    return _counted(members.actor_for(user, _named_organization(), preferred), door)
+
+
+def authenticate_person(door: Literal["rest", "page"]) -> Actor:
+    """Whoever sends the current request, where no membership is needed: a person is in no organization then.
+
+    :raises DagctlError: as :func:`authenticate`.
+    """
+    token, credential = _credential()
+    if token is not None:
+        return _counted(_token_actor(token), door)
+    return _counted(members.person_for(airflow_users.user_from_token(credential)), door)
+
+
+def _counted(actor: Actor, door: str) -> Actor:
     limits.begin(actor)
     # Auth managers leave a database session open; a request that waits for a git remote must not keep it that long.
     release_session()
-    return actor
+    return replace(actor, door=door, source=request.remote_addr)
 
 
-def _actor() -> Actor:
+def chosen_before(cookies: Mapping[str, str]) -> str | None:
+    """The organization that a browser remembers as the one that somebody works in."""
+    found = cookies.get(ORGANIZATION_COOKIE, "")
+    return found if is_identifier(found) else None
+
+
+def _credential() -> tuple[str | None, str]:
+    """What the request proves by who sends it: an API token, or a credential of Airflow's."""
     credential = _bearer()
     if credential is not None and credential.startswith(TOKEN_PREFIX):
-        return _token_actor(credential)
+        return credential, ""
     if credential is None:
         credential = request.cookies.get(SESSION_COOKIE)
         if not credential:
@@ -53,7 +84,7 @@ def _actor() -> Actor:
         raise _cross_site()
     if len(credential) > _LONGEST_CREDENTIAL:
         raise DagctlError("unauthenticated", "The credential is not valid.")
-    return airflow_users.actor_for_airflow_user(airflow_users.user_from_token(credential), _chosen_organization())
+    return None, credential
 
 
 def _bearer() -> str | None:
@@ -76,13 +107,15 @@ def _token_actor(secret: str) -> Actor:
     return tokens.authenticate(secret, organization_id)
 
 
-def _chosen_organization() -> str:
+def _named_organization() -> str | None:
+    """The organization that the request names.
+
+    :raises DagctlError: ``not_found`` for what is no id.
+    """
     organization_id = request.headers.get(ORGANIZATION_HEADER, "").strip()
-    if not organization_id:
-        return organizations.default_organization_id()
-    if not is_identifier(organization_id) or not organizations.organization_exists(organization_id):
+    if organization_id and not is_identifier(organization_id):
         raise not_found("Organization", organization_id)
-    return organization_id
+    return organization_id or None
 
 
 def _require_own_page() -> None:

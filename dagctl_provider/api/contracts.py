@@ -70,7 +70,8 @@ class Operation:
 
     :param path: Below the contract's prefix, with ``{parameters}``.
     :param id: Operation id of OpenAPI, name of the method on the view class.
-    :param permission: Key of :data:`~dagctl_provider.domain.permissions.PERMISSIONS`.
+    :param permission: Key of :data:`~dagctl_provider.domain.permissions.PERMISSIONS`; ``None`` where no membership is needed:
+        the caller is then in no organization.
     :param answers: How it succeeds, by HTTP status.
     :param errors: Codes it can answer with besides :data:`COMMON_ERRORS`.
     :param query: Shape of the query parameters.
@@ -85,7 +86,7 @@ class Operation:
     id: str
     tag: str
     summary: str
-    permission: str
+    permission: str | None
     handler: Callable[[Call], Result]
     answers: Mapping[int, tuple[Outcome, ...]]
     errors: tuple[str, ...] = ()

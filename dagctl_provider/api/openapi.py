@@ -69,13 +69,19 @@ def _operation(contract: Contract, operation: Operation) -> dict[str, Any]:
         "operationId": operation.id,
         "tags": [operation.tag],
         "summary": operation.summary,
-        "description": f"{operation.description} Needs the permission `{operation.permission}`.".strip(),
+        "description": f"{operation.description} {_needs(operation)}".strip(),
         "parameters": [*_path_parameters(contract, operation), *_query_parameters(operation)],
         "responses": {**_answers(operation), **_errors(contract, operation.all_errors)},
     }
     if operation.body is not None:
         described["requestBody"] = _body(operation, operation.body)
     return described
+
+
+def _needs(operation: Operation) -> str:
+    if operation.permission is None:
+        return "Needs no membership: whoever Airflow lets in may ask."
+    return f"Needs the permission `{operation.permission}`."
 
 
 def _document_operation() -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from dagctl_provider.api.contracts import Contract
@@ -28,7 +28,7 @@ def _routes(contract: Contract) -> list[tuple[str, ...]]:
         (
             f"`{operation.method} {contract.prefix}{operation.path}`",
             operation.summary,
-            f"`{operation.permission}`",
+            f"`{operation.permission}`" if operation.permission else "none, signed in",
             ", ".join(str(status) for status in operation.answers),
         )
         for operation in contract.operations
@@ -46,19 +46,17 @@ def errors() -> str:
     )
 
 
+def _roles(held: Collection[str]) -> str:
+    return ", ".join(role for role in ROLES if role in held)
+
+
 def permissions() -> str:
-    """All permissions, with the roles and Airflow rights that hold them."""
+    """All permissions, with the roles that hold them."""
     rows = (
-        (
-            f"`{name}`",
-            row.description,
-            ", ".join(role for role in ROLES if role in row.roles),
-            f"`can_{name}` on `dagctl`",
-            " ".join(row.airflow_right),
-        )
+        (f"`{name}`", row.description, ", ".join(role for role in ROLES if role in row.roles))
         for name, row in PERMISSIONS.items()
     )
-    return _table(("Permission", "Allows", "Token roles", "Airflow: view permission", "Airflow: and the right"), rows)
+    return _table(("Permission", "Allows", "Roles"), rows)
 
 
 END = "<!-- end -->"

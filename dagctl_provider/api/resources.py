@@ -1,7 +1,7 @@
 """The operations of a contract as Flask AppBuilder resources.
 
 Each class is one tag of the contract's table. ``@protect`` of Flask AppBuilder is not used: it knows only the users of one auth
-manager and no tokens. The permissions are declared all the same, so that the FAB auth manager offers them for its roles.
+manager and no tokens. The right to come in is declared all the same, so that the FAB auth manager offers it for its roles.
 """
 
 from __future__ import annotations
@@ -14,21 +14,24 @@ from flask import Blueprint, Response, request
 from flask_appbuilder.api import BaseApi, expose
 
 from dagctl_provider.api import limits, openapi, problems
-from dagctl_provider.api.authentication import authenticate
+from dagctl_provider.api.authentication import authenticate, authenticate_person
 from dagctl_provider.api.contracts import JSON, Call, Contract, Operation
 from dagctl_provider.api.models import Lines
 from dagctl_provider.api.requests import check_ids, read_body, read_query
-from dagctl_provider.domain.permissions import PERMISSIONS
+from dagctl_provider.domain.permissions import ENTRY
 from dagctl_provider.services.outside.airflow_users import VIEW_NAME
 
-VIEW_PERMISSIONS = tuple(f"can_{name}" for name in PERMISSIONS)
-"""All of them on every class: Flask AppBuilder deletes what a class registered under the same name does not list."""
+VIEW_PERMISSIONS = (f"can_{ENTRY}",)
+"""What Flask AppBuilder offers for its roles. The same on every class: it deletes what a class of the same name does not list."""
 
 
 def serve(contract: Contract, operation: Operation, ids: dict[str, str]) -> Response:
     """One request from credentials to answer. What it raises becomes the contract's refusal in the error handler."""
-    actor = authenticate()
-    actor.require(operation.permission)
+    if operation.permission is None:
+        actor = authenticate_person("rest")
+    else:
+        actor = authenticate("rest")
+        actor.require(operation.permission)
     check_ids(ids, contract.path_parameters)
     query = read_query(operation.query)
     body = read_body(operation.body, operation.body_limit) if operation.body else None
@@ -72,7 +75,7 @@ class ContractApi(BaseApi):  # type: ignore[misc]
             return
         cls.contract, cls.version, cls.route_base = contract, contract.name, contract.prefix
         own = [operation for operation in contract.operations if operation.tag == tag]
-        cls.method_permission_name = {operation.id: operation.permission for operation in own}
+        cls.method_permission_name = {operation.id: ENTRY for operation in own}
         for operation in own:
             setattr(cls, operation.id, _method(contract, operation))
 

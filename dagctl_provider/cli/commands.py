@@ -12,6 +12,7 @@ import getpass
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from airflow.cli.simple_table import AirflowConsole
@@ -20,8 +21,11 @@ from rich.markup import escape
 from sqlalchemy.exc import DBAPIError
 
 from dagctl_provider.domain.errors import DagctlError
-from dagctl_provider.domain.permissions import system_actor
-from dagctl_provider.services import audit, organizations, plans, rotation, tokens, trust
+from dagctl_provider.domain.members import MemberRow, Person
+from dagctl_provider.domain.permissions import Actor, system_actor
+from dagctl_provider.domain.tokens import Token
+from dagctl_provider.services import audit, members, organizations, plans, projects, rotation, tokens, trust
+from dagctl_provider.services.outside import airflow_users
 
 # The hints of the error table speak to callers of the REST API.
 _HINTS = {
@@ -62,12 +66,12 @@ def _organization(args: argparse.Namespace) -> str:
     raise DagctlError("not_found", f"There is no organization {wanted!r}; see 'airflow dagctl organizations list'.")
 
 
-def _lifetime(text: str | None) -> timedelta | None:
+def _lifetime(text: str | None, option: str = "--expires-in") -> timedelta | None:
     if text is None:
         return None
     match = re.fullmatch(r"([1-9][0-9]{0,4})([dhm])", text)
     if match is None:
-        raise DagctlError("invalid_request", f"--expires-in {text!r} is no life time; write 90d, 12h or 30m.")
+        raise DagctlError("invalid_request", f"{option} {text!r} is no life time; write 90d, 12h or 30m.")
     unit = {"d": "days", "h": "hours", "m": "minutes"}[match[2]]
     return timedelta(**{unit: int(match[1])})
 
@@ -87,16 +91,51 @@ def _time(moment: datetime | None) -> str:
     return moment.isoformat(timespec="seconds") if moment else ""
 
 
+def _system(args: argparse.Namespace, organization_id: str | None = None) -> Actor:
+    """Who runs this Airflow: nobody has to be asked, and the record says by which account of the machine it was done."""
+    actor = system_actor(organization_id or _organization(args), f"cli:{getpass.getuser()}")
+    return replace(actor, door="command_line")
+
+
+def _project_ids(actor: Actor, wanted: Sequence[str] | None) -> list[str] | None:
+    """Ids of projects that were given by id or name."""
+    if wanted is None:
+        return None
+    present = projects.list_projects(actor)
+    found = []
+    for text in wanted:
+        ids = [project.id for project in present if text == project.id or text.lower() == project.name.lower()]
+        if not ids:
+            raise DagctlError("not_found", f"There is no project {text!r} in this organization.")
+        found += ids
+    return found
+
+
 @_command
 def tokens_create(args: argparse.Namespace) -> None:
     """Make a token and print its secret, this once."""
-    made = tokens.create_token(_organization(args), args.name, args.role, f"cli:{getpass.getuser()}", _lifetime(args.expires_in))
+    actor = _system(args)
+    limits = _project_ids(actor, args.project)
+    made = tokens.create(actor, args.name, args.role, project_ids=limits, expires_in=_lifetime(args.expires_in))
+    _print_secret(args, made.token, made.secret)
+
+
+@_command
+def tokens_rotate(args: argparse.Namespace) -> None:
+    """Make a token that takes another one's place and print its secret, this once."""
+    overlap = timedelta(0) if re.fullmatch("0[dhm]", args.overlap) else _lifetime(args.overlap, "--overlap")
+    made = tokens.rotate(_system(args), args.token_id, overlap or timedelta(0))
+    _print_secret(args, made.token, made.secret)
+    print(f"The former token is good until {_time(made.former.expires_at)}.", file=sys.stderr)
+
+
+def _print_secret(args: argparse.Namespace, token: Token, secret: str) -> None:
     values = {
-        "token_id": made.token.id,
-        "token": made.secret,
-        "organization_id": made.token.organization_id,
-        "role": made.token.role,
-        "expires": _time(made.token.expires_at) or "never",
+        "token_id": token.id,
+        "token": secret,
+        "organization_id": token.organization_id,
+        "role": token.role,
+        "expires": _time(token.expires_at) or "never",
     }
     if args.output == "table":
         # One value a line, on lines that are not folded: a token in two pieces is copied wrongly.
@@ -118,6 +157,7 @@ def tokens_list(args: argparse.Namespace) -> None:
                 "token_id": token.id,
                 "name": token.name,
                 "role": token.role,
+                "projects": ",".join(token.project_ids or ()) or "all",
                 "prefix": token.prefix,
                 "created_by": token.created_by,
                 "created": _time(token.created_at),
@@ -125,7 +165,7 @@ def tokens_list(args: argparse.Namespace) -> None:
                 "revoked": _time(token.revoked_at),
                 "last_used": _time(token.last_used_at),
             }
-            for token in tokens.list_tokens(_organization(args))
+            for token in tokens.list_tokens(_system(args))
         ],
     )
 
@@ -133,7 +173,7 @@ def tokens_list(args: argparse.Namespace) -> None:
 @_command
 def tokens_revoke(args: argparse.Namespace) -> None:
     """Revoke a token."""
-    token = tokens.revoke_token(_organization(args), args.token_id)
+    token = tokens.revoke(_system(args), args.token_id)
     print(f"Token {token.id} ({token.name}) is revoked.")
 
 
@@ -172,8 +212,71 @@ def audit_export(args: argparse.Namespace) -> None:
 
 @_command
 def organizations_create(args: argparse.Namespace) -> None:
-    """Make an organization."""
-    _print(args, [{"organization_id": organizations.ensure_organization(args.name), "name": args.name}])
+    """Make an organization, with an owner if one is named."""
+    owner = _airflow_user(args.owner) if args.owner is not None else None
+    identifier = organizations.create(system_actor("", f"cli:{getpass.getuser()}"), args.name)
+    if owner is not None:
+        members.add_member(_system(args, identifier), owner, "owner")
+    _print(args, [{"organization_id": identifier, "name": args.name}])
+
+
+def _airflow_user(text: str) -> Person:
+    found = airflow_users.find_person(text)
+    if found is None:
+        raise DagctlError("not_found", f"Airflow's auth manager knows no user {text!r}.")
+    return found
+
+
+def _member(actor: Actor, text: str) -> str:
+    """Id of a member who was named by their name or id in Airflow, or their id here."""
+    rows = [row for row in members.list_members(actor) if text in (row.user.id, row.user.airflow_id, row.user.name)]
+    exact = [row for row in rows if text in (row.user.id, row.user.airflow_id)] or rows
+    if len(exact) != 1:
+        raise DagctlError("not_found", f"There {'are several members' if exact else 'is no member'} {text!r}; name an id.")
+    return exact[0].user.id
+
+
+def _print_members(args: argparse.Namespace, rows: Sequence[MemberRow]) -> None:
+    shown = [
+        {
+            "user_id": row.user.id,
+            "airflow_id": row.user.airflow_id,
+            "name": row.user.name,
+            "email": row.user.email or "",
+            "role": row.member.role,
+            "since": _time(row.member.created_at),
+            "last_login": _time(row.user.last_login_at),
+        }
+        for row in rows
+    ]
+    _print(args, shown)
+
+
+@_command
+def members_list(args: argparse.Namespace) -> None:
+    """List members."""
+    _print_members(args, members.list_members(_system(args)))
+
+
+@_command
+def members_add(args: argparse.Namespace) -> None:
+    """Make somebody a member."""
+    _print_members(args, [members.add_member(_system(args), _airflow_user(args.user), args.role)])
+
+
+@_command
+def members_role(args: argparse.Namespace) -> None:
+    """Give a member another role."""
+    actor = _system(args)
+    _print_members(args, [members.change_role(actor, _member(actor, args.user), args.role)])
+
+
+@_command
+def members_remove(args: argparse.Namespace) -> None:
+    """Remove a member."""
+    actor = _system(args)
+    removed = members.remove_member(actor, _member(actor, args.user))
+    print(f"{_cell(removed.user.name, 'plain')} is no member any more.")
 
 
 @_command

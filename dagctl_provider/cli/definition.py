@@ -15,6 +15,16 @@ ARG_NAME = Arg(("--name",), help="What the token is for", required=True)
 ARG_ROLE = Arg(("--role",), help="What the token may do", choices=ROLES, default="admin")
 ARG_EXPIRES = Arg(("--expires-in",), help="Life time such as 90d or 12h; default: does not expire", default=None)
 ARG_TOKEN_ID = Arg(("token_id",), help="Id of the token (tok_…)")
+ARG_PROJECT = Arg(
+    ("--project",),
+    help="Id or name of a project that the token is limited to; may be given more than once",
+    action="append",
+    default=None,
+)
+ARG_OVERLAP = Arg(("--overlap",), help="How long the former token is still good, such as 24h or 0h", default="24h")
+ARG_USER = Arg(("--user",), help="Name or id of the user in Airflow", required=True)
+ARG_MEMBER_ROLE = Arg(("--role",), help="Role in the organization", choices=ROLES, required=True)
+ARG_OWNER = Arg(("--owner",), help="Name or id of the user in Airflow who becomes owner", default=None)
 ARG_PLAN_GROUP = Arg(("plan_group_id",), help="Id of the plan group (plangroup_…)")
 ARG_AFTER = Arg(("--after",), help="Only entries with a larger number", type=int, default=0)
 ARG_ORGANIZATION_NAME = Arg(("name",), help="Name of the organization")
@@ -30,7 +40,7 @@ _TOKENS: tuple[ActionCommand, ...] = (
         name="create",
         help="Make an API token; its secret is printed once",
         func=lazy_load_command(_COMMANDS + "tokens_create"),
-        args=(ARG_NAME, ARG_ROLE, ARG_ORGANIZATION, ARG_EXPIRES, ARG_OUTPUT, ARG_VERBOSE),
+        args=(ARG_NAME, ARG_ROLE, ARG_PROJECT, ARG_ORGANIZATION, ARG_EXPIRES, ARG_OUTPUT, ARG_VERBOSE),
         epilog="example:\n\n    $ airflow dagctl tokens create --name ci --role developer --expires-in 90d",
     ),
     ActionCommand(
@@ -45,6 +55,39 @@ _TOKENS: tuple[ActionCommand, ...] = (
         func=lazy_load_command(_COMMANDS + "tokens_revoke"),
         args=(ARG_TOKEN_ID, ARG_ORGANIZATION, ARG_VERBOSE),
     ),
+    ActionCommand(
+        name="rotate",
+        help="Make a token of the same kind that takes another one's place; its secret is printed once",
+        func=lazy_load_command(_COMMANDS + "tokens_rotate"),
+        args=(ARG_TOKEN_ID, ARG_OVERLAP, ARG_ORGANIZATION, ARG_OUTPUT, ARG_VERBOSE),
+    ),
+)
+
+_MEMBERS: tuple[ActionCommand, ...] = (
+    ActionCommand(
+        name="list",
+        help="List the members of an organization",
+        func=lazy_load_command(_COMMANDS + "members_list"),
+        args=(ARG_ORGANIZATION, ARG_OUTPUT, ARG_VERBOSE),
+    ),
+    ActionCommand(
+        name="add",
+        help="Make a user of Airflow a member, without an invitation",
+        func=lazy_load_command(_COMMANDS + "members_add"),
+        args=(ARG_USER, ARG_MEMBER_ROLE, ARG_ORGANIZATION, ARG_OUTPUT, ARG_VERBOSE),
+    ),
+    ActionCommand(
+        name="role",
+        help="Give a member another role",
+        func=lazy_load_command(_COMMANDS + "members_role"),
+        args=(ARG_USER, ARG_MEMBER_ROLE, ARG_ORGANIZATION, ARG_OUTPUT, ARG_VERBOSE),
+    ),
+    ActionCommand(
+        name="remove",
+        help="Remove a member; they come in again by an invitation only",
+        func=lazy_load_command(_COMMANDS + "members_remove"),
+        args=(ARG_USER, ARG_ORGANIZATION, ARG_VERBOSE),
+    ),
 )
 
 _ORGANIZATIONS: tuple[ActionCommand, ...] = (
@@ -52,7 +95,7 @@ _ORGANIZATIONS: tuple[ActionCommand, ...] = (
         name="create",
         help="Make an organization, if it does not exist",
         func=lazy_load_command(_COMMANDS + "organizations_create"),
-        args=(ARG_ORGANIZATION_NAME, ARG_OUTPUT, ARG_VERBOSE),
+        args=(ARG_ORGANIZATION_NAME, ARG_OWNER, ARG_OUTPUT, ARG_VERBOSE),
     ),
     ActionCommand(
         name="list",
@@ -82,6 +125,7 @@ def get_dagctl_cli_commands() -> list[CLICommand]:
     """The commands that Airflow adds to its command line."""
     groups = (
         GroupCommand(name="tokens", help="Manage API tokens", subcommands=_TOKENS),
+        GroupCommand(name="members", help="Manage members of organizations", subcommands=_MEMBERS),
         GroupCommand(name="organizations", help="Manage organizations", subcommands=_ORGANIZATIONS),
         GroupCommand(name="audit", help="Verify and export the record of changes", subcommands=_AUDIT),
     )

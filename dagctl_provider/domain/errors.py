@@ -36,6 +36,9 @@ ERRORS: Mapping[str, ErrorKind] = {
     "cross_site_request": ErrorKind(
         403, "Cross-site request refused", "Writes with a session cookie must come from Airflow's own pages."
     ),
+    "invitation_for_another": ErrorKind(
+        403, "Invitation for somebody else", "Sign in to Airflow as the person who was invited, or ask for another invitation."
+    ),
     "forbidden": ErrorKind(403, "Permission missing", "Ask an owner or admin of the organization for the permission."),
     "environment_protected": ErrorKind(
         403,
@@ -81,6 +84,12 @@ ERRORS: Mapping[str, ErrorKind] = {
         409, "Another execution is in progress", "Wait for the running execute step of the project, or cancel it."
     ),
     "name_taken": ErrorKind(409, "Name already in use", "Choose another name; names are unique in an organization."),
+    "last_owner": ErrorKind(409, "Last owner of the organization", "Make another member owner first."),
+    "already_member": ErrorKind(409, "Member already", "Change the member's role instead."),
+    "already_invited": ErrorKind(409, "Invited already", "Resend or withdraw the invitation that is open."),
+    "invitation_used": ErrorKind(409, "Invitation accepted already", "A link works once; ask for another invitation."),
+    "invitation_over": ErrorKind(410, "Invitation over", "Ask for another one; an invitation is open for seven days."),
+    "token_not_active": ErrorKind(409, "Token is not active", "Create a new token."),
     "project_not_deployed": ErrorKind(409, "Project is not deployed", "Deploy it first: POST /projects/{id}/deploy."),
     "run_lost": ErrorKind(409, "Dag run deleted", "The Dag run behind the plan was deleted in Airflow; create a new plan."),
     "project_busy": ErrorKind(409, "Project is busy", "Cancel or wait for its running plans and runs first."),
@@ -207,3 +216,11 @@ def not_found(what: str, identifier: str) -> DagctlError:
     :param identifier: The id as sent; cut so that an answer stays small.
     """
     return DagctlError("not_found", f"{what} {identifier[:64]!r} does not exist.")
+
+
+def invalid_field(field: str, message: str) -> DagctlError:
+    """``invalid_request`` for one field.
+
+    :param message: What is wrong with it.
+    """
+    return DagctlError("invalid_request", f"{field}: {message}.", errors=[{"field": field, "message": message}])

@@ -1,4 +1,4 @@
-"""Who may do what: one table from permission to roles, used for tokens, Airflow users, OpenAPI and docs.
+"""Who may do what: one table from permission to roles, used for members and tokens, OpenAPI and docs.
 
 ``approve_plan`` is named in the Plans API document. The other names are this project's own.
 """
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.errors import DagctlError, invalid_field
 
 Role = Literal["owner", "admin", "developer", "reader"]
 ROLES: tuple[Role, ...] = ("owner", "admin", "developer", "reader")
@@ -19,15 +19,11 @@ ROLES: tuple[Role, ...] = ("owner", "admin", "developer", "reader")
 class Permission:
     """One row of the permission table.
 
-    :param roles: Token roles that hold the permission.
-    :param airflow_right: What a user of Airflow must be allowed in Airflow itself, as (resource, verb), besides the
-        permission of this name on the ``dagctl`` view. Auth managers that know no such view (SimpleAuthManager)
-        decide by this right alone.
+    :param roles: Roles of members and tokens that hold the permission.
     :param description: For people.
     """
 
     roles: frozenset[Role]
-    airflow_right: tuple[Literal["dag", "connection"], Literal["GET", "POST", "PUT"]]
     description: str
 
 
@@ -37,19 +33,37 @@ _OWNERS: frozenset[Role] = frozenset(("owner",))
 _ADMINS: frozenset[Role] = frozenset(("owner", "admin"))
 
 PERMISSIONS: Mapping[str, Permission] = {
-    "read": Permission(_ALL, ("dag", "GET"), "See projects, plans and logs."),
-    "create_plan": Permission(_DEVELOPERS, ("dag", "PUT"), "Create a plan for the branch HEAD."),
-    "approve_plan": Permission(_DEVELOPERS, ("dag", "PUT"), "Approve, reject, retry or delete plans."),
-    "cancel_plan": Permission(_DEVELOPERS, ("dag", "PUT"), "Cancel running or approved plans."),
-    "run_project": Permission(_DEVELOPERS, ("dag", "PUT"), "Start a run of the deployed project."),
-    "manage_projects": Permission(_ADMINS, ("connection", "POST"), "Create, change, deploy, undeploy and delete projects."),
-    "manage_tokens": Permission(_ADMINS, ("connection", "POST"), "Create, list, rotate and revoke API tokens."),
-    "manage_team": Permission(_ADMINS, ("connection", "POST"), "Invite and remove members, and change their roles."),
-    "view_secrets": Permission(_DEVELOPERS, ("dag", "PUT"), "See environment variables, and their values where not sensitive."),
-    "manage_secrets": Permission(_ADMINS, ("connection", "POST"), "Change environment variables, protections and their rules."),
-    "read_audit": Permission(_ADMINS, ("connection", "POST"), "Read and export the record of changes."),
-    "override_rules": Permission(_OWNERS, ("connection", "POST"), "Approve against the rules of an environment, with a reason."),
+    "read": Permission(_ALL, "See projects, plans and logs."),
+    "create_plan": Permission(_DEVELOPERS, "Create a plan for the branch HEAD."),
+    "approve_plan": Permission(_DEVELOPERS, "Approve, reject, retry or delete plans."),
+    "cancel_plan": Permission(_DEVELOPERS, "Cancel running or approved plans."),
+    "run_project": Permission(_DEVELOPERS, "Start a run of the deployed project."),
+    "manage_projects": Permission(_ADMINS, "Create, change, deploy, undeploy and delete projects."),
+    "manage_tokens": Permission(_ADMINS, "Create, list, rotate and revoke API tokens."),
+    "manage_team": Permission(_ADMINS, "Invite and remove members, and change their roles."),
+    "view_secrets": Permission(_DEVELOPERS, "See environment variables, and their values where not sensitive."),
+    "manage_secrets": Permission(_ADMINS, "Change environment variables, protections and their rules."),
+    "read_audit": Permission(_ADMINS, "Read and export the record of changes."),
+    "override_rules": Permission(_OWNERS, "Approve against the rules of an environment, with a reason."),
 }
+
+ENTRY = "read"
+"""The one permission that Airflow's auth manager is asked for: whether somebody may come in at all. The role decides the rest."""
+
+
+RANKS: Mapping[Role, int] = {role: len(ROLES) - place for place, role in enumerate(ROLES)}
+"""A role with a greater rank holds all that one with a smaller rank does."""
+
+
+def known_role(role: str) -> Role:
+    """A word as a role.
+
+    :raises DagctlError: ``invalid_request``.
+    """
+    found = next((one for one in ROLES if one == role), None)
+    if found is None:
+        raise invalid_field("role", f"must be one of {', '.join(ROLES)}")
+    return found
 
 
 def permissions_of(role: Role) -> frozenset[str]:
@@ -70,6 +84,7 @@ class Actor:
     :param user_id: Of people: their id here (``user_…``), which is another one than Airflow's.
     :param email: Of people whose address Airflow knows.
     :param project_ids: The projects that a token is limited to; ``None`` for all of the organization.
+    :param organizations: Of people: id and name of each organization that they are a member of.
     :param door: By which way the request came.
     :param source: The address it came from, where one is known.
     """
@@ -83,6 +98,7 @@ class Actor:
     user_id: str | None = None
     email: str | None = None
     project_ids: frozenset[str] | None = None
+    organizations: tuple[tuple[str, str], ...] = ()
     door: str = "system"
     source: str | None = None
 

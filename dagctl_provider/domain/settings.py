@@ -39,6 +39,12 @@ SETTINGS: Mapping[str, Setting] = {
         "dagctl-steps",
     ),
     "default_organization": Setting("string", "default", "Name of the organization made on first start."),
+    "default_role": Setting(
+        "string",
+        "reader",
+        "Role in which users of Airflow become members of the default organization on first use: owner, admin, developer or "
+        "reader. Whoever has Airflow's admin right becomes owner. Empty: nobody enters uninvited.",
+    ),
     "polling_interval": Setting("float", "60", "Seconds between two looks at the branch of a project."),
     "polling_workers": Setting("integer", "8", "How many remotes are asked at the same time."),
     "polling_max_backoff": Setting("float", "900", "Longest pause in seconds before a failing remote is asked again."),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
-from dagctl_provider.config import setting
-from dagctl_provider.domain.errors import DagctlError, not_found
-from dagctl_provider.domain.ids import new_id
+from dagctl_provider.domain.audit import Subject
+from dagctl_provider.domain.errors import not_found
 from dagctl_provider.domain.organizations import Organization
 from dagctl_provider.domain.permissions import Actor
+from dagctl_provider.services.lifecycle import auditing
+from dagctl_provider.services.lifecycle import organizations as in_organizations
 from dagctl_provider.store import organizations as organization_rows
 from dagctl_provider.store import transactions
-from dagctl_provider.store.session import Session, utcnow
+from dagctl_provider.store.session import Session
 
 
 def ensure_organization(name: str) -> str:
@@ -19,24 +21,29 @@ def ensure_organization(name: str) -> str:
 
     :raises DagctlError: ``invalid_request`` for an empty or over-long name.
     """
-    name = name.strip()
-    if not 1 <= len(name) <= 255 or not name.isprintable():
-        raise DagctlError("invalid_request", "An organization name has 1 to 255 printable characters.")
+    return transactions.run(lambda session: in_organizations.ensured(session, name)[0].id)
+
+
+def create(actor: Actor, name: str) -> str:
+    """Id of the organization ``name``, made if it does not exist, with that on record.
+
+    :param actor: The product itself: who runs this Airflow makes organizations, at its command line.
+    :raises DagctlError: ``invalid_request`` for an empty or over-long name.
+    """
 
     def work(session: Session) -> str:
-        found = organization_rows.get_organization(session, name=name)
-        if found is not None:
-            return found.id
-        identifier = new_id("org-")
-        organization_rows.insert_organization(session, Organization(identifier, name, utcnow()))
-        return identifier
+        found, is_new = in_organizations.ensured(session, name)
+        if is_new:
+            maker = replace(actor, organization_id=found.id, door="command_line")
+            auditing.record(session, maker, "created", Subject("organization", found.id, found.name))
+        return found.id
 
     return transactions.run(work)
 
 
 def default_organization_id() -> str:
     """Id of the organization in which users of Airflow act unless they name another."""
-    return ensure_organization(setting("default_organization"))
+    return ensure_organization(in_organizations.default_name())
 
 
 def get_organization(actor: Actor) -> Organization:
@@ -48,11 +55,6 @@ def get_organization(actor: Actor) -> Organization:
     if found is None:
         raise not_found("Organization", actor.organization_id)
     return found
-
-
-def organization_exists(identifier: str) -> bool:
-    """Whether there is an organization of this id."""
-    return transactions.run(lambda session: organization_rows.get_organization(session, identifier=identifier)) is not None
 
 
 def list_organizations() -> list[tuple[str, str, datetime]]:

@@ -352,7 +352,7 @@ def get_group(actor: Actor, group_id: str) -> PlanGroup:
 
     def work(session: Session) -> PlanGroup:
         group = plan_rows.group_steps(session, group_id)
-        if not group or group[0].organization_id != actor.organization_id:
+        if not group or group[0].organization_id != actor.organization_id or not actor.sees(group[0].project_id):
             raise not_found("Plan group", group_id)
         found = tuple(replace(step, verbs=verbs_now(step, group)) for step in group)
         shown = _told(session, actor, group, found, code_owners)
@@ -593,7 +593,7 @@ def decisions(actor: Actor, group_id: str) -> list[DecisionRecord]:
         project_ids = [step.project_id for step in left] or [row.project_id for row in rows]
         project = project_rows.get_project(session, project_ids[0]) if project_ids else None
         orphaned = bool(rows) and project is None and actor.kind == "system"
-        if not orphaned and (project is None or project.organization_id != actor.organization_id):
+        if not orphaned and (project is None or project.organization_id != actor.organization_id or not actor.sees(project.id)):
             raise not_found("Plan group", group_id)
         return rows
 

@@ -35,9 +35,10 @@ MAX_NAME_IN_DAG_ID = 40
 
 
 def list_projects(actor: Actor) -> tuple[Project, ...]:
-    """All projects of the actor's organization, by name."""
+    """All projects of the actor's organization that exist for the actor, by name."""
     actor.require("read")
-    return transactions.run(lambda session: project_rows.list_projects(session, actor.organization_id))
+    found = transactions.run(lambda session: project_rows.list_projects(session, actor.organization_id))
+    return tuple(project for project in found if actor.sees(project.id))
 
 
 def get_project(actor: Actor, project_id: str) -> Project:
@@ -60,6 +61,7 @@ def create_project(actor: Actor, values: dict[str, object]) -> Project:
     :raises DagctlError: ``name_taken``, ``invalid_repository``, ``unsupported_version``, and what git answers.
     """
     actor.require("manage_projects")
+    actor.require_unlimited()
     draft = _draft(actor, values)
     pods.require_acceptable(draft)
     _require_free_name(draft)
@@ -332,6 +334,7 @@ def inspect_repository(actor: Actor, values: dict[str, object], project_id: str 
 def _wanted(actor: Actor, values: dict[str, Any], project_id: str | None) -> Project:
     """The project as it would be."""
     if project_id is None:
+        actor.require_unlimited()
         return _draft(actor, values)
     before = get_project(actor, project_id)
     _require_fitting_fields(before, values)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Literal, TypeVar
 
 from dagctl_provider.domain.evaluations import Evaluation
+from dagctl_provider.domain.invitations import Invitation
+from dagctl_provider.domain.members import MemberRow
+from dagctl_provider.domain.organizations import Organization
 from dagctl_provider.domain.plans import PlanStep, Status
 from dagctl_provider.domain.tokens import Token
 from dagctl_provider.domain.variables import Variable
@@ -141,7 +144,48 @@ class TokenCreated:
     """A fresh token together with its secret, which is shown this once."""
 
     token: Token
-    secret: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class TokenRotated:
+    """A token that took the place of another one, with its secret, which is shown this once.
+
+    :param former: The one whose place it took, which is good until it expires.
+    """
+
+    token: Token
+    secret: str = field(repr=False)
+    former: Token
+
+
+@dataclass(frozen=True)
+class Invited:
+    """An invitation that was made or sent anew.
+
+    :param link: For whoever was invited. Shown to the inviter where it was not sent.
+    :param not_sent: Why no mail was sent; ``None`` when one was.
+    """
+
+    invitation: Invitation
+    link: str = field(repr=False)
+    not_sent: str | None
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """Somebody became a member by an invitation."""
+
+    member: MemberRow
+    organization: Organization
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What an invitation offers, for whoever holds its link."""
+
+    invitation: Invitation
+    organization: Organization
 
 
 @dataclass(frozen=True)

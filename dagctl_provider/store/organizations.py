@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from dagctl_provider.domain.organizations import Organization
@@ -27,3 +27,12 @@ def list_organizations(session: Session) -> list[Organization]:
 def insert_organization(session: Session, organization: Organization) -> None:
     """Add an organization. The name's uniqueness is the database's to judge (``IntegrityError``)."""
     session.execute(insert(tables.organization).values(**asdict(organization)))
+
+
+def hold_organization(session: Session, identifier: str) -> None:
+    """Hold an organization's row until the transaction is over, so that one after the other changes its members.
+
+    A write that changes nothing rather than a locked read, which SQLite does not have.
+    """
+    c = tables.organization.c
+    session.execute(update(tables.organization).where(c.id == identifier).values(name=c.name))

@@ -118,18 +118,22 @@ class Wanted:
     :param project_id: Of one project, when given.
     :param status: In this state, when given.
     :param search: Part of the message, author or project name, or the beginning of the commit id.
+    :param project_ids: Of these projects only, when given.
     """
 
     organization_id: str
     project_id: str | None = None
     status: str | None = None
     search: str = ""
+    project_ids: frozenset[str] | None = None
 
 
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = [_explain.c.plan_type == "explain", _explain.c.organization_id == wanted.organization_id]
     if wanted.project_id is not None:
         found.append(_explain.c.project_id == wanted.project_id)
+    if wanted.project_ids is not None:
+        found.append(_explain.c.project_id.in_(sorted(wanted.project_ids)))
     if wanted.search:
         text = wanted.search.lower()
         for special in (_ESCAPE, "%", "_"):

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from dagctl_provider.domain.tokens import Token
 from dagctl_provider.store import tables
+from dagctl_provider.store.session import StaleState, changed
 
 _COLUMNS = tuple(c for c in tables.api_token.c if c.name != "token_hash")
 
@@ -37,6 +38,18 @@ def list_tokens(session: Session, organization_id: str) -> list[Token]:
 def update_token(session: Session, token_id: str, **values: object) -> None:
     """Change columns of a token."""
     session.execute(update(tables.api_token).where(tables.api_token.c.id == token_id).values(**values))
+
+
+def change_active(session: Session, token: Token, **values: object) -> None:
+    """Change columns of a token that is neither revoked nor rotated otherwise than was read.
+
+    :raises StaleState: when it is, meanwhile.
+    """
+    c = tables.api_token.c
+    replaced = c.replaced_by.is_(None) if token.replaced_by is None else c.replaced_by == token.replaced_by
+    still = (c.id == token.id, c.revoked_at.is_(None), replaced)
+    if changed(session, update(tables.api_token).where(*still).values(**values)) != 1:
+        raise StaleState(f"Token {token.id} was changed meanwhile")
 
 
 def insert_token(session: Session, token: Token, token_hash: str) -> None:

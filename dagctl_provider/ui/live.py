@@ -20,12 +20,13 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from dagctl_provider.api.authentication import chosen_before
 from dagctl_provider.api.limits import AtOnce, identity, release_session
 from dagctl_provider.api.problems import headers_of
 from dagctl_provider.config import setting
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import Actor
-from dagctl_provider.services import organizations
+from dagctl_provider.services import members
 from dagctl_provider.services.outside import airflow_users
 from dagctl_provider.services.showing import live
 from dagctl_provider.services.showing.live import Changes, Picture
@@ -171,11 +172,13 @@ async def stream(watcher: Watcher, organization_id: str, known: str) -> AsyncIte
         watcher.leave(listener)
 
 
-def _actor(credential: str) -> Actor:
-    """The signed-in person behind a credential; runs in a thread, as all of the services do."""
+def _actor(credential: str, preferred: str | None) -> Actor:
+    """The signed-in person behind a credential; runs in a thread, as all of the services do.
+
+    :param preferred: The organization that the browser remembers.
+    """
     try:
-        user = airflow_users.user_from_token(credential)
-        actor = airflow_users.actor_for_airflow_user(user, organizations.default_organization_id())
+        actor = members.actor_for(airflow_users.user_from_token(credential), preferred=preferred)
     finally:
         release_session()
     actor.require("read")
@@ -213,7 +216,7 @@ def make_app() -> FastAPI:
     async def events(request: Request, since: str = "") -> Response:
         """Changes as they happen, from the version ``since`` on."""
         try:
-            actor = await run_in_threadpool(_actor, _credential(request))
+            actor = await run_in_threadpool(_actor, _credential(request), chosen_before(request.cookies))
         except DagctlError as error:
             return _refusal(error)
         if len(open_streams) >= MAX_STREAMS:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from flask import Response
+from flask import Response, request
 
-from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.api.authentication import ORGANIZATION_COOKIE
+from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.services import organizations
-from dagctl_provider.ui.addresses import page_url
+from dagctl_provider.ui import live
+from dagctl_provider.ui.addresses import airflow_root, page_url
 from dagctl_provider.ui.pages import Pages, back_to, expose, page, signed_in
+
+REMEMBERED = 365 * 24 * 3600
+"""Seconds for which a browser remembers the organization that somebody works in."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,9 @@ class Section:
 
 
 SECTIONS: tuple[Section, ...] = (
+    Section("members", "Members", "read"),
+    Section("invitations", "Invitations", "manage_team"),
+    Section("tokens", "API tokens", "manage_tokens", unlimited=False),
     Section("variables", "Environment variables", "view_secrets"),
     Section("environments", "Environments and rules", "manage_secrets"),
     Section("audit", "Record of changes", "read_audit"),
@@ -74,3 +83,48 @@ class OrganizationPages(Pages):
         if not found:
             raise DagctlError("forbidden", "There is nothing of the organization that you may see.")
         return back_to(page_url("organization", found[0].word))
+
+    @expose("/organization/choose", methods=("POST",))
+    def choose(self) -> Response:
+        """Work in another one of one's organizations from now on."""
+        actor = signed_in("read")
+        wanted = request.form.get("organization_id", "")
+        if wanted not in dict(actor.organizations):
+            raise not_found("Organization", wanted)
+        answer = back_to(page_url("projects", said="organization_chosen"))
+        # The stream of events stands beside the pages.
+        for path in (page_url(), f"{airflow_root()}{live.PREFIX}"):
+            answer.set_cookie(
+                ORGANIZATION_COOKIE, wanted, REMEMBERED, path=path, secure=request.is_secure, httponly=True, samesite="Lax"
+            )
+        return answer
+
+
+class ConfirmedAction(NamedTuple):
+    """Something that is asked for before it is done.
+
+    :param title: What is asked.
+    :param label: On the button.
+    :param consequences: Sentences on what it brings about.
+    :param address: Where the form goes.
+    :param back: Where one goes otherwise.
+    """
+
+    title: str
+    label: str
+    consequences: tuple[str, ...]
+    address: str
+    back: str
+
+
+def ask(actor: Actor, word: str, action: ConfirmedAction, error: DagctlError | None = None, **context: object) -> Response:
+    """Ask whether something shall be done.
+
+    :param word: The section that it belongs to.
+    :param error: What stood in the way a moment ago.
+    :param context: Fields of the form, for example.
+    """
+    status = error.kind.status if error is not None else 200
+    return section_page(
+        "confirm.html", actor, word, title=action.title, status=status, action=action, error=error, **{"fields": [], **context}
+    )

@@ -112,7 +112,7 @@ def signed_in(permission: str = "read") -> Actor:
 
     :raises DagctlError: ``unauthenticated``, ``forbidden``, ``cross_site_request``, ``invalid_request`` for forms with a NUL.
     """
-    actor = authenticate()
+    actor = authenticate("page")
     actor.require(permission)
     if unfit := {name: "must not hold a NUL" for name, values in request.form.lists() if any("\0" in text for text in values)}:
         raise problems.invalid_fields(unfit)

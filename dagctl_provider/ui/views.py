@@ -9,6 +9,21 @@ from dagctl_provider.ui.organization import OrganizationPages
 from dagctl_provider.ui.plan_pages import PlanPages
 from dagctl_provider.ui.projects import ProjectPages
 from dagctl_provider.ui.protections import ProtectionPages
+from dagctl_provider.ui.team import AcceptingPages, InvitationPages, MemberPages
+from dagctl_provider.ui.tokens import TokenPages
 from dagctl_provider.ui.variables import VariablePages
 
-VIEWS = (FramePages, ProjectPages, PlanListPages, PlanPages, OrganizationPages, VariablePages, ProtectionPages, AuditPages)
+VIEWS = (
+    FramePages,
+    ProjectPages,
+    PlanListPages,
+    PlanPages,
+    OrganizationPages,
+    MemberPages,
+    InvitationPages,
+    AcceptingPages,
+    TokenPages,
+    VariablePages,
+    ProtectionPages,
+    AuditPages,
+)

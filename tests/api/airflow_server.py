@@ -22,7 +22,10 @@ AUTH_MANAGERS = {
 ROOTS = {"simple": "", "fab": "/airflow"}
 """Airflow's own path: none, and the one of a ``base_url`` with a prefix."""
 
-ROLES = {"simple": {"admin": "ADMIN", "member": "USER", "reader": "VIEWER"}, "fab": {"admin": "Admin", "reader": "Viewer"}}
+ROLES = {
+    "simple": {"admin": "ADMIN", "member": "OP", "reader": "VIEWER"},
+    "fab": {"admin": "Admin", "member": "Op", "reader": "Viewer", "stranger": "User"},
+}
 
 
 def configure(kind: str, home: str) -> None:
@@ -31,7 +34,7 @@ def configure(kind: str, home: str) -> None:
         AIRFLOW__CORE__AUTH_MANAGER=AUTH_MANAGERS[kind],
         AIRFLOW__CORE__LOAD_EXAMPLES="False",
         AIRFLOW__CORE__PLUGINS_FOLDER=str(Path(__file__).parents[2] / "plugins"),
-        AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS="admin:admin,member:user,reader:viewer",
+        AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS="admin:admin,member:op,reader:viewer",
         AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{home}/airflow.db",
         AIRFLOW__API_AUTH__JWT_SECRET="0123456789abcdef" * 4,
         AIRFLOW__API__SECRET_KEY="fedcba9876543210" * 4,
@@ -48,7 +51,8 @@ def fake_services() -> None:
 
     fakes = conftest.Services()
     plan_handlers.plans, project_handlers.projects = fakes.plans, fakes.projects
-    authentication.tokens, authentication.organizations = conftest.FakeTokens(), conftest.FakeOrganizations()
+    # Members are real: that Airflow says who somebody is, and our tables what they may, is what this is about.
+    authentication.tokens = conftest.FakeTokens()
 
 
 def fake_controller(events: list[str]) -> None:
@@ -170,14 +174,23 @@ def ask_people(client: Any, door: str, users: dict[str, Any]) -> dict[str, Any]:
 
 
 def look_up(users: dict[str, Any]) -> dict[str, Any]:
-    from dagctl_provider.services.outside.airflow_users import actor_for_airflow_user_id
+    from dagctl_provider.services import members, organizations
 
-    found = {name: actor_for_airflow_user_id(user.get_id(), "org-xxxxxxxx") for name, user in users.items()}
+    default = organizations.default_organization_id()
+    found = {name: members.actor_by_airflow_id(user.get_id(), default) for name, user in users.items() if name != "stranger"}
     return {
-        **{name: sorted(actor.permissions) if actor else None for name, actor in found.items()},
-        "nobody": actor_for_airflow_user_id("4711", "org-xxxxxxxx"),
-        "nonsense": actor_for_airflow_user_id("no number", "org-xxxxxxxx"),
+        **{name: [actor.role, actor.email] if actor else None for name, actor in found.items()},
+        "nobody": members.actor_by_airflow_id("4711", default),
+        "nonsense": members.actor_by_airflow_id("no number", default),
     }
+
+
+def found_at_the_command_line() -> dict[str, Any]:
+    """Whom the command line finds by name."""
+    from dagctl_provider.services.outside.airflow_users import find_person
+
+    found = {name: find_person(name) for name in ("admin", "reader", "4711", "x" * 300)}
+    return {name: [person.name, person.email] if person else None for name, person in found.items()}
 
 
 def fab_permissions() -> list[str]:
@@ -206,7 +219,7 @@ def main(kind: str) -> dict[str, Any]:
     users = make_users(kind)
     if kind == "fab":
         grant("Viewer", "can_read")
-        grant("Viewer", "can_approve_plan")
+        grant("Op", "can_read")
     root = ROOTS[kind]
     report: dict[str, Any] = {}
     with TestClient(app, raise_server_exceptions=False) as client:
@@ -215,6 +228,7 @@ def main(kind: str) -> dict[str, Any]:
         report["looked up"] = look_up(users)
         report["pages"] = ask_pages(client, root, users)
     report["looked up without server loop"] = look_up(users)
+    report["found"] = found_at_the_command_line()
     report["controller"] = events
     report["permissions"] = fab_permissions() if kind == "fab" else []
     return report

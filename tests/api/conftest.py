@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.permissions import Actor, permissions_of
 
 from . import records
@@ -49,17 +49,19 @@ class FakeTokens:
         role = secret.removeprefix("dctl_")
         if role not in ("owner", "admin", "developer", "reader") or organization_id != ORGANIZATION:
             raise DagctlError("unauthenticated", "The token is not valid for this organization.")
-        return Actor("token", f"tok_{role}", role, organization_id, permissions_of(role))
+        return Actor("token", f"tok_{role}", role, organization_id, permissions_of(role), role=role)
 
 
-class FakeOrganizations:
-    """One organization."""
+class FakeMembers:
+    """Everybody whom Airflow knows is an admin of the one organization."""
 
-    def default_organization_id(self) -> str:
-        return ORGANIZATION
+    def actor_for(self, user: str, wanted: str | None = None, preferred: str | None = None) -> Actor:
+        if wanted not in (None, ORGANIZATION):
+            raise not_found("Organization", str(wanted))
+        return Actor("user", user, user, ORGANIZATION, permissions_of("admin"), role="admin", user_id=f"user_{user}")
 
-    def organization_exists(self, identifier: str) -> bool:
-        return identifier == ORGANIZATION
+    def person_for(self, user: str) -> Actor:
+        return Actor("user", user, user, "", user_id=f"user_{user}")
 
 
 class Services:
@@ -73,6 +75,13 @@ class Services:
         self.audit = FakeServices(**records.AUDIT_ANSWERS)
         self.variables = FakeServices(**records.VARIABLE_ANSWERS)
         self.protections = FakeServices(**records.PROTECTION_ANSWERS)
+        self.members = FakeServices(**records.MEMBER_ANSWERS)
+        self.invitations = FakeServices(**records.INVITATION_ANSWERS)
+        self.tokens = FakeServices(**records.TOKEN_ANSWERS)
+
+    def all(self) -> list[FakeServices]:
+        """Every one of them."""
+        return list(vars(self).values())
 
 
 @pytest.fixture
@@ -83,6 +92,8 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     from dagctl_provider.api.v1.plans import handlers as plan_handlers
     from dagctl_provider.api.v1.projects import handlers as project_handlers
     from dagctl_provider.api.v1.protections import handlers as protection_handlers
+    from dagctl_provider.api.v1.team import handlers as team_handlers
+    from dagctl_provider.api.v1.tokens import handlers as token_handlers
     from dagctl_provider.api.v1.variables import handlers as variable_handlers
 
     fakes = Services()
@@ -93,8 +104,11 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     monkeypatch.setattr(audit_handlers, "audit", fakes.audit)
     monkeypatch.setattr(variable_handlers, "variables", fakes.variables)
     monkeypatch.setattr(protection_handlers, "protections", fakes.protections)
+    monkeypatch.setattr(team_handlers, "members", fakes.members)
+    monkeypatch.setattr(team_handlers, "invitations", fakes.invitations)
+    monkeypatch.setattr(token_handlers, "tokens", fakes.tokens)
     monkeypatch.setattr(authentication, "tokens", FakeTokens())
-    monkeypatch.setattr(authentication, "organizations", FakeOrganizations())
+    monkeypatch.setattr(authentication, "members", FakeMembers())
     return fakes
 
 
@@ -140,11 +154,7 @@ def person(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             raise DagctlError("unauthenticated", "The credential is not valid or has expired.")
         return "ann"
 
-    def actor(user: str, organization_id: str) -> Actor:
-        return Actor("user", user, user, organization_id, permissions_of("admin"))
-
     monkeypatch.setattr(airflow_users, "user_from_token", user_from_token)
-    monkeypatch.setattr(airflow_users, "actor_for_airflow_user", actor)
     monkeypatch.setattr(airflow_users, "everyone_is_admin", lambda: switch["everyone"])
     monkeypatch.setattr(airflow_users, "public_host", lambda: switch["host"])
     return switch

@@ -8,16 +8,22 @@ from typing import Any
 
 from dagctl_provider.api.v1.protections.examples import RULES
 from dagctl_provider.domain.audit import AuditEntry
+from dagctl_provider.domain.invitations import Invitation
+from dagctl_provider.domain.members import Member, MemberRow, Membership, User
+from dagctl_provider.domain.organizations import Organization
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.protections import Exceptions, Protection
 from dagctl_provider.domain.rules import read_rules
 from dagctl_provider.domain.run_records import RunRecord
 from dagctl_provider.domain.standings import Standing
+from dagctl_provider.domain.tokens import Token
 from dagctl_provider.domain.variables import Variable
 from dagctl_provider.services.audit import Entries
 from dagctl_provider.services.protections import ProtectionDetail
 from dagctl_provider.services.results import (
+    Accepted,
+    Invited,
     Page,
     PlanApproved,
     PlanAutoDiscarded,
@@ -27,6 +33,8 @@ from dagctl_provider.services.results import (
     ShownVariable,
     StepLogs,
     SyncStatus,
+    TokenCreated,
+    TokenRotated,
 )
 
 
@@ -215,4 +223,42 @@ PROTECTION_ANSWERS: dict[str, Any] = {
     "create_protection": PROTECTION_DETAIL,
     "update_protection": PROTECTION_DETAIL,
     "delete_protection": PROTECTION,
+}
+USER = User(
+    *("user_abc123", "7", "Ada", utc(2026, 1, 15, 10, 0, 0), utc(2026, 2, 20, 14, 30, 0)),
+    email="ada@example.com",
+    last_login_at=utc(2026, 2, 26, 8, 0, 0),
+)
+MEMBER = MemberRow(
+    Member("org-xxxxxxxx", "user_abc123", "developer", utc(2026, 1, 15, 10, 0, 0), utc(2026, 2, 1, 10, 0, 0)), USER
+)
+INVITATION = Invitation(
+    *("inv_abc123", "org-xxxxxxxx", "bob@example.com", "reader", "Ada", utc(2026, 2, 26, 8, 0, 0), utc(2099, 3, 5, 8, 0, 0)),
+    sent_at=utc(2026, 2, 26, 8, 0, 1),
+)
+ORGANIZATION = Organization("org-xxxxxxxx", "default", utc(2026, 1, 1, 0, 0, 0))
+LINK = "https://airflow.example/pluginsv2/dagctl/invitations/dinv_secret"
+MEMBER_ANSWERS: dict[str, Any] = {
+    "list_members": [MEMBER],
+    "change_role": MEMBER,
+    "remove_member": MEMBER,
+    "list_organizations": [Membership("org-xxxxxxxx", "default", "developer", utc(2026, 1, 15, 10, 0, 0), removed=False)],
+}
+INVITATION_ANSWERS: dict[str, Any] = {
+    "list_invitations": [INVITATION],
+    "invite": Invited(INVITATION, LINK, None),
+    "resend": Invited(replace(INVITATION, sent_at=None), LINK, "Airflow has no connection 'smtp_default', so no mail was sent."),
+    "withdraw": INVITATION,
+    "accept": Accepted(MEMBER, ORGANIZATION),
+}
+TOKEN = Token(
+    *("tok_abc123", "org-xxxxxxxx", "ci", "developer", "dctl_4Wc0", utc(2026, 1, 15, 10, 0, 0), "Ada"),
+    expires_at=utc(2026, 4, 15, 10, 0, 0),
+    project_ids=("proj_abc123",),
+)
+TOKEN_ANSWERS: dict[str, Any] = {
+    "list_tokens": [TOKEN],
+    "create": TokenCreated(TOKEN, "dctl_secret"),
+    "revoke": replace(TOKEN, revoked_at=utc(2026, 2, 26, 8, 0, 0)),
+    "rotate": TokenRotated(replace(TOKEN, id="tok_def456"), "dctl_secret", replace(TOKEN, replaced_by="tok_def456")),
 }

@@ -9,7 +9,7 @@ import pytest
 from jwt import InvalidTokenError
 
 from dagctl_provider.domain.errors import DagctlError
-from dagctl_provider.domain.permissions import PERMISSIONS, Actor
+from dagctl_provider.domain.members import Person
 from dagctl_provider.services.outside import airflow_users
 
 from .conftest import HEADERS, JWT, ORGANIZATION
@@ -130,6 +130,7 @@ class AuthManager:
     def __init__(self) -> None:
         self.judged_in: list[int] = []
         self.asked: list[tuple[str, str]] = []
+        self.refused: set[tuple[str, str]] = set()
 
     async def get_user_from_token(self, token: str) -> str:
         self.judged_in.append(threading.get_ident())
@@ -137,20 +138,32 @@ class AuthManager:
             raise InvalidTokenError
         return "ann"
 
+    def _answer(self, what: str, method: str) -> bool:
+        self.asked.append((what, method))
+        return (what, method) not in self.refused
+
     def is_authorized_dag(self, *, method: str, user: object) -> bool:
-        self.asked.append(("dag", method))
-        return True
+        return self._answer("dag", method)
 
     def is_authorized_connection(self, *, method: str, user: object) -> bool:
-        self.asked.append(("connection", method))
-        return False
+        return self._answer("connection", method)
+
+    def is_authorized_variable(self, *, method: str, user: object) -> bool:
+        return self._answer("variable", method)
+
+    def is_authorized_pool(self, *, method: str, user: object) -> bool:
+        return self._answer("pool", method)
+
+    def is_authorized_configuration(self, *, method: str, user: object) -> bool:
+        return self._answer("configuration", method)
 
     def is_authorized_custom_view(self, *, method: str, resource_name: str, user: object) -> bool:
-        self.asked.append((resource_name, method))
-        return method != "can_cancel_plan"
+        return self._answer(resource_name, method)
 
 
 class Ann:
+    email: object = None
+
     def get_id(self) -> int:
         return 7
 
@@ -185,13 +198,42 @@ def test_credentials_are_judged_on_the_servers_loop(auth_manager):
     assert airflow_users.user_from_token(JWT) == "ann"
 
 
-def test_a_person_needs_the_permission_and_the_airflow_right(auth_manager):
-    actor = airflow_users.actor_for_airflow_user(Ann(), ORGANIZATION)
-    by_dag = {name for name, row in PERMISSIONS.items() if row.airflow_right[0] == "dag"}
-    assert actor == Actor("user", "7", "Ann", ORGANIZATION, frozenset(by_dag - {"cancel_plan"}))
-    assert auth_manager.asked.count(("dag", "PUT")) == 1
-    assert ("dagctl", "can_manage_projects") not in auth_manager.asked
+def test_who_may_come_in_is_two_questions_of_the_auth_manager(auth_manager):
+    assert airflow_users.person_of(Ann()) == Person("7", "Ann")
+    assert auth_manager.asked == [("dag", "GET"), ("dagctl", "can_read")]
+    for refused in list(auth_manager.asked):
+        auth_manager.refused = {refused}
+        with pytest.raises(DagctlError) as caught:
+            airflow_users.person_of(Ann())
+        assert caught.value.code == "forbidden"
+
+
+@pytest.mark.parametrize(
+    ("told", "known"),
+    [
+        ("Ann@Example.org", "Ann@Example.org"),
+        ("ann@email.notfound", None),
+        ("", None),
+        ("ann", None),
+        ("a@b.org,c@d.org", None),
+        (None, None),
+        (7, None),
+    ],
+)
+def test_the_address_is_known_where_the_auth_manager_has_one(auth_manager, told, known):
+    user = Ann()
+    user.email = told
+    assert airflow_users.person_of(user).email == known
+
+
+def test_of_other_auth_managers_an_admin_holds_what_only_admins_do(auth_manager):
+    assert airflow_users.is_admin(Ann())
+    asked = set(auth_manager.asked)
+    assert {("connection", "DELETE"), ("configuration", "PUT"), ("dagctl", "can_manage_team")} <= asked
+    for refused in asked:
+        auth_manager.refused = {refused}
+        assert not airflow_users.is_admin(Ann()), refused
 
 
 def test_an_auth_manager_that_cannot_look_up_users(auth_manager):
-    assert airflow_users.actor_for_airflow_user_id("7", ORGANIZATION) is None
+    assert airflow_users.user_by_id("7") is None

@@ -14,6 +14,7 @@ from cryptography.fernet import Fernet, MultiFernet
 
 from dagctl_provider.cli.definition import get_dagctl_cli_commands
 from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.permissions import system_actor
 from dagctl_provider.domain.proofs import read_public_key
 from dagctl_provider.orchestration import encryption
 from dagctl_provider.services import organizations, plans, projects, rotation, tokens, variables
@@ -86,7 +87,7 @@ def test_bad_input_is_one_line_and_a_hint(run: Any, words: tuple[str, ...], mess
     assert len(text.splitlines()) == 2
     assert text.splitlines()[1].startswith("Hint: ")
     assert "errors" not in text.splitlines()[1], "hints speak of the command line, not of REST answers"
-    assert tokens.list_tokens(organizations.default_organization_id()) == []
+    assert tokens.list_tokens(system_actor(organizations.default_organization_id(), "test")) == []
 
 
 def test_every_command_and_option_is_documented() -> None:

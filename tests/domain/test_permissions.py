@@ -7,22 +7,17 @@ import itertools
 import pytest
 
 from dagctl_provider.domain.errors import DagctlError
-from dagctl_provider.domain.permissions import PERMISSIONS, ROLES, Actor, permissions_of, system_actor
+from dagctl_provider.domain.permissions import PERMISSIONS, RANKS, ROLES, Actor, known_role, permissions_of, system_actor
 
 DEVELOPER = {"read", "create_plan", "approve_plan", "cancel_plan", "run_project", "view_secrets"}
 ADMIN = DEVELOPER | {"manage_projects", "manage_tokens", "manage_team", "manage_secrets", "read_audit"}
 OWNER = ADMIN | {"override_rules"}
 MAY = {"owner": OWNER, "admin": ADMIN, "developer": DEVELOPER, "reader": {"read"}}
-# What a user of Airflow has to be allowed there: to see Dags, to change them, to add credentials.
-IN_AIRFLOW = dict.fromkeys(DEVELOPER, ("dag", "PUT")) | {
-    "read": ("dag", "GET"),
-    **dict.fromkeys(OWNER - DEVELOPER, ("connection", "POST")),
-}
 
 
 def test_the_tables_name_the_same_roles_and_permissions():
     assert set(ROLES) == set(MAY)
-    assert set(PERMISSIONS) == OWNER == set(IN_AIRFLOW)
+    assert set(PERMISSIONS) == OWNER
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -43,8 +38,7 @@ def test_each_role_is_let_through_or_stopped_at_each_permission(role, permission
 
 
 @pytest.mark.parametrize("permission", sorted(PERMISSIONS))
-def test_each_permission_needs_its_right_in_airflow(permission):
-    assert PERMISSIONS[permission].airflow_right == IN_AIRFLOW[permission]
+def test_each_permission_is_described(permission):
     assert PERMISSIONS[permission].description.endswith(".")
 
 
@@ -61,3 +55,16 @@ def test_the_product_itself_may_do_everything_that_has_a_name():
     assert actor.permissions == set(PERMISSIONS)
     with pytest.raises(DagctlError):
         actor.require("everything")
+
+
+def test_ranks_are_in_the_order_of_what_roles_hold():
+    assert [RANKS[role] for role in ROLES] == sorted(RANKS.values(), reverse=True)
+    for lower, higher in itertools.combinations(reversed(ROLES), 2):
+        assert permissions_of(lower) < permissions_of(higher)
+
+
+@pytest.mark.parametrize("word", ["", "Owner", "emperor", "owner "])
+def test_other_words_are_no_roles(word):
+    with pytest.raises(DagctlError) as refused:
+        known_role(word)
+    assert refused.value.extra["errors"][0]["field"] == "role"

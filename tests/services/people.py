@@ -1,52 +1,60 @@
-"""Members and tokens of an organization, as rows: what rules are judged by."""
+"""People whom Airflow's auth manager knows, for tests of what becomes of them here."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, update
+import pytest
 
-from dagctl_provider.domain.permissions import Actor, permissions_of
-from dagctl_provider.services import tokens
-from dagctl_provider.store import tables, transactions
-from dagctl_provider.store.session import utcnow
-
-
-def member(organization_id: str, name: str, role: Any = "developer", email: str | None = None) -> Actor:
-    """Somebody of the organization, who is known to Airflow by the name in small letters."""
-    user_id, now = f"user_{name.lower()}", utcnow()
-    address = email or f"{name.lower()}@example.com"
-
-    def work(session: Any) -> None:
-        session.execute(
-            insert(tables.user).values(
-                id=user_id, airflow_id=name.lower(), email=address, name=name, created_at=now, updated_at=now
-            )
-        )
-        session.execute(
-            insert(tables.member).values(
-                organization_id=organization_id, user_id=user_id, role=role, created_at=now, updated_at=now
-            )
-        )
-
-    transactions.run(work)
-    return Actor("user", name.lower(), name, organization_id, permissions_of(role), role, user_id, address)
+from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.members import Person
+from dagctl_provider.domain.permissions import Actor
+from dagctl_provider.services import members
+from dagctl_provider.services.outside import airflow_users
 
 
-def becomes(actor: Actor, role: Any) -> Actor:
-    """The same person in another role."""
-    c = tables.member.c
-    transactions.run(lambda session: session.execute(update(tables.member).where(c.user_id == actor.user_id).values(role=role)))
-    return Actor("user", actor.identifier, actor.name, actor.organization_id, permissions_of(role), role, actor.user_id)
+@dataclass
+class Known:
+    """A user of Airflow, as an auth manager gives it."""
+
+    airflow_id: str
+    name: str
+    email: str | None = None
+    is_admin: bool = False
+    may_enter: bool = True
 
 
-def leaves(actor: Actor) -> None:
-    """They are no member any more."""
-    c = tables.member.c
-    transactions.run(lambda session: session.execute(delete(tables.member).where(c.user_id == actor.user_id)))
+class People:
+    """Stands in for the auth manager."""
+
+    def __init__(self) -> None:
+        self.admins_asked: list[str] = []
+
+    def person_of(self, user: Any) -> Person:
+        if not user.may_enter:
+            raise DagctlError("forbidden", "Airflow does not let you in.")
+        return Person(user.airflow_id, user.name, user.email)
+
+    def is_admin(self, user: Any) -> bool:
+        self.admins_asked.append(user.airflow_id)
+        return bool(user.is_admin)
+
+    def comes(self, name: str, wanted: str | None = None, preferred: str | None = None, **known: Any) -> Actor:
+        """Somebody signs in and asks for something."""
+        user: Any = Known(known.pop("airflow_id", f"id-{name}"), name, **known)
+        return members.actor_for(user, wanted, preferred)
+
+    def outside(self, name: str, **known: Any) -> Actor:
+        """Somebody signs in where no membership is needed."""
+        user: Any = Known(f"id-{name}", name, **known)
+        return members.person_for(user)
 
 
-def token(organization_id: str, name: str, role: Any = "developer", created_by: str = "somebody") -> Actor:
-    """A token that is worth something."""
-    made = tokens.create_token(organization_id, name, role, created_by).token
-    return Actor("token", made.id, name, organization_id, permissions_of(role), role)
+@pytest.fixture
+def people(monkeypatch: pytest.MonkeyPatch) -> People:
+    """Nobody is known to this product yet, and Airflow knows whoever comes."""
+    made = People()
+    monkeypatch.setattr(airflow_users, "person_of", made.person_of)
+    monkeypatch.setattr(airflow_users, "is_admin", made.is_admin)
+    return made

@@ -23,7 +23,7 @@ from tests.services.world import World
 def people(world: World, monkeypatch: pytest.MonkeyPatch) -> dict[str, Actor]:
     """Users of Airflow by id."""
     known = {"1": world.actor("developer", "ada"), "2": world.actor("reader", "eve")}
-    monkeypatch.setattr(answers, "actor_for_airflow_user_id", lambda user_id, organization_id: known.get(user_id))
+    monkeypatch.setattr(answers.members, "actor_by_airflow_id", lambda user_id, organization_id: known.get(user_id))
     return known
 
 

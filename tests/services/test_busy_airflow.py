@@ -119,8 +119,8 @@ def use_cases(world: World) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "run", lambda: projects.run_project(actor, project_id)
     yield "token", lambda: made.update(token=tokens.create_token(world.organization_id, "ci", "reader", "ada"))
     yield "authenticate", lambda: tokens.authenticate(made["token"].secret, world.organization_id)
-    yield "tokens", lambda: tokens.list_tokens(world.organization_id)
-    yield "revoke", lambda: tokens.revoke_token(world.organization_id, made["token"].token.id)
+    yield "tokens", lambda: tokens.list_tokens(actor)
+    yield "revoke", lambda: tokens.revoke(actor, made["token"].token.id)
     yield "organizations", organizations.list_organizations
     yield "second project", lambda: made.update(second=dbt(world, "second"))
     yield "adopt", lambda: adoption.adopt(actor, made["second"].id, sha(world.head), manifest())

@@ -22,7 +22,7 @@ from dagctl_provider.store import audit as audit_rows
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store import tables, transactions
 from dagctl_provider.store.session import utcnow
-from tests.services import people
+from tests.services import staff
 from tests.services.world import World, deploy_commit, sha
 
 D = "sha256:1"
@@ -37,12 +37,12 @@ def project(world: World) -> Project:
 
 @pytest.fixture
 def ada(world: World) -> Actor:
-    return people.member(world.organization_id, "Ada", "owner")
+    return staff.member(world.organization_id, "Ada", "owner")
 
 
 @pytest.fixture
 def grace(world: World) -> Actor:
-    return people.member(world.organization_id, "Grace")
+    return staff.member(world.organization_id, "Grace")
 
 
 def protect(actor: Actor, **values: Any) -> str:
@@ -134,7 +134,7 @@ def test_another_organization_sees_none(world: World, ada: Actor) -> None:
     from dagctl_provider.services import organizations
 
     identifier = protect(ada)
-    stranger = people.member(organizations.ensure_organization("other"), "Eve", "owner")
+    stranger = staff.member(organizations.ensure_organization("other"), "Eve", "owner")
     assert protections.list_protections(stranger) == ()
     for call in (protections.get_protection, protections.delete_protection):
         assert refusal(partial(call, stranger, identifier)).code == "not_found"
@@ -160,7 +160,7 @@ def test_absent_or_switched_off_the_role_decides(world: World, project: Project,
 
 
 def test_the_allowlist_takes_users_roles_and_tokens(world: World, project: Project, ada: Actor, grace: Actor) -> None:
-    robot = people.token(world.organization_id, "robot")
+    robot = staff.token(world.organization_id, "robot")
     identifier = protect(ada, excepted_roles=[])
     step = world.explained(project)
     for somebody, values in (
@@ -174,7 +174,7 @@ def test_the_allowlist_takes_users_roles_and_tokens(world: World, project: Proje
 
 
 def test_being_excepted_gives_no_right_that_the_role_lacks(world: World, project: Project, ada: Actor) -> None:
-    reader = people.member(world.organization_id, "Rita", "reader")
+    reader = staff.member(world.organization_id, "Rita", "reader")
     protect(ada)
     assert refusal(lambda: approve(reader, world.explained(project))).code == "forbidden"
 
@@ -246,7 +246,7 @@ def test_below_the_quorum_it_is_recorded_and_the_plan_waits(world: World, projec
 
 
 def test_a_token_counts_as_the_person_who_made_it(world: World, project: Project, ada: Actor, grace: Actor) -> None:
-    robot = people.token(world.organization_id, "robot", created_by="grace")
+    robot = staff.token(world.organization_id, "robot", created_by="grace")
     protect(ada, rules={"quorum": 2})
     step = world.explained(project)
     recorded(grace, step)
@@ -258,14 +258,14 @@ def test_a_token_counts_as_the_person_who_made_it(world: World, project: Project
 def test_who_is_not_what_they_were_does_not_count_any_more(
     world: World, project: Project, ada: Actor, grace: Actor, how: str
 ) -> None:
-    third = people.member(world.organization_id, "Tim")
+    third = staff.member(world.organization_id, "Tim")
     identifier = protect(ada, rules={"quorum": 2})
     step = world.explained(project)
     recorded(grace, step)
     if how == "leaves":
-        people.leaves(grace)
+        staff.leaves(grace)
     elif how == "reader":
-        people.becomes(grace, "reader")
+        staff.becomes(grace, "reader")
     else:
         protections.update_protection(ada, identifier, {"excepted_roles": [], "excepted_user_ids": ["user_ada", "user_tim"]})
     assert missing(recorded(ada, step)) == [("approvals", 1, ("Tim",))]
@@ -445,7 +445,7 @@ def test_a_kept_approval_asks_the_rules_of_now(world: World, project: Project, a
     protections.update_protection(ada, identifier, {"rules": {"quorum": 3}})
     waiting = world.explained(project, D)
     assert waiting.status == "pending"
-    third = people.member(world.organization_id, "Tim")
+    third = staff.member(world.organization_id, "Tim")
     applied(third, waiting)
 
 

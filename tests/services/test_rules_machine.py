@@ -24,7 +24,7 @@ from dagctl_provider.services import plans, protections
 from dagctl_provider.services.results import PlanApprovalRecorded, PlanApproved
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store import tables, transactions
-from tests.services import people
+from tests.services import staff
 from tests.services.world import World
 
 pytestmark = pytest.mark.slow
@@ -322,7 +322,7 @@ def old_moment() -> Any:
 
 def test_nothing_is_executed_without_what_the_rules_asked_for(world: World) -> None:
     RulesMachine.world = world
-    RulesMachine.actors = {name: people.member(world.organization_id, name) for name in NAMES}
+    RulesMachine.actors = {name: staff.member(world.organization_id, name) for name in NAMES}
     RulesMachine.reached.clear()
     run_state_machine_as_test(
         RulesMachine,

@@ -83,7 +83,7 @@ class World:
 
     def actor(self, role: Any = "owner", name: str = "ada") -> Actor:
         """Somebody with a role in the organization."""
-        return Actor("token", f"tok_{name}", name, self.organization_id, permissions_of(role))
+        return Actor("token", f"tok_{name}", name, self.organization_id, permissions_of(role), role=role)
 
     def project(self, name: str = "analytics", **values: Any) -> Project:
         """A project, created the usual way and parsed by Airflow."""

@@ -145,7 +145,7 @@ def browser(nobody: Browser, world: World, monkeypatch: pytest.MonkeyPatch) -> B
         nobody, "_send", lambda method, path, form, headers: send(method, path, form, {"Cookie": "_token=a.b.c", **headers})
     )
     monkeypatch.setattr(airflow_users, "user_from_token", user_from_token)
-    monkeypatch.setattr(airflow_users, "actor_for_airflow_user", lambda user, organization: user)
     monkeypatch.setattr(airflow_users, "public_host", lambda: "airflow.example")
-    monkeypatch.setattr(authentication.organizations, "default_organization_id", lambda: world.organization_id)
+    monkeypatch.setattr(authentication.members, "actor_for", lambda user, wanted=None, preferred=None: user)
+    monkeypatch.setattr(authentication.members, "person_for", lambda user: user)
     return nobody

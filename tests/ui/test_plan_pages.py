@@ -93,15 +93,14 @@ def client(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClien
 
     class Users:
         user_from_token = staticmethod(lambda token: token)
-        actor_for_airflow_user = staticmethod(lambda user, organization: scene.actor)
         everyone_is_admin = staticmethod(lambda: False)
         public_host = staticmethod(lambda: "airflow.example")
 
-    class Organizations:
-        default_organization_id = staticmethod(lambda: "org-0001")
+    class Members:
+        actor_for = staticmethod(lambda user, wanted, preferred: scene.actor)
 
     monkeypatch.setattr(authentication, "airflow_users", Users)
-    monkeypatch.setattr(authentication, "organizations", Organizations)
+    monkeypatch.setattr(authentication, "members", Members)
     app = Flask(__name__)
     with app.app_context():
         app.register_blueprint(PlanPages().create_blueprint(None))

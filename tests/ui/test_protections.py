@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dagctl_provider.services import protections
-from tests.services import people
+from tests.services import staff
 from tests.services.world import World
 
 from .conftest import Browser
@@ -44,7 +44,7 @@ SENT: dict[str, Any] = {
 
 
 def test_an_environment_is_protected_changed_and_set_free(browser: Browser, world: World) -> None:
-    people.member(world.organization_id, "Grace")
+    staff.member(world.organization_id, "Grace")
     assert "No environment is protected" in browser.get(PAGE).text
     assert browser.get(f"{PAGE}/new").status == 200
     answer = browser.post(f"{PAGE}/new", SENT)
@@ -71,7 +71,7 @@ def test_an_environment_is_protected_changed_and_set_free(browser: Browser, worl
 
 
 def test_what_is_wrong_is_named_and_nothing_typed_is_lost(browser: Browser, world: World) -> None:
-    people.member(world.organization_id, "Grace")
+    staff.member(world.organization_id, "Grace")
     answer = browser.post(f"{PAGE}/new", {**SENT, "windows-0-cron": "0 0 30 2 *", "groups-0-name": HOSTILE})
     text = answer.get_data(as_text=True)
 
@@ -82,7 +82,7 @@ def test_what_is_wrong_is_named_and_nothing_typed_is_lost(browser: Browser, worl
 
 
 def test_every_field_has_a_label_of_its_own(browser: Browser, world: World) -> None:
-    people.member(world.organization_id, HOSTILE)
+    staff.member(world.organization_id, HOSTILE)
     shown = browser.get(f"{PAGE}/new")
     ids = [own["id"] for kind in ("input", "select") for own in shown.all(kind) if "id" in own]
     assert len(ids) == len(set(ids))
@@ -106,7 +106,7 @@ def test_developers_and_strangers_do_not_see_them(browser: Browser, world: World
 def test_the_plan_page_says_what_is_missing_and_who_can_give_it(browser: Browser, world: World) -> None:
     from dagctl_provider.services import plans
 
-    grace, ada = (people.member(world.organization_id, name, role) for name, role in (("Grace", "developer"), (HOSTILE, "owner")))
+    grace, ada = (staff.member(world.organization_id, name, role) for name, role in (("Grace", "developer"), (HOSTILE, "owner")))
     values = {"environment_name": "prod", "excepted_roles": ["owner", "developer"], "rules": {"quorum": 2, "override": True}}
     made = protections.create_protection(ada, values).protection
     step = world.explained(world.project())

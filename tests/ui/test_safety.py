@@ -16,6 +16,7 @@ pytestmark = pytest.mark.slow
 PLACES = (
     *("/dagctl/projects", "/dagctl/plans", "/dagctl/projects/new", "/dagctl/nothing"),
     *("/dagctl/organization/variables", "/dagctl/organization/variables/new"),
+    *("/dagctl/organization/members", "/dagctl/organization/invitations", "/dagctl/organization/tokens"),
 )
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'`{{7*7}}\u202e"
 

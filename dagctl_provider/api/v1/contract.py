@@ -19,6 +19,8 @@ V1 = Contract(
     tags={
         "Projects": "Repositories and how they are deployed",
         "Plans": "What a commit changes, who approved it, how it went",
+        "Team": "Members of organizations and invitations",
+        "Tokens": "API tokens",
         "Environment variables": "Values and files that steps get, for a whole organization",
         "Environment protection": "Environments that only some may change, and what their approvals need",
         "Audit": "Who changed or decided what, by which door",
@@ -26,6 +28,9 @@ V1 = Contract(
     path_parameters={
         "id": PathParameter("Project", "Project ID"),
         "planId": PathParameter("Plan", "Plan ID"),
+        "userId": PathParameter("Member", "Member ID"),
+        "invitationId": PathParameter("Invitation", "Invitation ID"),
+        "tokenId": PathParameter("Token", "Token ID"),
         "planGroupId": PathParameter("Plan group", "The plan_id that explain and execute steps share"),
         "variableName": PathParameter("Environment variable", "Name, without regard to case", NAME_PATTERN),
         "protectionId": PathParameter("Protection", "Environment protection ID"),

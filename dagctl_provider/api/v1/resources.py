@@ -18,6 +18,18 @@ class PlansApi(ContractApi, contract=V1, tag="Plans"):
     resource_name = "plans"
 
 
+class TeamApi(ContractApi, contract=V1, tag="Team"):
+    """Team API."""
+
+    resource_name = "team"
+
+
+class TokensApi(ContractApi, contract=V1, tag="Tokens"):
+    """Tokens API."""
+
+    resource_name = "tokens"
+
+
 class VariablesApi(ContractApi, contract=V1, tag="Environment variables"):
     """Environment Variables API."""
 
@@ -42,4 +54,13 @@ class DocumentApi(DocumentOfContract, contract=V1):
     resource_name = "openapi"
 
 
-RESOURCES = (ProjectsApi, PlansApi, VariablesApi, ProtectionsApi, AuditApi, DocumentApi)
+RESOURCES = (
+    ProjectsApi,
+    PlansApi,
+    TeamApi,
+    TokensApi,
+    VariablesApi,
+    ProtectionsApi,
+    AuditApi,
+    DocumentApi,
+)

@@ -9,6 +9,8 @@ from dagctl_provider.api.v1.audit.routes import OPERATIONS as AUDIT
 from dagctl_provider.api.v1.plans.routes import OPERATIONS as PLANS
 from dagctl_provider.api.v1.projects.routes import OPERATIONS as PROJECTS
 from dagctl_provider.api.v1.protections.routes import OPERATIONS as PROTECTIONS
+from dagctl_provider.api.v1.team.routes import OPERATIONS as TEAM
+from dagctl_provider.api.v1.tokens.routes import OPERATIONS as TOKENS
 from dagctl_provider.api.v1.variables.routes import OPERATIONS as VARIABLES
 
-OPERATIONS = (*PROJECTS, *PLANS, *VARIABLES, *PROTECTIONS, *AUDIT)
+OPERATIONS = (*PROJECTS, *PLANS, *TEAM, *TOKENS, *VARIABLES, *PROTECTIONS, *AUDIT)

@@ -1,8 +1,5 @@
-"""People who are signed in to Airflow, as actors.
-
-What a person may do is asked of whatever auth manager the deployment has, in two questions per permission: may they do
-the thing of this name on the ``dagctl`` view, and do they hold the Airflow right that the permission table names. Auth
-managers that know no ``dagctl`` view (SimpleAuthManager) say yes to the first, so the second decides.
+"""People who are signed in to Airflow, as the deployment's auth manager knows them: who somebody is, whether they may come in,
+and whether they have Airflow's admin right. What they may do here is their role as a member.
 """
 
 from __future__ import annotations
@@ -14,7 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from dagctl_provider.domain.errors import DagctlError
-from dagctl_provider.domain.permissions import PERMISSIONS, Actor, Permission
+from dagctl_provider.domain.members import Person, email_fault
+from dagctl_provider.domain.permissions import ENTRY, PERMISSIONS
+from dagctl_provider.orchestration import accounts
+from dagctl_provider.store import transactions
 from dagctl_provider.version_compat import AIRFLOW_V_3_2_PLUS
 
 if TYPE_CHECKING:
@@ -27,6 +27,12 @@ T = TypeVar("T")
 VIEW_NAME = "dagctl"
 ANSWER_TIMEOUT = 30.0
 """Seconds an auth manager may take to judge a credential."""
+
+_LONGEST_NAME = 255
+# What Flask AppBuilder gives users whose address it was not told.
+_MADE_UP = "@email.notfound"
+_ONLY_ADMINS = (("connection", "DELETE"), ("variable", "DELETE"), ("pool", "DELETE"), ("configuration", "PUT"))
+"""Rights in Airflow that, together, only its admins have."""
 
 _server_loop: asyncio.AbstractEventLoop | None = None
 
@@ -70,45 +76,73 @@ def _wait_for(answer: Coroutine[object, object, T]) -> T:
     return asyncio.run(answer)
 
 
-def actor_for_airflow_user(user: BaseUser, organization_id: str) -> Actor:
-    """A user of the auth manager as an actor.
+def person_of(user: BaseUser) -> Person:
+    """A user of the auth manager as a person, if they may come in at all.
+
+    That is two questions: may they read on the ``dagctl`` view, and may they see Dags. Auth managers that know no such view
+    (SimpleAuthManager) say yes to the first, so the second decides. What somebody may do inside follows from their role here.
 
     :param user: As the auth manager gave it.
-    :param organization_id: Where they act.
+    :raises DagctlError: ``forbidden``.
     """
-    held_rights: dict[tuple[str, str], bool] = {}
-    permissions = frozenset(name for name, permission in PERMISSIONS.items() if _holds(user, name, permission, held_rights))
-    return Actor("user", str(user.get_id()), str(user.get_name()), organization_id, permissions)
-
-
-def _holds(user: BaseUser, name: str, permission: Permission, held_rights: dict[tuple[str, str], bool]) -> bool:
-    """Both questions; the second is asked once for permissions that share a right."""
     from airflow.api_fastapi.app import get_auth_manager
 
     manager = get_auth_manager()
-    resource, verb = permission.airflow_right
-    if permission.airflow_right not in held_rights:
-        ask = manager.is_authorized_dag if resource == "dag" else manager.is_authorized_connection
-        held_rights[permission.airflow_right] = bool(ask(method=verb, user=user))
     # Auth managers take any word for what is done to a custom view.
-    can: Any = f"can_{name}"
-    return held_rights[permission.airflow_right] and bool(
-        manager.is_authorized_custom_view(method=can, resource_name=VIEW_NAME, user=user)
+    can: Any = f"can_{ENTRY}"
+    if not (
+        manager.is_authorized_dag(method="GET", user=user)
+        and manager.is_authorized_custom_view(method=can, resource_name=VIEW_NAME, user=user)
+    ):
+        raise DagctlError("forbidden", f"Airflow lets you in here only with {can!r} on {VIEW_NAME!r} and the right to see Dags.")
+    return Person(str(user.get_id()), str(user.get_name())[:_LONGEST_NAME], _email_of(user))
+
+
+def _email_of(user: BaseUser) -> str | None:
+    """The address that the auth manager has of somebody; what it made up where it was told none does not count."""
+    return _told_email(getattr(user, "email", None))
+
+
+def _told_email(found: object) -> str | None:
+    if not isinstance(found, str) or email_fault(found) is not None or found.endswith(_MADE_UP):
+        return None
+    return found
+
+
+def is_admin(user: BaseUser) -> bool:
+    """Whether somebody has Airflow's admin right.
+
+    Two auth managers know admins. Of others, an admin is who holds all of :data:`_ONLY_ADMINS` and all permissions of the
+    ``dagctl`` view.
+    """
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+    from airflow.providers.fab.auth_manager.fab_auth_manager import FabAuthManager
+
+    manager = get_auth_manager()
+    if isinstance(manager, SimpleAuthManager):
+        return everyone_is_admin() or str(getattr(user, "role", None)).upper() == "ADMIN"
+    if isinstance(manager, FabAuthManager):
+        return _is_fab_admin(manager, user)
+    asked: Any = manager
+    return all(getattr(asked, f"is_authorized_{what}")(method=verb, user=user) for what, verb in _ONLY_ADMINS) and all(
+        asked.is_authorized_custom_view(method=f"can_{name}", resource_name=VIEW_NAME, user=user) for name in PERMISSIONS
     )
 
 
-def actor_for_airflow_user_id(user_id: str, organization_id: str) -> Actor | None:
-    """The actor for a user whom Airflow recorded by id, as it does for answers to Required Actions.
+def _is_fab_admin(manager: FabAuthManager, user: object) -> bool:
+    """Whether somebody is in the role that Flask AppBuilder is told is the admins' one."""
+    app = manager.flask_app
+    named = app.config.get("AUTH_ROLE_ADMIN", "Admin") if app is not None else "Admin"
+    return any(getattr(role, "name", None) == named for role in getattr(user, "roles", ()))
+
+
+def user_by_id(user_id: str) -> BaseUser | None:
+    """A user whom Airflow recorded by id, as it does for answers to Required Actions.
 
     :param user_id: As recorded.
-    :param organization_id: Where they act.
     :return: ``None`` when the user is gone, locked, or the auth manager cannot look users up.
     """
-    user = _user_by_id(str(user_id))
-    return None if user is None else actor_for_airflow_user(user, organization_id)
-
-
-def _user_by_id(user_id: str) -> BaseUser | None:
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
     from airflow.providers.fab.auth_manager.fab_auth_manager import FabAuthManager
@@ -119,6 +153,25 @@ def _user_by_id(user_id: str) -> BaseUser | None:
     if isinstance(manager, FabAuthManager):
         return _fab_user(manager, user_id)
     return None
+
+
+def find_person(text: str) -> Person | None:
+    """Somebody whom the configured auth manager knows, by name or id, where no API server runs: at the command line.
+
+    :return: ``None`` when there is nobody of that name. Auth managers that cannot be asked are believed to know the id.
+    """
+    from airflow.configuration import conf
+
+    kind = str(conf.get("core", "auth_manager")).rpartition(".")[2]
+    if kind == "FabAuthManager":
+        found = transactions.run(lambda session: accounts.find_account(session, text))
+        if found is None:
+            return None
+        return Person(found.id, found.username[:_LONGEST_NAME], _told_email(found.email))
+    if kind == "SimpleAuthManager" and not conf.getboolean("core", "simple_auth_manager_all_admins"):
+        names = [user.partition(":")[0] for user in conf.getlist("core", "simple_auth_manager_users")]
+        return Person(text, text) if text in names else None
+    return Person(text, text) if 1 <= len(text) <= _LONGEST_NAME and text.isprintable() else None
 
 
 def _simple_user(manager: SimpleAuthManager, user_id: str) -> BaseUser | None:

@@ -207,7 +207,7 @@ def list_plan_groups(
     :raises DagctlError: ``forbidden``.
     """
     actor.require("read")
-    wanted = overviews.Wanted(actor.organization_id, project_id, status, search.strip())
+    wanted = overviews.Wanted(actor.organization_id, project_id, status, search.strip(), actor.project_ids)
 
     def work(session: Session) -> PlanList:
         counts = overviews.count_groups(session, wanted)
@@ -244,7 +244,7 @@ def list_project_rows(
         rows = [
             ProjectRow(project, pending.get(project.id, 0), _plan_row(newest[project.id], None) if project.id in newest else None)
             for project in projects
-            if _matches(project, search)
+            if actor.sees(project.id) and _matches(project, search)
         ]
         counts = {name: sum(map(test, rows)) for name, test in PROJECT_FILTERS.items()}
         wanted = sorted(filter(PROJECT_FILTERS.get(show, PROJECT_FILTERS["all"]), rows), key=PROJECT_SORTS.get(sort, _by_name))
@@ -300,7 +300,7 @@ def get_project_row(actor: Actor, project_id: str) -> ProjectRow:
 
     def work(session: Session) -> ProjectRow:
         project = project_rows.get_project(session, project_id)
-        if project is None or project.organization_id != actor.organization_id:
+        if project is None or project.organization_id != actor.organization_id or not actor.sees(project.id):
             raise not_found("Project", project_id)
         wanted = overviews.Wanted(actor.organization_id, project_id)
         pending = plan_rows.count_steps(session, project_id, "explain", ["pending"])
@@ -320,8 +320,9 @@ def place_of_run(actor: Actor, dag_id: str, run_id: str) -> tuple[str | None, st
 
     def work(session: Session) -> tuple[str | None, str | None]:
         group = overviews.find_group(session, actor.organization_id, dag_id, run_id)
-        if group is not None:
-            return group, None
-        return None, overviews.find_project_by_dag(session, actor.organization_id, dag_id)
+        project = overviews.find_project_by_dag(session, actor.organization_id, dag_id)
+        if project is not None and not actor.sees(project):
+            return None, None
+        return (group, None) if group is not None else (None, project)
 
     return transactions.run(work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -13,9 +14,8 @@ from dagctl_provider.domain.evaluations import still_missing
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.wire.decisions import RECORDED, Refusal
 from dagctl_provider.orchestration import approvals
-from dagctl_provider.services import plans
+from dagctl_provider.services import members, plans
 from dagctl_provider.services.lifecycle import letters, steps
-from dagctl_provider.services.outside.airflow_users import actor_for_airflow_user_id
 from dagctl_provider.services.results import PlanApprovalRecorded
 from dagctl_provider.store import answers as answer_rows
 from dagctl_provider.store import transactions
@@ -51,9 +51,10 @@ def handle_answers() -> int:
 def _judged(step: PlanStep, answer: Answer) -> bool:
     """Decide or refuse; false when something is broken that may be mended at the next look."""
     try:
-        actor = actor_for_airflow_user_id(answer.user_id, step.organization_id)
+        actor = members.actor_by_airflow_id(answer.user_id, step.organization_id)
         if actor is None:
             raise DagctlError("forbidden", "This auth manager cannot look up the user who answered; decide over REST instead.")
+        actor = replace(actor, door=DOOR)
         comment = transactions.run(partial(approvals.comment_with, answer=answer))
         if steps.APPROVE_OPTION in answer.chosen_options:
             outcome = plans.approve(actor, step.id, door=DOOR, comment=comment)

@@ -140,7 +140,7 @@ def _group(session: Session, actor: Actor, identifier: str) -> tuple[PlanStep, .
         step = plan_rows.get_step(session, identifier)
         group_id = step.group_id if step is not None else identifier
     steps = plan_rows.group_steps(session, group_id)
-    if not steps or steps[0].organization_id != actor.organization_id:
+    if not steps or steps[0].organization_id != actor.organization_id or not actor.sees(steps[0].project_id):
         raise not_found("Plan", identifier)
     return steps
 

@@ -1,0 +1,1 @@
+"""Members, invitations and organizations: the operations of the Team document, and those that invitations need."""

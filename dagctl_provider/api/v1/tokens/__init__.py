@@ -1,0 +1,1 @@
+"""API tokens over REST: made, listed, rotated and revoked."""
