@@ -164,7 +164,7 @@ class AuthManager:
 class Ann:
     email: object = None
 
-    def get_id(self) -> int:
+    def get_id(self) -> object:
         return 7
 
     def get_name(self) -> str:
@@ -224,6 +224,16 @@ def test_the_address_is_known_where_the_auth_manager_has_one(auth_manager, told,
     user = Ann()
     user.email = told
     assert airflow_users.person_of(user).email == known
+
+
+@pytest.mark.parametrize("identifier", ["", "x" * 256, "a\0b"])
+def test_ids_that_cannot_be_kept_are_refused(auth_manager, identifier):
+    class Odd(Ann):
+        def get_id(self) -> object:
+            return identifier
+
+    with pytest.raises(DagctlError, match="printable characters"):
+        airflow_users.person_of(Odd())
 
 
 def test_of_other_auth_managers_an_admin_holds_what_only_admins_do(auth_manager):

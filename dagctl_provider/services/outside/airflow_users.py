@@ -95,7 +95,10 @@ def person_of(user: BaseUser) -> Person:
         and manager.is_authorized_custom_view(method=can, resource_name=VIEW_NAME, user=user)
     ):
         raise DagctlError("forbidden", f"Airflow lets you in here only with {can!r} on {VIEW_NAME!r} and the right to see Dags.")
-    return Person(str(user.get_id()), str(user.get_name())[:_LONGEST_NAME], _email_of(user))
+    airflow_id, name = str(user.get_id()), str(user.get_name())
+    if not 1 <= len(airflow_id) <= _LONGEST_NAME or not airflow_id.isprintable():
+        raise DagctlError("forbidden", f"Airflow's id of you must have 1 to {_LONGEST_NAME} printable characters.")
+    return Person(airflow_id, name.replace("\0", "")[:_LONGEST_NAME], _email_of(user))
 
 
 def _email_of(user: BaseUser) -> str | None:
