@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from dagctl_provider.domain.errors import DagctlError
-from dagctl_provider.domain.members import Person, email_fault
+from dagctl_provider.domain.members import LONGEST_EMAIL, Person
 from dagctl_provider.domain.permissions import ENTRY, PERMISSIONS
 from dagctl_provider.orchestration import accounts
 from dagctl_provider.store import transactions
@@ -107,9 +107,9 @@ def _email_of(user: BaseUser) -> str | None:
 
 
 def _told_email(found: object) -> str | None:
-    if not isinstance(found, str) or email_fault(found) is not None or found.endswith(_MADE_UP):
+    if not isinstance(found, str) or "@" not in found or found.endswith(_MADE_UP):
         return None
-    return found
+    return found.replace("\0", "")[:LONGEST_EMAIL]
 
 
 def is_admin(user: BaseUser) -> bool:
