@@ -19,6 +19,7 @@ from dagctl_provider.api.requests import is_identifier
 from dagctl_provider.domain.errors import DagctlError, not_found
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.services import members, tokens
+from dagctl_provider.services.members import Visit
 from dagctl_provider.services.outside import airflow_users
 
 TOKEN_PREFIX = "dctl_"  # noqa: S105 - what tokens begin with, not one of them
@@ -42,7 +43,7 @@ def authenticate(door: Literal["rest", "page"]) -> Actor:
         return _counted(_token_actor(token), door)
     user = airflow_users.user_from_token(credential)
     preferred = chosen_before(request.cookies) if door == "page" else None
-    return _counted(members.actor_for(user, _named_organization(), preferred), door)
+    return _counted(members.actor_for(user, _named_organization(), preferred, Visit(door, request.remote_addr)), door)
 
 
 def authenticate_person(door: Literal["rest", "page"]) -> Actor:
@@ -53,7 +54,8 @@ def authenticate_person(door: Literal["rest", "page"]) -> Actor:
     token, credential = _credential()
     if token is not None:
         return _counted(_token_actor(token), door)
-    return _counted(members.person_for(airflow_users.user_from_token(credential)), door)
+    user = airflow_users.user_from_token(credential)
+    return _counted(members.person_for(user, Visit(door, request.remote_addr)), door)
 
 
 def _counted(actor: Actor, door: str) -> Actor:

@@ -50,7 +50,19 @@ class _Known:
     memberships: Sequence[Membership]
 
 
-def actor_for(user: BaseUser, wanted: str | None = None, preferred: str | None = None) -> Actor:
+@dataclass(frozen=True)
+class Visit:
+    """How somebody came, for the record of what becomes of them.
+
+    :param door: As an actor has it.
+    :param source: The address that the request came from.
+    """
+
+    door: str = "system"
+    source: str | None = None
+
+
+def actor_for(user: BaseUser, wanted: str | None = None, preferred: str | None = None, visit: Visit = Visit()) -> Actor:
     """Somebody who is signed in to Airflow, as an actor in one of their organizations.
 
     :param user: As the auth manager gave it.
@@ -59,14 +71,14 @@ def actor_for(user: BaseUser, wanted: str | None = None, preferred: str | None =
     :raises DagctlError: ``not_found`` for an organization that they are no member of, ``forbidden`` when they are in none.
     """
     person = airflow_users.person_of(user)
-    known = _signed_in(user, person, wanted, preferred)
+    known = _signed_in(user, person, wanted or preferred, visit)
     found = chosen(known.memberships, in_organizations.default_name(), wanted, preferred)
     if found is None and wanted is not None:
         raise not_found("Organization", wanted)
     if found is None or known.user is None:
         raise DagctlError("forbidden", "You are a member of no organization. Ask an owner or admin of one for an invitation.")
     return replace(
-        _actor(person, known.user),
+        _actor(person, known.user, visit),
         organization_id=found.organization_id,
         role=found.role,
         permissions=permissions_of(found.role),
@@ -74,15 +86,15 @@ def actor_for(user: BaseUser, wanted: str | None = None, preferred: str | None =
     )
 
 
-def person_for(user: BaseUser) -> Actor:
+def person_for(user: BaseUser, visit: Visit = Visit()) -> Actor:
     """Somebody who is signed in to Airflow, in no organization: what needs no membership is theirs.
 
     :raises DagctlError: ``forbidden``.
     """
     person = airflow_users.person_of(user)
-    known = _signed_in(user, person, None, None)
+    known = _signed_in(user, person, None, visit)
     found = known.user or transactions.run(partial(ensured_user, person=person))
-    return _actor(person, found)
+    return _actor(person, found, visit)
 
 
 def actor_by_airflow_id(airflow_id: str, organization_id: str) -> Actor | None:
@@ -96,7 +108,7 @@ def actor_by_airflow_id(airflow_id: str, organization_id: str) -> Actor | None:
     if user is None:
         return None
     try:
-        return actor_for(user, organization_id)
+        return actor_for(user, organization_id, visit=Visit("required_actions"))
     except DagctlError as error:
         if error.code != "not_found":
             raise
@@ -104,21 +116,24 @@ def actor_by_airflow_id(airflow_id: str, organization_id: str) -> Actor | None:
         raise DagctlError("forbidden", "You are no member of the organization that this belongs to.") from None
 
 
-def _actor(person: Person, user: User) -> Actor:
-    return Actor("user", person.airflow_id, person.name, "", user_id=user.id, email=person.email)
+def _actor(person: Person, user: User, visit: Visit) -> Actor:
+    nowhere = Actor("user", person.airflow_id, person.name, "", user_id=user.id, email=person.email)
+    return replace(nowhere, door=visit.door, source=visit.source)
 
 
-def _signed_in(user: BaseUser, person: Person, wanted: str | None, preferred: str | None) -> _Known:
-    """What is known of somebody, once their visit is noted and they came in where they may."""
+def _signed_in(user: BaseUser, person: Person, named: str | None, visit: Visit) -> _Known:
+    """What is known of somebody, once their visit is noted and they came in where they may.
+
+    :param named: The organization that they named or chose.
+    """
     known = transactions.run(partial(_noted, person=person))
-    named = wanted or preferred
     if any(not one.removed and one.organization_id == named for one in known.memberships):
         return known
     if any(not one.removed and one.organization_name == in_organizations.default_name() for one in known.memberships):
         return known
     # The auth manager may ask somebody else in its turn: not while a transaction is open.
     is_admin = airflow_users.is_admin(user)
-    return transactions.run(partial(_came_in, person=person, is_admin=is_admin))
+    return transactions.run(partial(_came_in, person=person, is_admin=is_admin, visit=visit))
 
 
 def _noted(session: Session, person: Person) -> _Known:
@@ -131,7 +146,7 @@ def _noted(session: Session, person: Person) -> _Known:
     return _Known(user, memberships)
 
 
-def _came_in(session: Session, person: Person, is_admin: bool) -> _Known:
+def _came_in(session: Session, person: Person, is_admin: bool, visit: Visit) -> _Known:
     """Make somebody a member of the default organization, if they become one by themselves."""
     organization = in_organizations.default_organization(session)
     if _role_to_come_in(session, organization.id, person, is_admin) is not None:
@@ -140,7 +155,8 @@ def _came_in(session: Session, person: Person, is_admin: bool) -> _Known:
         # Again, with nobody else at it.
         role = _role_to_come_in(session, organization.id, person, is_admin)
         if role is not None:
-            _join(session, organization.id, user, person, role)
+            actor = replace(_actor(person, user, visit), organization_id=organization.id, role=role)
+            _join(session, actor, user, role)
     session.flush()
     return _Known(*member_rows.known(session, person.airflow_id))
 
@@ -152,13 +168,12 @@ def _role_to_come_in(session: Session, organization_id: str, person: Person, is_
     return role_on_entry(is_admin, str(setting("default_role")).strip(), row.member if row is not None else None, owners)
 
 
-def _join(session: Session, organization_id: str, user: User, person: Person, role: Role) -> None:
-    now, row = utcnow(), member_rows.get_member(session, organization_id, user.id)
+def _join(session: Session, actor: Actor, user: User, role: Role) -> None:
+    now, row = utcnow(), member_rows.get_member(session, actor.organization_id, user.id)
     if row is None:
-        member_rows.insert_member(session, Member(organization_id, user.id, role, now, now))
+        member_rows.insert_member(session, Member(actor.organization_id, user.id, role, now, now))
     else:
         member_rows.update_member(session, row.member, role=role, removed_at=None, updated_at=now)
-    actor = replace(_actor(person, user), organization_id=organization_id, role=role)
     auditing.record(session, actor, "joined", Subject("member", user.id, user.name), after={"role": role})
 
 

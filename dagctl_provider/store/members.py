@@ -33,13 +33,6 @@ def get_user(session: Session, airflow_id: str) -> User | None:
     return User(**row._mapping) if row is not None and row.airflow_id == airflow_id else None
 
 
-def find_users(session: Session, text: str) -> list[User]:
-    """People by their name in Airflow, the auth manager's id of them, or their id here."""
-    query = select(*tables.user.c).where((_user.airflow_id == text) | (_user.name == text) | (_user.id == text))
-    found = [User(**row._mapping) for row in session.execute(query)]
-    return [one for one in found if text in (one.airflow_id, one.name, one.id)]
-
-
 def insert_user(session: Session, user: User) -> None:
     """Add a person. The id's uniqueness is the database's to judge (``IntegrityError``)."""
     session.execute(insert(tables.user).values(**asdict(user)))

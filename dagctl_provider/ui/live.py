@@ -27,6 +27,7 @@ from dagctl_provider.config import setting
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.services import members
+from dagctl_provider.services.members import Visit
 from dagctl_provider.services.outside import airflow_users
 from dagctl_provider.services.showing import live
 from dagctl_provider.services.showing.live import Changes, Picture
@@ -178,7 +179,8 @@ def _actor(credential: str, preferred: str | None) -> Actor:
     :param preferred: The organization that the browser remembers.
     """
     try:
-        actor = members.actor_for(airflow_users.user_from_token(credential), preferred=preferred)
+        user = airflow_users.user_from_token(credential)
+        actor = members.actor_for(user, preferred=preferred, visit=Visit("page"))
     finally:
         release_session()
     actor.require("read")

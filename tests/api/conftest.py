@@ -55,12 +55,12 @@ class FakeTokens:
 class FakeMembers:
     """Everybody whom Airflow knows is an admin of the one organization."""
 
-    def actor_for(self, user: str, wanted: str | None = None, preferred: str | None = None) -> Actor:
+    def actor_for(self, user: str, wanted: str | None = None, preferred: str | None = None, visit: object = None) -> Actor:
         if wanted not in (None, ORGANIZATION):
             raise not_found("Organization", str(wanted))
         return Actor("user", user, user, ORGANIZATION, permissions_of("admin"), role="admin", user_id=f"user_{user}")
 
-    def person_for(self, user: str) -> Actor:
+    def person_for(self, user: str, visit: object = None) -> Actor:
         return Actor("user", user, user, "", user_id=f"user_{user}")
 
 

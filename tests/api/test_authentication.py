@@ -164,7 +164,7 @@ class AuthManager:
 class Ann:
     email: object = None
 
-    def get_id(self) -> int:
+    def get_id(self) -> object:
         return 7
 
     def get_name(self) -> str:
@@ -215,7 +215,8 @@ def test_who_may_come_in_is_two_questions_of_the_auth_manager(auth_manager):
         ("ann@email.notfound", None),
         ("", None),
         ("ann", None),
-        ("a@b.org,c@d.org", None),
+        # An odd address is an address still: no invitation is for it.
+        ("a@b.org,c@d.org", "a@b.org,c@d.org"),
         (None, None),
         (7, None),
     ],
@@ -224,6 +225,16 @@ def test_the_address_is_known_where_the_auth_manager_has_one(auth_manager, told,
     user = Ann()
     user.email = told
     assert airflow_users.person_of(user).email == known
+
+
+@pytest.mark.parametrize("identifier", ["", "x" * 256, "a\0b"])
+def test_ids_that_cannot_be_kept_are_refused(auth_manager, identifier):
+    class Odd(Ann):
+        def get_id(self) -> object:
+            return identifier
+
+    with pytest.raises(DagctlError, match="printable characters"):
+        airflow_users.person_of(Odd())
 
 
 def test_of_other_auth_managers_an_admin_holds_what_only_admins_do(auth_manager):

@@ -62,7 +62,7 @@ NOT_SENT = "Airflow has no connection 'smtp_default', so no mail was sent."
             *("POST", "/organizations/invitations/inv_abc123/resend", None, 200),
             {
                 "invitation": INVITATION,
-                "message": "Invitation created; pass its link on yourself",
+                "message": "No mail was sent; pass the link on yourself",
                 "link": LINK,
                 "mail_error": NOT_SENT,
             },

@@ -227,3 +227,76 @@ def test_what_is_encrypted_is_encrypted_anew(run: Any, world: World, monkeypatch
     monkeypatch.setattr(encryption, "get_fernet", lambda: MultiFernet([former]))
     with pytest.raises(SystemExit, match=r"(?s)variable TOKEN of acme.*Hint"):
         run("rotate-fernet")
+
+
+class TestMembers:
+    """People at the command line; SimpleAuthManager of these tests knows one user, admin."""
+
+    def test_they_are_added_listed_changed_and_removed(self, run: Any) -> None:
+        (made,) = run("members", "add", "--user", "admin", "--role", "owner", "-o", "json")
+        assert (made["airflow_id"], made["role"]) == ("admin", "owner")
+        (listed,) = run("members", "list", "-o", "json")
+        assert listed["user_id"] == made["user_id"]
+        with pytest.raises(SystemExit, match="last owner"):
+            run("members", "role", "--user", "admin", "--role", "reader")
+        with pytest.raises(SystemExit, match="last owner"):
+            run("members", "remove", "--user", made["user_id"])
+        with pytest.raises(SystemExit, match="member already"):
+            run("members", "add", "--user", "admin", "--role", "reader")
+
+    def test_another_owner_lets_the_first_go(self, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "ada:admin,bob:user")
+        for name in ("ada", "bob"):
+            run("members", "add", "--user", name, "--role", "owner", "-o", "json")
+        (changed,) = run("members", "role", "--user", "ada", "--role", "reader", "-o", "json")
+        assert changed["role"] == "reader"
+        assert "ada is no member any more." in run("members", "remove", "--user", "ada")
+        assert [row["name"] for row in run("members", "list", "-o", "json")] == ["bob"]
+
+    def test_nobody_unknown_is_made_a_member(self, run: Any) -> None:
+        with pytest.raises(SystemExit, match="knows no user 'mallory'"):
+            run("members", "add", "--user", "mallory", "--role", "owner")
+        with pytest.raises(SystemExit, match="is no member 'mallory'"):
+            run("members", "remove", "--user", "mallory")
+        with pytest.raises(SystemExit, match="knows no user 'mallory'"):
+            run("organizations", "create", "acme", "--owner", "mallory")
+        assert "acme" not in {row["name"] for row in run("organizations", "list", "-o", "json")}
+
+    def test_an_organization_begins_with_an_owner(self, run: Any) -> None:
+        (made,) = run("organizations", "create", "acme", "--owner", "admin", "-o", "json")
+        (owner,) = run("members", "list", "--organization", "acme", "-o", "json")
+        assert owner["role"] == "owner"
+        (other,) = run("organizations", "create", "empty", "-o", "json")
+        assert run("members", "list", "--organization", "empty", "-o", "json") == []
+        assert other["organization_id"] != made["organization_id"]
+
+    def test_it_is_on_record_as_done_at_the_command_line(self, run: Any) -> None:
+        run("organizations", "create", "acme", "--owner", "admin", "-o", "json")
+        run("tokens", "create", "--name", "ci", "--organization", "acme", "-o", "json")
+        entries = [json.loads(line) for line in run("audit", "export", "--organization", "acme").splitlines()]
+        assert [(entry["verb"], entry["object_kind"]) for entry in entries] == [
+            ("created", "organization"),
+            ("added", "member"),
+            ("created", "token"),
+        ]
+        assert {(entry["door"], entry["actor_name"][:4]) for entry in entries} == {("command_line", "cli:")}
+
+
+def test_a_token_is_limited_to_projects_by_name_or_id_and_rotated(run: Any, world: World) -> None:
+    project = world.project("shop")
+    limits = ("--project", "Shop", "--project", project.id)
+    (made,) = run("tokens", "create", "--name", "ci", "--organization", "acme", *limits, "-o", "json")
+    assert tokens.authenticate(made["token"], world.organization_id).project_ids == frozenset((project.id,))
+    assert run("tokens", "list", "--organization", "acme", "-o", "json")[0]["projects"] == project.id
+    (rotated,) = run("tokens", "rotate", made["token_id"], "--organization", "acme", "--overlap", "0h", "-o", "json")
+    assert tokens.authenticate(rotated["token"], world.organization_id).project_ids == frozenset((project.id,))
+    with pytest.raises(DagctlError):
+        tokens.authenticate(made["token"], world.organization_id)
+    for words, message in (
+        (("tokens", "create", "--name", "x", "--organization", "acme", "--project", "nothing"), "no project 'nothing'"),
+        (("tokens", "rotate", made["token_id"], "--organization", "acme"), "rotated already"),
+        (("tokens", "rotate", rotated["token_id"], "--organization", "acme", "--overlap", "3y"), "--overlap '3y'"),
+        (("tokens", "rotate", rotated["token_id"], "--organization", "acme", "--overlap", "90d"), "between 0 and 720"),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            run(*words)

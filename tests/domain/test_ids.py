@@ -82,7 +82,7 @@ def test_short_commits_and_names_for_airflow():
 def test_each_error_has_a_status_a_title_and_a_hint(code):
     kind = DagctlError(code, "Something.").kind
     assert re.fullmatch(r"[a-z_]+", code)
-    assert kind.status in {400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 424, 429, 500, 503}
+    assert kind.status in {400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 422, 424, 429, 500, 503}
     assert kind.title
     assert not kind.title.endswith(".")
     assert kind.hint.endswith(".")

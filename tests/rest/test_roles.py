@@ -12,12 +12,14 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from dagctl_provider.api.contracts import LINES
 from dagctl_provider.api.v1.routes import OPERATIONS
 from dagctl_provider.domain.members import Person
 from dagctl_provider.domain.permissions import ROLES, Role, system_actor
 from dagctl_provider.services import invitations, members, tokens
 from dagctl_provider.services.outside import airflow_users
 from dagctl_provider.ui.plan_actions import _VERBS
+from tests.api import conformance
 from tests.services.people import Known, People, people
 from tests.services.world import World
 
@@ -167,7 +169,11 @@ def test_every_operation_with_every_role(doors: Doors) -> None:
         # A role that everybody who may give roles may give.
         body = {"role": "reader"} if path.endswith("/role") else {}
         sent = {"json": body} if method in ("POST", "PUT") else {}
-        return doors.client.open(doors.of_operation(path), method=method, headers=doors.headers(kind, role), **sent)
+        address = doors.of_operation(path)
+        answer = doors.client.open(address, method=method, headers=doors.headers(kind, role), **sent)
+        if answer.content_type != LINES:
+            conformance.check(method, address, answer)
+        return answer
 
     assert differences(BY_REST, ask) == []
 

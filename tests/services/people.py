@@ -43,12 +43,12 @@ class People:
     def comes(self, name: str, wanted: str | None = None, preferred: str | None = None, **known: Any) -> Actor:
         """Somebody signs in and asks for something."""
         user: Any = Known(known.pop("airflow_id", f"id-{name}"), name, **known)
-        return members.actor_for(user, wanted, preferred)
+        return members.actor_for(user, wanted, preferred, members.Visit("page", "10.1.2.3"))
 
     def outside(self, name: str, **known: Any) -> Actor:
         """Somebody signs in where no membership is needed."""
         user: Any = Known(f"id-{name}", name, **known)
-        return members.person_for(user)
+        return members.person_for(user, members.Visit("page", "10.1.2.3"))
 
 
 @pytest.fixture

@@ -70,6 +70,7 @@ class TestComingIn:
         assert actor.user_id is not None
         assert actor.user_id.startswith("user_")
         assert verbs(default) == [("ada", "joined", "ada")]
+        assert [(entry.door, entry.source) for entry in entries(default)] == [("page", "10.1.2.3")]
 
     def test_everybody_else_enters_with_the_role_of_the_setting(self, people: People, monkeypatch: pytest.MonkeyPatch) -> None:
         assert people.comes("eve").role == "reader"
@@ -189,7 +190,7 @@ class TestRequiredActions:
         default = organizations.default_organization_id()
         found = members.actor_by_airflow_id("7", default)
         assert found is not None
-        assert (found.role, found.organization_id) == ("reader", default)
+        assert (found.role, found.organization_id, found.door) == ("reader", default, "required_actions")
         with refused("forbidden"):
             members.actor_by_airflow_id("7", other)
         assert members.actor_by_airflow_id("8", default) is None

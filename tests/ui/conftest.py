@@ -146,6 +146,6 @@ def browser(nobody: Browser, world: World, monkeypatch: pytest.MonkeyPatch) -> B
     )
     monkeypatch.setattr(airflow_users, "user_from_token", user_from_token)
     monkeypatch.setattr(airflow_users, "public_host", lambda: "airflow.example")
-    monkeypatch.setattr(authentication.members, "actor_for", lambda user, wanted=None, preferred=None: user)
-    monkeypatch.setattr(authentication.members, "person_for", lambda user: user)
+    monkeypatch.setattr(authentication.members, "actor_for", lambda user, *named: user)
+    monkeypatch.setattr(authentication.members, "person_for", lambda user, visit: user)
     return nobody

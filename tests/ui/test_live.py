@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timezone
 from typing import Any
 
@@ -208,11 +208,11 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     """The mounted app; 'a.b.c' is Ada's session, 'r.e.f' that of somebody who may not read."""
     people = {"a.b.c": permissions_of("reader"), "r.e.f": frozenset()}
 
-    def actor(credential: str) -> Actor:
+    def actor(credential: str, preferred: str | None) -> Actor:
         assert threading.current_thread() is not threading.main_thread()
         if credential not in people:
             raise DagctlError("unauthenticated", "The credential is not valid or has expired.")
-        made = Actor("user", "ada", "Ada", "org-a", people[credential])
+        made = Actor("user", "ada", "Ada", preferred or "org-a", people[credential])
         made.require("read")
         return made
 
@@ -234,6 +234,19 @@ def test_only_who_may_read_listens(client: TestClient, session: str, status: int
     if status == 200:
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert answer.text.startswith("retry: ")
+
+
+def test_the_organization_that_the_browser_remembers_is_told_of(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    async def stream(watcher: Watcher, organization_id: str, known: str) -> AsyncIterator[str]:
+        told.append(organization_id)
+        yield "retry: 1\n\n"
+
+    monkeypatch.setattr(live, "stream", stream)
+    for cookie in ("", "; dagctl_organization=org-b", "; dagctl_organization=../x"):
+        assert client.get("/events", headers={"Cookie": f"_token=a.b.c{cookie}"}).status_code == 200
+    assert told == ["org-a", "org-b", "org-a"]
 
 
 def test_airflows_own_header_counts_where_everybody_is_admin(client: TestClient) -> None:

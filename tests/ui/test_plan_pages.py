@@ -97,7 +97,7 @@ def client(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClien
         public_host = staticmethod(lambda: "airflow.example")
 
     class Members:
-        actor_for = staticmethod(lambda user, wanted, preferred: scene.actor)
+        actor_for = staticmethod(lambda user, *named: scene.actor)
 
     monkeypatch.setattr(authentication, "airflow_users", Users)
     monkeypatch.setattr(authentication, "members", Members)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from dagctl_provider.domain.errors import DagctlError
-from dagctl_provider.domain.members import Person, email_fault
+from dagctl_provider.domain.members import LONGEST_EMAIL, Person
 from dagctl_provider.domain.permissions import ENTRY, PERMISSIONS
 from dagctl_provider.orchestration import accounts
 from dagctl_provider.store import transactions
@@ -95,7 +95,10 @@ def person_of(user: BaseUser) -> Person:
         and manager.is_authorized_custom_view(method=can, resource_name=VIEW_NAME, user=user)
     ):
         raise DagctlError("forbidden", f"Airflow lets you in here only with {can!r} on {VIEW_NAME!r} and the right to see Dags.")
-    return Person(str(user.get_id()), str(user.get_name())[:_LONGEST_NAME], _email_of(user))
+    airflow_id, name = str(user.get_id()), str(user.get_name())
+    if not 1 <= len(airflow_id) <= _LONGEST_NAME or not airflow_id.isprintable():
+        raise DagctlError("forbidden", f"Airflow's id of you must have 1 to {_LONGEST_NAME} printable characters.")
+    return Person(airflow_id, name.replace("\0", "")[:_LONGEST_NAME], _email_of(user))
 
 
 def _email_of(user: BaseUser) -> str | None:
@@ -104,9 +107,9 @@ def _email_of(user: BaseUser) -> str | None:
 
 
 def _told_email(found: object) -> str | None:
-    if not isinstance(found, str) or email_fault(found) is not None or found.endswith(_MADE_UP):
+    if not isinstance(found, str) or "@" not in found or found.endswith(_MADE_UP):
         return None
-    return found
+    return found.replace("\0", "")[:LONGEST_EMAIL]
 
 
 def is_admin(user: BaseUser) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -54,7 +53,6 @@ def _judged(step: PlanStep, answer: Answer) -> bool:
         actor = members.actor_by_airflow_id(answer.user_id, step.organization_id)
         if actor is None:
             raise DagctlError("forbidden", "This auth manager cannot look up the user who answered; decide over REST instead.")
-        actor = replace(actor, door=DOOR)
         comment = transactions.run(partial(approvals.comment_with, answer=answer))
         if steps.APPROVE_OPTION in answer.chosen_options:
             outcome = plans.approve(actor, step.id, door=DOOR, comment=comment)

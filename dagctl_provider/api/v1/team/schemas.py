@@ -153,7 +153,7 @@ def invited(made: Invited) -> InvitationMessage:
     if made.not_sent is None:
         message = "Invitation sent successfully"
         return InvitationMessage(invitation=invitation(made.invitation), message=message, link=None, mail_error=None)
-    message = "Invitation created; pass its link on yourself"
+    message = "No mail was sent; pass the link on yourself"
     return InvitationMessage(invitation=invitation(made.invitation), message=message, link=made.link, mail_error=made.not_sent)
 
 
