@@ -32,6 +32,9 @@ _WAIT_SECONDS = 120.0
 # A step of a plan has a grant from the moment in which its run begins. If there is none at all, hardly any will come.
 _WAIT_FOR_NONE_SECONDS = 10.0
 _POLL_SECONDS = 0.3
+# The runner masks all of a step's variables before its log comes here. Airflow's own masking takes seconds for two hundred
+# pieces and minutes for a thousand, so of very many only the longest are told to it.
+_MASKED_HERE = 80
 # How far the clocks of worker and API server may be apart.
 _SKEW = timedelta(minutes=5)
 
@@ -145,6 +148,8 @@ def _variables(context: Context, kind: str, grant: Grant, sealing: str) -> dict[
     if letter is None or digest_of_variables(letter) != grant.variables:
         raise ProofError("the variables that it is to have were changed in Airflow")
     found = unpacked(proofs.opened(sealing, grant.try_id, letter.sealed).decode())
-    for text in {part for one in found.values() if one.is_sensitive for part in sensitive_parts(one.value)}:
+    pieces = {part for one in found.values() if one.is_sensitive for part in sensitive_parts(one.value)}
+    # Whole lines first: a log has no others.
+    for text in sorted(pieces, key=lambda piece: ("\n" in piece, -len(piece)))[:_MASKED_HERE]:
         mask_secret(text)
     return found

@@ -184,3 +184,12 @@ def test_no_step_runs_with_other_variables_than_were_granted(spoil: Callable[[An
     spoil(it)
     with pytest.raises(StepRefused, match="variables"):
         received_grant(it, "explain")
+
+
+def test_airflow_is_not_kept_busy_with_masking(monkeypatch: pytest.MonkeyPatch) -> None:
+    masked: list[str] = []
+    monkeypatch.setattr(grants, "mask_secret", masked.append)
+    lines = "\n".join(f"line {number}" for number in range(5000))
+    received_grant(granted("explain", REQUEST, variables={**GIVEN, "LIST": GivenVariable(value=lines)}), "explain")
+    assert len(masked) == 80
+    assert masked[0] == "planted-s3cret"

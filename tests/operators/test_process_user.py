@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,7 @@ from typing import Any
 import pytest
 
 from dagctl_provider.domain import wire
+from dagctl_provider.domain.wire.variables import GivenVariable
 from dagctl_provider.operators import process, users
 from dagctl_provider.operators.process import ProcessStepOperator
 from dagctl_provider.operators.users import UserUnavailable, step_user
@@ -223,6 +225,37 @@ def test_by_sudo_it_is_the_same(machine: Machine, scheduler: subprocess.Popen[by
     seen = machine.look(scheduler=f"/proc/{scheduler.pid}/environ", airflow=machine.airflow, worker=worker / "x")
     assert_nothing_of_airflow(seen)
     assert seen["scheduler"] == "PermissionError"
+
+
+@needs_root
+@pytest.mark.parametrize("way", ["root", "sudo"])
+def test_variables_of_the_organization_reach_the_user_and_are_its_own(
+    machine: Machine, request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str], way: str
+) -> None:
+    if way == "sudo":
+        request.getfixturevalue("by_sudo")
+    given = {
+        "TOKEN": GivenVariable(value="planted é"),
+        "KEY": GivenVariable(value="planted key", file_mount_path="/secrets/k", file_permissions=0o400),
+    }
+    machine.request = replace(machine.request, variables=given)
+    machine.tool(
+        f"""
+path = os.environ["KEY"]
+facts = os.stat(path)
+seen = [os.environ["TOKEN"], path, open(path).read(), facts.st_mode & 0o777, facts.st_uid]
+Path({str(machine.seen)!r}).write_text(json.dumps(seen))
+print("told", os.environ["TOKEN"], open(path).read(), flush=True)
+"""
+    )
+    ProcessStepOperator(task_id="explain", kind="explain").execute({})  # type: ignore[typeddict-item]
+    token, path, content, mode, owner = json.loads(machine.seen.read_text())
+    assert (token, content, mode, owner) == ("planted é", "planted key", 0o400, NOBODY.pw_uid)
+    assert path.startswith(str(machine.folder / "user" / "steps"))
+    assert not Path(path).exists()
+    machine.seen.unlink()
+    assert [file for file in machine.folder.rglob("*") if file.is_file() and b"planted" in file.read_bytes()] == []
+    assert "planted" not in capfd.readouterr().out + json.dumps(machine.reported)
 
 
 @needs_root

@@ -133,6 +133,15 @@ def test_it_is_gone_from_there_when_the_step_is_over(step: Step, tmp_path: Path,
     assert [path for path in made.rglob("*") if path.is_file()] == []
 
 
+def test_what_a_killed_step_left_the_next_one_removes(step: Step, tmp_path: Path) -> None:
+    left = Path(look(step, tmp_path)["env"]["KEY_FILE"])
+    left.parent.mkdir(parents=True)
+    left.write_text("planted by a step that was killed")
+    left.chmod(0o400)
+    step.run(ANSWER.format(answer={"outcome": "succeeded"}))
+    assert not left.exists()
+
+
 def test_pieces_of_a_sensitive_value() -> None:
     assert sensitive_parts("abc") == set()
     assert sensitive_parts("word") == {"word"}

@@ -10,7 +10,7 @@ import pytest
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.orchestration import approvals
-from dagctl_provider.services import plans
+from dagctl_provider.services import plans, variables
 from dagctl_provider.services.turns import answers
 from dagctl_provider.store import answers as answer_rows
 from dagctl_provider.store import transactions
@@ -174,3 +174,15 @@ def test_a_broken_moment_does_not_cost_the_answer(
     answer(world, step, "1", "Approve")
     assert answers.handle_answers() == 1
     assert plans.get_plan(world.actor(), step.id).status == "approved"
+
+
+def test_an_approval_of_a_plan_with_other_variables_is_refused(world: World, people: dict[str, Actor]) -> None:
+    variables.create_variable(world.actor(), {"name": "TOKEN", "value": "planted"})
+    step = world.explained(world.project())
+    variables.update_variable(world.actor(), "TOKEN", {"value": "other"})
+    answer(world, step, "1", "Approve")
+    answers.handle_answers()
+    assert plans.get_plan(world.actor(), step.id).status == "pending"
+    told = world.decision(step, key="answer")
+    assert told is not None
+    assert (told["code"], "TOKEN" in told["detail"], "planted" in str(told)) == ("variables_changed", True, False)
