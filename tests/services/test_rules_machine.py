@@ -44,9 +44,8 @@ _numbers = itertools.count()
 some_names = st.lists(st.sampled_from(NAMES), unique=True, max_size=3)
 some_roles = st.lists(st.sampled_from(ROLES), unique=True, max_size=2)
 rule_sets = st.fixed_dictionaries(
-    {},
+    {"quorum": st.sampled_from([1, 2, 2, 3])},
     optional={
-        "quorum": st.integers(1, 3),
         "approver_roles": some_roles,
         "approver_user_ids": some_names,
         "forbid_author": st.booleans(),
@@ -156,6 +155,9 @@ class RulesMachine(RuleBasedStateMachine):
 
     @rule(rules=rule_sets)
     def rules_change(self, rules: dict[str, Any]) -> None:
+        self.change_rules(rules)
+
+    def change_rules(self, rules: dict[str, Any]) -> None:
         # Who has left cannot be named any more.
         here = [name for name in NAMES if self.oracle.role[name]]
         rules = {**rules, "approver_user_ids": [name for name in rules.get("approver_user_ids", []) if name in here]}
@@ -237,9 +239,15 @@ class RulesMachine(RuleBasedStateMachine):
         self.approves(name)
 
     @precondition(lambda self: self.execute is None)
-    @rule(digest=st.sampled_from(list(MODELS)), names=st.permutations(NAMES), ends=st.sampled_from(["drifted", "success"]))
-    def usual_day(self, digest: str, names: list[str], ends: str) -> None:
+    @rule(
+        rules=rule_sets,
+        digest=st.sampled_from(list(MODELS)),
+        names=st.permutations(NAMES),
+        ends=st.sampled_from(["drifted", "success"]),
+    )
+    def usual_day(self, rules: dict[str, Any], digest: str, names: list[str], ends: str) -> None:
         """What mostly happens, so that the walk gets far: a plan that all look at, one after the other, and its execution."""
+        self.change_rules(rules)
         self.planned_by(digest, names[0], same=True)
         for name in names:
             if self.plan is not None:
