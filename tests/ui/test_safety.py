@@ -13,7 +13,14 @@ from .conftest import Browser
 
 pytestmark = pytest.mark.slow
 
-PLACES = ("/dagctl/projects", "/dagctl/plans", "/dagctl/projects/new", "/dagctl/nothing")
+PLACES = (
+    "/dagctl/projects",
+    "/dagctl/plans",
+    "/dagctl/projects/new",
+    "/dagctl/nothing",
+    "/dagctl/organization/environments",
+    "/dagctl/organization/environments/new",
+)
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'`{{7*7}}\u202e"
 
 
