@@ -175,7 +175,11 @@ audit_entry = Table(
     Column("reason", Text),
     Column("hash", String(64), nullable=False),
     Index("idx_dagctl_audit_at", "organization_id", "at"),
-    Index("idx_dagctl_audit_object", "organization_id", "object_kind", "number"),
+    # One for each filter that may fit few of many entries.
+    Index("idx_dagctl_audit_kind", "organization_id", "object_kind", "number"),
+    Index("idx_dagctl_audit_object", "organization_id", "object_id", "number"),
+    Index("idx_dagctl_audit_actor", "organization_id", "actor_id", "number"),
+    Index("idx_dagctl_audit_project", "organization_id", "project_id", "number"),
 )
 
 # Where the record of an organization ends, so that one whose newest rows were removed shows that too.

@@ -30,6 +30,7 @@ def every_page(person: Person, scene: dict[str, str]) -> Iterator[Page]:
         (("projects", scene["project"], "edit"), ""),
         (("projects", scene["project"], "delete"), ""),
         (("plans",), ""),
+        (("organization", "audit"), ""),
         (("plans", scene["plan"]), ""),
         (("plans", scene["plan"]), "?action=reject"),
         (("plans", scene["plan"], "graph"), "?as=list"),

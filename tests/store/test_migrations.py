@@ -125,8 +125,8 @@ def run_script(script: str, address: str, home: Path, given: str = "") -> list[s
     return [line for line in done.stdout.splitlines() if line.split(" ")[0] in words]
 
 
-# Where a MySQL or MariaDB is: mysql+mysqldb://root@/%s?unix_socket=... with %s for a database's name. No wheel brings one, so it is
-# tried where somebody names one. It needs mysqlclient and aiomysql, and sql_mode NO_BACKSLASH_ESCAPES for the statements here.
+# Where a MySQL or MariaDB is: mysql+mysqldb://root@/%s?unix_socket=... with %s for a database's name. No wheel brings one, so it
+# is tried where somebody names one. It needs mysqlclient and aiomysql, and NO_BACKSLASH_ESCAPES for the statements here.
 MYSQL = os.environ.get("DAGCTL_TEST_MYSQL", "")
 
 

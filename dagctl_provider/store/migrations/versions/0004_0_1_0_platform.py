@@ -156,7 +156,8 @@ def _add_audit() -> None:
         sa.Column("hash", sa.String(64), nullable=False),
     )
     op.create_index("idx_dagctl_audit_at", "dagctl_audit", ["organization_id", "at"])
-    op.create_index("idx_dagctl_audit_object", "dagctl_audit", ["organization_id", "object_kind", "number"])
+    for name, column in {"kind": "object_kind", "object": "object_id", "actor": "actor_id", "project": "project_id"}.items():
+        op.create_index(f"idx_dagctl_audit_{name}", "dagctl_audit", ["organization_id", column, "number"])
     op.create_table(
         "dagctl_audit_head",
         sa.Column("organization_id", sa.String(64), primary_key=True),
