@@ -31,6 +31,8 @@ def every_page(person: Person, scene: dict[str, str]) -> Iterator[Page]:
         (("projects", scene["project"], "delete"), ""),
         (("plans",), ""),
         (("organization", "audit"), ""),
+        (("organization", "environments"), ""),
+        (("organization", "environments", "new"), ""),
         (("plans", scene["plan"]), ""),
         (("plans", scene["plan"]), "?action=reject"),
         (("plans", scene["plan"], "graph"), "?as=list"),
