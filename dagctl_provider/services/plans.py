@@ -97,6 +97,11 @@ def _with_verbs(session: Session, found: tuple[PlanStep, ...]) -> tuple[PlanStep
     return tuple(replace(step, verbs=verbs_now(step, groups.get(step.group_id) or (step,))) for step in found)
 
 
+def _own_explain(session: Session, actor: Actor, group_id: str) -> PlanStep | None:
+    found = next(iter(plan_rows.group_steps(session, group_id)), None)
+    return found if found is not None and found.organization_id == actor.organization_id else None
+
+
 def _with_comments(decided: Sequence[DecisionRecord], found: tuple[PlanStep, ...]) -> tuple[PlanStep, ...]:
     """The steps of a group with what was said with the decisions on them."""
     said = {row.step_id: row.comment for row in decided if row.comment and row.decision != "approval_given"}
@@ -348,7 +353,7 @@ def _try_dispatch(step: PlanStep) -> None:
 def get_group(actor: Actor, group_id: str) -> PlanGroup:
     """All steps of a plan group, explain first, each with its log."""
     actor.require("read")
-    code_owners = _owners_shown(lambda session: next(iter(plan_rows.group_steps(session, group_id)), None))
+    code_owners = _owners_shown(lambda session: _own_explain(session, actor, group_id))
 
     def work(session: Session) -> PlanGroup:
         group = plan_rows.group_steps(session, group_id)
@@ -433,10 +438,12 @@ def approve(
             discarded = steps.discard(session, system, step, HEAD_MOVED, head)
             return PlanAutoDiscarded(discarded, step.to_commit_sha, head, HEAD_MOVED)
         variables.require_unchanged(session, step)
-        judged = verdict.to_json(step.environment) if verdict is not None else None
+        judged = verdict.to_json(matters.environment_of(step)) if verdict is not None else None
         if verdict is not None and verdict.evaluation is not None and not verdict.passes:
             _require_known(step, allow_destructive)
             if not verdict.counted_before:
+                # Open pages hear of it by the step's time.
+                plan_rows.note_step(session, step.id, updated_at=utcnow())
                 steps.record_decision(session, actor, step, "approval_given", door, Consent(comment, evaluation=judged))
             return PlanApprovalRecorded(step, verdict.evaluation)
         consent = Consent(comment, _named(step, allow_destructive), judged)
@@ -538,7 +545,7 @@ def retry(actor: Actor, plan_id: str, door: Door, override_reason: str | None = 
             allow_destructive=executed(step.plan_output).allow_destructive,
         )
         steps.refresh_commit_key(session, step.group_id)
-        judged = verdict.to_json(execute.environment) if verdict is not None else None
+        judged = verdict.to_json(matters.environment_of(explain)) if verdict is not None else None
         steps.record_decision(session, actor, execute, "retried", door, Consent(evaluation=judged))
         runs.clear_tasks(session, step.dag_id, step.run_id, (APPROVAL, EXECUTE))
         steps.tell_approved(session, project, actor, explain, execute)

@@ -34,6 +34,8 @@ def every_page(person: Person, scene: dict[str, str]) -> Iterator[Page]:
         (("organization", "invitations"), ""),
         (("organization", "tokens"), ""),
         (("organization", "audit"), ""),
+        (("organization", "environments"), ""),
+        (("organization", "environments", "new"), ""),
         (("plans", scene["plan"]), ""),
         (("plans", scene["plan"]), "?action=reject"),
         (("plans", scene["plan"], "graph"), "?as=list"),

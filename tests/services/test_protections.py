@@ -231,6 +231,7 @@ def test_below_the_quorum_it_is_recorded_and_the_plan_waits(world: World, projec
     step = world.explained(project)
     outcome = recorded(grace, step)
     assert missing(outcome) == [("approvals", 1, ("Ada",))]
+    assert plans.get_plan(ada, step.id).updated_at > step.updated_at, "open pages hear of it"
     recorded(grace, step)
     shown = plans.get_plan(ada, step.id)
     assert (shown.status, shown.approval and shown.approval.required) == ("pending", 2)
@@ -243,6 +244,24 @@ def test_below_the_quorum_it_is_recorded_and_the_plan_waits(world: World, projec
     assert (judged["rules"], judged["missing"]) == ({"quorum": 2}, [])
     assert [row["name"] for row in judged["approvals"]] == ["Grace", "Ada"]
     assert done.execute.status == "running"
+
+
+def test_two_who_approve_at_once_are_two(world: World, project: Project, ada: Actor, grace: Actor) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    protect(ada, rules={"quorum": 2})
+    step = world.explained(project)
+    with ThreadPoolExecutor(4) as pool:
+        tried = list(pool.map(lambda actor: _tried(actor, step), (ada, grace, ada, grace)))
+    assert sum(isinstance(outcome, PlanApproved) for outcome in tried) == 1
+    assert sum(row.decision == "approval_given" for row in plans.decisions(ada, step.group_id)) == 1
+
+
+def _tried(actor: Actor, step: PlanStep) -> object:
+    try:
+        return approve(actor, step)
+    except DagctlError as error:
+        return error
 
 
 def test_a_token_counts_as_the_person_who_made_it(world: World, project: Project, ada: Actor, grace: Actor) -> None:

@@ -44,9 +44,8 @@ _numbers = itertools.count()
 some_names = st.lists(st.sampled_from(NAMES), unique=True, max_size=3)
 some_roles = st.lists(st.sampled_from(ROLES), unique=True, max_size=2)
 rule_sets = st.fixed_dictionaries(
-    {},
+    {"quorum": st.sampled_from([1, 2, 2, 3])},
     optional={
-        "quorum": st.integers(1, 3),
         "approver_roles": some_roles,
         "approver_user_ids": some_names,
         "forbid_author": st.booleans(),
@@ -136,7 +135,7 @@ class RulesMachine(RuleBasedStateMachine):
         self.protection = made.protection.id
         self.plan: PlanStep | None = None
         self.execute: PlanStep | None = None
-        self.drifted = False
+        self.drifted, self.last_digest = False, ""
         self.before: list[tuple[str, int]] = []
 
     def becomes(self, name: str, role: str | None) -> None:
@@ -156,6 +155,9 @@ class RulesMachine(RuleBasedStateMachine):
 
     @rule(rules=rule_sets)
     def rules_change(self, rules: dict[str, Any]) -> None:
+        self.change_rules(rules)
+
+    def change_rules(self, rules: dict[str, Any]) -> None:
         # Who has left cannot be named any more.
         here = [name for name in NAMES if self.oracle.role[name]]
         rules = {**rules, "approver_user_ids": [name for name in rules.get("approver_user_ids", []) if name in here]}
@@ -237,9 +239,16 @@ class RulesMachine(RuleBasedStateMachine):
         self.approves(name)
 
     @precondition(lambda self: self.execute is None)
-    @rule(digest=st.sampled_from(list(MODELS)), names=st.permutations(NAMES), ends=st.sampled_from(["drifted", "success"]))
-    def usual_day(self, digest: str, names: list[str], ends: str) -> None:
+    @rule(
+        rules=st.none() | rule_sets,
+        digest=st.sampled_from(list(MODELS)),
+        names=st.permutations(NAMES),
+        ends=st.sampled_from(["drifted", "success"]),
+    )
+    def usual_day(self, rules: dict[str, Any] | None, digest: str, names: list[str], ends: str) -> None:
         """What mostly happens, so that the walk gets far: a plan that all look at, one after the other, and its execution."""
+        if rules is not None:
+            self.change_rules(rules)
         self.planned_by(digest, names[0], same=True)
         for name in names:
             if self.plan is not None:
@@ -277,6 +286,12 @@ class RulesMachine(RuleBasedStateMachine):
             assert {one.by.name for one in outcome.evaluation.counted} == counting | {name}
             self.reached["recorded"] += 1
 
+    @precondition(lambda self: self.drifted and self.execute is None)
+    @rule(creator=st.sampled_from(NAMES))
+    def drift_is_over(self, creator: str) -> None:
+        """The drifted commit is planned once more and comes out as it was approved."""
+        self.planned_by(self.last_digest, creator, same=True)
+
     @precondition(lambda self: self.plan is not None)
     @rule()
     def rejected(self) -> None:
@@ -298,7 +313,7 @@ class RulesMachine(RuleBasedStateMachine):
         self.world.finish_execute(self.execute, state, **more)
         if ends == "drifted":
             self.oracle.given[str(self.execute.digest)] = self.before
-            self.drifted = True
+            self.drifted, self.last_digest = True, str(self.execute.digest)
         self.execute = None
 
     @invariant()

@@ -17,6 +17,12 @@ PLACES = (
     *("/dagctl/projects", "/dagctl/plans", "/dagctl/projects/new", "/dagctl/nothing"),
     *("/dagctl/organization/variables", "/dagctl/organization/variables/new"),
     *("/dagctl/organization/members", "/dagctl/organization/invitations", "/dagctl/organization/tokens"),
+    "/dagctl/projects",
+    "/dagctl/plans",
+    "/dagctl/projects/new",
+    "/dagctl/nothing",
+    "/dagctl/organization/environments",
+    "/dagctl/organization/environments/new",
 )
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'`{{7*7}}\u202e"
 

@@ -9,6 +9,7 @@ from dagctl_provider.domain.codeowners import CodeOwners
 from dagctl_provider.domain.decisions import standing_approvals
 from dagctl_provider.domain.evaluations import Approval, ChangedModel, Matter
 from dagctl_provider.domain.plans import PlanStep
+from dagctl_provider.domain.protections import key_of
 from dagctl_provider.domain.standings import People
 from dagctl_provider.plan_output.reading import explained
 from dagctl_provider.plan_output.shape import ExplainOutput
@@ -52,7 +53,8 @@ def approvals_of(session: Session, explain: PlanStep, people: People) -> tuple[A
     rows = decision_rows.decisions_on_digest(session, explain.project_id, explain.digest)
     groups = plan_rows.steps_of_groups(session, {row.group_id for row in rows if row.decision == "approved"})
     used_up = {group_id for group_id, steps in groups.items() if any(map(_applies, steps))}
-    here = [row for row in rows if _environment_in(row.evaluation) in (None, environment_of(explain))]
+    own = key_of(environment_of(explain) or "")
+    here = [row for row in rows if _environment_in(row.evaluation) in (None, own)]
     standing = standing_approvals(here, used_up)
     return tuple(
         Approval(people.standing(row.actor_kind, row.actor_id, row.actor_name), row.created_at, row.door) for row in standing
@@ -64,8 +66,10 @@ def _applies(step: PlanStep) -> bool:
     return step.plan_type == "execute" and not (step.status == "failed" and step.error_code == "plan_drifted")
 
 
-def _environment_in(evaluation: object) -> object:
-    return evaluation.get("environment") if isinstance(evaluation, dict) else None
+def _environment_in(evaluation: object) -> str | None:
+    """The environment that a decision was judged for, as protections know it."""
+    named = evaluation.get("environment") if isinstance(evaluation, dict) else None
+    return key_of(named) if isinstance(named, str) else None
 
 
 def _edited(output: ExplainOutput, folder: str) -> tuple[ChangedModel, ...]:

@@ -14,7 +14,7 @@ from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import PlanStep, has_drifted
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.plan_output.reading import executed
-from dagctl_provider.services.lifecycle import protecting
+from dagctl_provider.services.lifecycle import matters, protecting
 from dagctl_provider.store import decisions as decision_rows
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store.session import Session, utcnow
@@ -63,7 +63,7 @@ def is_enough(session: Session, explain: PlanStep) -> bool:
 def judged(session: Session, explain: PlanStep) -> dict[str, Any] | None:
     """By which rules they were judged, for the record; ``None`` where there are none."""
     verdict = protecting.kept(session, explain)
-    return verdict.to_json(explain.environment) if verdict is not None else None
+    return verdict.to_json(matters.environment_of(explain)) if verdict is not None else None
 
 
 def who_gave(approval: DecisionRecord, project: Project) -> Actor:

@@ -111,7 +111,7 @@ def _is_one_act(first: DecisionRecord, second: DecisionRecord) -> bool:
 def _decision(made: DecisionRecord, steps: Sequence[PlanStep]) -> Event:
     title, tone = ("Approval kept", "good") if made.is_kept else _DECISIONS.get(made.decision, (made.decision, "plain"))
     names = executed(steps[1].plan_output).allow_destructive if made.decision == "approved" and len(steps) > 1 else ()
-    if made.evaluation and made.evaluation.get("override_reason"):
+    if made.decision == "approved" and (made.evaluation or {}).get("override_reason"):
         title = "Approved against the rules"
     note = f"Destructive changes allowed: {', '.join(names)}" if names else None
     step = next((step for step in steps if step.id == made.step_id), None) if made.decision == "cancelled" else None
