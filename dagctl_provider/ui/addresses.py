@@ -37,6 +37,11 @@ def here(**changes: object) -> str:
     return f"{request.script_root}{request.path}" + (f"?{urlencode(given)}" if given else "")
 
 
+def absolute(address: str) -> str:
+    """An address for other people. Where ``[api] base_url`` does not say how this Airflow is reached: as whoever asks reaches it."""
+    return address if "://" in address else f"{request.host_url.rstrip('/')}{airflow_root()}{address}"
+
+
 def login_url() -> str:
     """Airflow's sign-in, which comes back to this page."""
     path = f"{request.script_root}{request.full_path.rstrip('?')}"

@@ -15,7 +15,7 @@ from dagctl_provider.domain.permissions import ROLES, Actor, Role
 from dagctl_provider.services import invitations, members
 from dagctl_provider.services.results import Invited
 from dagctl_provider.store.session import utcnow
-from dagctl_provider.ui.addresses import page_url
+from dagctl_provider.ui.addresses import absolute, page_url
 from dagctl_provider.ui.organization import ConfirmedAction, ask, section_page
 from dagctl_provider.ui.pages import Pages, back_to, check_id, expose, page, signed_in
 
@@ -137,6 +137,7 @@ def _invitations(actor: Actor, made: Invited | None = None, error: DagctlError |
         roles=roles_to_give(actor),
         now=utcnow(),
         made=made,
+        link=absolute(made.link) if made is not None else "",
         error=error,
         sent=request.form if error is not None else {},
     )
