@@ -64,7 +64,7 @@ ERRORS: Mapping[str, ErrorKind] = {
     "outside_window": ErrorKind(
         409,
         "Environment is closed now",
-        "Wait until 'opens_at'; an owner may send 'override_reason' where the rules of the environment allow it.",
+        "Wait until 'opens_at'; an owner may send 'override_reason'.",
     ),
     "retries_exhausted": ErrorKind(409, "No retries left", "Create a new plan; a group is executed at most four times."),
     "variables_changed": ErrorKind(

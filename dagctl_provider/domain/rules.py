@@ -49,7 +49,7 @@ class Rules:
     :param forbid_creator: Whoever asked for the plan does not count.
     :param extra_when_breaking: How many more approvals when a change is breaking.
     :param extra_when_removed: How many more when a model or a column goes.
-    :param override: An owner may do without all of it, with a reason.
+    :param override: An owner may do without the approvals, with a reason. Through closed windows an owner may always.
     """
 
     quorum: int = 1

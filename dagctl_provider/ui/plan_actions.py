@@ -18,37 +18,9 @@ from dagctl_provider.ui.addresses import page_url
 DOOR: Door = "page"
 
 
-def take(actor: Actor, plan_id: str, verb: str, form: Mapping[str, str], allowed: Sequence[str] = ()) -> str:
-    """Do what a form of the page asks for.
-
-    :param form: ``step``, the step that the person saw when deciding, and ``comment``.
-    :param allowed: The models whose destructive changes were ticked.
-    :return: Address of the page to show next.
-    :raises DagctlError: what the service answers; ``not_found`` for verbs and steps that are not the plan's.
-    """
-    view = plan_view.get_view(actor, plan_id)
-    step_id = form.get("step", "")
-    if verb not in ("approve", "retry", *_VERBS) or step_id not in {view.project.id, *(step.id for step in view.steps)}:
-        raise DagctlError("not_found", "This plan has no such action.")
-    comment = form.get("comment", "").strip()
-    doors.require_short(comment)
-    reason = form.get("override_reason", "").strip()
-    doors.require_short(reason)
-    if verb == "approve":
-        return _approve(actor, view, step_id, Asked(comment or None, tuple(allowed), reason or None))
-    if verb == "retry":
-        plans.retry(actor, step_id, DOOR, reason or None)
-        return _here(view, "retried")
-    return _VERBS[verb](actor, view, step_id, comment or None)
-
-
-def _here(view: PlanView, said: str) -> str:
-    return page_url("plans", view.group_id, said=said)
-
-
 @dataclass(frozen=True)
 class Asked:
-    """What the form of an approval was filled in with.
+    """What the form of an action was filled in with.
 
     :param allowed: The models whose destructive changes were ticked.
     :param override_reason: Why an owner does without the rules of the environment.
@@ -59,6 +31,28 @@ class Asked:
     override_reason: str | None
 
 
+def take(actor: Actor, plan_id: str, verb: str, form: Mapping[str, str], allowed: Sequence[str] = ()) -> str:
+    """Do what a form of the page asks for.
+
+    :param form: ``step``, the step that the person saw when deciding, ``comment`` and ``override_reason``.
+    :param allowed: The models whose destructive changes were ticked.
+    :return: Address of the page to show next.
+    :raises DagctlError: what the service answers; ``not_found`` for verbs and steps that are not the plan's.
+    """
+    view = plan_view.get_view(actor, plan_id)
+    step_id = form.get("step", "")
+    if verb not in VERBS or step_id not in {view.project.id, *(step.id for step in view.steps)}:
+        raise DagctlError("not_found", "This plan has no such action.")
+    comment, reason = (form.get(name, "").strip() for name in ("comment", "override_reason"))
+    doors.require_short(comment)
+    doors.require_short(reason)
+    return VERBS[verb](actor, view, step_id, Asked(comment or None, tuple(allowed), reason or None))
+
+
+def _here(view: PlanView, said: str) -> str:
+    return page_url("plans", view.group_id, said=said)
+
+
 def _approve(actor: Actor, view: PlanView, step_id: str, asked: Asked) -> str:
     outcome = plans.approve(actor, step_id, DOOR, asked.comment, asked.allowed, asked.override_reason)
     if isinstance(outcome, PlanApprovalRecorded):
@@ -66,23 +60,28 @@ def _approve(actor: Actor, view: PlanView, step_id: str, asked: Asked) -> str:
     return _here(view, "head_moved" if isinstance(outcome, PlanAutoDiscarded) else "approved")
 
 
-def _reject(actor: Actor, view: PlanView, step_id: str, comment: str | None) -> str:
-    doors.require_reason(DOOR, comment)
-    plans.reject(actor, step_id, DOOR, comment)
+def _reject(actor: Actor, view: PlanView, step_id: str, asked: Asked) -> str:
+    doors.require_reason(DOOR, asked.comment)
+    plans.reject(actor, step_id, DOOR, asked.comment)
     return _here(view, "rejected")
 
 
-def _cancel(actor: Actor, view: PlanView, step_id: str, comment: str | None) -> str:
+def _cancel(actor: Actor, view: PlanView, step_id: str, asked: Asked) -> str:
     plans.cancel(actor, step_id, DOOR)
     return _here(view, "cancelled")
 
 
-def _delete(actor: Actor, view: PlanView, step_id: str, comment: str | None) -> str:
+def _retry(actor: Actor, view: PlanView, step_id: str, asked: Asked) -> str:
+    plans.retry(actor, step_id, DOOR, asked.override_reason)
+    return _here(view, "retried")
+
+
+def _delete(actor: Actor, view: PlanView, step_id: str, asked: Asked) -> str:
     plans.delete(actor, step_id, DOOR)
     return page_url("projects", view.project.id, said="plan_deleted")
 
 
-def _plan(actor: Actor, view: PlanView, project_id: str, comment: str | None) -> str:
+def _plan(actor: Actor, view: PlanView, project_id: str, asked: Asked) -> str:
     created = plans.create_plan(actor, view.project.id)
     if created.step is None:
         return _here(view, "already_deployed")
@@ -90,10 +89,13 @@ def _plan(actor: Actor, view: PlanView, project_id: str, comment: str | None) ->
     return page_url("plans", created.step.group_id, said=said)
 
 
-_VERBS: Mapping[str, Callable[[Actor, PlanView, str, str | None], str]] = {
+VERBS: Mapping[str, Callable[[Actor, PlanView, str, Asked], str]] = {
+    "approve": _approve,
     "reject": _reject,
     "cancel": _cancel,
     "withdraw": _cancel,
+    "retry": _retry,
     "delete": _delete,
     "plan": _plan,
 }
+"""What each action of the page does."""

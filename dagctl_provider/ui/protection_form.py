@@ -27,7 +27,7 @@ FLAGS: Mapping[str, str] = {
     "forbid_author": "The author of the commit does not count",
     "forbid_creator": "Whoever asked for the plan does not count",
     "codeowners": "The owners of changed files have to agree (CODEOWNERS)",
-    "override": "An owner may override the rules, with a reason",
+    "override": "An owner may do without the approvals, with a reason",
 }
 GROUP_TEXTS = ("name", "quorum", "paths", "tags")
 WINDOW_FIELDS = ("kind", "time_zone", "cron", "duration_minutes", "from", "until")

@@ -47,28 +47,28 @@ class VariablePages(Pages):
             return _form(actor, None, _typed(), error)
         return back_to(page_url(_LIST, _WORD, said="variable_created"))
 
-    @expose("/organization/variables/<name>", methods=("GET", "POST"))
-    def variable(self, name: str) -> Response:
+    @expose("/organization/variables/<variable_name>", methods=("GET", "POST"))
+    def variable(self, variable_name: str) -> Response:
         """Change one."""
         actor = signed_in("manage_secrets")
-        found = variables.get_variable(actor, _checked(name))
+        found = variables.get_variable(actor, _checked(variable_name))
         if request.method == "GET":
             return _form(actor, found, _values_of(found))
         try:
             _require_reasonable()
-            variables.update_variable(actor, name, _without_same_value(found, _read(creating=False)))
+            variables.update_variable(actor, variable_name, _without_same_value(found, _read(creating=False)))
         except DagctlError as error:
             return _form(actor, found, _typed(), error)
         return back_to(page_url(_LIST, _WORD, said="variable_saved"))
 
-    @expose("/organization/variables/<name>/delete", methods=("GET", "POST"))
-    def delete_variable(self, name: str) -> Response:
+    @expose("/organization/variables/<variable_name>/delete", methods=("GET", "POST"))
+    def delete_variable(self, variable_name: str) -> Response:
         """Ask whether one shall go, and remove it."""
         actor = signed_in("manage_secrets")
-        found = variables.get_variable(actor, _checked(name))
+        found = variables.get_variable(actor, _checked(variable_name))
         if request.method == "GET":
             return section_page("variable_delete.html", actor, _WORD, title=f"Delete {found.variable.name}", shown=found)
-        variables.delete_variable(actor, name)
+        variables.delete_variable(actor, variable_name)
         return back_to(page_url(_LIST, _WORD, said="variable_deleted"))
 
 

@@ -16,9 +16,9 @@ from dagctl_provider.api.contracts import LINES
 from dagctl_provider.api.v1.routes import OPERATIONS
 from dagctl_provider.domain.members import Person
 from dagctl_provider.domain.permissions import ROLES, Role, system_actor
-from dagctl_provider.services import invitations, members, tokens
+from dagctl_provider.services import invitations, members, protections, tokens, variables
 from dagctl_provider.services.outside import airflow_users
-from dagctl_provider.ui.plan_actions import _VERBS
+from dagctl_provider.ui.plan_actions import VERBS
 from tests.api import conformance
 from tests.services.people import Known, People, people
 from tests.services.world import World
@@ -30,8 +30,10 @@ PAGE = (Path(__file__).parents[2] / "docs" / "team.md").read_text(encoding="utf-
 FREE_OPERATIONS = {"POST /invitations/accept"}
 FREE_PAGES = {"GET /static/{name}", "GET /invitations/{secret}", "GET /invitations/accept", "POST /invitations/accept"}
 _PARAMETERS = {"project_id": "id", "plan_id": "id", "user_id": "id", "invitation_id": "id", "token_id": "id", "dag_id": "dag"}
+_PARAMETERS |= {"variable_name": "id", "protection_id": "id"}
 
 ID_OF = {"projects": "id", "plans": "planGroupId", "members": "userId", "invitations": "invitationId", "tokens": "tokenId"}
+ID_OF |= {"variables": "variableName", "environments": "protectionId"}
 """The parameter whose id an address has after a word."""
 
 
@@ -72,7 +74,7 @@ def page_requests(app: Flask) -> Iterator[str]:
         path = re.sub(r"<(?:path:)?(\w+)>", lambda found: f"{{{_PARAMETERS.get(found[1], found[1])}}}", rule.rule)
         path = path.removeprefix("/dagctl").replace("{run_id}", "{run}")
         words = re.search(r"<any\(([^)]*)\):verb>", path)
-        verbs = words[1].split(",") if words else ["approve", *_VERBS] if "{verb}" in path else [""]
+        verbs = words[1].split(",") if words else [*VERBS] if "{verb}" in path else [""]
         for verb in verbs:
             for method in sorted((rule.methods or set()) & {"GET", "POST", "PUT", "DELETE"}):
                 yield f"{method} " + re.sub(r"<any\([^)]*\):verb>|{verb}", verb, path)
@@ -144,6 +146,9 @@ def doors(both_doors: Flask, world: World, people: People, monkeypatch: pytest.M
         "userId": other.user.id,
         "invitationId": invitations.invite(owner, "eve@example.org", "reader").invitation.id,
         "tokenId": tokens.create(root, "spare", "reader").token.id,
+        "variableName": variables.create_variable(owner, {"name": "SPARE", "value": "x"}).variable.name,
+        # Not in force, so that roles alone decide.
+        "protectionId": protections.create_protection(owner, {"environment_name": "prod", "enabled": False}).protection.id,
     }
     return Doors(both_doors.test_client(use_cookies=False), world.organization_id, secrets, ids, step.id)
 

@@ -407,7 +407,27 @@ def test_an_owner_overrides_with_a_reason(world: World, project: Project, ada: A
     plans.retry(ada, failed.id, "rest", "Once more.")
     protections.update_protection(ada, identifier, {"rules": CLOSED})
     deploy_commit(project, sha("zero"))
-    assert refusal(lambda: projects.run_project(ada, project.id, "Please.")).code == "override_refused"
+    assert refusal(lambda: projects.run_project(grace, project.id, "Please.")).code == "override_refused"
+    projects.run_project(ada, project.id, "Please.")
+
+
+def test_a_reason_opens_the_window_and_stands_for_no_approval(world: World, project: Project, ada: Actor, grace: Actor) -> None:
+    protect(ada, rules={**CLOSED, "quorum": 2})
+    step = world.explained(project)
+    assert "approve" in (plans.get_plan(ada, step.id).verbs or ())
+    recorded(ada, step, override_reason="Now.")
+    (row,) = plans.decisions(ada, step.group_id)
+    assert (row.decision, (row.evaluation or {})["override_reason"]) == ("approval_given", "Now.")
+    assert refusal(lambda: approve(grace, step)).code == "outside_window"
+    assert plans.get_plan(ada, step.id).status == "pending"
+
+
+def test_without_a_window_a_reason_is_refused_where_approvals_cannot_be_done_without(
+    world: World, project: Project, ada: Actor
+) -> None:
+    protect(ada, rules={"quorum": 2})
+    step = world.explained(project)
+    assert refusal(lambda: approve(ada, step, override_reason="Now.")).code == "override_refused"
 
 
 def test_an_override_leaves_the_allowlist(world: World, project: Project, ada: Actor) -> None:
@@ -475,7 +495,7 @@ def test_an_answer_in_airflow_that_is_not_enough_makes_the_task_wait(
 
     protect(ada, rules={"quorum": 2})
     step = world.explained(project)
-    monkeypatch.setattr(answers, "actor_for_airflow_user_id", lambda user_id, _: {"grace": grace, "ada": ada}[user_id])
+    monkeypatch.setattr(answers.members, "actor_by_airflow_id", lambda user_id, _: {"grace": grace, "ada": ada}[user_id])
 
     def answered(user: str) -> None:
         values = {"dag_id": step.dag_id, "run_id": step.run_id, "user_id": user, "user_name": user}

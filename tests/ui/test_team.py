@@ -76,7 +76,7 @@ def test_a_member_is_removed_after_a_question(browser: Browser, staff: dict[str,
     path = f"{BASE}/members/{staff['ron'].user_id}/remove"
     assert "Remove ron?" in browser.get(path).text
     assert browser.post(path).status_code == 303
-    assert "ron" not in browser.get(f"{BASE}/members").text
+    assert "ron@example.org" not in browser.get(f"{BASE}/members").text
     assert browser.get(path).status == 404
 
 

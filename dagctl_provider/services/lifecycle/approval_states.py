@@ -52,7 +52,7 @@ def _refusals(session: Session, actor: Actor, protections: tuple[Protection, ...
         if not protection.exceptions.hold(somebody):
             why = refused(protection.environment_name, actor.name).detail
         elif not windows.is_open(protection.rules.windows, utcnow()):
-            overrides = protection.rules.override and somebody.role == "owner" and "override_rules" in actor.permissions
+            overrides = protecting.may_override_windows(actor, somebody)
             why = None if overrides else protecting.closed(protection).detail
         found[key_of(protection.environment_name)] = why
     return found
@@ -118,14 +118,16 @@ def shown(
 
 
 def may_override(session: Session, actor: Actor, explain: PlanStep) -> bool:
-    """Whether somebody may do without the rules of a plan's environment."""
+    """Whether somebody may do without the rules of a plan's environment now."""
     if "override_rules" not in actor.permissions:
         return False
     try:
         protection = protecting.protection_of(session, actor.organization_id, environment_of(explain))
     except DagctlError:
         return False
-    return protection is not None and protection.rules.override
+    if protection is None:
+        return False
+    return protection.rules.override or not windows.is_open(protection.rules.windows, utcnow())
 
 
 def _pending(session: Session, step: PlanStep, owners: CodeOwners | None) -> ApprovalState:

@@ -31,17 +31,19 @@ class Verdict:
     :param evaluation: Of a plan's approvals, the one just given among them; absent where no approvals are asked for.
     :param counted_before: Whether the same person's approval was there already.
     :param override_reason: Why an owner did without what the rules ask for.
+    :param without_approvals: Whether that goes for the approvals too, and not only for the time.
     """
 
     protection: Protection
     evaluation: Evaluation | None = None
     counted_before: bool = False
     override_reason: str | None = None
+    without_approvals: bool = False
 
     @property
     def passes(self) -> bool:
         """Whether what was asked for may be done now."""
-        return self.override_reason is not None or self.evaluation is None or self.evaluation.complete
+        return self.without_approvals or self.evaluation is None or self.evaluation.complete
 
     def to_json(self, environment: str | None) -> dict[str, Any]:
         """What is recorded: the rules that were followed, and what there was."""
@@ -114,20 +116,21 @@ def approving(
         return None
     people, now = protection_rows.people(session, actor.organization_id), utcnow()
     somebody = _listed(protection, people, actor)
-    overridden = _through_windows(protection, actor, somebody, override_reason)
+    opened = _through_windows(protection, actor, somebody, override_reason)
     matter = matters.matter_of(explain, people, owners)
     judge = Judge(protection.rules, protection.exceptions, people, now)
     given = matters.approvals_of(session, explain, people)
     before = judge.evaluate(matter, given)
     known = any(one.by.person == somebody.person for one in before.counted)
     evaluation = judge.evaluate(matter, given if known else (*given, Approval(somebody, now, actor.door)))
-    if not evaluation.complete and override_reason:
-        overridden = _may_override(protection, actor, somebody)
-    why = None if known or overridden else judge.why_not(matter, somebody)
+    # A reason that has opened the window stands for no approval where the rules say so.
+    asks = override_reason is not None and not evaluation.complete and (protection.rules.override or not opened)
+    without = asks and _may_override(protection, actor, somebody)
+    why = None if known or without else judge.why_not(matter, somebody)
     if why is not None:
         missing = [one.to_json() for one in before.missing]
         raise DagctlError("approval_refused", f"{somebody.name[:255]!r} {why}.", plan_id=explain.id, missing=missing)
-    return Verdict(protection, evaluation, known, override_reason if overridden else None)
+    return Verdict(protection, evaluation, known, override_reason if opened or without else None, without)
 
 
 def is_free(session: Session, explain: PlanStep) -> bool:
@@ -204,15 +207,25 @@ def _through_windows(protection: Protection, actor: Actor, somebody: Standing, o
         return False
     if override_reason is None:
         raise closed(protection)
-    return _may_override(protection, actor, somebody)
+    _require_overrider(actor, somebody)
+    return True
 
 
 def _may_override(protection: Protection, actor: Actor, somebody: Standing) -> bool:
     if not protection.rules.override:
-        raise DagctlError("override_refused", f"The rules of {protection.environment_name!r} allow no override.")
-    if somebody.role != "owner" or "override_rules" not in actor.permissions:
-        raise DagctlError("override_refused", "This needs an owner with the permission 'override_rules'.")
+        raise DagctlError("override_refused", f"The rules of {protection.environment_name!r} allow no override of approvals.")
+    _require_overrider(actor, somebody)
     return True
+
+
+def may_override_windows(actor: Actor, somebody: Standing) -> bool:
+    """Whether somebody may change an environment while it is closed, with a reason."""
+    return somebody.role == "owner" and "override_rules" in actor.permissions
+
+
+def _require_overrider(actor: Actor, somebody: Standing) -> None:
+    if not may_override_windows(actor, somebody):
+        raise DagctlError("override_refused", "This needs an owner with the permission 'override_rules'.")
 
 
 def opens_at(protection: Protection) -> str | None:

@@ -58,7 +58,7 @@ class ProtectionRules(Answer):
     extra_when_removed: More | None = None
     expires_after_hours: Annotated[int, Field(ge=1, le=MOST_HOURS)] | None = None
     windows: list[RuleWindow] | None = None
-    override: bool | None = Field(None, description="An owner may do without all of it, with a reason")
+    override: bool | None = Field(None, description="An owner may do without the approvals too, with a reason")
 
 
 _Text = Annotated[StrictStr, Field(max_length=100), AfterValidator(storable)]
