@@ -38,7 +38,7 @@ def here(**changes: object) -> str:
 
 
 def absolute(address: str) -> str:
-    """An address for other people. Where ``[api] base_url`` does not say how this Airflow is reached: as whoever asks reaches it."""
+    """An address for other people: where ``[api] base_url`` is not set, as whoever asks reaches this Airflow."""
     return address if "://" in address else f"{request.host_url.rstrip('/')}{airflow_root()}{address}"
 
 
