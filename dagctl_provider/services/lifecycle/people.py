@@ -21,9 +21,7 @@ def ensured_user(session: Session, person: Person) -> User:
     if found is not None:
         return found
     if member_rows.is_anothers(session, person.airflow_id):
-        detail = (
-            "Somebody was here before whose id in Airflow differs from yours in case or accents alone."
-        )
+        detail = "Somebody was here before whose id in Airflow differs from yours in case or accents alone."
         raise DagctlError("forbidden", detail)
     now = utcnow()
     made = User(new_id("user_"), person.airflow_id, person.name, now, now, email=person.email, last_login_at=now)
