@@ -16,7 +16,7 @@ from dagctl_provider.domain.ids import new_id
 from dagctl_provider.domain.invitations import LIFE, SECRET_PREFIX, Invitation, pending_key, require_acceptable, secret_hash
 from dagctl_provider.domain.members import Member, MemberRow, Person, User, email_fault, folded_email, require_may_give
 from dagctl_provider.domain.organizations import Organization
-from dagctl_provider.domain.permissions import Actor, known_role, permissions_of
+from dagctl_provider.domain.permissions import RANKS, Actor, known_role, permissions_of
 from dagctl_provider.services.lifecycle import auditing
 from dagctl_provider.services.lifecycle.people import present_role
 from dagctl_provider.services.outside import mails
@@ -195,10 +195,16 @@ def accept(actor: Actor, secret: str) -> Accepted:
 
 
 def _member(session: Session, invitation: Invitation, user: User) -> Member:
-    """Make a user the member that an invitation makes."""
+    """Make a user the member that an invitation makes.
+
+    Whoever came in by themselves a moment ago, as a reader for example, gets the role of the invitation; nobody loses one.
+    """
     now = utcnow()
     row = member_rows.get_member(session, invitation.organization_id, user.id)
     if row is not None and row.member.removed_at is None:
+        if RANKS[invitation.role] > RANKS[row.member.role]:
+            member_rows.update_member(session, row.member, role=invitation.role, updated_at=now)
+            return replace(row.member, role=invitation.role, updated_at=now)
         raise DagctlError("already_member", f"You are a member already, as {row.member.role}.")
     made = Member(invitation.organization_id, user.id, invitation.role, now, now)
     if row is None:

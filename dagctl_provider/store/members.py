@@ -33,6 +33,12 @@ def get_user(session: Session, airflow_id: str) -> User | None:
     return User(**row._mapping) if row is not None and row.airflow_id == airflow_id else None
 
 
+def is_anothers(session: Session, airflow_id: str) -> bool:
+    """Whether the database takes an id for that of somebody else, as MySQL does where they differ in case alone."""
+    found = session.execute(select(_user.airflow_id).where(_user.airflow_id == airflow_id)).scalar()
+    return found is not None and found != airflow_id
+
+
 def insert_user(session: Session, user: User) -> None:
     """Add a person. The id's uniqueness is the database's to judge (``IntegrityError``)."""
     session.execute(insert(tables.user).values(**asdict(user)))

@@ -38,7 +38,7 @@ def here(**changes: object) -> str:
 
 
 def absolute(address: str) -> str:
-    """An address for other people: by ``[api] base_url``, and where that says nothing, as whoever asks reaches this Airflow."""
+    """An address for other people: where ``[api] base_url`` is not set, as whoever asks reaches this Airflow."""
     return address if "://" in address else f"{request.host_url.rstrip('/')}{airflow_root()}{address}"
 
 

@@ -169,6 +169,19 @@ def test_who_is_a_member_already_keeps_their_role(people: People, owner: Actor) 
     invitations.accept(people.outside("bob"), secret_of(made))
 
 
+@pytest.mark.usefixtures("database")
+def test_who_came_in_by_themselves_gets_the_role_that_they_were_invited_to(people: People) -> None:
+    owner = people.comes("ada", is_admin=True)
+    made = invitations.invite(owner, ADDRESS, "developer")
+    bob = people.outside("bob", email=ADDRESS)
+    assert people.comes("bob", email=ADDRESS).role == "reader", "the first visit made a reader of the default organization"
+    accepted = invitations.accept(bob, secret_of(made))
+    assert accepted.member.member.role == "developer"
+    assert people.comes("bob", email=ADDRESS).role == "developer"
+    with refused("already_member"):
+        invitations.invite(owner, ADDRESS, "admin")
+
+
 def test_who_was_removed_comes_back_by_an_invitation(people: People, owner: Actor) -> None:
     made = invitations.invite(owner, ADDRESS, "reader")
     accepted = invitations.accept(people.outside("bob"), secret_of(made))

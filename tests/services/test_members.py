@@ -119,6 +119,15 @@ class TestComingIn:
     def test_ids_that_differ_in_case_are_two_people(self, people: People) -> None:
         assert people.comes("a", airflow_id="Ann").user_id != people.comes("a", airflow_id="ann").user_id
 
+    def test_where_the_database_cannot_tell_them_apart_the_second_stays_out(
+        self, people: People, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(member_rows, "is_anothers", lambda session, airflow_id: airflow_id == "ann")
+        people.comes("a", airflow_id="Ann")
+        with refused("forbidden"):
+            people.comes("a", airflow_id="ann")
+        assert count(tables.user) == 1
+
 
 class TestRemoved:
     def test_who_was_removed_does_not_come_back_by_themselves(self, people: People) -> None:

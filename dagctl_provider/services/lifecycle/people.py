@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import new_id
 from dagctl_provider.domain.members import Person, User
 from dagctl_provider.domain.permissions import Actor, permissions_of
@@ -12,10 +13,16 @@ from dagctl_provider.store.session import Session, utcnow
 
 
 def ensured_user(session: Session, person: Person) -> User:
-    """A person as a row of ours, made if there is none. Of two who make it at once one is told to look again."""
+    """A person as a row of ours, made if there is none. Of two who make it at once one is told to look again.
+
+    :raises DagctlError: ``forbidden`` where the database cannot tell them from somebody else.
+    """
     found = member_rows.get_user(session, person.airflow_id)
     if found is not None:
         return found
+    if member_rows.is_anothers(session, person.airflow_id):
+        detail = "Somebody was here before whose id in Airflow differs from yours in case or accents alone."
+        raise DagctlError("forbidden", detail)
     now = utcnow()
     made = User(new_id("user_"), person.airflow_id, person.name, now, now, email=person.email, last_login_at=now)
     member_rows.insert_user(session, made)
