@@ -279,7 +279,7 @@ def test_a_comment_is_handed_on(ask, services):
     ask("POST", "/plans/plan_abc123/approve")
     assert [call[2] for call in services.plans.calls] == [
         {"door": "rest", "comment": "too much"},
-        {"door": "rest", "comment": None, "allow_destructive": ()},
+        {"door": "rest", "comment": None, "allow_destructive": (), "override_reason": None},
     ]
     assert fields(ask("POST", "/plans/plan_abc123/reject", json={"comment": "x" * 2001})) == {"comment"}
     assert fields(ask("POST", "/plans/plan_abc123/reject", json={"comment": None})) == {"comment"}

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from dagctl_provider.domain.answers import Answer
-from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.names import GRANT_TASK
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
@@ -361,7 +360,7 @@ def test_a_refused_answer(world: World, letters: Letters) -> None:
     step = world.explained(project_of(world, "sqlmesh"))
     at = datetime(2026, 4, 28, 10, 0, 0, 250, tzinfo=timezone.utc)
     answer = Answer(1, step.dag_id, step.run_id, "7", "eve", ["Approve"], at)
-    answers._refuse(step, answer, DagctlError("forbidden", "Not you."))
+    answers._tell(step, answer, "forbidden", "Not you.")
     refusal = {"responded_at": "2026-04-28T10:00:00.000250+00:00", "code": "forbidden", "detail": "Not you."}
     assert letters.told(step, "answer") == refusal
 
