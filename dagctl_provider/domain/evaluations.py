@@ -172,13 +172,16 @@ class Judge:
             return None
         done = {one.by.person for one in given}
         able = [
-            one.name
-            for one in (*self.people.members, *(one for one in self.people.tokens if one.id in self.exceptions.token_ids))
+            one
+            for one in (*self.people.members, *self.people.tokens)
             if one.person not in done and requirement.allows(one) and self._unfit(matter, one) is None
         ]
+        # People first. Tokens that are not excepted by themselves are named only where nobody else could give it.
+        asked = [one.name for one in able if one.kind == "user" or one.id in self.exceptions.token_ids]
+        names = asked or [one.name for one in able]
         nobody = None if able else "Nobody here can give it."
         note = " ".join(text for text in (requirement.note, nobody) if text) or None
-        return Missing(requirement.rule, requirement.needed - len(given), tuple(able[:MOST_NAMED]), note)
+        return Missing(requirement.rule, requirement.needed - len(given), tuple(names[:MOST_NAMED]), note)
 
     def _requirements(self, matter: Matter) -> Iterator[_Requirement]:
         """What the rules ask of this plan. The first is that of the quorum."""

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeAlias
 
 from werkzeug.datastructures import MultiDict
 
 from dagctl_provider.domain.permissions import ROLES
 from dagctl_provider.domain.protections import Protection
 from dagctl_provider.domain.rules import MOST_GROUPS, MOST_ITEMS
+
+Row: TypeAlias = Mapping[str, object]
+"""A group, a window or all rules, in the words of the REST API."""
 
 SPARE = 3
 NUMBERS: Mapping[str, tuple[str, str]] = {
@@ -44,15 +47,15 @@ class Shown:
     excepted_user_ids: tuple[str, ...] = ()
     excepted_roles: tuple[str, ...] = ()
     excepted_token_ids: tuple[str, ...] = ()
-    rules: Mapping[str, Any] = field(default_factory=dict)
+    rules: Row = field(default_factory=dict)
 
     @property
-    def groups(self) -> list[Mapping[str, Any]]:
+    def groups(self) -> list[Row]:
         """Those that there are, and spare ones."""
         return _with_spare(self.rules.get("groups", ()), MOST_GROUPS)
 
     @property
-    def windows(self) -> list[Mapping[str, Any]]:
+    def windows(self) -> list[Row]:
         """Those that there are, and spare ones."""
         return _with_spare(self.rules.get("windows", ()), MOST_ITEMS)
 
@@ -70,13 +73,16 @@ def shown_of(protection: Protection) -> Shown:
     )
 
 
-def shown_again(values: Mapping[str, Any]) -> Shown:
+def shown_again(values: Row) -> Shown:
     """The form with what was filled in and refused."""
-    named = {name: tuple(values[name]) for name in ("excepted_user_ids", "excepted_roles", "excepted_token_ids")}
-    return Shown(values["environment_name"], values["enabled"], rules=values["rules"], **named)
+    lists = (values[name] for name in ("excepted_user_ids", "excepted_roles", "excepted_token_ids"))
+    users, roles, tokens = (tuple(map(str, one)) if isinstance(one, list) else () for one in lists)
+    rules = values["rules"]
+    name, enabled = str(values["environment_name"]), bool(values["enabled"])
+    return Shown(name, enabled, users, roles, tokens, rules if isinstance(rules, dict) else {})
 
 
-def read_form(form: MultiDict[str, str]) -> dict[str, Any]:
+def read_form(form: MultiDict[str, str]) -> dict[str, object]:
     """What was filled in, in the words of the REST API."""
     return {
         "environment_name": form.get("environment_name", "").strip(),
@@ -88,8 +94,8 @@ def read_form(form: MultiDict[str, str]) -> dict[str, Any]:
     }
 
 
-def _rules(form: MultiDict[str, str]) -> dict[str, Any]:
-    rules: dict[str, Any] = {name: _number(form[name]) for name in NUMBERS if form.get(name, "").strip()}
+def _rules(form: MultiDict[str, str]) -> dict[str, object]:
+    rules: dict[str, object] = {name: _number(form[name]) for name in NUMBERS if form.get(name, "").strip()}
     rules |= {name: True for name in FLAGS if name in form}
     lists = {name: form.getlist(name) for name in ("approver_roles", "approver_user_ids")}
     rules |= {name: values for name, values in lists.items() if values}
@@ -102,27 +108,27 @@ def _rules(form: MultiDict[str, str]) -> dict[str, Any]:
 
 
 def _rows(
-    form: MultiDict[str, str], name: str, read: Callable[[MultiDict[str, str], str], dict[str, Any]], most: int
-) -> list[dict[str, Any]]:
+    form: MultiDict[str, str], name: str, read: Callable[[MultiDict[str, str], str], dict[str, object]], most: int
+) -> list[dict[str, object]]:
     found = (read(form, f"{name}-{number}-") for number in range(most + 1) if f"{name}-{number}-row" in form)
     return [row for row in found if row]
 
 
-def _group(form: MultiDict[str, str], prefix: str) -> dict[str, Any]:
+def _group(form: MultiDict[str, str], prefix: str) -> dict[str, object]:
     row = _texts(form, prefix, GROUP_TEXTS)
     row |= {name: values for name in ("user_ids", "roles") if (values := form.getlist(prefix + name))}
     # A number alone is what a spare row shows.
     return {} if set(row) <= {"quorum"} else row
 
 
-def _window(form: MultiDict[str, str], prefix: str) -> dict[str, Any]:
+def _window(form: MultiDict[str, str], prefix: str) -> dict[str, object]:
     row = _texts(form, prefix, WINDOW_FIELDS)
     return {} if set(row) <= {"kind", "time_zone"} else row
 
 
-def _texts(form: MultiDict[str, str], prefix: str, names: tuple[str, ...]) -> dict[str, Any]:
+def _texts(form: MultiDict[str, str], prefix: str, names: tuple[str, ...]) -> dict[str, object]:
     """The fields of a row that were filled in."""
-    row: dict[str, Any] = {}
+    row: dict[str, object] = {}
     for name in names:
         text = form.get(prefix + name, "").strip()
         if text:
@@ -136,5 +142,6 @@ def _number(text: str) -> int | str:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
 
 
-def _with_spare(rows: Any, most: int) -> list[Mapping[str, Any]]:
-    return [*rows, *({} for _ in range(min(SPARE, most - len(rows))))]
+def _with_spare(rows: object, most: int) -> list[Row]:
+    there = list(rows) if isinstance(rows, (list, tuple)) else []
+    return [*there, *({} for _ in range(min(SPARE, most - len(there))))]

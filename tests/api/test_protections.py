@@ -71,6 +71,8 @@ def test_removal_says_so(send):
         ({"environment_name": "prod", "excepted_user_ids": "user_1"}, "excepted_user_ids"),
         ({"environment_name": "prod", "rules": []}, "rules"),
         ({"environment_name": "prod", "quorum": 2}, "quorum"),
+        ({"environment_name": "prod", "rules": {"windows": [{"kind": "allow", "cron": "0 0 30 2 *"}]}}, "rules.windows[0].cron"),
+        ({"environment_name": "prod", "rules": {"qorum": 2}}, "rules.qorum"),
     ],
 )
 def test_what_is_wrong_is_named(body, field, send):

@@ -74,6 +74,7 @@ def test_facts_of_a_commit(any_origin, remote_git):
         author_email="ada@example.com",
         committed_at=datetime(2026, 1, 2, 1, 4, 5, tzinfo=timezone.utc),
         commits_behind=2,
+        author_email="ada@example.com",
     )
 
 

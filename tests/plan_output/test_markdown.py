@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 
-from dagctl_provider.plan_output.markdown import describe
+from dagctl_provider.domain.wire.decisions import RECORDED, Refusal
+from dagctl_provider.plan_output.markdown import describe, said_before
 from tests.plan_output.outputs import span
 
 
@@ -84,3 +86,14 @@ def test_a_report_of_another_shape_still_makes_a_request(models: Any) -> None:
     subject, body = describe({}, hostile)
     assert subject == "Plan  to : 0 added, 0 changed, 0 removed, 0 to backfill"
     assert body.splitlines()[0] == "Nothing changes: the commit leaves every model as it is."
+
+
+@pytest.mark.parametrize(
+    ("code", "first"), [("forbidden", "The last answer was refused."), (RECORDED, "The last approval is recorded.")]
+)
+def test_what_became_of_the_answer_before_stands_first(code: str, first: str) -> None:
+    told = Refusal(responded_at=datetime(2026, 7, 1, tzinfo=timezone.utc), code=code, detail="Still <b>missing</b>: *one*.")
+    _, body = describe({}, {}, before=said_before(told))
+    assert body.startswith(f"**{first}** Still ")
+    assert "<b>" not in body
+    assert said_before(None) is None

@@ -238,3 +238,15 @@ def test_flags_of_the_project_do_not_stand_in_the_way_and_a_refusal_has_its_caus
     refused = project.do("explain")
     assert refused["error"]["code"] == "project_load_failed", refused["log"]
     assert refused["error"]["message"].startswith("A warning, which the project's flags (warn_error) make an error: Deprecated")
+
+
+def test_a_model_has_its_file_and_its_tags(tmp_path: Path, version: str) -> None:
+    """By which groups and code owners are asked for an approval; of a model that is gone by what is deployed."""
+    tagged = "{{ config(tags=['money', 'core']) }} select 1 as x"
+    project = shop(tmp_path, {"models/deep/two.sql": tagged}, version)
+    output = apply(project)
+    found = {row["name"]: (row["change"], row["path"], row["tags"]) for row in output["models"]}
+    assert found == {"one": ("added", "models/one.sql", []), "two": ("added", "models/deep/two.sql", ["core", "money"])}
+    (project.checkout / "models/deep/two.sql").unlink()
+    (gone,) = [row for row in project.explain()["plan_output"]["models"] if row["name"] == "two"]
+    assert (gone["change"], gone["path"], gone["tags"]) == ("removed", "models/deep/two.sql", ["core", "money"])

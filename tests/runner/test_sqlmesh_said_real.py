@@ -153,3 +153,20 @@ def test_a_state_in_a_file_that_another_process_has_open_is_waited_for(driver: D
         holder.stdin.close()
         explained = running.wait()
     assert explained.status == 0, explained.output
+
+
+def test_a_model_has_its_file_and_its_tags(stateful: Driver) -> None:
+    """By which groups and code owners are asked for an approval, also of a model that is gone."""
+    tagged = ORDERS.replace("owner {owner}", "tags (money, core), owner {owner}")
+    commit = project(stateful)
+    output = planned(stateful, commit)
+    deployed(stateful, commit)
+    found = row(output, "shop.orders")
+    assert (found["path"], found["tags"]) == ("models/orders.sql", [])
+    commit = stateful.repository.commit(
+        {"models/orders.sql": tagged.format(owner="ann", description="All"), "models/typed.sql": None}
+    )
+    output = planned(stateful, commit)
+    found, gone = row(output, "shop.orders"), row(output, "shop.typed")
+    assert (found["path"], found["tags"]) == ("models/orders.sql", ["core", "money"])
+    assert (gone["change"], gone["path"], gone["tags"]) == ("removed", "models/typed.sql", [])

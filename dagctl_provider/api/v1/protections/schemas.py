@@ -13,7 +13,7 @@ from dagctl_provider.api.models import REFERENCE, Answer, Count, Request, Timest
 from dagctl_provider.domain import protections as domain
 from dagctl_provider.domain.permissions import ROLES
 from dagctl_provider.domain.protections import MOST_EXCEPTED
-from dagctl_provider.domain.rules import MOST_APPROVALS, MOST_HOURS
+from dagctl_provider.domain.rules import MOST_APPROVALS, MOST_HOURS, read_rules
 from dagctl_provider.domain.windows import MOST_MINUTES
 from dagctl_provider.services.protections import ProtectionDetail
 
@@ -64,7 +64,17 @@ class ProtectionRules(Answer):
 _Text = Annotated[StrictStr, Field(max_length=100), AfterValidator(storable)]
 _Ids = Annotated[list[Annotated[StrictStr, Field(max_length=64), AfterValidator(storable)]], Field(max_length=MOST_EXCEPTED)]
 _Roles = Annotated[list[Literal[ROLES]], Field(max_length=len(ROLES))]  # type: ignore[valid-type]
-_Rules = Annotated[dict[str, Any], WithJsonSchema({"allOf": [{"$ref": REFERENCE.format(model="ProtectionRules")}]})]
+
+
+def _readable(value: dict[str, object]) -> dict[str, object]:
+    """Refuse rules that cannot be read, naming what is wrong at any depth, which pydantic's own words would not."""
+    read_rules(value)
+    return value
+
+
+_Rules = Annotated[
+    dict[str, Any], AfterValidator(_readable), WithJsonSchema({"allOf": [{"$ref": REFERENCE.format(model="ProtectionRules")}]})
+]
 
 
 class UpdateProtection(Request):
