@@ -71,7 +71,6 @@ def test_facts_of_a_commit(any_origin, remote_git):
         message="Add a model",
         full_message="Add a model\n\nWith a reason.",
         author_name="Ada Lovelace",
-        author_email="ada@example.com",
         committed_at=datetime(2026, 1, 2, 1, 4, 5, tzinfo=timezone.utc),
         commits_behind=2,
         author_email="ada@example.com",

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from dagctl_provider.api.contracts import Call, Result
 from dagctl_provider.api.v1.common import Message
 from dagctl_provider.api.v1.protections import schemas
-from dagctl_provider.domain.rules import read_rules
 from dagctl_provider.services import protections
 
 
@@ -25,20 +22,12 @@ def get_protection(call: Call) -> Result:
     return 200, schemas.detail(protections.get_protection(call.actor, call.ids["protectionId"]))
 
 
-def _read(call: Call) -> dict[str, Any]:
-    """What was sent, once its rules are some."""
-    sent = call.sent
-    if "rules" in sent:
-        read_rules(sent["rules"])
-    return sent
-
-
 def create_protection(call: Call) -> Result:
-    return 201, schemas.detail(protections.create_protection(call.actor, _read(call)))
+    return 201, schemas.detail(protections.create_protection(call.actor, call.sent))
 
 
 def update_protection(call: Call) -> Result:
-    return 200, schemas.detail(protections.update_protection(call.actor, call.ids["protectionId"], _read(call)))
+    return 200, schemas.detail(protections.update_protection(call.actor, call.ids["protectionId"], call.sent))
 
 
 def delete_protection(call: Call) -> Result:

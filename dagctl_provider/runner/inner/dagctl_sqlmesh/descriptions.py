@@ -169,7 +169,7 @@ def _changed_model(step: Step, plan: Plan, name: str, change: str, backfill: Map
 
 
 def _place(step: Step, node: Node) -> Row:
-    """Its file in the project and its tags, as far as they are known; of a model that is gone the state may tell another folder."""
+    """Its file and tags, as far as they are known; of a model that is gone the state may tell another folder."""
     row: Row = {"tags": sorted(str(tag) for tag in getattr(node, "tags", None) or [])}
     path, folder = getattr(node, "_path", None), Path(step.job["project"]).resolve()
     if path and Path(path).resolve().is_relative_to(folder):
