@@ -26,6 +26,23 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chro
 _WIDE = {"width": 1280, "height": 860}
 _NARROW = {"width": 390, "height": 844}
 _PAGES = "/pluginsv2/dagctl"
+_ORGANIZATION = f"{_PAGES}/organization"
+_PROTECTION = {
+    "environment_name": "prod",
+    "excepted_roles": ["owner", "admin"],
+    "rules": {"quorum": 2, "forbid_author": True, "extra_when_removed": 1, "expires_after_hours": 72},
+}
+_VARIABLES: tuple[dict[str, Any], ...] = (
+    {"name": "SNOWFLAKE_ACCOUNT", "value": "acme-eu", "is_sensitive": False},
+    {"name": "SNOWFLAKE_PASSWORD", "value": "not this one", "environments": ["prod"]},
+    {
+        "name": "SNOWFLAKE_KEY",
+        "value": "a key",
+        "mount_as_file": True,
+        "file_mount_path": "/secrets/snowflake/rsa_key.p8",
+        "file_permissions": 384,
+    },
+)
 
 
 def find_browser() -> str:
@@ -62,8 +79,27 @@ class Album:
         self.take("project-form", f"{_PAGES}/projects/new", _fill_form)
         self.take("diff", group, _open_diff, of=".model:has(.diff) >> nth=0")
         self.take("impact", group, _wait_for_graph, of="section:has(> .panel-head #graph-title)")
+        self._take_rules(group)
         self.take("approve", group, _ask_to_approve)
         self.take("executed", group, _approve)
+        self._take_organization()
+
+    def _take_rules(self, group: str) -> None:
+        """What a plan waits for in a protected environment, and the form of its rules."""
+        client = self.show.client
+        made = client.request("POST", "/environment-protections", _PROTECTION)
+        self.take("approvals", group, _wait_for_graph, of="#approvals")
+        self.take("environment", f"{_ORGANIZATION}/environments/{made['id']}", _wait_for_heading_alone)
+        client.request("DELETE", f"/environment-protections/{made['id']}")
+
+    def _take_organization(self) -> None:
+        """The pages of the organization, with something on them."""
+        client = self.show.client
+        for variable in _VARIABLES:
+            client.request("POST", "/environment-variables", variable)
+        client.request("POST", "/organizations/invitations", {"email": "grace@example.org", "role": "developer"})
+        for name in ("members", "variables", "audit"):
+            self.take(name, f"{_ORGANIZATION}/{name}", _wait_for_table, viewport={"width": 1280, "height": 560})
 
     def take(self, name: str, path: str, prepare: Callable[[Page], None], *, of: str | None = None, **options: Any) -> None:
         """One picture.
@@ -111,6 +147,10 @@ def _wait_inside(page: Page) -> None:
 
 def _wait_for_heading(page: Page) -> None:
     expect(_frame(page).locator("h1")).to_be_visible()
+
+
+def _wait_for_heading_alone(page: Page) -> None:
+    expect(page.locator("h1")).to_be_visible()
 
 
 def _wait_for_table(page: Page) -> None:
