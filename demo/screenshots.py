@@ -88,7 +88,7 @@ class Album:
         """What a plan waits for in a protected environment, and the form of its rules."""
         client = self.show.client
         made = client.request("POST", "/environment-protections", _PROTECTION)
-        self.take("approvals", group, _wait_for_graph, of="#approvals")
+        self.take("approvals", group, _wait_for_graph, of="section:has(#approvals)")
         self.take("environment", f"{_ORGANIZATION}/environments/{made['id']}", _wait_for_heading_alone)
         client.request("DELETE", f"/environment-protections/{made['id']}")
 

@@ -55,7 +55,7 @@ def invite(actor: Actor, email: str, role: str) -> Invited:
         made = Invitation(new_id("inv_"), actor.organization_id, address, wanted, actor.name, now, now + LIFE)
         key = pending_key(actor.organization_id, address)
         invitation_rows.insert_invitation(session, made, token_hash=secret_hash(secret), pending_key=key)
-        auditing.record(session, asking, "invited", _subject(made), after={"role": wanted, "expires_at": made.expires_at})
+        auditing.record(session, asking, "created", _subject(made), after={"role": wanted, "expires_at": made.expires_at})
         return made
 
     return _sent(actor, transactions.run(work), secret)

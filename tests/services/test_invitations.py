@@ -55,7 +55,7 @@ def test_an_invited_person_becomes_a_member(people: People, owner: Actor) -> Non
     assert invitations.list_invitations(owner) == []
     with refused("invitation_used"):
         invitations.accept(people.outside("eve", email=ADDRESS), secret_of(made))
-    assert verbs(owner.organization_id)[1:] == [("ada", "invited", ADDRESS), ("bob", "accepted", ADDRESS)]
+    assert verbs(owner.organization_id)[1:] == [("ada", "created", ADDRESS), ("bob", "accepted", ADDRESS)]
     assert '"bound_by":"email"' in entries(owner.organization_id)[-1].after
 
 
