@@ -103,6 +103,7 @@ def _of_member(member: Member) -> Standing:
 
 
 def _of_token(token: TokenOf, owner: Standing | None) -> Standing:
-    person = owner.person if owner is not None else f"token:{token.id}"
+    # Tokens of one maker who is nobody here any more, or was at the command line, are one voice as well.
+    person = owner.person if owner is not None else f"maker:{_folded(token.created_by)}"
     called = owner.called if owner is not None else frozenset({_folded(token.created_by)})
     return Standing("token", token.id, token.name, _role(token.role), None, None, person, called, token.project_ids)

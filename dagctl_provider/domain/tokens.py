@@ -21,6 +21,7 @@ OVERLAP = timedelta(days=1)
 class Token:
     """An API token as it may be shown: never the secret, nor what it is recognised by.
 
+    :param created_by: Who answers for it: the id of a member, or the account of the machine at whose command line it was made.
     :param prefix: How the secret begins, so that people can tell their tokens apart.
     :param project_ids: The projects that it is limited to; ``None`` for all of the organization.
     :param replaced_by: The token that takes its place, once it was rotated.

@@ -9,7 +9,7 @@ from flask import Response, request
 from dagctl_provider.domain.errors import DagctlError, invalid_field, not_found
 from dagctl_provider.domain.permissions import RANKS, ROLES, Actor
 from dagctl_provider.domain.tokens import LONGEST_LIFE, LONGEST_OVERLAP, OVERLAP, Token, may_manage
-from dagctl_provider.services import projects, tokens
+from dagctl_provider.services import members, projects, tokens
 from dagctl_provider.store.session import utcnow
 from dagctl_provider.ui.addresses import page_url
 from dagctl_provider.ui.form_fields import FormField
@@ -116,6 +116,7 @@ def _tokens(actor: Actor, made: Token | None = None, secret: str = "", error: Da
         rows=[(token, _state(token), may_manage(actor, token.role, token.project_ids)) for token in tokens.list_tokens(actor)],
         projects=present,
         names={project.id: project.name for project in present},
+        makers={row.user.id: row.user.name for row in members.list_members(actor)} if actor.project_ids is None else {},
         roles=[role for role in ROLES if actor.role is None or RANKS[role] <= RANKS[actor.role]],
         now=now,
         made=made,

@@ -252,7 +252,7 @@ INVITATION_ANSWERS: dict[str, Any] = {
     "accept": Accepted(MEMBER, ORGANIZATION),
 }
 TOKEN = Token(
-    *("tok_abc123", "org-xxxxxxxx", "ci", "developer", "dctl_4Wc0", utc(2026, 1, 15, 10, 0, 0), "Ada"),
+    *("tok_abc123", "org-xxxxxxxx", "ci", "developer", "dctl_4Wc0", utc(2026, 1, 15, 10, 0, 0), "user_abc123"),
     expires_at=utc(2026, 4, 15, 10, 0, 0),
     project_ids=("proj_abc123",),
 )

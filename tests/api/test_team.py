@@ -37,7 +37,7 @@ TOKEN = {
     "role": "developer",
     "prefix": "dctl_4Wc0",
     "project_ids": ["proj_abc123"],
-    "created_by": "Ada",
+    "created_by": "user_abc123",
     "created_at": "2026-01-15T10:00:00Z",
     "expires_at": "2026-04-15T10:00:00Z",
 }

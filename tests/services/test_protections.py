@@ -14,7 +14,7 @@ from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
-from dagctl_provider.services import plans, projects, protections
+from dagctl_provider.services import plans, projects, protections, tokens
 from dagctl_provider.services.outside import owners, repositories
 from dagctl_provider.services.results import PlanApprovalRecorded, PlanApproved
 from dagctl_provider.services.turns import answers
@@ -389,6 +389,29 @@ def test_a_closed_window_says_when_it_opens(world: World, project: Project, ada:
     assert "approve" not in (shown.verbs or ())
     deploy_commit(project, sha("zero"))
     assert refusal(lambda: projects.run_project(grace, project.id)).code == "outside_window"
+
+
+def test_tokens_count_as_the_person_who_made_them_however_many_tokens_lie_between(
+    world: World, project: Project, ada: Actor, grace: Actor
+) -> None:
+    protect(ada, rules={"quorum": 2})
+    step = world.explained(project)
+    recorded(ada, step)
+    # Named like another member, and used to make one more.
+    first = tokens.authenticate(tokens.create(ada, grace.name, "owner").secret, world.organization_id)
+    second = tokens.authenticate(tokens.create(first, "more", "owner").secret, world.organization_id)
+    third = tokens.authenticate(tokens.rotate(first, second.identifier).secret, world.organization_id)
+    transactions.run(lambda session: session.execute(update(tables.user).values(name="Somebody else")))
+    for token in (first, second, third):
+        recorded(token, step)
+    applied(grace, step)
+
+
+def test_tokens_of_one_unknown_maker_count_once(world: World, project: Project, ada: Actor) -> None:
+    protect(ada, rules={"quorum": 2})
+    step = world.explained(project)
+    recorded(staff.token(world.organization_id, "one", "owner", "cli:root"), step)
+    recorded(staff.token(world.organization_id, "two", "owner", "cli:root"), step)
 
 
 def test_an_owner_overrides_with_a_reason(world: World, project: Project, ada: Actor, grace: Actor) -> None:
