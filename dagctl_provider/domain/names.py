@@ -74,12 +74,22 @@ def run_dag_id(dag_id: str) -> str:
     return f"{dag_id}{RUN_SUFFIX}"
 
 
+def job_dag_id(dag_id: str, slug: str, mark: str) -> str:
+    """Id of the Dag of a job that is not the default one.
+
+    :param dag_id: Of the project's plan Dag.
+    :param slug: Of the job's name when it was made.
+    :param mark: What tells it from other jobs of that name.
+    """
+    return f"{dag_id}__{slug}-{mark}{RUN_SUFFIX}"
+
+
 def project_variable(dag_id: str) -> str:
     """Name of the Variable a worker reads to build the Dags of one project: the id of its plan Dag.
 
-    :param dag_id: Of the plan Dag or the run Dag.
+    :param dag_id: Of any Dag of the project. A slug holds no underscore, so the parts of an id can be told apart.
     """
-    return dag_id.removesuffix(RUN_SUFFIX)
+    return "__".join(dag_id.split("__")[:3])
 
 
 def writer_pool(dag_id: str) -> str:

@@ -20,7 +20,7 @@ class DagctlDBManager(BaseDBManager):
     migration_dir = (_STORE / "migrations").as_posix()
     alembic_file = (_STORE / "alembic.ini").as_posix()
     supports_table_dropping = True
-    revision_heads_map = {"0.1.0": "f3a61c0d94b2"}
+    revision_heads_map = {"0.1.0": "5d2f8be1a9c3"}
 
     def downgrade(self, to_revision: str, from_revision: str | None = None, show_sql_only: bool = False) -> None:
         """Go back to an earlier revision; ``airflow db-manager downgrade`` asks for it.

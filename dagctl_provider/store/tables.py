@@ -9,8 +9,10 @@ from __future__ import annotations
 from airflow.utils.sqlalchemy import UtcDateTime
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -391,6 +393,107 @@ project_run = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("dispatched_at", UtcDateTime),
     Index("idx_dagctl_project_run_job", "job_id", "created_at", "id"),
+)
+
+# What happened: one row for each run of a job and each explain and execute of a plan. It outlives Airflow's Dag run and our row
+# of the run, for as long as [dagctl] metrics_retention_days says: figures over time are asked for here and nowhere else.
+execution = Table(
+    "dagctl_execution",
+    metadata,
+    _id(primary_key=True),
+    Column("project_id", String(64), ForeignKey("dagctl_project.id", ondelete="CASCADE"), nullable=False),
+    # No foreign keys: it outlives the job and the plan.
+    Column("job_id", String(64)),
+    Column("step_id", String(64), unique=True),
+    Column("job_type", String(16), nullable=False),
+    Column("job_name", String(80), nullable=False),
+    # The Dag whose schedule started it; absent where somebody asked for it.
+    Column("cronjob_name", String(250)),
+    Column("command", Text),
+    Column("environment", String(100)),
+    Column("commit_sha", String(64)),
+    Column("status", String(16), nullable=False),
+    Column("triggered_by", String(255), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("start_time", UtcDateTime),
+    Column("end_time", UtcDateTime),
+    Column("duration_seconds", Float),
+    Column("error_code", String(64)),
+    Column("error_message", Text),
+    Column("pod_name", String(80)),
+    Column("models_total", Integer, nullable=False),
+    Column("models_succeeded", Integer, nullable=False),
+    Column("models_failed", Integer, nullable=False),
+    Column("models_skipped", Integer, nullable=False),
+    # Nodes that a retry has to do again, by unique id.
+    Column("remaining", JSON),
+    # Of created_at, in UTC: 2026-04-28.
+    Column("day", String(10), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index("idx_dagctl_execution_project", "project_id", "created_at", "id"),
+    Index("idx_dagctl_execution_project_status", "project_id", "status", "created_at", "id"),
+    Index("idx_dagctl_execution_project_type", "project_id", "job_type", "created_at", "id"),
+    Index("idx_dagctl_execution_project_cronjob", "project_id", "cronjob_name", "created_at", "id"),
+    Index("idx_dagctl_execution_project_updated", "project_id", "updated_at", "id"),
+    Index("idx_dagctl_execution_project_day", "project_id", "day", "status"),
+    Index("idx_dagctl_execution_job", "job_id", "created_at", "id"),
+    Index("idx_dagctl_execution_status", "status"),
+    Index("idx_dagctl_execution_created", "created_at"),
+)
+
+# One row for each model that an execution computed, or was to compute. Written once, when the execution is over.
+model_execution = Table(
+    "dagctl_model_execution",
+    metadata,
+    _id(primary_key=True),
+    Column("execution_id", String(64), ForeignKey("dagctl_execution.id", ondelete="CASCADE"), nullable=False, index=True),
+    # What the execution says too, since lists are filtered by it.
+    Column("project_id", String(64), nullable=False),
+    Column("job_type", String(16), nullable=False),
+    Column("cronjob_name", String(250)),
+    Column("attempt", Integer, nullable=False),
+    Column("model_name", String(255), nullable=False),
+    Column("kind", String(32)),
+    Column("status", String(16), nullable=False),
+    Column("start_time", UtcDateTime),
+    Column("end_time", UtcDateTime),
+    Column("duration_seconds", Float),
+    Column("rows_processed", BigInteger),
+    Column("batches", Integer),
+    Column("interval_start", UtcDateTime),
+    Column("interval_end", UtcDateTime),
+    Column("error_message", Text),
+    # When it began; where nobody knows, when its execution was asked for.
+    Column("created_at", UtcDateTime, nullable=False),
+    # When it was recorded.
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index("idx_dagctl_model_execution_project", "project_id", "created_at", "id"),
+    Index("idx_dagctl_model_execution_model", "project_id", "model_name", "created_at", "id"),
+    Index("idx_dagctl_model_execution_status", "project_id", "status", "created_at", "id"),
+    Index("idx_dagctl_model_execution_type", "project_id", "job_type", "created_at", "id"),
+    Index("idx_dagctl_model_execution_cronjob", "project_id", "cronjob_name", "created_at", "id"),
+    Index("idx_dagctl_model_execution_updated", "project_id", "updated_at", "id"),
+)
+
+# Sums of model_execution by day, so that figures over months need not read each of them. Changed under the project's lock.
+model_day = Table(
+    "dagctl_model_day",
+    metadata,
+    Column("project_id", String(64), ForeignKey("dagctl_project.id", ondelete="CASCADE"), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("model_name", String(255), primary_key=True),
+    Column("executions", Integer, nullable=False),
+    Column("succeeded", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("skipped", Integer, nullable=False),
+    # Of those that succeeded, in seconds.
+    Column("duration_sum", Float, nullable=False),
+    Column("duration_max", Float, nullable=False),
+    Column("rows_processed", BigInteger, nullable=False),
+    Column("last_status", String(16), nullable=False),
+    Column("last_at", UtcDateTime, nullable=False),
+    Index("idx_dagctl_model_day_model", "project_id", "model_name", "day"),
 )
 
 # What only the API server knows, encrypted as Airflow encrypts connections. No worker reads it here.

@@ -31,6 +31,7 @@ FROZEN = {
     "0001_0_1_0_initial.py": "a38f8041650b1b817e7228eaf823348a322cdcb26b941cf544dd39aed9c69a0f",
     "0002_0_1_0_jobs_and_targets.py": "d15a233017426c79b9ae0719a83f3112e649f4b1e483b6602f2d804a1a1b1303",
     "0003_0_1_0_grants.py": "5f044acbe07617e21fca15537c4d94c6352d9960bd1c23c999adad70f5c7792f",
+    "0004_0_1_0_platform.py": "ad5145eb4505ce4b1d1ec39aca75fce86740e54bd048b69b9fbd7ecd20227a2a",
 }
 
 SCRIPT = """
@@ -377,13 +378,14 @@ def tables_made(statements: list[str]) -> set[str]:
 LATER_TABLES = {"dagctl_job", "dagctl_deployment"}
 GRANT_TABLES = {"dagctl_secret", "dagctl_grant"}
 PLATFORM_TABLES = {f"dagctl_{name}" for name in ("user", "member", "invitation", "variable", "protection", "audit", "audit_head")}
+METRICS_TABLES = {"dagctl_execution", "dagctl_model_execution", "dagctl_model_day"}
 
 
 @pytest.mark.parametrize("dialect", ["mysql", "postgresql", "sqlite"])
 def test_tables_go_with_their_indexes(dialect: str) -> None:
     """MySQL refuses to drop an index that a foreign key needs, after it has dropped others for good."""
     made = tables_made(printed("0001_0_1_0_initial", "upgrade", dialect))
-    assert made == set(DagctlDBManager.metadata.tables) - LATER_TABLES - GRANT_TABLES - PLATFORM_TABLES
+    assert made == set(DagctlDBManager.metadata.tables) - LATER_TABLES - GRANT_TABLES - PLATFORM_TABLES - METRICS_TABLES
     assert sorted(printed("0001_0_1_0_initial", "downgrade", dialect)) == sorted(f"DROP TABLE {name}" for name in made)
 
 
@@ -404,6 +406,13 @@ def test_grants_can_be_printed_and_taken_back(dialect: str) -> None:
     up, down = (printed("0003_0_1_0_grants", direction, dialect) for direction in ("upgrade", "downgrade"))
     assert tables_made(up) == GRANT_TABLES
     assert {text.split(" ")[2] for text in down} == GRANT_TABLES
+
+
+@pytest.mark.parametrize("dialect", ["mysql", "postgresql"])
+def test_metrics_can_be_printed_and_taken_back(dialect: str) -> None:
+    up, down = (printed("0005_0_1_0_executions", direction, dialect) for direction in ("upgrade", "downgrade"))
+    assert tables_made(up) == METRICS_TABLES
+    assert {text.split(" ")[2] for text in down if text.startswith("DROP TABLE")} == METRICS_TABLES
 
 
 @pytest.mark.parametrize("dialect", ["mysql", "postgresql"])

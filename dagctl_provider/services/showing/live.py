@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from dagctl_provider.domain.names import RUN_SUFFIX
+from dagctl_provider.domain.names import project_variable
 from dagctl_provider.orchestration import schedules
 from dagctl_provider.orchestration.progress import progress_moments
 from dagctl_provider.store import overviews, transactions
@@ -58,7 +58,7 @@ def _words(row: tuple[str, tuple[object, ...]]) -> list[str]:
 
 
 def _dag_of(run_key: str) -> str:
-    return run_key.partition("/")[0].removesuffix(RUN_SUFFIX)
+    return project_variable(run_key.partition("/")[0])
 
 
 @dataclass(frozen=True)
