@@ -22,7 +22,7 @@ from dagctl_provider.domain.wire.requests import Inputs, StepRequest
 from dagctl_provider.orchestration import runs
 from dagctl_provider.orchestration.runs import TaskState
 from dagctl_provider.plan_output.reading import explained
-from dagctl_provider.services.lifecycle import artifacts, keys, publishing, variables
+from dagctl_provider.services.lifecycle import artifacts, keys, publishing, recording, variables
 from dagctl_provider.services.lifecycle.variables import Chosen
 from dagctl_provider.store import grants as grant_rows
 from dagctl_provider.store import plans as plan_rows
@@ -110,6 +110,7 @@ def give_run(session: Session, project: Project, run: ProjectRun, state: TaskSta
         runner = replace(request.runner, step_id=run.id, plan_group_id=run.id)
         request = replace(request, runner=runner, launcher=replace(request.launcher, job_name=run.job_name))
         _write(session, state, RUN, run.id, _Content(request.to_json(), chosen=chosen))
+        recording.begun_with(session, run.id, runner.commit_sha, environment)
 
 
 def refuse_run(session: Session, state: TaskState) -> None:
