@@ -48,7 +48,8 @@ def do(driver: Driver, case: Case, commit: str, **request: Any) -> Outcome:
     assert outcome.code == case.code, f"{case.command}\n{outcome.output}"
     assert case.said in outcome.output, f"{case.command}\n{outcome.output}"
     rows = outcome.result.get("models", [])
-    assert {row["name"] for row in rows} == case.models, f"{case.command}\n{outcome.output}"
+    # Newer versions of dbt run ephemeral models as well, for nothing.
+    assert {row["name"] for row in rows} - {"eph_orders"} == case.models, f"{case.command}\n{outcome.output}"
     for row in rows:
         assert not row.get("started") or MOMENT.fullmatch(row["started"])
     return outcome
@@ -101,20 +102,26 @@ SQLMESH = [
 ]
 
 
+def apply(driver: Driver, commit: str, environment: str) -> dict[str, Any]:
+    """Deploy a commit; what it says of each model."""
+    asked = {"commit_sha": commit, "environment": environment, "run_tests": False}
+    explained = driver.step("explain", **asked)
+    assert explained.status == 0, explained.output
+    executed = driver.execute(explained, **asked)
+    assert executed.status == 0, executed.output
+    return {row["name"]: row for row in executed.result["models"]}
+
+
 @pytest.mark.parametrize("version", ["0.130.2", "0.200.0", NEWEST])
 def test_honest_commands_of_sqlmesh_run(stateful: Driver, version: str) -> None:
     driver = stateful
     driver.request["tool_version"] = version
     commit = driver.repository.commit({**config(driver.folder / "warehouse.db"), **SQLMESH_FILES})
-    for environment in ("prod", "dev_x"):
-        explained = driver.step("explain", commit_sha=commit, environment=environment, run_tests=False)
-        assert explained.status == 0, explained.output
-        executed = driver.execute(explained, commit_sha=commit, environment=environment, run_tests=False)
-        assert executed.status == 0, executed.output
-        if environment == "prod":
-            rows = {row["name"]: row for row in executed.result["models"]}
-            assert rows["shop.fo_events"]["interval"] == ["2024-01-01T00:00:00.000Z", "2024-01-11T00:00:00.000Z"]
-            assert all(MOMENT.fullmatch(row["started"]) and row["started"] <= row["ended"] for row in rows.values())
+    other = driver.repository.commit({"models/agg_daily.sql": SQLMESH_FILES["models/agg_daily.sql"].replace("COUNT(*)", "1")})
+    rows = apply(driver, commit, "prod")
+    assert rows["shop.fo_events"]["interval"] == ["2024-01-01T00:00:00.000Z", "2024-01-11T00:00:00.000Z"]
+    assert all(MOMENT.fullmatch(row["started"]) and row["started"] <= row["ended"] for row in rows.values())
+    apply(driver, other, "dev_x")
     for case in SQLMESH:
         if key(case.since) <= key(version):
             do(driver, case, commit)
