@@ -212,7 +212,7 @@ _SQLMESH = ToolCommands(
 
 _SELECT = Option(("--select", "-s", "--models", "--model", "-m"), "dbt_nodes", "following")
 _EXCLUDE, _SELECTOR = Option(("--exclude",), "dbt_nodes", "following"), Option(("--selector",), "name")
-_THREADS = Option(("--threads",), "count")
+_THREADS = Option(("--threads",), "threads")
 _FAIL_FAST = Option(("--fail-fast", "-x"), off="--no-fail-fast")
 _WARN_ERROR = Option(("--warn-error",))
 _INDIRECT = Option(("--indirect-selection",), "access")

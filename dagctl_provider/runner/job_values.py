@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 Kind = Literal[
-    "flag", "count", "number", "date", "moment", "name", "column", "environment", "pair", "test", "pattern",
+    "flag", "count", "threads", "number", "date", "moment", "name", "column", "environment", "pair", "test", "pattern",
     "sqlmesh_models", "dbt_nodes", "types", "access", "output", "key",
 ]  # fmt: skip
 VALUE_LIMIT = 300
@@ -23,6 +23,7 @@ _COLUMN = re.compile(r"\w[\w$ ]{0,127}")
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9_]{1,63}")
 _NUMBER = re.compile(r"[1-9]\d{0,4}")
 _COUNT = re.compile(r"\d{1,2}")
+_THREADS = re.compile(r"[1-9]\d?")
 _KEY = re.compile(r"[A-Za-z_][\w.]{0,63}")
 _RELATIVE = re.compile(r"(?:now|today|yesterday|\d{1,4} (?:second|minute|hour|day|week|month|year)s?(?: ago)?)")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|\+00:00)?)?")
@@ -159,7 +160,7 @@ def _pattern(text: str, what: str) -> None:
 
 
 def _sqlmesh_models(text: str, what: str) -> None:
-    if text.lstrip("+^").lower().startswith("git:"):
+    if re.search(r"(?<![\w.])git\s*:", text, re.IGNORECASE):
         raise CommandRefused(f"{what}: 'git:' compares with another commit; what a commit changes is what its plan applies.")
     check_path(text.lstrip("+^"), what)
 
@@ -185,6 +186,7 @@ def _dbt_node(piece: str, what: str) -> None:
 _CHECKS: Mapping[Kind, Callable[[str, str], None]] = {
     "number": _matching(_NUMBER, "a number from 1 to 99999"),
     "count": _matching(_COUNT, "a number from 0 to 99"),
+    "threads": _matching(_THREADS, "a number from 1 to 99"),
     "date": _date,
     "moment": _moment,
     "name": _matching(_NAME, "the name of a model, a table or a selector"),

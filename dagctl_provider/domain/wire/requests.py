@@ -26,6 +26,7 @@ class RunnerRequest(Record):
     :param vars: Values of variables that the plan sets.
     :param full_refresh: Names of what the plan makes from scratch.
     :param adopted: Whether what is deployed was adopted: no plan of ours has been applied yet.
+    :param job_command: Of a run: what the job does, as its text; without one, all that is due.
     """
 
     WHEN_KNOWN: ClassVar[frozenset[str]] = frozenset(
@@ -44,6 +45,7 @@ class RunnerRequest(Record):
             "vars",
             "full_refresh",
             "adopted",
+            "job_command",
         }
     )
 
@@ -74,6 +76,7 @@ class RunnerRequest(Record):
     vars: Mapping[str, Any] | None = None
     full_refresh: tuple[str, ...] | None = None
     adopted: bool | None = None
+    job_command: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
