@@ -61,7 +61,7 @@ def _time_zones() -> frozenset[str]:
 
 
 def check_resources(values: Mapping[str, str]) -> None:
-    """Refuse resources that a project could not have either; whether requests and limits fit is asked of job and project together.
+    """Refuse what no project could have either. Whether requests and limits fit is asked of job and project together.
 
     :raises ValueError: naming the first that is wrong.
     """

@@ -165,7 +165,7 @@ class Project:
 
     @property
     def active_schedule(self) -> str | None:
-        """By what Airflow starts runs of the default job now: nothing before the first deployment and while the project is suspended."""
+        """By what Airflow starts runs of the default job now: nothing before the first deployment and while suspended."""
         enabled = self.job is None or self.job.enabled
         return self.settings.get("run_schedule") if enabled and self._runs else None
 

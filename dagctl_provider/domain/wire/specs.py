@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from dagctl_provider.domain.names import run_dag_id
 from dagctl_provider.domain.wire.records import Record
 
 
@@ -60,7 +59,3 @@ class DagSpec(Record):
     def further_jobs(self) -> list[JobSpec]:
         """The jobs besides the default one."""
         return [JobSpec.from_json(letter) for letter in self.jobs or ()]
-
-    def run_dag_ids(self) -> list[str]:
-        """The Dags of all jobs, the default one first."""
-        return [run_dag_id(self.dag_id), *(job.dag_id for job in self.further_jobs())]
