@@ -19,7 +19,7 @@ from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.pods import resource_problems
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.orchestration import dags, schedules
-from dagctl_provider.services.lifecycle import asking, auditing, jobs, lookups, publishing
+from dagctl_provider.services.lifecycle import asking, auditing, jobs, lookups, protecting, publishing
 from dagctl_provider.services.results import Page, RunStarted, ShownJob
 from dagctl_provider.store import executions as execution_rows
 from dagctl_provider.store import jobs as job_rows
@@ -29,7 +29,7 @@ from dagctl_provider.store.executions import Wanted
 from dagctl_provider.store.session import Session, utcnow
 
 _NAME_IN_DAG_ID = 40
-_STARTS_RUNS = frozenset({"command", "schedule", "time_zone", "enabled"})
+_STARTS_RUNS = frozenset({"command", "schedule", "time_zone", "enabled", "environment"})
 """Changes after which a job may do by itself what nobody is asked for then."""
 
 
@@ -82,6 +82,7 @@ def create_job(actor: Actor, project_id: str, values: Mapping[str, Any]) -> Show
         made = changed(bare, values)
         _require_free_name(made, others)
         _require_fitting(session, actor, project, made, values)
+        _require_keeper(actor, {}, made.environment)
         job_rows.insert_job(session, made, default=False)
         publishing.publish(session, project.id)
         auditing.record(session, actor, "created", _subject(made), after=made.told())
@@ -106,6 +107,7 @@ def update_job(actor: Actor, job_id: str, values: Mapping[str, Any]) -> ShownJob
         after = changed(before, values)
         _require_free_name(after, jobs.jobs_of(session, project))
         _require_fitting(session, actor, project, after, values)
+        _require_keeper(actor, before.environment, after.environment)
         if after != before:
             _write(session, project, replace(after, updated_at=utcnow()))
             was, now = auditing.changes(before.told(), after.told())
@@ -225,4 +227,15 @@ def _require_fitting(session: Session, actor: Actor, project: Project, job: Job,
     if (field := missing_channel(job)) is not None:
         raise invalid_field("slack_channel", f"is needed with {field!r}")
     if job.enabled and _STARTS_RUNS & values.keys():
+        if job.schedule:
+            protecting.starting_later(session, actor, project)
         asking.admit_other(session, actor, project, job)
+
+
+def _require_keeper(actor: Actor, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    """Values lead code elsewhere than the plan showed, as those of an organization may: the same people set them.
+
+    :raises DagctlError: ``forbidden``. Taking some away needs no more than changing a job.
+    """
+    if not after.items() <= before.items():
+        actor.require("manage_secrets")

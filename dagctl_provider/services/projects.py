@@ -17,7 +17,7 @@ from dagctl_provider.domain.projects import FIELDS, Project
 from dagctl_provider.domain.tools import DEFAULT_TOOL, ProjectType, tool_of
 from dagctl_provider.orchestration import connections, dags
 from dagctl_provider.orchestration.connections import StoredConnection
-from dagctl_provider.services.lifecycle import artifacts, asking, auditing, jobs, lookups, publishing, runs, steps
+from dagctl_provider.services.lifecycle import artifacts, asking, auditing, jobs, lookups, protecting, publishing, runs, steps
 from dagctl_provider.services.outside import pods, repositories, state_databases, versions, waiting
 from dagctl_provider.services.results import RepositoryReport, RunStarted, SyncStatus
 from dagctl_provider.store import deployments as deployment_rows
@@ -208,7 +208,8 @@ class _Change:
 def update_project(actor: Actor, project_id: str, values: dict[str, Any]) -> Project:
     """Change the supplied fields and nothing else. Plans that exist keep the settings they were made with.
 
-    :raises DagctlError: ``not_found``, ``name_taken``, ``downgrade_refused``, ``unsupported_version``, and what git answers.
+    :raises DagctlError: ``not_found``, ``name_taken``, ``downgrade_refused``, ``unsupported_version``, ``environment_protected``,
+        and what git answers.
     """
     actor.require("manage_projects")
     before = get_project(actor, project_id)
@@ -222,6 +223,8 @@ def update_project(actor: Actor, project_id: str, values: dict[str, Any]) -> Pro
         merged = _merged(current, change, stored)
         if stored is not None:
             connections.write_state_connection(session, stored)
+        if values.get("run_schedule") not in (None, current.settings.get("run_schedule")):
+            protecting.starting_later(session, actor, current)
         jobs.default_job(session, current)
         due = jobs.schedules_of(session, current)
         project_rows.change_project(session, merged, _CHANGED)

@@ -126,7 +126,7 @@ def _content_of_run(session: Session, project: Project, run: ProjectRun, fresh: 
     request = job_requests.of_job(session, project, job, request)
     runner = replace(request.runner, step_id=run.id, plan_group_id=run.id)
     request = replace(request, runner=runner, launcher=replace(request.launcher, job_name=run.job_name))
-    recording.begun_with(session, run.id, runner.commit_sha, environment)
+    recording.begun_with(session, run.id, runner, project, job)
     return _Content(request.to_json(), chosen=variables.with_own(chosen, job.environment))
 
 

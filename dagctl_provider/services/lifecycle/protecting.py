@@ -96,6 +96,18 @@ def running(session: Session, actor: Actor, project: Project, override_reason: s
     return admit(session, actor, deployed_environment(session, project), override_reason)
 
 
+def starting_later(session: Session, actor: Actor, project: Project) -> None:
+    """Let somebody have runs of a project start by themselves. Nobody is asked when they do, so the allowlist is asked now; a
+    schedule may be set while the environment is closed.
+
+    :raises DagctlError: ``environment_protected``.
+    """
+    environment = deployed_environment(session, project) or project.environment
+    protection = protection_of(session, actor.organization_id, environment)
+    if protection is not None:
+        _listed(protection, protection_rows.people(session, actor.organization_id), actor)
+
+
 def approving(
     session: Session,
     actor: Actor,
