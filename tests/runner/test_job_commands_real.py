@@ -59,9 +59,9 @@ SQLMESH_FILES = {
     **FIRST,
     "models/agg_daily.sql": """MODEL (name shop.agg_daily, kind FULL, grain day, audits (not_null(columns := (orders))));
 SELECT day, COUNT(*) AS orders FROM shop.raw_orders GROUP BY day""",
-    "models/bad.sql": """MODEL (name shop.bad, kind FULL, audits (none_of_it(blocking := false)));
+    "models/bad.sql": """MODEL (name shop.bad, kind FULL, audits (none_of_it));
 SELECT 1 AS n""",
-    "audits/none_of_it.sql": "AUDIT (name none_of_it);\nSELECT * FROM @this_model",
+    "audits/none_of_it.sql": "AUDIT (name none_of_it, blocking false);\nSELECT * FROM @this_model",
     "tests/test_wrong.yaml": """test_wrong:
   model: shop.v_names
   inputs: {shop.raw_orders: {rows: [{customer: ann}]}}
