@@ -8,7 +8,6 @@ from dagctl_provider.api.v1.jobs import schemas
 from dagctl_provider.api.v1.projects.runs import RunAnswer
 from dagctl_provider.api.v1.run_shapes import RunList, run
 from dagctl_provider.services import jobs, runs
-from dagctl_provider.store.executions import Wanted
 
 
 def list_jobs(call: Call) -> Result:
@@ -43,8 +42,8 @@ def run_job(call: Call) -> Result:
 
 def list_job_runs(call: Call) -> Result:
     query: schemas.JobRunParameters = call.query
-    wanted = Wanted(status=query.status, updated_after=query.updated_after)
-    page = jobs.list_job_runs(call.actor, call.ids["jobId"], wanted, page=query.page, limit=query.limit)
+    filters = {"status": query.status, "updated_after": query.updated_after}
+    page = jobs.list_job_runs(call.actor, call.ids["jobId"], query.page, query.limit, **filters)
     return 200, RunList(
         runs=[run(one) for one in page.items], total=page.total, page=page.page, limit=page.limit, total_pages=page.total_pages
     )

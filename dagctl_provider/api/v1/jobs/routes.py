@@ -113,7 +113,6 @@ OPERATIONS: tuple[Operation, ...] = (
         "read",
         handlers.get_run_logs,
         ok(schemas.RunLogs, examples.LOGS, "Live while running, stored afterwards"),
-        errors=("server_busy",),
     ),
     Operation(
         "POST",
