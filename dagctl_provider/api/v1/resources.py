@@ -18,6 +18,12 @@ class PlansApi(ContractApi, contract=V1, tag="Plans"):
     resource_name = "plans"
 
 
+class JobsApi(ContractApi, contract=V1, tag="Jobs"):
+    """Jobs API."""
+
+    resource_name = "jobs"
+
+
 class TeamApi(ContractApi, contract=V1, tag="Team"):
     """Team API."""
 
@@ -57,6 +63,7 @@ class DocumentApi(DocumentOfContract, contract=V1):
 RESOURCES = (
     ProjectsApi,
     PlansApi,
+    JobsApi,
     TeamApi,
     TokensApi,
     VariablesApi,
