@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from dagctl_provider.domain.executions import Execution, ModelExecution, ModelStats, execution_id
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.orchestration import dags
 from dagctl_provider.orchestration import runs as airflow_runs
-from dagctl_provider.services import plans, projects
+from dagctl_provider.services import plans
+from dagctl_provider.services.results import PlanApproved
 from dagctl_provider.services.turns import dispatching, recording, scheduled_runs
 from dagctl_provider.store import executions, tables, transactions
 from dagctl_provider.store import runs as run_rows
@@ -222,7 +224,8 @@ def test_a_run_that_was_ended_for_a_newer_one(world: World) -> None:
     assert stored(run.id).status == "error"
 
 
-def test_one_that_gives_way_before_it_began_is_forgotten(world: World) -> None:
+def test_one_that_gives_way_before_it_began_is_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dags, "is_ready", lambda session, dag_id: False)
     project = deployed(world, concurrency_policy="Replace")
     first = start(world, project)
     start(world, project)
@@ -280,24 +283,25 @@ def test_plans_are_executions_too(world: World) -> None:
     explained = world.finish_explain(created)
     recording.record_all()
     assert stored(execution_id(created.id)).status == "success"
-    approved = plans.approve(world.actor(), explained.id)
-    execute = approved.execute_step
+    approved = plans.approve(world.actor(), explained.id, "rest")
+    assert isinstance(approved, PlanApproved)
+    execute = approved.execute
     world.finish_execute(execute, "failed", models=MODELS, error={"code": "model_failed", "message": "no"})
     recording.record_all()
     over = stored(execution_id(execute.id))
     assert (over.status, over.attempt, over.models_failed, over.error_code) == ("partial", 1, 1, "model_failed")
     assert {model.job_type for model in models_of(over.id)} == {"plan"}
-    retried = plans.retry(world.actor(), execute.id)
-    world.finish_execute(retried.step, models=MODELS[:2])
+    retried = plans.retry(world.actor(), execute.id, "rest")
+    world.finish_execute(retried, models=MODELS[:2])
     recording.record_all()
-    assert stored(execution_id(retried.step.id)).status == "success"
-    assert stored(execution_id(retried.step.id)).attempt == 2
+    assert stored(execution_id(retried.id)).status == "success"
+    assert stored(execution_id(retried.id)).attempt == 2
 
 
 def test_an_explain_that_was_rejected_has_succeeded_all_the_same(world: World) -> None:
     project = world.project()
     explained = world.explained(project)
-    plans.reject(world.actor(), explained.id)
+    plans.reject(world.actor(), explained.id, "rest")
     recording.record_all()
     assert stored(execution_id(explained.id)).status == "success"
 
@@ -306,7 +310,7 @@ def test_a_cancelled_explain_never_came_to_an_answer(world: World) -> None:
     project = world.project()
     created = plans.create_plan(world.actor(), project.id).step
     assert created is not None
-    plans.cancel(world.actor(), created.id)
+    plans.cancel(world.actor(), created.id, "rest")
     recording.record_all()
     over = stored(execution_id(created.id))
     assert (over.status, over.error_code) == ("error", "cancelled")
@@ -315,6 +319,7 @@ def test_a_cancelled_explain_never_came_to_an_answer(world: World) -> None:
 def test_what_was_there_before_the_upgrade_appears(world: World) -> None:
     project, run = under_way(world)
     end(world, run, models=MODELS)
+    world.head = "second"
     explained = world.explained(project)
     transactions.run(lambda session: session.execute(tables.execution.delete()))
     recording.record_all()
@@ -456,10 +461,3 @@ def test_a_run_that_cannot_be_settled_keeps_no_other_waiting(world: World, monke
     recording.record_all()
     assert stored(run_id).status == "success"
     assert stored(first.id).status == "pending"
-
-
-def test_projects_need_not_be_there_any_more(world: World) -> None:
-    project, run = under_way(world)
-    projects.delete_project(world.actor(), project.id)
-    assert recording.record_all() == 0
-    assert transactions.run(lambda session: executions.get_execution(session, run.id)) is None
