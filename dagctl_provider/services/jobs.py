@@ -26,6 +26,7 @@ from dagctl_provider.store import executions as execution_rows
 from dagctl_provider.store import jobs as job_rows
 from dagctl_provider.store import runs as run_rows
 from dagctl_provider.store import transactions
+from dagctl_provider.store import variables as variable_rows
 from dagctl_provider.store.executions import Wanted
 from dagctl_provider.store.session import Session, utcnow
 
@@ -225,7 +226,23 @@ def _require_fitting(session: Session, actor: Actor, project: Project, job: Job,
         raise invalid_field("command", why)
     if "resources" in values and (found := resource_problems({**project.settings, **job.resources})):
         raise invalid_field("resources", f"{found[0].where}: {found[0].message}")
+    if "environment" in values:
+        _require_own_variables(session, actor, project, job)
     if (field := missing_channel(job)) is not None:
         raise invalid_field("slack_channel", f"is needed with {field!r}")
     if job.enabled and _STARTS_RUNS & values.keys():
         asking.admit_other(session, actor, project, job)
+
+
+def _require_own_variables(session: Session, actor: Actor, project: Project, job: Job) -> None:
+    """Let nobody change by a job what the organization has chosen: who says where the warehouse is gets its password.
+
+    :raises DagctlError: ``invalid_request``.
+    """
+    before = job_rows.get_job(session, job.id)
+    set_anew = job.environment.items() - (before.environment if before is not None else {}).items()
+    theirs = {one.name for one in variable_rows.list_variables(session, project.organization_id)}
+    taken = sorted(theirs & {name for name, _ in set_anew})
+    if taken and "manage_secrets" not in actor.permissions:
+        what = f"{taken[0]} is a variable of the organization; only who may change those may set it in a job"
+        raise invalid_field("environment", what)

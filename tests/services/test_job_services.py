@@ -253,6 +253,18 @@ def test_a_run_does_what_its_job_says(world: World) -> None:
     assert "DAYS" not in json.dumps(found), "variables go the sealed way"
 
 
+def test_the_variables_of_the_organization_are_not_a_developers_to_change(world: World) -> None:
+    project = deployed(world)
+    variables.create_variable(world.actor(), {"name": "DB_HOST", "value": "db.example"})
+    developer, values = world.actor("developer", "dora"), {"name": "x", "command": "run", "schedule": None}
+    with refused("invalid_request"):
+        jobs.create_job(developer, project.id, {**values, "environment": {"db_host": "evil.example"}})
+    made = jobs.create_job(world.actor(), project.id, {**values, "environment": {"DB_HOST": "test.example"}})
+    jobs.update_job(developer, made.job.id, {"environment": {"DB_HOST": "test.example", "OTHER": "1"}})
+    with refused("invalid_request"):
+        jobs.update_job(developer, made.job.id, {"environment": {"DB_HOST": "evil.example"}})
+
+
 def test_the_default_run_says_no_command(world: World) -> None:
     project = deployed(world)
     default = jobs.list_jobs(world.actor(), project.id)[0]
