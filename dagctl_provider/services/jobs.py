@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from dagctl_provider.domain.audit import Subject
@@ -170,20 +171,22 @@ def run_job(actor: Actor, job_id: str, override_reason: str | None = None) -> Ru
     return asking.started(transactions.run(work))
 
 
-def list_job_runs(actor: Actor, job_id: str, wanted: Wanted | None = None, page: int = 1, limit: int = 50) -> Page[Execution]:
+def list_job_runs(
+    actor: Actor, job_id: str, page: int = 1, limit: int = 50, status: str | None = None, updated_after: datetime | None = None
+) -> Page[Execution]:
     """One page of a job's runs, newest first.
 
-    :param wanted: Which; all of the job's when absent.
     :param page: From 1.
     :param limit: 1 to 500.
+    :param updated_after: Only runs whose record changed since.
     :raises DagctlError: ``forbidden``, ``not_found``.
     """
     actor.require("read")
+    wanted = Wanted(job_id=job_id, status=status, updated_after=updated_after)
 
     def work(session: Session) -> Page[Execution]:
-        project, job = lookups.visible_job(session, actor, job_id)
-        of_job = replace(wanted or Wanted(), job_id=job.id)
-        found, total = execution_rows.list_executions(session, project.id, of_job, page=page, limit=limit)
+        project, _ = lookups.visible_job(session, actor, job_id)
+        found, total = execution_rows.list_executions(session, project.id, wanted, page=page, limit=limit)
         return Page(found, total, page, limit)
 
     return transactions.run(work)

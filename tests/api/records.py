@@ -6,16 +6,19 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
+from dagctl_provider.domain.run_records import RunRecord
+
 from dagctl_provider.api.v1.protections.examples import RULES
 from dagctl_provider.domain.audit import AuditEntry
+from dagctl_provider.domain.executions import Execution
 from dagctl_provider.domain.invitations import Invitation
+from dagctl_provider.domain.jobs import Job
 from dagctl_provider.domain.members import Member, MemberRow, Membership, User
 from dagctl_provider.domain.organizations import Organization
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.protections import Exceptions, Protection
 from dagctl_provider.domain.rules import read_rules
-from dagctl_provider.domain.run_records import RunRecord
 from dagctl_provider.domain.standings import Standing
 from dagctl_provider.domain.tokens import Token
 from dagctl_provider.domain.variables import Variable
@@ -29,7 +32,9 @@ from dagctl_provider.services.results import (
     PlanAutoDiscarded,
     PlanCreated,
     PlanGroup,
+    RunLogs,
     RunStarted,
+    ShownJob,
     ShownVariable,
     StepLogs,
     SyncStatus,
@@ -223,6 +228,62 @@ PROTECTION_ANSWERS: dict[str, Any] = {
     "create_protection": PROTECTION_DETAIL,
     "update_protection": PROTECTION_DETAIL,
     "delete_protection": PROTECTION,
+}
+JOB = ShownJob(
+    Job(
+        id="job_abc123",
+        project_id="proj_abc123",
+        name="hourly-orders",
+        command="sqlmesh run --select-model '*'",
+        dag_id="dagctl__analytics__abc123__hourly-orders-def456__run",
+        created_at=utc(2026, 1, 15, 10, 0, 0),
+        updated_at=utc(2026, 2, 20, 14, 30, 0),
+        schedule="0 2 * * *",
+        settings={
+            "description": "Orders, every hour",
+            "time_zone": "Europe/Berlin",
+            "slack_channel": "#data-alerts",
+            "slack_alerts_enabled": True,
+        },
+    ),
+    default=False,
+    next_run_at=utc(2026, 4, 29, 0, 0, 0),
+)
+JOB_RUN = Execution(
+    id="run_abc123",
+    project_id="proj_abc123",
+    job_type="run",
+    job_name="analytics-hourly-orders-20260428-120000",
+    status="success",
+    triggered_by="scheduled",
+    created_at=utc(2026, 4, 28, 12, 0, 0),
+    updated_at=utc(2026, 4, 28, 12, 1, 16),
+    job_id="job_abc123",
+    cronjob_name=JOB.job.dag_id,
+    command=JOB.job.command,
+    environment="prod",
+    commit_sha=FROM_SHA,
+    start_time=utc(2026, 4, 28, 12, 0, 3),
+    end_time=utc(2026, 4, 28, 12, 1, 15),
+    duration_seconds=72.4,
+    models_total=12,
+    models_succeeded=12,
+)
+JOB_ANSWERS: dict[str, Any] = {
+    "list_jobs": (JOB,),
+    "get_job": JOB,
+    "create_job": JOB,
+    "update_job": JOB,
+    "delete_job": None,
+    "run_job": RunStarted("run_abc123", "analytics-hourly-orders-manual-20260428-120000", "pending"),
+    "list_job_runs": Page((JOB_RUN,), 1, 1, 50),
+}
+JOB_RUN_ANSWERS: dict[str, Any] = {
+    "get_logs": RunLogs(
+        replace(JOB_RUN, status="running", pod_name="analytics-hourly-orders-20260428-120000-x7k2p"),
+        "Running models that are due\n12 models\n",
+    ),
+    "cancel": replace(JOB_RUN, status="error"),
 }
 USER = User(
     *("user_abc123", "7", "Ada", utc(2026, 1, 15, 10, 0, 0), utc(2026, 2, 20, 14, 30, 0)),
