@@ -21,6 +21,13 @@ def job_of_dag(session: Session, dag_id: str) -> Job | None:
     return Job(**row._mapping) if row else None
 
 
+def list_jobs(session: Session, project_id: str) -> tuple[Job, ...]:
+    """The jobs of a project, the default one first, then by name."""
+    c = tables.job.c
+    query = select(*COLUMNS).where(c.project_id == project_id).order_by(c.default_of.is_(None), c.name_key)
+    return tuple(Job(**row._mapping) for row in session.execute(query))
+
+
 def list_dag_ids(session: Session) -> list[str]:
     """The Dags of all jobs of all projects."""
     return list(session.execute(select(tables.job.c.dag_id).order_by(tables.job.c.id)).scalars())
