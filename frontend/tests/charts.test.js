@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { fire, openPage, textOf } from "./page.js";
-import { daysSeries, fitted, ganttSeries, historySeries, stepped, took } from "../src/charts/series.js";
+import { daysSeries, fitted, ganttSeries, historySeries, stepped, timeStep, took, wrapped } from "../src/charts/series.js";
 
 const DAY = { success: 0, partial: 0, failed: 0, error: 0, open: 0, seconds: 0 };
 const DAYS = [
@@ -63,7 +63,10 @@ test("a model's executions stand in the order of time, successes are joined, dep
 
 test("times and names are said so that they fit", () => {
   assert.deepEqual([0.25, 3.14159, 42, 200, 7500].map(took), ["250 ms", "3.1 s", "42 s", "3 min 20 s", "2 h 5 min"]);
-  assert.equal(took(null), "not known");
+  assert.deepEqual([took(null), took(0)], ["not known", "0 s"]);
+  assert.deepEqual([0, 0.02, 5, 40, 2500, 1e6].map((most) => timeStep(most, 6)), [0.001, 0.005, 1, 10, 600, 172800]);
+  assert.deepEqual(wrapped("shop.orders: failed, took 4 s", 12), ["shop.orders:", "failed, took", "4 s"]);
+  assert.deepEqual(wrapped("abcdefgh i", 3), ["abc", "def", "gh i"].slice(0, 2).concat(["gh", "i"]));
   assert.deepEqual([fitted("shop.orders", 20), fitted("shop.orders", 7), fitted("shop", 2)], ["shop.orders", "…orders", "…"]);
 });
 

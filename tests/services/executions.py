@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from dagctl_provider.domain.executions import FINISHED, Execution, ModelExecution, ModelStatus
 from dagctl_provider.domain.ids import new_id
 from dagctl_provider.domain.projects import Project
@@ -17,7 +19,23 @@ Took = tuple[str, float, float, ModelStatus]
 """Name of a model, its start and end in seconds since its execution began, and its status."""
 
 
-def recorded(project: Project, *took: Took, at: datetime = NOON, status: Any = "success", **values: Any) -> Execution:
+def recorded(project: Project, *took: Took, **values: Any) -> Execution:
+    """An execution with its models, put on record; see :func:`made`."""
+    execution, models = made(project.id, project.name, *took, **values)
+    transactions.run(lambda session: put(session, execution, models))
+    return execution
+
+
+def put(session: Session, execution: Execution, models: list[ModelExecution]) -> None:
+    """Put an execution on record as if it were over, or as far as it is."""
+    executions.insert_execution(session, execution)
+    executions.insert_models(session, models)
+    executions.add_to_days(session, models)
+
+
+def made(
+    project_id: str, project_name: str, *took: Took, at: datetime = NOON, status: Any = "success", **values: Any
+) -> tuple[Execution, list[ModelExecution]]:
     """An execution with its models.
 
     :param at: When it began.
@@ -28,9 +46,9 @@ def recorded(project: Project, *took: Took, at: datetime = NOON, status: Any = "
     execution = Execution(
         **{
             "id": new_id("run_"),
-            "project_id": project.id,
+            "project_id": project_id,
             "job_type": "run",
-            "job_name": f"{project.name}-scheduled-run-{at:%Y%m%d-%H%M%S}",
+            "job_name": f"{project_name}-scheduled-run-{at:%Y%m%d-%H%M%S}",
             "status": status,
             "triggered_by": "ada",
             "created_at": at,
@@ -45,15 +63,7 @@ def recorded(project: Project, *took: Took, at: datetime = NOON, status: Any = "
             **values,
         }
     )
-    models = [_model(execution, number, *one, at) for number, one in enumerate(took)]
-
-    def work(session: Any) -> None:
-        executions.insert_execution(session, execution)
-        executions.insert_models(session, models)
-        executions.add_to_days(session, models)
-
-    transactions.run(work)
-    return execution
+    return execution, [_model(execution, number, *one, at) for number, one in enumerate(took)]
 
 
 def _model(

@@ -1,12 +1,13 @@
 // What the library is to draw: series and colours as its configuration. Nothing moves: there is nothing to be switched off for
 // those who asked for less motion.
 
-import { day, daysSeries, fitted, ganttSeries, historySeries, took } from "./series.js";
+import { day, daysSeries, fitted, ganttSeries, historySeries, timeStep, took, wrapped } from "./series.js";
 import { filled } from "./look.js";
 
 export const ROW_HEIGHT = 22;
 const LETTER = 6.6;
 const LABELS_SHARE = 0.4;
+const MARKS = 6;
 
 export const KINDS = { days: daysChart, gantt: ganttChart, history: historyChart };
 
@@ -23,7 +24,7 @@ function common(look, items) {
       tooltip: {
         displayColors: false,
         filter: (item, at) => at === 0,
-        callbacks: { title: () => "", label: (context) => items[context.dataIndex]?.text ?? "" },
+        callbacks: { title: () => "", label: (context) => wrapped(items[context.dataIndex]?.text ?? "", Math.max(20, Math.floor(context.chart.width / LETTER) - 8)) },
       },
     },
   };
@@ -33,6 +34,8 @@ function axis(look, more = {}) {
   const { ticks = {}, ...rest } = more;
   return { grid: { color: look.line }, border: { color: look.line }, ticks: { color: look.faint, ...ticks }, ...rest };
 }
+
+const seconds = (most) => ({ callback: took, stepSize: timeStep(most, MARKS) });
 
 function legend(options, labels) {
   options.plugins.legend.labels.generateLabels = () => labels;
@@ -49,7 +52,7 @@ export function daysChart(days, look) {
   options.scales = {
     x: axis(look, { stacked: true, grid: { display: false }, ticks: { maxRotation: 0, autoSkipPadding: 12, callback: (at) => series.labels[at]?.slice(5) } }),
     y: axis(look, { stacked: true, beginAtZero: true, title: { display: true, text: "Runs", color: look.faint }, ticks: { precision: 0 } }),
-    time: axis(look, { position: "right", beginAtZero: true, grid: { display: false }, title: { display: true, text: "Time together", color: look.faint }, ticks: { callback: took } }),
+    time: axis(look, { position: "right", beginAtZero: true, grid: { display: false }, title: { display: true, text: "Time together", color: look.faint }, ticks: seconds(Math.max(...series.seconds, 0)) }),
   };
   legend(options, [
     ...series.stacks.map((stack) => swatch(look, stack)),
@@ -84,7 +87,7 @@ export function ganttChart(models, look) {
   options.indexAxis = "y";
   options.interaction = { mode: "nearest", intersect: false, axis: "y" };
   options.scales = {
-    x: axis(look, { min: 0, max: series.end || 1, position: "top", ticks: { maxRotation: 0, autoSkipPadding: 16, callback: took } }),
+    x: axis(look, { min: 0, max: series.end || 1, position: "top", ticks: { maxRotation: 0, autoSkipPadding: 16, ...seconds(series.end) } }),
     y: axis(look, {
       grid: { display: false },
       ticks: {
@@ -127,7 +130,7 @@ export function historyChart(figures, look) {
   options.interaction = { mode: "nearest", intersect: false, axis: "x" };
   options.scales = {
     x: axis(look, { type: "linear", min: series.from - margin, max: series.to + margin, grid: { display: false }, ticks: { maxRotation: 0, autoSkipPadding: 16, callback: day } }),
-    y: axis(look, { beginAtZero: true, ticks: { callback: took } }),
+    y: axis(look, { beginAtZero: true, ticks: seconds(series.most) }),
   };
   legend(options, [
     ...series.states.map((state) => swatch(look, state)),

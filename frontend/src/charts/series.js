@@ -27,7 +27,7 @@ export const MODEL_STATE = byKey(MODEL_STATES);
 // Seconds as people say them, short ones with their fraction.
 export function took(seconds) {
   if (seconds === null || seconds === undefined) return "not known";
-  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 1) return seconds === 0 ? "0 s" : `${Math.round(seconds * 1000)} ms`;
   if (seconds < 10) return `${Math.round(seconds * 10) / 10} s`;
   return spanOf(seconds);
 }
@@ -82,6 +82,7 @@ export function historySeries({ points, deploys }) {
     items: sorted.map((point) => ({ href: point.href, text: pointText(point, deploys) })),
     from: Math.min(...moments),
     to: Math.max(...moments),
+    most: sorted.reduce((most, point) => Math.max(most, point.seconds ?? 0), 0),
     states: MODEL_STATES.filter(([key]) => sorted.some((point) => point.status === key)).map(([key]) => MODEL_STATE[key]),
   };
 }
@@ -105,6 +106,26 @@ export function day(milliseconds) {
 export function fitted(text, letters) {
   if (text.length <= letters) return text;
   return letters < 4 ? "…" : `…${text.slice(text.length - letters + 1)}`;
+}
+
+// Words in lines that fit.
+export function wrapped(text, letters) {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    for (let rest = word; rest; rest = rest.slice(letters)) {
+      const part = rest.slice(0, letters);
+      if (lines.at(-1) && lines.at(-1).length + part.length + 1 > letters) lines.push(part);
+      else lines[lines.length - 1] += (lines.at(-1) ? " " : "") + part;
+    }
+  }
+  return lines;
+}
+
+// Whole minutes and hours rather than 8 min 20 s: how far the marks of an axis of time are from each other.
+const STEPS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400];
+
+export function timeStep(most, marks) {
+  return STEPS.find((step) => most / step <= marks) ?? 86400 * Math.ceil(most / marks / 86400);
 }
 
 // Which point an arrow key leads to; null when the key is none of a chart's.
