@@ -59,6 +59,12 @@ def plan_address(group_id: str) -> str:
     return f"{str(conf.get('api', 'base_url', fallback='') or '').rstrip('/')}{PAGES}/plans/{quote(group_id, safe='')}"
 
 
+def run_address(project_id: str, run_id: str) -> str:
+    """The page of a run as people outside reach it."""
+    place = f"{PAGES}/projects/{quote(project_id, safe='')}/runs/{quote(run_id, safe='')}"
+    return f"{str(conf.get('api', 'base_url', fallback='') or '').rstrip('/')}{place}"
+
+
 def invitation_address(secret: str) -> str:
     """Where an invitation is accepted, for whoever is invited."""
     return f"{str(conf.get('api', 'base_url', fallback='') or '').rstrip('/')}{PAGES}/invitations/{quote(secret, safe='')}"

@@ -7,9 +7,11 @@ is read by its task. So a Dag changes only when its shape or its schedule does.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
-from airflow.sdk import DAG, Variable, get_parsing_context
+from airflow.sdk import DAG, CronTriggerTimetable, Variable, get_parsing_context
 
 from dagctl_provider.config import setting
 from dagctl_provider.domain.names import (
@@ -19,13 +21,13 @@ from dagctl_provider.domain.names import (
     EXPLAIN,
     INDEX_VARIABLE,
     RUN,
-    RUN_SUFFIX,
     TAG,
     project_variable,
     run_dag_id,
     writer_pool,
 )
-from dagctl_provider.domain.wire.specs import DagSpec
+from dagctl_provider.domain.schedules import cron_of
+from dagctl_provider.domain.wire.specs import DagSpec, JobSpec
 from dagctl_provider.operators.launchers import step_operator
 from dagctl_provider.sensors.approval import PlanApprovalSensor
 
@@ -40,15 +42,16 @@ def build_dags() -> dict[str, DAG]:
     if wanted is None:
         index = Variable.get(INDEX_VARIABLE, default={}, deserialize_json=True)
         specs = [DagSpec.from_json(spec) for spec in index.values()]
-        return {dag.dag_id: dag for spec in specs for dag in (plan_dag(spec), run_dag(spec))}
+        return {dag.dag_id: dag for spec in specs for dag in (plan_dag(spec), *run_dags(spec))}
     if not wanted.startswith(DAG_PREFIX):
         return {}
     published = Variable.get(project_variable(wanted), default=None, deserialize_json=True)
     if published is None:
         return {}
     spec = DagSpec.from_json(published)
-    dag = run_dag(spec) if wanted.endswith(RUN_SUFFIX) else plan_dag(spec)
-    return {dag.dag_id: dag}
+    if wanted == spec.dag_id:
+        return {wanted: plan_dag(spec)}
+    return {dag_id: make() for dag_id, make in _run_dags(spec).items() if dag_id == wanted}
 
 
 def _tags(spec: DagSpec, kind: str) -> list[str]:
@@ -91,16 +94,30 @@ def plan_dag(spec: DagSpec) -> DAG:
     return dag
 
 
-def run_dag(spec: DagSpec) -> DAG:
-    """The Dag that runs the deployed state of a project (``sqlmesh run``, ``dbt build``), on its schedule if it has one.
+def run_dags(spec: DagSpec) -> list[DAG]:
+    """The Dags of a project's jobs, the default one first.
+
+    :param spec: As published for the project.
+    """
+    return [make() for make in _run_dags(spec).values()]
+
+
+def _run_dags(spec: DagSpec) -> dict[str, Callable[[], DAG]]:
+    """How to make the Dag of each job, by its id: a worker makes one of them only."""
+    default = JobSpec(dag_id=run_dag_id(spec.dag_id), name="run", schedule=spec.schedule, time_zone=spec.time_zone)
+    return {job.dag_id: partial(run_dag, spec, job) for job in (default, *spec.further_jobs())}
+
+
+def run_dag(spec: DagSpec, job: JobSpec) -> DAG:
+    """The Dag that runs a job on the deployed state of a project (``sqlmesh run``, ``dbt build``), on its schedule if it has one.
 
     :param spec: As published for the project.
     """
     with DAG(
-        run_dag_id(spec.dag_id),
-        dag_display_name=f"{spec.name}: run",
+        job.dag_id,
+        dag_display_name=f"{spec.name}: {job.name}",
         description=f"Runs of {spec.name}{_place(spec, 'in')}",
-        schedule=spec.schedule,
+        schedule=_timetable(job),
         catchup=False,
         is_paused_upon_creation=False,
         max_active_runs=spec.max_active_job_runs,
@@ -111,3 +128,10 @@ def run_dag(spec: DagSpec) -> DAG:
             task_id=RUN, kind="run", execution_timeout=_step_timeout(), pool=writer_pool(spec.dag_id)
         )
     return dag
+
+
+def _timetable(job: JobSpec) -> str | CronTriggerTimetable | None:
+    """A schedule in a time zone of its own is a timetable; another one is left to Airflow and its settings."""
+    if job.schedule is None or job.time_zone is None:
+        return job.schedule
+    return CronTriggerTimetable(cron_of(job.schedule), timezone=job.time_zone)

@@ -97,6 +97,16 @@ ERRORS: Mapping[str, ErrorKind] = {
     "run_in_progress": ErrorKind(
         409, "A run is in progress", "Wait until it ends, or set the project's 'concurrency_policy' to Allow or Replace."
     ),
+    "default_job": ErrorKind(
+        409, "The default job stays", "Take its schedule away, or set 'enabled': false; a project is deleted with its jobs."
+    ),
+    "job_disabled": ErrorKind(409, "Job is disabled", "Enable it: PUT /jobs/{id} with 'enabled': true."),
+    "job_busy": ErrorKind(409, "A run of the job is not over", "Wait until it ends, or cancel it: POST /runs/{id}/cancel."),
+    "run_over": ErrorKind(409, "The run is over", "There is nothing to cancel any more; GET /runs/{id} says how it ended."),
+    "too_many_jobs": ErrorKind(409, "Too many jobs", "Delete jobs that are not needed any more."),
+    "command_refused": ErrorKind(
+        409, "The job's command is refused", "Change it: the deployed version of the tool does not take it; see docs/jobs.md."
+    ),
     "already_adopted": ErrorKind(
         409, "Something is deployed already", "Plan the branch's HEAD: what differs from what is deployed is shown and applied."
     ),

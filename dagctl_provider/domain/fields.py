@@ -1,7 +1,7 @@
-"""What is known of one field of a project: its type, its rules, and for whom it is there.
+"""What is known of one field of a project or a job: its type, its rules, and for whom it is there.
 
 The rows themselves stand with those they belong to: the fields of every project in :mod:`~dagctl_provider.domain.projects`, those
-of one tool in that tool's row of :mod:`~dagctl_provider.domain.tools`.
+of one tool in that tool's row of :mod:`~dagctl_provider.domain.tools`, those of jobs in :mod:`~dagctl_provider.domain.jobs`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from dagctl_provider.runner.requirement_lines import UnreadableRequirement, read_requirement
 
-JsonType = Literal["string", "boolean", "integer", "strings"]
+JsonType = Literal["string", "boolean", "integer", "strings", "texts"]
 
 NAME_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,61}[A-Za-z0-9])?$"
 ENVIRONMENT_PATTERN = r"^[A-Za-z0-9_]{1,63}$"
@@ -62,9 +62,9 @@ def check_requirements(values: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class Field:
-    """One row of the project field table.
+    """One row of a table of fields.
 
-    :param json_type: Type in JSON; ``strings`` is a list of them.
+    :param json_type: Type in JSON; ``strings`` is a list of them, ``texts`` an object whose values are strings.
     :param default: Value when create leaves the field out; ``None`` means absent.
     :param required: Must be sent on create.
     :param on_create: Accepted by POST.
@@ -72,11 +72,11 @@ class Field:
     :param project_type: Only for projects of this type, when given.
     :param choices: Closed list of values.
     :param pattern: Regular expression for strings.
-    :param max_length: Longest string, in characters; most entries of a list.
+    :param max_length: Longest string, in characters; most entries of a list or an object.
     :param minimum: Smallest integer.
     :param maximum: Largest integer.
     :param check: A rule beyond these; raises :class:`ValueError` with the reason.
-    :param nullable: PUT may send ``null`` to take the value away.
+    :param nullable: PUT may send ``null`` to take the value away, and POST where the field is required.
     :param example: For OpenAPI and the docs.
     :param description: For people.
     """

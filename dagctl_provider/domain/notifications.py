@@ -1,4 +1,4 @@
-"""What is told when a plan moves: which events there are, who hears of which, and how a webhook proves where it is from."""
+"""What is told when a plan moves or a run ends: the events, who hears of which, and how a webhook proves where it is from."""
 
 from __future__ import annotations
 
@@ -20,8 +20,17 @@ EVENTS: Mapping[str, str] = {
     "cancelled": "An explain or an execute step was stopped, or an approval was withdrawn.",
     "failed": "An explain or an execute step failed.",
     "completed": "A plan was executed to its end.",
+    "run_failed": "A run of a job that tells of its runs failed, or was cancelled.",
+    "run_succeeded": "A run of a job that tells of its runs succeeded.",
 }
-"""Every event and when it happens. Each has the name of the status that the step then has, but for what nobody rejected."""
+"""Every event and when it happens. Those of plans have the name of the step's new status, but for what nobody rejected."""
+
+RUN_EVENTS = ("run_failed", "run_succeeded")
+"""Of jobs that say so. A notifier of Airflow gets them where its target names them: the texts of others are about plans."""
+PLAN_EVENTS = tuple(event for event in EVENTS if event not in RUN_EVENTS)
+
+SLACK = "slack:"
+"""In place of the name of a target: the channel that a job names. No target can be called so."""
 
 _EVENT_OF: Mapping[tuple[str, str], str] = {
     ("explain", "pending"): "pending",
@@ -56,7 +65,7 @@ _MEMBERS = frozenset({"name", "events", "projects", "class", "kwargs", "webhook_
 class Notification:
     """Something that is to be told to one target, or was.
 
-    :param target: Name of the :class:`Target`.
+    :param target: Name of the :class:`Target`, or :data:`SLACK`.
     :param payload: What is told.
     :param status: ``waiting``, ``delivered``, ``failed`` or ``dropped``.
     :param attempts: How often its delivery was begun.
@@ -137,7 +146,8 @@ def _target(entry: object, where: str) -> Target:
     name = entry.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidNotifiers(f"{where} needs a 'name' of letters, digits, '.', '_' and '-'")
-    events = _texts(entry.get("events", list(EVENTS)), f"'events' of {name}")
+    unless_named = PLAN_EVENTS if entry.get("class") else tuple(EVENTS)
+    events = _texts(entry.get("events", list(unless_named)), f"'events' of {name}")
     if not set(events) <= set(EVENTS):
         raise InvalidNotifiers(f"'events' of {name} may be {', '.join(EVENTS)}")
     projects = _texts(entry.get("projects", ["*"]), f"'projects' of {name}")

@@ -165,9 +165,17 @@ class Project:
 
     @property
     def active_schedule(self) -> str | None:
-        """By what Airflow starts runs now: nothing before the first deployment and while the project is suspended."""
-        active = self.deployed and self.current_commit_sha is not None and not self.suspended
-        return self.settings.get("run_schedule") if active else None
+        """By what Airflow starts runs of the default job now: nothing before the first deployment and while suspended."""
+        enabled = self.job is None or self.job.enabled
+        return self.settings.get("run_schedule") if enabled and self._runs else None
+
+    def schedule_of(self, job: Job) -> str | None:
+        """By what Airflow starts runs of one of its jobs now."""
+        return job.schedule if job.enabled and self._runs else None
+
+    @property
+    def _runs(self) -> bool:
+        return self.deployed and self.current_commit_sha is not None and not self.suspended
 
     def told(self) -> dict[str, Any]:
         """What the record of changes tells of it: what people set. None of it is a secret."""

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from dagctl_provider.domain.names import RUN
+
 _PREFIX = "run_"
 _OWN = re.compile(_PREFIX + "[0-9a-z]{20}")
 
-REQUESTED = "scheduled-run-manual"
-"""Kind in the job names of runs that were asked for: ``analytics-scheduled-run-manual-20260428-120000`` in the document."""
-
 BY_ITSELF = "scheduled-run"
-"""Kind in the job names of the other runs."""
+"""Kind in the job names of the default job's runs."""
+
+MANUALLY = "-manual"
+"""What a kind ends with where somebody asked for the run: ``analytics-scheduled-run-manual-20260428-120000`` in the document."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class ProjectRun:
     triggered_by: str
     created_at: datetime
     dispatched_at: datetime | None = None
+
+    @property
+    def task_id(self) -> str:
+        """The task of its Dag run that does it."""
+        return RUN
 
 
 def run_step_id(dag_id: str, run_id: str) -> str:

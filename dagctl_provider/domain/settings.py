@@ -161,6 +161,11 @@ SETTINGS: Mapping[str, Setting] = {
         "Who is told when plans wait, are approved, rejected, fail or complete: a JSON list; see notifications.md.",
         '[{"name": "ops", "events": ["pending", "failed"], "projects": ["shop*"], "webhook_conn_id": "ops_webhook"}]',
     ),
+    "slack_conn_id": Setting(
+        "string",
+        "slack_api_default",
+        "Airflow connection of the type slack by which jobs tell their channel; needs apache-airflow-providers-slack.",
+    ),
     "data_folder": Setting(
         "string",
         "",

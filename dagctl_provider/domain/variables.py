@@ -94,7 +94,11 @@ def refused(errors: Mapping[str, str]) -> DagctlError:
     return DagctlError("invalid_request", f"Not accepted: {', '.join(errors)}.", errors=listed)
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Refuse what no variable may be called.
+
+    :raises ValueError: saying what is wrong with it.
+    """
     if not re.fullmatch(NAME_PATTERN, name):
         raise ValueError("must be letters, digits and underscores, at most 255, and not begin with a digit")
     if what := reserved_for(stored_name(name)):
@@ -138,7 +142,7 @@ def _check_environments(names: Iterable[str]) -> None:
 
 
 RULES: Mapping[str, Callable[..., None]] = {
-    "name": _check_name,
+    "name": check_name,
     "value": _check_value,
     "file_mount_path": _check_path,
     "file_permissions": _check_mode,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -72,8 +73,20 @@ def _with_turn(context: Context, request: wire.requests.StepRequest) -> wire.req
     """
     if TOOLS[request.runner.tool].has_state:
         return request
-    begun = context["ti"].get_ti_count(dag_id=run_dag_id(context["ti"].dag_id), task_ids=[RUN], states=_BEGUN)
-    return replace(request, runner=replace(request.runner, turn=str(begun)))
+    return replace(request, runner=replace(request.runner, turn=_turn_of(context, request.launcher.job_dag_ids or ())))
+
+
+def _turn_of(context: Context, further: Sequence[str]) -> str:
+    """How many runs of each job have begun. A job that was made or removed without a run in between is no other turn.
+
+    :param further: The Dags of the jobs besides the default one, as they were granted.
+    """
+    ti, default = context["ti"], run_dag_id(context["ti"].dag_id)
+    begun = {dag_id: ti.get_ti_count(dag_id=dag_id, task_ids=[RUN], states=_BEGUN) for dag_id in (default, *further)}
+    of_jobs = sorted(f"{dag_id}={count}" for dag_id, count in begun.items() if dag_id != default and count)
+    # A text of the kind that a runner takes, however many jobs there are.
+    mark = hashlib.sha256("\n".join(of_jobs).encode()).hexdigest()[:16]
+    return f"{begun[default]}-{mark}" if of_jobs else str(begun[default])
 
 
 def profile_refused(error: ProfileError) -> dict[str, Any]:

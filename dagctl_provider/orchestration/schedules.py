@@ -109,10 +109,10 @@ def unfinished_runs(session: Session) -> dict[str, str]:
     return {f"{row.dag_id}/{row.run_id}": _text(row.state) for row in session.execute(query)}
 
 
-def unfinished_of(session: Session, dag_id: str) -> list[str]:
-    """Ids of the queued and running runs of a Dag, oldest first."""
-    query = select(DagRun.run_id).where(DagRun.dag_id == dag_id, DagRun.state.in_(_UNFINISHED))
-    return list(session.execute(query.order_by(DagRun.id)).scalars())
+def unfinished_of(session: Session, dag_ids: Iterable[str]) -> list[tuple[str, str]]:
+    """The queued and running runs of some Dags, oldest first, as (dag_id, run_id)."""
+    query = select(DagRun.dag_id, DagRun.run_id).where(DagRun.dag_id.in_(sorted(dag_ids)), DagRun.state.in_(_UNFINISHED))
+    return [(row.dag_id, row.run_id) for row in session.execute(query.order_by(DagRun.id))]
 
 
 def found_runs(session: Session, dag_ids: Iterable[str]) -> list[FoundRun]:
@@ -155,9 +155,9 @@ def newest_automated(session: Session, dag_ids: Iterable[str]) -> set[tuple[str,
     return {(row.dag_id, row.run_id) for row in session.execute(select(DagRun.dag_id, DagRun.run_id).join(newest, same))}
 
 
-def forget_next(session: Session, dag_id: str) -> None:
-    """Let the scheduler start no further run of a Dag whose schedule is being taken away; it learns of that when it is parsed."""
-    statement = update(DagModel).where(DagModel.dag_id == dag_id).values(next_dagrun_create_after=None)
+def forget_next(session: Session, dag_ids: Iterable[str]) -> None:
+    """Let the scheduler start no further run of Dags whose schedules are taken away; it hears of that when they are parsed."""
+    statement = update(DagModel).where(DagModel.dag_id.in_(sorted(dag_ids))).values(next_dagrun_create_after=None)
     session.execute(statement.execution_options(synchronize_session=False))
 
 

@@ -180,6 +180,18 @@ STEP_ERRORS: Mapping[str, StepError] = {
     "dbt_test_failed": StepError(
         1, "A dbt test failed; what depends on it was not built.", "Correct the data, the model or the test; a retry resumes."
     ),
+    "freshness_failed": StepError(
+        1,
+        "A source is older than its 'error_after' allows, or could not be asked.",
+        "Look at what loads the source, then run the job again.",
+    ),
+    "lint_failed": StepError(
+        1, "The project's linter found what its rules call an error.", "Correct the models that the log names, or the rules."
+    ),
+    "nothing_to_retry": StepError(
+        2, "There is nothing to retry: the last run of dbt succeeded, or there was none.", "Use 'dbt build' or another command."
+    ),
+    "command_failed": StepError(1, "The command of a job failed outside of any model.", "Correct the command or what it names."),
     "contract_broken": StepError(
         1, "A model's columns are not those of its contract.", "Correct the model or its contract, and plan again."
     ),

@@ -13,6 +13,7 @@ from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
 from dagctl_provider.runner.errors import RunnerError
+from dagctl_provider.runner.job_commands import CommandRefused, parse_command
 from dagctl_provider.runner.reach import Reach
 from dagctl_provider.runner.repositories import (
     InvalidRepository,
@@ -97,6 +98,7 @@ class Request:
     deployed_packages: Mapping[str, str] | None = None
     inputs: Mapping[str, str] | None = None
     unstable: str = "exclude"
+    job_command: str | None = None
 
     def address(self, reach: Reach) -> RepositoryAddress:
         """Where the repository is, once address, branch and path have passed the rules that the project's had to pass.
@@ -140,6 +142,18 @@ class Request:
         if (self.environment or "").startswith("-"):
             raise _fail("environment", "must not begin with '-'")
         self._check_approval(command)
+        self._check_job_command(command)
+
+    def _check_job_command(self, command: str) -> None:
+        """A job has a command of its own, and nothing else that is approved without one."""
+        if self.job_command is None:
+            return
+        if command != "run":
+            raise _fail("job_command", f"belongs to a run, not to an {command}")
+        try:
+            parse_command(self.tool, self.job_command, self.tool_version, self.environment)
+        except CommandRefused as refused:
+            raise RunnerError("invalid_request", f"'job_command' is refused: {refused}") from None
 
     def _check_packages(self) -> None:
         """What a requirement may be is said where all of a project's requirements are read."""

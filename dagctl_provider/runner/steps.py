@@ -25,6 +25,7 @@ from dagctl_provider.runner.environments import EnvironmentSpec, cache_folder, m
 from dagctl_provider.runner.errors import STEP_ERRORS, RunnerError, os_error
 from dagctl_provider.runner.events import EventFile
 from dagctl_provider.runner.inputs import UNSTABLE, variable_hashes, volatile_names, without_volatile
+from dagctl_provider.runner.job_requests import RETRY, job_of
 from dagctl_provider.runner.masking import Masker
 from dagctl_provider.runner.organization import forget_files
 from dagctl_provider.runner.packages import packages_diff, project_python
@@ -43,6 +44,8 @@ from dagctl_provider.runner.versions import is_downgrade
 INNER = Path(__file__).parent / "inner"
 SWEEP_TIMEOUT = 60.0
 INPUT_LIMIT = 512 * 1024 * 1024
+_KEPT = ("timings", "models", "digest", "tool_plan_id", "tests", "left", "retry")
+"""What a cancelled step tells all the same."""
 _PINNED: Mapping[str, str] = {
     "PYTHONHASHSEED": "0",
     "TZ": "UTC",
@@ -195,9 +198,7 @@ def _run_tool(options: StepOptions, prepared: _Prepared, progress: Progress, sto
         _sweep(job, prepared, progress)
     result = _read_answer(answer)
     if stop.requested and (not result or result.get("outcome") != "succeeded"):
-        kept: dict[str, Any] = {
-            key: result[key] for key in ("timings", "models", "digest", "tool_plan_id", "tests", "left") if key in result
-        }
+        kept: dict[str, Any] = {key: result[key] for key in _KEPT if key in result}
         return {**kept, **error_result(stop.error())}
     if not result:
         raise _died(status, progress)
@@ -244,10 +245,12 @@ def _job(options: StepOptions, prepared: _Prepared) -> dict[str, object]:
     step = f"{request.step_id}.{request.attempt}"
     credentials = prepared.scene.credentials
     writer = hashlib.sha256(f"{request.project_id}/{request.environment}".encode()).hexdigest()[:16]
+    inputs = _unpack(request.inputs or {}, prepared.scene.scratch)
     return {
         **asdict(request),
         **prepared.finding.job,
-        "inputs": _unpack(request.inputs or {}, prepared.scene.scratch),
+        "inputs": inputs,
+        "job_command": job_of(request, prepared.spec.version, inputs.get(RETRY)),
         "command": options.command,
         "project": str(prepared.scene.project),
         "checkout": str(prepared.scene.root),

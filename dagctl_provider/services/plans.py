@@ -31,7 +31,6 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.wire.reports import PodSeen
 from dagctl_provider.git.commits import CommitFacts
 from dagctl_provider.orchestration import runs
-from dagctl_provider.orchestration.logs import read_log
 from dagctl_provider.plan_output import destructive
 from dagctl_provider.plan_output.reading import executed, explained
 from dagctl_provider.plan_output.telling import tell
@@ -46,6 +45,7 @@ from dagctl_provider.services.lifecycle import (
     matters,
     protecting,
     publishing,
+    step_logs,
     steps,
     variables,
 )
@@ -381,7 +381,7 @@ def get_logs(actor: Actor, plan_id: str) -> StepLogs:
 def _logs(found: Sequence[PlanStep]) -> dict[str, str]:
     """The logs of steps, by their ids. They may be on a machine that does not answer, so a place to wait is taken first."""
     with waiting.reading_log():
-        return transactions.run(lambda session: {step.id: _log(session, step) for step in found})
+        return transactions.run(lambda session: {step.id: step_logs.of_step(session, step) for step in found})
 
 
 def _with_pod(session: Session, step: PlanStep) -> PlanStep:
@@ -390,14 +390,6 @@ def _with_pod(session: Session, step: PlanStep) -> PlanStep:
         return step
     seen = letters.told_by(session, PodSeen, step, POD_KEY)
     return replace(step, pod_name=seen.pod_name) if seen is not None else step
-
-
-def _log(session: Session, step: PlanStep) -> str:
-    task_id, try_number = step.task_id, step.try_number
-    if step.status == "running":
-        state = runs.task_states(session, [(step.dag_id, step.run_id)]).get((step.dag_id, step.run_id, task_id))
-        try_number = state.try_number if state is not None and state.state is not None else try_number
-    return read_log(session, step.dag_id, step.run_id, task_id, try_number)
 
 
 def approve(
@@ -510,7 +502,7 @@ def cancel(actor: Actor, plan_id: str, door: Door) -> PlanStep:
 
     cancelled = transactions.run(work)
     # No pod is said to be cancelled that may still write; processes hear of it from Airflow (docs/api.md).
-    pods.await_stopped(cancelled)
+    pods.await_stopped(cancelled.id, cancelled.group_id)
     return cancelled
 
 

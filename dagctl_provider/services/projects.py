@@ -15,9 +15,9 @@ from dagctl_provider.domain.names import plan_dag_id
 from dagctl_provider.domain.permissions import Actor, system_actor
 from dagctl_provider.domain.projects import FIELDS, Project
 from dagctl_provider.domain.tools import DEFAULT_TOOL, ProjectType, tool_of
-from dagctl_provider.orchestration import connections, dags, schedules
+from dagctl_provider.orchestration import connections, dags
 from dagctl_provider.orchestration.connections import StoredConnection
-from dagctl_provider.services.lifecycle import artifacts, auditing, jobs, lookups, protecting, publishing, runs, steps
+from dagctl_provider.services.lifecycle import artifacts, asking, auditing, jobs, lookups, publishing, runs, steps
 from dagctl_provider.services.outside import pods, repositories, state_databases, versions, waiting
 from dagctl_provider.services.results import RepositoryReport, RunStarted, SyncStatus
 from dagctl_provider.store import deployments as deployment_rows
@@ -223,13 +223,14 @@ def update_project(actor: Actor, project_id: str, values: dict[str, Any]) -> Pro
         if stored is not None:
             connections.write_state_connection(session, stored)
         jobs.default_job(session, current)
+        due = jobs.schedules_of(session, current)
         project_rows.change_project(session, merged, _CHANGED)
         if change.head is not None:
             _note_head(session, current, change.head)
         publishing.publish(session, project_id)
-        if current.active_schedule and not merged.active_schedule:
-            schedules.forget_next(session, current.run_dag_id)
-        return _on_record(session, actor, "changed", current, _read(session, project_id))
+        after = _read(session, project_id)
+        jobs.forget_ended(session, due, after)
+        return _on_record(session, actor, "changed", current, after)
 
     return transactions.run(work)
 
@@ -408,7 +409,7 @@ def _set_deployed(actor: Actor, project_id: str, deployed: bool) -> Project:
                     steps.discard(session, system, pending, "The project was undeployed.", pending.to_commit_sha)
         if project.deployed != deployed:
             project_rows.update_project(session, project_id, deployed=deployed, deployed_at=utcnow() if deployed else None)
-        dags.set_paused(session, [project.dag_id, project.run_dag_id], not deployed)
+        dags.set_paused(session, [project.dag_id, *jobs.dag_ids_of(session, project)], not deployed)
         publishing.publish(session, project_id)
         publishing.ask_for_parsing(session)
         return _on_record(session, actor, "deployed" if deployed else "undeployed", project, _read(session, project_id))
@@ -417,29 +418,20 @@ def _set_deployed(actor: Actor, project_id: str, deployed: bool) -> Project:
 
 
 def run_project(actor: Actor, project_id: str, override_reason: str | None = None) -> RunStarted:
-    """Start a run of the deployed state now.
+    """Start a run of the deployed state now: of the default job, which is made if there is none.
 
     :param override_reason: Why an owner does it while the environment is closed.
-    :raises DagctlError: ``project_not_deployed``, ``plan_not_executed``, ``project_suspended``, ``run_in_progress``,
-        ``environment_protected``, ``outside_window``, ``override_refused``.
+    :raises DagctlError: ``project_not_deployed``, ``plan_not_executed``, ``project_suspended``, ``job_disabled``,
+        ``run_in_progress``, ``environment_protected``, ``outside_window``, ``override_refused``.
     """
     actor.require("run_project")
 
     def work(session: Session) -> RunStarted:
         project = lookups.locked_project(session, actor, project_id)
-        verdict = protecting.running(session, actor, project, override_reason)
-        started = runs.request(session, project, actor)
-        judged = {"evaluation": verdict.to_json(None)} if verdict is not None else {}
-        reason = verdict.override_reason if verdict is not None else None
-        auditing.record(session, actor, "run", _subject(project), after={"run": started.run_id, **judged}, reason=reason)
-        return started
+        job = jobs.default_job(session, project)
+        return asking.ask(session, actor, project, job, _subject(project), override_reason)
 
-    started = transactions.run(work)
-    try:
-        transactions.run(lambda session: runs.dispatch(session, started.run_id))
-    except Exception:
-        log.warning("Run %s is stored; the controller will start it", started.run_id, exc_info=True)
-    return started
+    return asking.started(transactions.run(work))
 
 
 def sync_status(actor: Actor, project_id: str) -> SyncStatus:

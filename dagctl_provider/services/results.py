@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import Generic, Literal, TypeVar
 
 from dagctl_provider.domain.evaluations import Evaluation
+from dagctl_provider.domain.executions import Execution
 from dagctl_provider.domain.invitations import Invitation
+from dagctl_provider.domain.jobs import Job
 from dagctl_provider.domain.members import MemberRow
 from dagctl_provider.domain.organizations import Organization
 from dagctl_provider.domain.plans import PlanStep, Status
@@ -110,6 +112,27 @@ class RunStarted:
     run_id: str
     job_name: str
     status: str
+
+
+@dataclass(frozen=True)
+class ShownJob:
+    """A job with what Airflow knows of its Dag.
+
+    :param default: Whether it is the default job of its project.
+    :param next_run_at: When Airflow starts it next by itself; ``None`` where it does not.
+    """
+
+    job: Job
+    default: bool
+    next_run_at: datetime | None
+
+
+@dataclass(frozen=True)
+class RunLogs:
+    """The log of one run."""
+
+    run: Execution
+    logs: str
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ COUNTED = 10_000
 _e, _m, _d = tables.execution.c, tables.model_execution.c, tables.model_day.c
 _COLUMNS = tuple(column for column in tables.execution.c if column.name != "day")
 _SEVERAL = 500
+_LOOKED_AT = 20
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,14 @@ def get_execution(session: Session, execution_id: str) -> Execution | None:
     """One execution."""
     row = session.execute(select(*_COLUMNS).where(_e.id == execution_id)).first()
     return _execution(row) if row else None
+
+
+def last_with_outcome(session: Session, project_id: str) -> Execution | None:
+    """The newest run of a job that succeeded or left something to do again; what never came so far says nothing."""
+    ended = (_e.project_id == project_id, _e.job_id.is_not(None), _e.status.in_(("success", "partial", "failed", "error")))
+    query = select(*_COLUMNS).where(*ended).order_by(_e.created_at.desc(), _e.id.desc()).limit(_LOOKED_AT)
+    found = (_execution(row) for row in session.execute(query))
+    return next((one for one in found if one.status == "success" or one.remaining), None)
 
 
 def unfinished_executions(session: Session) -> list[Execution]:

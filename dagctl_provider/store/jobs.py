@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 
 from sqlalchemy import delete, insert, select, update
@@ -21,11 +22,23 @@ def job_of_dag(session: Session, dag_id: str) -> Job | None:
     return Job(**row._mapping) if row else None
 
 
-def list_jobs(session: Session, project_id: str) -> tuple[Job, ...]:
-    """The jobs of a project, the default one first, then by name."""
+def get_job(session: Session, job_id: str) -> Job | None:
+    """A job by its id."""
+    row = session.execute(select(*COLUMNS).where(tables.job.c.id == job_id)).first()
+    return Job(**row._mapping) if row else None
+
+
+def list_jobs(session: Session, project_ids: Collection[str]) -> dict[str, list[Job]]:
+    """The jobs of projects by the project's id: the default job first, then by name."""
     c = tables.job.c
-    query = select(*COLUMNS).where(c.project_id == project_id).order_by(c.default_of.is_(None), c.name_key)
-    return tuple(Job(**row._mapping) for row in session.execute(query))
+    found: dict[str, list[Job]] = {project_id: [] for project_id in project_ids}
+    query = select(*COLUMNS).order_by(c.default_of.is_(None), c.name_key)
+    # Of one project or of all: with very many ids a list of them would be longer than some databases take.
+    rows = session.execute(query.where(c.project_id.in_(list(project_ids))) if len(found) == 1 else query)
+    for row in rows:
+        if row.project_id in found:
+            found[row.project_id].append(Job(**row._mapping))
+    return found
 
 
 def list_dag_ids(session: Session) -> list[str]:
@@ -48,6 +61,18 @@ def set_default_schedule(session: Session, project_id: str, schedule: str | None
     c = tables.job.c
     other = update(tables.job).where(c.default_of == project_id, c.schedule.is_distinct_from(schedule))
     session.execute(other.values(schedule=schedule, updated_at=utcnow()))
+
+
+def update_job(session: Session, job: Job) -> None:
+    """Write a job as the record has it. Whether its name is free is the database's to judge (``IntegrityError``)."""
+    values = {name: value for name, value in asdict(job).items() if name not in ("id", "project_id", "dag_id", "created_at")}
+    session.execute(update(tables.job).where(tables.job.c.id == job.id).values(**values, name_key=job.name.lower()))
+
+
+def delete_job(session: Session, job_id: str) -> None:
+    """Remove a job and the record of its runs; what they did stays among the executions."""
+    session.execute(delete(tables.project_run).where(tables.project_run.c.job_id == job_id))
+    session.execute(delete(tables.job).where(tables.job.c.id == job_id))
 
 
 def delete_jobs(session: Session, project_id: str) -> None:

@@ -26,6 +26,7 @@ class RunnerRequest(Record):
     :param vars: Values of variables that the plan sets.
     :param full_refresh: Names of what the plan makes from scratch.
     :param adopted: Whether what is deployed was adopted: no plan of ours has been applied yet.
+    :param job_command: Of a run: what the job does, as its text; without one, all that is due.
     """
 
     WHEN_KNOWN: ClassVar[frozenset[str]] = frozenset(
@@ -44,6 +45,7 @@ class RunnerRequest(Record):
             "vars",
             "full_refresh",
             "adopted",
+            "job_command",
         }
     )
 
@@ -74,6 +76,7 @@ class RunnerRequest(Record):
     vars: Mapping[str, Any] | None = None
     full_refresh: tuple[str, ...] | None = None
     adopted: bool | None = None
+    job_command: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +85,12 @@ class LauncherSettings(Record):
 
     :param warehouse_connection_id: The connection from which a profile may be made; no other one.
     :param resources: Of the pod: ``cpu_request``, ``memory_limit`` and so on.
+    :param job_dag_ids: Of an execute: the Dags of the project's jobs besides the default one.
     """
 
-    WHEN_KNOWN: ClassVar[frozenset[str]] = frozenset({"warehouse_connection_id", "job_name", "commit_message", "commit_author"})
+    WHEN_KNOWN: ClassVar[frozenset[str]] = frozenset(
+        {"warehouse_connection_id", "job_name", "commit_message", "commit_author", "job_dag_ids"}
+    )
 
     git_auth_method: str = "none"
     git_secret_ref: str | None = None
@@ -94,6 +100,7 @@ class LauncherSettings(Record):
     job_name: str | None = None
     commit_message: str | None = None
     commit_author: str | None = None
+    job_dag_ids: tuple[str, ...] | None = None
 
 
 _OF_THE_RUNNER = tuple(one.name for one in fields(RunnerRequest))

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from dagctl_provider.domain.wire.records import Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobSpec(Record):
+    """What the Dag of a job is made from that is not the default one.
+
+    :param schedule: When it runs by itself now; absent while it does not.
+    :param time_zone: By which the schedule is read; Airflow's when absent.
+    """
+
+    WHEN_KNOWN: ClassVar[frozenset[str]] = frozenset({"schedule", "time_zone"})
+
+    dag_id: str
+    name: str
+    schedule: str | None = None
+    time_zone: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,11 +34,13 @@ class DagSpec(Record):
     :param environment: ``None`` for the default target of a dbt profile.
     :param place: The environment in words, for the descriptions of Dags.
     :param airflow_may_retry: Whether Airflow may try an execute again by itself.
-    :param schedule: When the deployed state runs by itself.
+    :param schedule: When the default job runs by itself.
+    :param time_zone: By which that is read; Airflow's when absent.
+    :param jobs: The other jobs, each a :class:`JobSpec` as a letter.
     """
 
     # Absent rather than null: the Dags of a project without one are then what they were before there were schedules.
-    WHEN_KNOWN: ClassVar[frozenset[str]] = frozenset({"schedule"})
+    WHEN_KNOWN: ClassVar[frozenset[str]] = frozenset({"schedule", "time_zone", "jobs"})
 
     project_id: str = ""
     organization_id: str = ""
@@ -35,3 +53,9 @@ class DagSpec(Record):
     place: str | None = None
     airflow_may_retry: bool = False
     schedule: str | None = None
+    time_zone: str | None = None
+    jobs: list[Any] | None = None
+
+    def further_jobs(self) -> list[JobSpec]:
+        """The jobs besides the default one."""
+        return [JobSpec.from_json(letter) for letter in self.jobs or ()]

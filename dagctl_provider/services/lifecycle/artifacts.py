@@ -104,7 +104,7 @@ def hand_out(session: Session, project: Project, step: PlanStep) -> Inputs:
         if content is not None:
             inputs[name] = base64.b64encode(content).decode()
     if step.plan_type == "execute" and (finished.succeeded or finished.touched):
-        inputs[PROGRESS] = _packed({"digest": step.digest, **finished.to_json()})
+        inputs[PROGRESS] = packed({"digest": step.digest, **finished.to_json()})
     inputs.update(leftovers.input_for(session, step))
     place = (step.dag_id, step.run_id, INPUTS_TASK[step.plan_type], INPUTS_KEY)
     handed_out = Inputs(files=inputs)
@@ -115,7 +115,8 @@ def hand_out(session: Session, project: Project, step: PlanStep) -> Inputs:
     return handed_out
 
 
-def _packed(content: object) -> str:
+def packed(content: object) -> str:
+    """Something as an input: compressed JSON in base64."""
     return base64.b64encode(gzip.compress(json.dumps(content, sort_keys=True).encode(), mtime=0)).decode()
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from dagctl_provider.domain.errors import ERRORS
+from dagctl_provider.domain.errors import ERRORS, DagctlError
+from dagctl_provider.domain.jobs import Job
 from dagctl_provider.domain.names import GRANT_KEY, GRANT_TASK, RUN
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
@@ -22,9 +23,10 @@ from dagctl_provider.domain.wire.requests import Inputs, StepRequest
 from dagctl_provider.orchestration import runs
 from dagctl_provider.orchestration.runs import TaskState
 from dagctl_provider.plan_output.reading import explained
-from dagctl_provider.services.lifecycle import artifacts, keys, publishing, variables
+from dagctl_provider.services.lifecycle import artifacts, job_requests, jobs, keys, protecting, publishing, variables
 from dagctl_provider.services.lifecycle.variables import Chosen
 from dagctl_provider.store import grants as grant_rows
+from dagctl_provider.store import jobs as job_rows
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store.session import Session, utcnow
 
@@ -37,6 +39,9 @@ _NOT_OURS = (
     "This run was not asked for in dagctl, nor started by its schedule or with Trigger: a backfill has no past state to run.",
     "Trigger the Dag, or ask for a run: POST /api/v1/projects/{id}/run.",
 )
+_JOB_GONE = ("job_gone", "The job of this run was deleted, so nothing is run.", "Nothing is to be done.")
+_JOB_DISABLED = ("job_disabled", "The job is disabled, so nothing is run.", "Enable it first.")
+_ASK = "Run the job by hand, as somebody who may change that environment: POST /jobs/{id}/run."
 _SUSPENDED = ("project_suspended", "The project is suspended, so nothing is run.", "Resume it first.")
 
 
@@ -66,11 +71,17 @@ def give(session: Session, project: Project, step: PlanStep) -> None:
     if (refused := variables.refusal_for(chosen, explain)) is not None:
         content = _Content(refusal=_of_variables(*refused))
     else:
-        content = _Content(_request(step, explain).to_json(), inputs, chosen)
+        content = _Content(_with_jobs(session, project, _request(step, explain)).to_json(), inputs, chosen)
     _write(session, state, step.plan_type, step.id, content)
 
 
-def _of_variables(code: str, message: str) -> dict[str, Any]:
+def _with_jobs(session: Session, project: Project, request: StepRequest) -> StepRequest:
+    """What a step of a tool without a state is told of jobs: their runs are among those that change its turn."""
+    further = [] if project.tool.has_state else jobs.dag_ids_of(session, project)[1:]
+    return replace(request, launcher=replace(request.launcher, job_dag_ids=tuple(further) or None))
+
+
+def _of_variables(code: str, message: str) -> dict[str, str]:
     return _refusal(code, message, ERRORS[code].hint)
 
 
@@ -90,26 +101,52 @@ def _request(step: PlanStep, explain: PlanStep | None) -> StepRequest:
 
 
 def give_run(session: Session, project: Project, run: ProjectRun, state: TaskState) -> None:
-    """Let the present try of a run do what is deployed now, or say why not.
+    """Let the present try of a run do what its job says with what is deployed now, or say why not.
 
     :param state: Of its task, which has started: what lies with a task before is cleared then.
     """
-    request = publishing.run_request(session, project)
     begun = grant_rows.grants_of(session, [run.id]).get(run.id)
-    if request is None:
-        _write(session, state, RUN, run.id, _Content(refusal=_refusal(*_NOTHING_DEPLOYED)))
     # What had begun goes on, also with a worker that takes over from a lost one.
-    elif project.suspended and (begun is None or begun.try_id == state.try_id):
-        _write(session, state, RUN, run.id, _Content(refusal=_refusal(*_SUSPENDED)))
-    else:
-        environment = project.current_environment or project.target.environment
-        chosen = variables.choose(session, project.organization_id, project.id, environment)
-        if (refused := variables.refusal_for(chosen, None)) is not None:
-            _write(session, state, RUN, run.id, _Content(refusal=_of_variables(*refused)))
-            return
-        runner = replace(request.runner, step_id=run.id, plan_group_id=run.id)
-        request = replace(request, runner=runner, launcher=replace(request.launcher, job_name=run.job_name))
-        _write(session, state, RUN, run.id, _Content(request.to_json(), chosen=chosen))
+    fresh = begun is None or begun.try_id == state.try_id
+    _write(session, state, RUN, run.id, _content_of_run(session, project, run, fresh))
+
+
+def _content_of_run(session: Session, project: Project, run: ProjectRun, fresh: bool) -> _Content:
+    request, job = publishing.run_request(session, project), job_rows.get_job(session, run.job_id)
+    if request is None:
+        return _Content(refusal=_refusal(*_NOTHING_DEPLOYED))
+    if job is None:
+        return _Content(refusal=_refusal(*_JOB_GONE))
+    if fresh and (refused := _refused_run(session, project, job, run)) is not None:
+        return _Content(refusal=refused)
+    environment = project.current_environment or project.target.environment
+    chosen = variables.choose(session, project.organization_id, project.id, environment)
+    if (unreadable := variables.refusal_for(chosen, None)) is not None:
+        return _Content(refusal=_of_variables(*unreadable))
+    request = job_requests.of_job(session, project, job, request)
+    runner = replace(request.runner, step_id=run.id, plan_group_id=run.id)
+    request = replace(request, runner=runner, launcher=replace(request.launcher, job_name=run.job_name))
+    return _Content(request.to_json(), chosen=variables.with_own(chosen, job.environment))
+
+
+def _refused_run(session: Session, project: Project, job: Job, run: ProjectRun) -> dict[str, str] | None:
+    """Why a run that has not begun is not to begin."""
+    if project.suspended:
+        return _refusal(*_SUSPENDED)
+    if not job.enabled:
+        return _refusal(*_JOB_DISABLED)
+    if (why := jobs.refusal_of(project, job)) is not None:
+        return _refusal("command_refused", why, ERRORS["command_refused"].hint)
+    other = jobs.parsed(project, job).changes
+    if other is None or run.settings:
+        return None
+    # Whoever asked dagctl for a run was asked for their rights then; here nobody asks.
+    try:
+        protected = protecting.protection_of(session, project.organization_id, other) is not None
+    except DagctlError:
+        protected = True
+    message = f"The environment {other!r} is protected, and nobody asked for this run."
+    return _refusal("environment_protected", message, _ASK) if protected else None
 
 
 def refuse_run(session: Session, state: TaskState) -> None:
@@ -117,7 +154,7 @@ def refuse_run(session: Session, state: TaskState) -> None:
     _write(session, state, RUN, run_step_id(state.dag_id, state.run_id), _Content(refusal=_refusal(*_NOT_OURS)))
 
 
-def _refusal(code: str, message: str, hint: str) -> dict[str, Any]:
+def _refusal(code: str, message: str, hint: str) -> dict[str, str]:
     return {"code": code, "message": message, "hint": hint}
 
 

@@ -6,7 +6,7 @@ What comes without proof counts as absent, and is said in the log.
 from __future__ import annotations
 
 import logging
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from dagctl_provider.domain import proofs
 from dagctl_provider.domain.names import ANSWER_KEY, DECISION_KEY, EXPLAIN, RESULT_KEY
@@ -21,6 +21,19 @@ from dagctl_provider.store.session import Session
 log = logging.getLogger(__name__)
 
 S = TypeVar("S", bound=OfStep)
+
+
+class Doing(Protocol):
+    """A step of a plan, or a run: whatever a worker tells of."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def dag_id(self) -> str: ...
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def task_id(self) -> str: ...
 
 
 def leave(session: Session, step: PlanStep, said: Decision | Refusal) -> bool:
@@ -44,8 +57,8 @@ def decision_of(session: Session, dag_id: str, run_id: str) -> Decision | None:
         return None
 
 
-def told_by(session: Session, record: type[S], step: PlanStep, key: str, task_id: str | None = None) -> S | None:
-    """What the worker of a step left under a key.
+def told_by(session: Session, record: type[S], step: Doing, key: str, task_id: str | None = None) -> S | None:
+    """What the worker of a step or a run left under a key.
 
     :param record: What kind of letter it is.
     :param task_id: Of the task that does the step; the step's own where it is absent.
@@ -65,7 +78,7 @@ def told_by(session: Session, record: type[S], step: PlanStep, key: str, task_id
     return letter
 
 
-def result_of(session: Session, step: PlanStep, try_id: str | None = None) -> Result | None:
+def result_of(session: Session, step: Doing, try_id: str | None = None) -> Result | None:
     """The result of a step.
 
     :param try_id: The try whose result counts; any where it is absent.

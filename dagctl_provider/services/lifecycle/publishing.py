@@ -4,17 +4,20 @@ runs are to do."""
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from dagctl_provider.config import setting
 from dagctl_provider.domain.ids import slug
+from dagctl_provider.domain.jobs import Job
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.wire.requests import StepRequest
-from dagctl_provider.domain.wire.specs import DagSpec
+from dagctl_provider.domain.wire.specs import DagSpec, JobSpec
 from dagctl_provider.orchestration import dags
 from dagctl_provider.services.lifecycle import deployments, keys, leftovers
 from dagctl_provider.services.lifecycle.project_requests import request_for_project
 from dagctl_provider.store import deployments as deployment_rows
+from dagctl_provider.store import jobs as job_rows
 from dagctl_provider.store import leases
 from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store.session import Session
@@ -28,8 +31,12 @@ _AS_DEPLOYED = ("environment", "git_path", "python_version")
 _MOST_RUNS = {"Forbid": 1, "Replace": 2}
 
 
-def dag_spec(project: Project) -> DagSpec:
-    """What the Dag factory gets of a project."""
+def dag_spec(project: Project, jobs: Sequence[Job] = ()) -> DagSpec:
+    """What the Dag factory gets of a project.
+
+    :param jobs: All of its jobs; the default one is known from the project.
+    """
+    further = [_job_spec(project, job).to_json() for job in jobs if job.dag_id != project.run_dag_id]
     return DagSpec(
         project_id=project.id,
         organization_id=project.organization_id,
@@ -43,7 +50,14 @@ def dag_spec(project: Project) -> DagSpec:
         schedule=project.active_schedule,
         place=f"environment {project.environment}" if project.environment else project.tool.unnamed_environment.dag,
         airflow_may_retry=project.tool.airflow_may_retry,
+        time_zone=project.job.time_zone if project.job is not None and project.active_schedule else None,
+        jobs=further or None,
     )
+
+
+def _job_spec(project: Project, job: Job) -> JobSpec:
+    schedule = project.schedule_of(job)
+    return JobSpec(dag_id=job.dag_id, name=job.name, schedule=schedule, time_zone=job.time_zone if schedule else None)
 
 
 def run_request(session: Session, project: Project) -> StepRequest | None:
@@ -83,7 +97,8 @@ def publish(session: Session, project_id: str) -> None:
     keys.ensure(session)
     project = project_rows.get_project(session, project_id)
     if project is not None:
-        spec = dag_spec(project).to_json() if is_generated(project) else None
+        jobs = job_rows.list_jobs(session, [project.id])[project.id]
+        spec = dag_spec(project, jobs).to_json() if is_generated(project) else None
         dags.publish_project(session, project.dag_id, spec)
     publish_index(session)
 
@@ -98,7 +113,7 @@ def withdraw(session: Session, project: Project) -> None:
 
 def publish_index(session: Session) -> None:
     """Write the index if it differs from what the projects say, and have the Dags made anew."""
-    specs = {project.id: dag_spec(project).to_json() for project in project_rows.list_projects(session) if is_generated(project)}
+    specs = {project.id: spec.to_json() for project, spec in _specs(session)}
     if json.dumps(dags.read_index(session), sort_keys=True) != json.dumps(specs, sort_keys=True):
         dags.publish_index(session, specs)
         ask_for_parsing(session)
@@ -112,11 +127,17 @@ def heal(session: Session) -> None:
     leases.touch_lock(session, _INDEX_LOCK)
     keys.ensure(session)
     published = dags.read_projects(session)
-    for project in filter(is_generated, project_rows.list_projects(session)):
-        spec = dag_spec(project).to_json()
-        if published.get(project.dag_id) != spec or not dags.has_pool(session, project.dag_id):
-            dags.publish_project(session, project.dag_id, spec)
+    for project, spec in _specs(session):
+        if published.get(project.dag_id) != spec.to_json() or not dags.has_pool(session, project.dag_id):
+            dags.publish_project(session, project.dag_id, spec.to_json())
     publish_index(session)
+
+
+def _specs(session: Session) -> list[tuple[Project, DagSpec]]:
+    """What is published of each project that has Dags."""
+    projects = [project for project in project_rows.list_projects(session) if is_generated(project)]
+    jobs = job_rows.list_jobs(session, [project.id for project in projects])
+    return [(project, dag_spec(project, jobs[project.id])) for project in projects]
 
 
 def ask_for_parsing(session: Session) -> None:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from datetime import datetime
 
 from dagctl_provider.domain.errors import DagctlError
-from dagctl_provider.domain.ids import job_name, new_id
+from dagctl_provider.domain.ids import job_name, new_id, slug
+from dagctl_provider.domain.jobs import Job
 from dagctl_provider.domain.names import RUN
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.projects import Project
-from dagctl_provider.domain.runs import BY_ITSELF, REQUESTED, ProjectRun, run_step_id
+from dagctl_provider.domain.runs import BY_ITSELF, MANUALLY, ProjectRun, run_step_id
 from dagctl_provider.orchestration import dags, runs, schedules
 from dagctl_provider.orchestration.schedules import FoundRun
 from dagctl_provider.services.lifecycle import jobs, publishing
@@ -26,19 +28,29 @@ from dagctl_provider.store.session import Session, utcnow
 
 log = logging.getLogger(__name__)
 
+# Pods are called by it: no longer than the kind of the default job's runs.
+_LONGEST_KIND = len(BY_ITSELF)
 
-def request(session: Session, project: Project, actor: Actor) -> RunStarted:
-    """Put on record that somebody wants the deployed state to run now; the caller holds the project's row.
 
-    :raises DagctlError: ``project_not_deployed``, ``plan_not_executed``, ``project_suspended``, ``run_in_progress``.
+def request(session: Session, project: Project, actor: Actor, job: Job) -> RunStarted:
+    """Put on record that somebody wants a job to run now; the caller holds the project's row.
+
+    :raises DagctlError: ``project_not_deployed``, ``plan_not_executed``, ``project_suspended``, ``job_disabled``,
+        ``command_refused``, ``run_in_progress``.
     """
     if not project.deployed:
         raise DagctlError("project_not_deployed", f"Project {project.name!r} is not deployed, so it has no Dags.")
     if project.current_commit_sha is None:
         raise DagctlError("plan_not_executed", f"No plan of project {project.name!r} has been executed yet.")
+    if project.suspended:
+        raise DagctlError("project_suspended", f"Project {project.name!r} is suspended.")
+    if not job.enabled:
+        raise DagctlError("job_disabled", f"Job {job.name!r} is disabled.")
+    if (why := jobs.refusal_of(project, job)) is not None:
+        raise DagctlError("command_refused", why, errors=[{"field": "command", "message": why}])
     _admit(session, project)
     now, identifier = utcnow(), new_id("run_")
-    name, job = job_name(project.name, REQUESTED, now), jobs.default_job(session, project)
+    name = name_of_run(project, job, now, asked=True)
     run = ProjectRun(
         id=identifier,
         project_id=project.id,
@@ -54,23 +66,30 @@ def request(session: Session, project: Project, actor: Actor) -> RunStarted:
     return RunStarted(identifier, name, "pending")
 
 
+def name_of_run(project: Project, job: Job, at: datetime, *, asked: bool) -> str:
+    """A run's own name. Those of the default job are as the documents show them; others say which job it was.
+
+    :param asked: Whether somebody asked dagctl for it.
+    """
+    kind = slug(job.name)[:_LONGEST_KIND].strip("-") if job.dag_id != project.run_dag_id else BY_ITSELF
+    return job_name(project.name, f"{kind}{MANUALLY}" if asked else kind, at)
+
+
 def _admit(session: Session, project: Project) -> None:
     """Apply the project's concurrency policy before a run is added.
 
     Allow: the run is added; Airflow lets ``max_concurrent_job_runs`` be under way, further ones wait. Forbid: refused while
-    another one is queued or running, whoever started it. Replace: those are stopped.
+    another one of any job is queued or running, whoever started it. Replace: those are stopped.
 
-    :raises DagctlError: ``project_suspended``, ``run_in_progress``.
+    :raises DagctlError: ``run_in_progress``.
     """
-    if project.suspended:
-        raise DagctlError("project_suspended", f"Project {project.name!r} is suspended.")
     policy = project.settings.get("concurrency_policy", "Allow")
     if policy == "Allow":
         return
     active = unfinished(session, project)
     if active and policy == "Forbid":
         raise DagctlError("run_in_progress", f"Run {active[0]} of project {project.name!r} is not over yet.", running_runs=active)
-    end(session, project, active)
+    end(session, project, schedules.unfinished_of(session, jobs.dag_ids_of(session, project)))
     for run in run_rows.runs_of(session, project.id):
         if run.dispatched_at is None:
             run_rows.delete_run(session, run.id)
@@ -94,17 +113,25 @@ def dispatch(session: Session, run_id: str) -> bool:
 
 
 def unfinished(session: Session, project: Project) -> list[str]:
-    """Ids of the project's Dag runs that Airflow has still to start or to end, oldest first."""
+    """Ids of the Dag runs of all its jobs that Airflow has still to start or to end, oldest first."""
     waiting = [run.run_id for run in run_rows.runs_of(session, project.id) if run.dispatched_at is None]
-    return schedules.unfinished_of(session, project.run_dag_id) + waiting
+    return [run_id for _, run_id in schedules.unfinished_of(session, jobs.dag_ids_of(session, project))] + waiting
 
 
-def end(session: Session, project: Project, run_ids: Iterable[str]) -> None:
-    """End runs that make way for a newer one."""
-    for run_id in run_ids:
-        runs.stop_tasks(session, project.run_dag_id, run_id, (RUN,))
-        runs.fail_run(session, project.run_dag_id, run_id)
+def end(session: Session, project: Project, places: Iterable[tuple[str, str]]) -> None:
+    """End runs that make way for a newer one.
+
+    :param places: Dag id and run id of each.
+    """
+    for dag_id, run_id in places:
+        stop(session, dag_id, run_id)
         log.info("Run %s of project %s makes way for a newer one", run_id, project.id)
+
+
+def stop(session: Session, dag_id: str, run_id: str) -> None:
+    """End a run in Airflow: its worker is told to kill what it started."""
+    runs.stop_tasks(session, dag_id, run_id, (RUN,))
+    runs.fail_run(session, dag_id, run_id)
 
 
 def adopt(session: Session, dag_ids: Iterable[str]) -> int:
@@ -128,7 +155,7 @@ def _adopted(session: Session, run: FoundRun) -> bool:
         id=identifier,
         project_id=project.id,
         job_id=job.id,
-        job_name=job_name(project.name, BY_ITSELF, run.due_at),
+        job_name=name_of_run(project, job, run.due_at, asked=False),
         dag_id=run.dag_id,
         run_id=run.run_id,
         settings={},
@@ -146,8 +173,8 @@ def start_again(session: Session, project: Project) -> None:
     It waited for the execution to give up the writer's place; that happens when the task ends, and only then is the plan settled.
     dbt would build the former models over the new ones. The caller publishes in the same transaction.
     """
-    for run_id in schedules.unfinished_of(session, project.run_dag_id):
-        key = (project.run_dag_id, run_id)
+    for dag_id, run_id in schedules.unfinished_of(session, jobs.dag_ids_of(session, project)):
+        key = (dag_id, run_id)
         task = runs.task_states(session, [key]).get((*key, RUN))
         if task is not None and task.state == "running":
             log.info("Run %s of project %s starts again with what is deployed now", run_id, project.id)

@@ -7,7 +7,7 @@ than these: what was reviewed depends on them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dagctl_provider.domain import proofs
 from dagctl_provider.domain.errors import DagctlError
@@ -70,6 +70,15 @@ def choose(session: Session, organization_id: str, project_id: str, environment:
             file_permissions=one.file_permissions,
         )
     return Chosen(given, hashes, tuple(unreadable))
+
+
+def with_own(chosen: Chosen, own: Mapping[str, str]) -> Chosen:
+    """What a run of a job gets: the job is nearer than the organization, so its variables win.
+
+    :param own: The job's; no secrets, for they are shown.
+    """
+    given = {name: GivenVariable(value=value, is_sensitive=False) for name, value in own.items()}
+    return replace(chosen, given={**chosen.given, **given})
 
 
 def hand_out(session: Session, state: TaskState, kind: str, chosen: Chosen) -> str | None:

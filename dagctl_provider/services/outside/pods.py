@@ -18,7 +18,6 @@ from typing import Any
 from dagctl_provider.config import filled_in, setting
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.ids import slug
-from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.pods import (
     DEFAULT_PYTHON,
     POD_TEMPLATE_LIMIT,
@@ -124,33 +123,35 @@ def _refusal(code: str, problems: list[Problem]) -> DagctlError:
     return DagctlError(code, f"{problems[0].where}: {problems[0].message}", errors=errors)
 
 
-def await_stopped(step: PlanStep) -> bool:
+def await_stopped(step_id: str, group_id: str) -> bool:
     """End the pods of a cancelled step and wait until they are gone. Without the right to ask the cluster the worker does it.
 
+    :param step_id: Of a plan's step or of a run, for the log.
+    :param group_id: Its pods are found by: the plan's, or the run's own.
     :return: Whether they are known to be gone.
     """
     if setting("launcher") != "kubernetes":
         return False
     try:
         with outside():
-            return _stopped(step, time.monotonic() + CANCEL_SECONDS)
+            return _stopped(step_id, group_id, time.monotonic() + CANCEL_SECONDS)
     except DagctlError as error:
         # The step is cancelled already; too many others wait for their pods' ends.
-        log.warning("The pods of cancelled step %s were left to its worker: %s", step.id, error.detail)
+        log.warning("The pods of cancelled step %s were left to its worker: %s", step_id, error.detail)
         return False
 
 
-def _stopped(step: PlanStep, until: float) -> bool:
+def _stopped(step_id: str, group_id: str, until: float) -> bool:
     try:
-        found = live_pods.live_pods(f"dagctl/plan-group={label_value(step.group_id)}", _PATIENCE)
+        found = live_pods.live_pods(f"dagctl/plan-group={label_value(group_id)}", _PATIENCE)
         for pod in found:
             if not pod.going:
                 live_pods.stop_pod(pod, _PATIENCE)
         for pod in found:
             if not live_pods.await_gone(pod, max(0.0, until - time.monotonic())):
-                log.warning("Pod %s of cancelled step %s is still stopping", pod.name, step.id)
+                log.warning("Pod %s of cancelled step %s is still stopping", pod.name, step_id)
                 return False
     except ClusterUnavailable as error:
-        log.warning("The pods of cancelled step %s were left to its worker: %s", step.id, error)
+        log.warning("The pods of cancelled step %s were left to its worker: %s", step_id, error)
         return False
     return True

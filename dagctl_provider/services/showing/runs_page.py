@@ -24,7 +24,7 @@ from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.runs import ProjectRun
 from dagctl_provider.runner.errors import STEP_ERRORS
-from dagctl_provider.services.lifecycle import lookups
+from dagctl_provider.services.lifecycle import jobs, lookups
 from dagctl_provider.services.results import Page
 from dagctl_provider.store import executions as execution_rows
 from dagctl_provider.store import jobs as job_rows
@@ -104,7 +104,7 @@ def get_run_list(
             Page(found, total, number, limit),
             execution_rows.stats(session, project_id, wanted),
             tuple(by_day.get(name) or DayStats(name) for name in names),
-            job_rows.list_jobs(session, project_id),
+            tuple(jobs.jobs_of(session, project)),
         )
 
     return transactions.run(work)
@@ -125,12 +125,11 @@ def get_run(actor: Actor, project_id: str, execution_id: str) -> RunView:
         models = tuple(execution_rows.models_of(session, execution_id))
         reads = _reads(overviews.newest_lineages(session, project_id, _LINEAGES)) if models else {}
         path = critical_path(_spans(models), reads)
-        jobs = {job.id: job for job in job_rows.list_jobs(session, project_id)}
         known = STEP_ERRORS.get(execution.error_code or "")
         return RunView(
             project,
             execution,
-            jobs.get(execution.job_id or ""),
+            job_rows.get_job(session, execution.job_id) if execution.job_id is not None else None,
             run_rows.get_run(session, execution.id) if execution.step_id is None else None,
             known.hint if known is not None else None,
             models,

@@ -1,4 +1,6 @@
-"""Delivers what is to be told of plans (:mod:`~dagctl_provider.services.lifecycle.telling`) to those outside who want to hear.
+"""Delivers what is to be told of plans and runs to those outside who want to hear.
+
+It was written down by :mod:`~dagctl_provider.services.lifecycle.telling` and ``run_telling`` beside it.
 
 It is done by threads of the API server that leads, at least once: a process that dies between telling and noting that it told is
 replaced by one that tells again. A decision never waits for any of this.
@@ -15,11 +17,11 @@ from datetime import datetime
 from importlib import import_module
 from typing import Any
 
-from dagctl_provider.domain.names import task_of
-from dagctl_provider.domain.notifications import CLAIM, KEPT, RETRY_SECONDS, Notification, Target, retry_at
+from dagctl_provider.domain.names import RUN, task_of
+from dagctl_provider.domain.notifications import CLAIM, KEPT, RETRY_SECONDS, RUN_EVENTS, SLACK, Notification, Target, retry_at
 from dagctl_provider.orchestration.contexts import run_facts, task_facts
 from dagctl_provider.services.lifecycle.telling import targets
-from dagctl_provider.services.turns import webhooks
+from dagctl_provider.services.turns import slack, webhooks
 from dagctl_provider.store import notifications as notification_rows
 from dagctl_provider.store import transactions
 from dagctl_provider.store.session import Session, utcnow
@@ -27,6 +29,8 @@ from dagctl_provider.store.session import Session, utcnow
 log = logging.getLogger(__name__)
 
 _BATCH = 100
+_CHANNELS = Target(SLACK, frozenset(RUN_EVENTS))
+"""All Slack channels that jobs name: they share a connection, so they take turns like one target."""
 _CLEAN_SECONDS = 3600.0
 
 
@@ -39,8 +43,6 @@ class Deliverer:
 
     def turn(self) -> None:
         """Start what is due now, without waiting for it."""
-        if not targets():
-            return
         self._clean()
         now = utcnow()
         due = transactions.run(lambda session: notification_rows.due_notifications(session, now, _BATCH))
@@ -90,7 +92,7 @@ def deliver(notification: Notification) -> None:
     lost_at = max(now + CLAIM, retry_at(attempt, now) or now)
     if not transactions.run(lambda session: notification_rows.claim_notification(session, notification, lost_at)):
         return
-    target = next((target for target in targets() if target.name == notification.target), None)
+    target = next((target for target in (*targets(), _CHANNELS) if target.name == notification.target), None)
     if target is None:
         outcome: dict[str, Any] = {"status": "dropped", "error": "The target is no longer in [dagctl] notifiers."}
     elif attempt > len(RETRY_SECONDS) + 1:
@@ -105,7 +107,7 @@ def _attempt(target: Target, notification: Notification, attempt: int) -> dict[s
         _send(target, notification.payload)
     except Exception as error:
         # What a notifier says may hold what is secret; what the import says does not.
-        tellable = isinstance(error, (webhooks.WebhookError, ImportError))
+        tellable = isinstance(error, (webhooks.WebhookError, slack.SlackError, ImportError))
         text = str(error) if tellable else f"{type(error).__name__} in {target.notifier}"
         again = retry_at(attempt, utcnow())
         log.warning(
@@ -122,6 +124,9 @@ def _attempt(target: Target, notification: Notification, attempt: int) -> dict[s
 
 
 def _send(target: Target, payload: dict[str, Any]) -> None:
+    if target is _CHANNELS:
+        slack.deliver(payload)
+        return
     if target.webhook_conn_id:
         webhooks.deliver(target.webhook_conn_id, payload["event_id"], payload)
         return
@@ -143,7 +148,7 @@ def _context(payload: dict[str, Any]) -> dict[str, Any]:
         "dag_run": run,
         "ti": task,
         "task_instance": task,
-        "exception": payload.get("error_message") if payload["event"] == "failed" else None,
+        "exception": payload.get("error_message") if payload["event"] in ("failed", "run_failed") else None,
     }
     return {
         "dagctl": dict(payload),
@@ -156,7 +161,7 @@ def _context(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _in_airflow(session: Session, payload: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    task_id = task_of(payload["plan_type"])
-    return run_facts(session, payload["dag_id"], payload["run_id"]), task_facts(
-        session, payload["dag_id"], payload["run_id"], task_id
-    )
+    if "run_id" not in payload:
+        return None, None
+    place, task_id = (payload["dag_id"], payload["run_id"]), task_of(payload["plan_type"]) if "plan_type" in payload else RUN
+    return run_facts(session, *place), task_facts(session, *place, task_id)

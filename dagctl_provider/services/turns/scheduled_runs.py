@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from dagctl_provider.config import setting
+from dagctl_provider.domain.names import project_variable
 from dagctl_provider.domain.pods import Finished, beyond_history
 from dagctl_provider.domain.runs import ProjectRun
 from dagctl_provider.orchestration import runs, schedules
+from dagctl_provider.services.lifecycle.jobs import dag_ids_of
 from dagctl_provider.services.lifecycle.runs import adopt, end
 from dagctl_provider.store import grants as grant_rows
 from dagctl_provider.store import jobs as job_rows
@@ -29,21 +31,25 @@ def follow() -> int:
     """
 
     def work(session: Session) -> list[str]:
-        active = Counter(key.partition("/")[0] for key in schedules.unfinished_runs(session))
-        adopt(session, active)
-        return [dag_id for dag_id, count in active.items() if count > 1]
+        under_way = Counter(key.partition("/")[0] for key in schedules.unfinished_runs(session))
+        adopt(session, under_way)
+        # The jobs of a project are told apart by their Dags, and it is the project whose runs take each other's place.
+        active: Counter[str] = Counter()
+        for dag_id, count in under_way.items():
+            active[project_variable(dag_id)] += count
+        several = [dag_id for dag_id in under_way if active[project_variable(dag_id)] > 1]
+        return sorted({job.project_id for dag_id in several if (job := job_rows.job_of_dag(session, dag_id)) is not None})
 
-    return sum(transactions.run(partial(_make_way, dag_id)) for dag_id in transactions.run(work))
+    return sum(transactions.run(partial(_make_way, project_id)) for project_id in transactions.run(work))
 
 
-def _make_way(run_dag_id: str, session: Session) -> bool:
+def _make_way(project_id: str, session: Session) -> bool:
     """End the oldest run of a project with ``Replace``; one in a transaction, so that none holds the tasks of two runs."""
-    job = job_rows.job_of_dag(session, run_dag_id)
     # A project that somebody is changing is looked at again in the next turn.
-    project = project_rows.get_project(session, job.project_id, lock=True, wait=False) if job is not None else None
+    project = project_rows.get_project(session, project_id, lock=True, wait=False)
     if project is None or project.settings.get("concurrency_policy") != "Replace":
         return False
-    older = schedules.unfinished_of(session, run_dag_id)[:-1]
+    older = schedules.unfinished_of(session, dag_ids_of(session, project))[:-1]
     end(session, project, older[:1])
     return bool(older)
 

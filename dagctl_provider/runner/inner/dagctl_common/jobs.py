@@ -26,6 +26,23 @@ class Request(TypedDict):
     adopted: bool
 
 
+class Command(TypedDict):
+    """What a job does: a command that the outer program has read and found to be one of a job's.
+
+    :param verb: The subcommand, such as ``"source freshness"``.
+    :param options: By long name; a truth value, a text or several texts.
+    :param arguments: What stands without an option.
+    :param nodes: Of a retry: unique ids of what did not succeed the last time.
+    :param text: What people would type for it.
+    """
+
+    verb: str
+    options: Mapping[str, bool | str | list[str]]
+    arguments: list[str]
+    nodes: list[str] | None
+    text: str
+
+
 class Finding(TypedDict, total=False):
     """What was found in the project; each tool has its own."""
 
@@ -74,9 +91,11 @@ class Job(Request, Finding, Channels, Ground):
     :param cache: Folder of the project, kept between steps.
     :param shared: Folder of all projects.
     :param answer: File for the answer.
+    :param job_command: Of a run: what the job does. ``None``: all that is due, as every project has it.
     """
 
     command: str
+    job_command: Command | None
     project: str
     checkout: str
     scratch: str

@@ -1,4 +1,4 @@
-"""Drives ``dbt build``: parses, stops to think, then runs exactly the nodes that it is told to.
+"""Drives ``dbt build``, or what else a job does: parses, stops to think, then runs exactly the nodes that it is told to.
 
 Names on dbt's command line are ambiguous, and what a selector means changes between versions. So the build is started without
 any selection, and where dbt works out what to run, it is given unique ids instead: the place is the same in dbt 1.5 to 1.12,
@@ -13,12 +13,13 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dagctl_common.cancelling import Cancelled
 from dagctl_common.channel import StepFailed
 
 from dagctl_dbt.hooks import hooks_alone
+from dagctl_dbt.jobs import BUILD, CommandLine
 from dagctl_dbt.journals import Step
 from dagctl_dbt.keeping import keep_external, keep_warehouse, refuse_fleeting
 from dagctl_dbt.moments import Moment
@@ -40,13 +41,21 @@ class Build:
     :param step: The step.
     :param decide: Called with dbt's task when the project is parsed; answers the unique ids to run, ``None`` for dbt's choice.
     :param moment: Stands for the time until that is decided; without it, dbt's own does.
+    :param line: Another subcommand than ``build``, and its options.
     """
 
     moment: Moment
 
-    def __init__(self, step: Step, decide: Decide, moment: Moment | None = None) -> None:
+    def __init__(
+        self,
+        step: Step,
+        decide: Decide,
+        moment: Moment | None = None,
+        line: CommandLine = CommandLine(),  # noqa: B008 - it is frozen
+    ) -> None:
         self._step = step
         self._decide = decide
+        self._line = line
         self._pinned = moment is not None
         self.moment = moment or Moment(step.job)
         self.keeps_parsed = True
@@ -99,12 +108,13 @@ class Build:
         job = self._step.job
         arguments = ["--quiet"] if quiet else []
         arguments += ["--partial-parse" if partial_parse else "--no-partial-parse", "--write-json", "--no-use-colors"]
-        arguments += ["--no-send-anonymous-usage-stats", "build", "--project-dir", job["project"]]
+        arguments += ["--no-send-anonymous-usage-stats", *self._line.before, *self._line.verb.words]
+        arguments += ["--project-dir", job["project"]]
         arguments += ["--profiles-dir", str(Path(job["scratch"]) / "profiles")]
         arguments += ["--target", job["target"]] if job["target"] else []
         arguments += ["--profile", job["profile"]] if job["profile"] else []
         arguments += ["--vars", json.dumps(job["vars"])] if job.get("vars") else []
-        return arguments + (["--defer", "--state", str(state)] if state else [])
+        return [*arguments, *(["--defer", "--state", str(state)] if state else []), *self._line.after]
 
     def _without_tests(self) -> list[str]:
         # --exclude-resource-type is younger than dbt 1.5, functions are younger still.
@@ -139,17 +149,20 @@ class Build:
     @contextlib.contextmanager
     def _hooked(self) -> Iterator[None]:
         from dbt.graph.selector import NodeSelector
-        from dbt.task.build import BuildTask
 
-        original_queue, original_select = BuildTask.get_graph_queue, NodeSelector.select_nodes
-        inherited = "get_graph_queue" not in vars(BuildTask)
+        kind: Any = self._line.verb.task_class()
+        if kind is None:
+            yield
+            return
+        original_queue, original_select = kind.get_graph_queue, NodeSelector.select_nodes
+        inherited = "get_graph_queue" not in vars(kind)
 
         def get_graph_queue(task: BuildTask) -> GraphQueue:
             chosen = self._ask(task)
             if chosen is not None:
                 NodeSelector.select_nodes = lambda *args, **kwargs: (set(chosen), set())
             queue = original_queue(task)
-            alone = self._unit_tests_alone(task, chosen or set())
+            alone = self._unit_tests_alone(task, chosen or set()) if self._line.verb is BUILD else set()
             if alone:
                 task.selected_unit_tests = task.selected_unit_tests - alone
                 task.build_model_to_unit_test_map(task.selected_unit_tests)
@@ -159,15 +172,15 @@ class Build:
             self._check(task, queue, chosen)
             return queue
 
-        BuildTask.get_graph_queue = get_graph_queue
+        kind.get_graph_queue = get_graph_queue
         try:
             yield
         finally:
             NodeSelector.select_nodes = original_select
             if inherited:
-                del BuildTask.get_graph_queue
+                del kind.get_graph_queue
             else:
-                BuildTask.get_graph_queue = original_queue
+                kind.get_graph_queue = original_queue
 
     @staticmethod
     def _unit_tests_alone(task: BuildTask, chosen: set[str]) -> set[str]:
@@ -201,11 +214,11 @@ class Build:
     def _check(self, task: BuildTask, queue: GraphQueue, chosen: set[str] | None) -> None:
         """dbt must have taken all that was given to it and nothing else; this is before its first statement."""
         taken = {*queue.get_selected_nodes(), *getattr(task, "selected_unit_tests", ())}
-        if chosen is not None and taken != chosen:
+        if chosen is not None and taken != chosen and self._step.job["command"] != "run":
             self.failure = StepFailed(
                 "plan_drifted", f"dbt would not run what was approved: {', '.join(sorted(taken ^ chosen)[:5])}"
             )
             raise self.failure
         ephemeral = {key for key in taken if getattr(task.manifest.nodes.get(key), "is_ephemeral_model", False)}
-        if taken - ephemeral:
+        if taken - ephemeral and self._line.verb.runs:
             self._step.journal.begin(taken - ephemeral)

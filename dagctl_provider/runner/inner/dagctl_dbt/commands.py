@@ -14,7 +14,7 @@ from dagctl_common.channel import StepFailed
 from dagctl_common.digests import MOMENT, UNSTABLE, digest_of, drift, excused, hash_of
 from dagctl_common.frames import Answer, do
 from dagctl_common.inputs import input_warnings
-from dagctl_common.jobs import Job
+from dagctl_common.jobs import Command, Job
 from dagctl_common.locks import lock_file
 
 from dagctl_dbt.artifacts import Deployed, pack_deployed, read_deployed, write_state
@@ -30,6 +30,7 @@ from dagctl_dbt.differ_types import ADDED, DIRECT, INDIRECT, REMOVED, Manifest, 
 from dagctl_dbt.digests import WORDS, Sources, digest_parts, warehouse_of
 from dagctl_dbt.failures import cause, failure_of, judge, node_failure
 from dagctl_dbt.guards import Guard
+from dagctl_dbt.jobs import command_line
 from dagctl_dbt.journals import Step
 from dagctl_dbt.leftovers import Leftovers, rows_of, warnings
 from dagctl_dbt.moments import Moment, shifted_clock
@@ -371,21 +372,40 @@ def _check_run(build: Build, expected: set[str]) -> Manifest | None:
 
 
 def run(step: Step) -> Answer:
-    """Build all of the deployed commit, as ``dbt build`` does it."""
+    """Build all of the deployed commit, as ``dbt build`` does it, or do what the job says."""
     _lock(step)
     install_packages(step)
-    batches = Batches()
+    batches, command = Batches(), step.job.get("job_command")
+    line = command_line(command)
+    step.journal.runs_nodes = line.verb.runs
+    step.journal.retried = (command["text"] if command else "run") if line.verb.runs else None
 
-    def decide(task: BuildTask) -> None:
+    def decide(task: BuildTask) -> set[str] | None:
         step.journal.in_batches = microbatch_models(task)
         sweep(step, task.config)
+        return _retried(step, task, command)
 
-    build = Build(step, decide)
+    build = Build(step, decide, line=line)
+    tests = step.job["run_tests"] or command is not None
     with step.channel.stage("build"), batches.watched(step.journal.batch, step.journal.over):
-        result = build.invoke(quiet=False, partial_parse=False, tests=step.job["run_tests"])
+        result = build.invoke(quiet=False, partial_parse=False, tests=tests)
     step.journal.settle(getattr(result.result, "results", None) or [])
     _refuse_failure(step, build, result)
     return {}
+
+
+def _retried(step: Step, task: BuildTask, command: Command | None) -> set[str] | None:
+    """What a retry runs: of what is left, what the deployed commit still has."""
+    nodes = command["nodes"] if command else None
+    if nodes is None:
+        return None
+    known = {*task.manifest.nodes, *getattr(task.manifest, "unit_tests", ()), *getattr(task.manifest, "functions", ())}
+    found = known.intersection(nodes)
+    if len(found) < len(nodes):
+        step.channel.line(f"{len(nodes) - len(found)} of {len(nodes)} nodes are not part of the project any more")
+    if not found:
+        raise StepFailed("nothing_to_retry", "Nothing of what did not succeed the last time is part of the project any more.")
+    return found
 
 
 def _sweep_only(step: Step) -> Answer:

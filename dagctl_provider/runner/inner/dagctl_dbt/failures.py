@@ -113,11 +113,14 @@ def node_failure(step: Step, failed: list[NodeRun]) -> StepFailed:
     :param failed: Of the journal, models first.
     """
     node = failed[0]
-    text = node.message or "it failed without a message"
+    silent = "it is older than 'error_after' allows" if node.resource_type == "source" else "it failed without a message"
+    text = node.message or silent
     more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
     line = f"{node.name}: {cause(step, text)}{more}"
     if _CONTRACT.search(text):
         return StepFailed("contract_broken", line)
     if node.resource_type in ("test", "unit_test"):
         return StepFailed("dbt_test_failed", line)
+    if node.resource_type == "source":
+        return StepFailed("freshness_failed", line)
     return StepFailed("warehouse_refused" if is_refusal(text) else "model_failed", line)

@@ -17,6 +17,7 @@ from dagctl_dbt.differ_types import BUILT, TESTS
 from dagctl_dbt.warehouses import Canceller
 
 SUCCEEDED = {"success", "pass", "warn", "no-op"}
+REMAINING_LIMIT = 5_000
 _STATUS = {"skipped": "skipped", **dict.fromkeys(SUCCEEDED, "succeeded")}
 _ON_THREAD = "Exception on worker thread. "
 _EVENT = {"succeeded": "model_finished", "skipped": "model_skipped"}
@@ -97,6 +98,9 @@ class Journal:
     :param on_change: Called whenever a node begins or succeeds, or a batch of one does.
     :param leaves: Makes rows of what dbt began to build, for the case that the execute does not end well.
     :param in_batches: Unique ids of models that dbt builds batch by batch; what its events say of them may be said of one batch.
+    :param runs_nodes: False when nodes are only compiled or asked how old they are, which is no figure of theirs.
+    :param retried: The command whose nodes a retry would run again.
+    :param chosen: Unique ids of what dbt was about to run.
     """
 
     def __init__(self, channel: Channel, canceller: Canceller) -> None:
@@ -107,6 +111,9 @@ class Journal:
         self.on_change: Callable[[], None] | None = None
         self.leaves: Callable[[list[str]], list[dict[str, Any]]] | None = None
         self.in_batches: set[str] = set()
+        self.runs_nodes = True
+        self.retried: str | None = None
+        self.chosen: list[str] = []
         self._causes: dict[str, str] = {}
         self._lock = threading.RLock()
 
@@ -119,7 +126,8 @@ class Journal:
 
         :param nodes: Unique ids; what is no test and cannot be built, an exposure for example, does not count.
         """
-        kinds = Counter(key.partition(".")[0] for key in nodes)
+        self.chosen = sorted(key for key in nodes if key.partition(".")[0] in (*BUILT, *TESTS))
+        kinds = Counter(key.partition(".")[0] for key in self.chosen)
         tests = sum(kinds[kind] for kind in TESTS)
         self.channel.event("expected", models=sum(kinds[kind] for kind in BUILT), tests=tests)
 
@@ -231,10 +239,17 @@ class Journal:
     def answer(self) -> dict[str, object]:
         """What belongs into the step's answer, however it ended."""
         left: dict[str, object] = {"left": self.leaves(self.touched())} if self.leaves else {}
-        if not self.nodes:
+        if self.retried is not None and self.chosen:
+            left.update(command=self.retried, remaining=self.remaining())
+        if not self.nodes or not self.runs_nodes:
             return left
         warnings = self.warnings()
         return {"models": self.results(), "tests": self.tests(), **({"warnings": warnings} if warnings else {}), **left}
+
+    def remaining(self) -> list[str]:
+        """Unique ids of what dbt was to run and did not succeed; a retry runs these."""
+        done = set(self.succeeded())
+        return [key for key in self.chosen if key not in done][:REMAINING_LIMIT]
 
     def warnings(self) -> list[str]:
         """What tests found that only warn."""
@@ -244,7 +259,7 @@ class Journal:
     def results(self) -> list[dict[str, object]]:
         """One row per model, seed, snapshot or function."""
         with self._lock:
-            return [node.as_json() for node in self.nodes.values() if node.resource_type not in TESTS]
+            return [node.as_json() for node in self.nodes.values() if node.resource_type in BUILT]
 
     def tests(self) -> dict[str, object] | None:
         """What the tests said; ``None`` when none ran."""
