@@ -329,6 +329,42 @@ def reserved() -> str:
     return "\n".join(["| variables | what they say |", "|---|---|", *rows])
 
 
+def job_commands_page() -> str:
+    """The page on the commands of jobs, with all that they may and may not do."""
+    return filled((HERE / "job-commands.md").read_text(encoding="utf-8"), {"commands": allowed, "refused": refused})
+
+
+def allowed() -> str:
+    """A table of subcommands and options for each tool."""
+    from dagctl_provider.runner.job_options import TOOL_COMMANDS
+
+    lines: list[str] = []
+    for tool, known in TOOL_COMMANDS.items():
+        lines += [*([""] if lines else []), f"### {known.label}", "", "| command | options |", "|---|---|"]
+        for name, verb in known.verbs.items():
+            words = [tool, name, *(f"[{each.name}]" if not each.required else each.name.upper() for each in verb.arguments)]
+            options = [f"`{' '.join(each.flags)}`" + (f" (since {each.since})" if each.since else "") for each in verb.options]
+            since = f" (since {verb.since})" if verb.since else ""
+            lines.append(f"| `{' '.join(words)}`{since} | {', '.join(options) or 'none'} |")
+    return "\n".join(lines)
+
+
+def refused() -> str:
+    """A table of what is known and refused for each tool."""
+    from dagctl_provider.runner.job_options import TOOL_COMMANDS
+
+    lines = ["| what | why |", "|---|---|"]
+    for tool, known in TOOL_COMMANDS.items():
+        for name, why in known.refused_verbs.items():
+            lines.append(f"| `{tool} {name}` | {why} |")
+        for flags, why in known.refused_options.items():
+            lines.append(f"| {tool}: {', '.join(f'`{flag}`' for flag in flags.split())} | {why} |")
+        for name, verb in known.verbs.items():
+            for flags, why in verb.refused.items():
+                lines.append(f"| `{tool} {name}` with {', '.join(f'`{flag}`' for flag in flags.split())} | {why} |")
+    return "\n".join(lines)
+
+
 def pattern_told(pattern: str) -> str:
     """A pattern of names as people write it: with a star, and each name by itself."""
     text = re.sub(r"(\\w|\.)[*+]", "*", pattern)
@@ -364,6 +400,7 @@ PAGES = {
     "architecture.md": architecture_page,
     "runner.md": runner_page,
     "variables.md": variables_page,
+    "job-commands.md": job_commands_page,
     "truth.md": truth_page,
 }
 

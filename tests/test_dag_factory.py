@@ -32,7 +32,7 @@ def plan_dag(spec: dict[str, Any]) -> Any:
 
 
 def run_dag(spec: dict[str, Any]) -> Any:
-    return dag_factory.run_dag(DagSpec.from_json(spec))
+    return dag_factory.run_dags(DagSpec.from_json(spec))[0]
 
 
 @pytest.mark.parametrize("launcher", ["process", "kubernetes"])

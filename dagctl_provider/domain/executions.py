@@ -16,6 +16,13 @@ FINISHED: frozenset[ExecutionStatus] = frozenset(("success", "partial", "failed"
 """*failed*: the tool said no and no model was computed; *partial*: some were. *error*: the tool never came to an answer, for
 example since it was cancelled, its worker was lost or the repository could not be read."""
 
+SAID_NO = frozenset({
+    "apply_failed", "audit_failed", "command_failed", "conflicting_plan", "contract_broken", "dbt_test_failed", "explain_writes",
+    "freshness_failed", "full_refresh_refused", "lint_failed", "model_failed", "nothing_to_retry", "plan_drifted", "plan_failed",
+    "plan_unstable", "project_load_failed", "tests_failed", "variables_changed",
+})  # fmt: skip
+"""Codes with which the tool itself, or what compares for it, says no. With all others it never came so far."""
+
 JobType = Literal["plan", "run", "janitor"]
 JOB_TYPES: tuple[JobType, ...] = ("plan", "run", "janitor")
 
@@ -39,10 +46,11 @@ class Execution:
     :param id: ``run_…``; of a plan's step see :func:`execution_id`.
     :param job_id: The job; absent for plans.
     :param step_id: The plan's step; absent for runs.
+    :param plan_id: The plan that the step is one of: ``plangroup_…``.
     :param job_name: Its own name, as a CronJob would name its jobs.
     :param cronjob_name: The Dag whose schedule started it; absent where somebody asked for it.
     :param command: What the job did, as it was then.
-    :param attempt: Of a plan's execute: which one; else 1.
+    :param attempt: Of a plan's execute: which one. Of a run: how often it was begun, for people may clear it in Airflow.
     :param duration_seconds: Of what has ended.
     :param remaining: Nodes that a retry has to do again, by unique id; only dbt says so.
     :param updated_at: When this row was last changed.
@@ -58,6 +66,7 @@ class Execution:
     updated_at: datetime
     job_id: str | None = None
     step_id: str | None = None
+    plan_id: str | None = None
     cronjob_name: str | None = None
     command: str | None = None
     environment: str | None = None
@@ -172,6 +181,20 @@ class ModelStats:
         if not self.avg_duration or not self.previous_avg_duration:
             return None
         return self.avg_duration / self.previous_avg_duration
+
+
+def ended_as(outcome: str | None, code: str | None, computed: int) -> ExecutionStatus:
+    """How an execution ended.
+
+    :param outcome: What the runner says: ``succeeded``, ``failed``, ``drifted``, ``cancelled``; nothing where it left no result.
+    :param code: Its error.
+    :param computed: How many models succeeded.
+    """
+    if outcome == "succeeded":
+        return "success"
+    if outcome == "cancelled" or code not in SAID_NO:
+        return "error"
+    return "partial" if computed else "failed"
 
 
 def execution_id(step_id: str) -> str:

@@ -77,6 +77,7 @@ class Field:
     :param maximum: Largest integer.
     :param check: A rule beyond these; raises :class:`ValueError` with the reason.
     :param nullable: PUT may send ``null`` to take the value away, and POST where the field is required.
+    :param never_empty: An empty string is refused. So it is of all that is required or has a pattern.
     :param example: For OpenAPI and the docs.
     :param description: For people.
     """
@@ -95,4 +96,5 @@ class Field:
     maximum: int | None = None
     check: Callable[[Any], None] | None = None
     nullable: bool = False
+    never_empty: bool = False
     example: Any = None

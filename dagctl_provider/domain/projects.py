@@ -36,7 +36,7 @@ FIELDS: Mapping[str, Field] = {
     "repository_url": Field(
         "string", "Git repository URL", required=True, max_length=1024, example="https://github.com/acme/analytics"
     ),
-    "branch": Field("string", "Branch name", default="main", max_length=255, example="main"),
+    "branch": Field("string", "Branch name", default="main", max_length=255, never_empty=True, example="main"),
     "git_auth_method": Field(
         "string", "How the repository is read", default="none", choices=("none", "ssh", "github_app"), example="none"
     ),

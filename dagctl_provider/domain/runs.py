@@ -22,7 +22,7 @@ MANUALLY = "-manual"
 
 @dataclass(frozen=True)
 class ProjectRun:
-    """A run of a job as stored; how it went is Airflow's to say (:class:`~dagctl_provider.domain.run_records.RunRecord`).
+    """A run of a job as stored; how it went stands in its :class:`~dagctl_provider.domain.executions.Execution`.
 
     :param job_id: Of the job it is a run of.
     :param job_name: Its own name, as a CronJob would name its jobs.

@@ -41,12 +41,14 @@ class FoundRun:
 
     :param due_at: When it was due; of one started by hand, when that was.
     :param started_by: Who pressed Trigger, or what kind of run it is.
+    :param scheduled: Whether its Dag's schedule did.
     """
 
     dag_id: str
     run_id: str
     due_at: datetime
     started_by: str
+    scheduled: bool = False
 
 
 def newest_runs(session: Session, dag_ids: Iterable[str]) -> dict[str, NewestRun]:
@@ -128,7 +130,13 @@ def found_runs(session: Session, dag_ids: Iterable[str]) -> list[FoundRun]:
         DagRun.dag_id.in_(wanted), DagRun.run_type != DagRunType.BACKFILL_JOB, ~on_record
     )
     return [
-        FoundRun(row.dag_id, row.run_id, row.run_after, row.triggering_user_name or _text(row.run_type))
+        FoundRun(
+            dag_id=row.dag_id,
+            run_id=row.run_id,
+            due_at=row.run_after,
+            started_by=row.triggering_user_name or _text(row.run_type),
+            scheduled=row.run_type == DagRunType.SCHEDULED,
+        )
         for row in session.execute(query)
     ]
 

@@ -13,7 +13,7 @@ from dagctl_provider.plan_output import reading
 from dagctl_provider.plan_output.marks import Marker
 from dagctl_provider.plan_output.members import key_of
 from dagctl_provider.plan_output.parts import MARKS, ColumnChange, Mark, ModelChange, ModelResult
-from dagctl_provider.plan_output.shape import ExplainOutput, Interval, ModelRun, PlannedModel, RetypedColumn
+from dagctl_provider.plan_output.shape import ExplainOutput, Interval, ModelRow, PlannedModel, RetypedColumn
 
 # Characters that turn text around, or that take no room on a screen ("Trojan Source", CVE-2021-42574).
 HIDDEN_CHARACTERS = re.compile("[\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
@@ -148,6 +148,6 @@ def _lines(diff: str) -> tuple[int, int]:
     return added, sum(line.startswith("-") and not line.startswith("--- ") for line in lines)
 
 
-def results_of(runs: Iterable[ModelRun]) -> dict[str, ModelResult]:
+def results_of(runs: Iterable[ModelRow]) -> dict[str, ModelResult]:
     """What an execution did, by the name of the model."""
     return {run.name: ModelResult(run.status or "unknown", run.duration, run.rows, run.batches or None) for run in runs}

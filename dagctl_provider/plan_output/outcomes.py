@@ -12,7 +12,7 @@ from dagctl_provider.plan_output.figures import figures_of
 from dagctl_provider.plan_output.marks import Marker
 from dagctl_provider.plan_output.parts import Mood
 from dagctl_provider.plan_output.reading import counted, executed
-from dagctl_provider.plan_output.shape import ExplainOutput, ModelRun
+from dagctl_provider.plan_output.shape import ExplainOutput, ModelRow
 from dagctl_provider.runner.errors import STEP_ERRORS
 
 MOST_NAMED = 10
@@ -36,7 +36,7 @@ class Ended:
     tool: Tool
     place: str
     deployed: str | None
-    rows: Sequence[ModelRun] = ()
+    rows: Sequence[ModelRow] = ()
 
     @property
     def explain(self) -> PlanStep:
@@ -213,8 +213,8 @@ def _failed(plan: Ended) -> list[str]:
     return list(dict.fromkeys(row.name for row in _rows(plan, plan.last) if row.status == "failed"))
 
 
-def _rows(plan: Ended, step: PlanStep) -> Sequence[ModelRun]:
-    rows: Sequence[ModelRun] = executed(step.plan_output).models
+def _rows(plan: Ended, step: PlanStep) -> Sequence[ModelRow]:
+    rows: Sequence[ModelRow] = executed(step.plan_output).models
     if not rows and step.id == plan.last.id:
         rows = plan.rows
     return [row for row in rows if row.kind not in _NO_NODE]

@@ -32,6 +32,8 @@ STAGES: Mapping[str, str] = {
     "create_tables": "Creating tables",
     "apply": "Computing models",
     "build": "Building",
+    "run": "Computing models",
+    "job": "Doing what the job says",
     "publish": "Publishing",
 }
 """What people read for the stages that runners report."""

@@ -270,8 +270,8 @@ class ExplainOutput:
 
 
 @dataclass(frozen=True)
-class ModelRun:
-    """What an execute did with a model."""
+class ModelRow:
+    """What is told of a model both while it runs and afterwards."""
 
     name: Annotated[str, Says("The name that the explain has for it")]
     status: Annotated[
@@ -279,9 +279,19 @@ class ModelRun:
     ] = None
     duration: Annotated[float | None, Says("Seconds")] = None
     rows: Annotated[int | None, Says("Rows written, where the warehouse tells")] = None
-    batches: Annotated[int | None, Says("How many batches were loaded", "SQLMesh")] = None
+    batches: Annotated[int | None, Says("How many batches were loaded; with dbt: of a model that is loaded in batches")] = None
     unique_id: Annotated[str | None, Says("dbt's name of the node", "dbt")] = None
     kind: Annotated[str | None, Says("model, seed, snapshot or function", "dbt")] = None
+
+
+@dataclass(frozen=True)
+class ModelRun(ModelRow):
+    """What an execute or a run did with a model."""
+
+    started: Annotated[str | None, Says("When it began; absent when it did not")] = None
+    ended: Annotated[str | None, Says("When it was over")] = None
+    interval: Annotated[tuple[str, ...], Says("Start and end of the time whose rows were loaded; the end is not part of it")] = ()
+    error: Annotated[str | None, Says("Why it failed: the first 500 characters")] = None
 
 
 @dataclass(frozen=True)
@@ -331,7 +341,7 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class RunningModelRow(ModelRun):
+class RunningModelRow(ModelRow):
     """The same as its task tells it while it runs."""
 
     started: Annotated[float | None, Says("When it began, in seconds since 1970")] = None

@@ -12,7 +12,7 @@ from dagctl_provider.plan_output.models import Models, models_of, results_of
 from dagctl_provider.plan_output.outcomes import Ended, mood_of, outcome
 from dagctl_provider.plan_output.parts import Count, Mood
 from dagctl_provider.plan_output.reading import executed, explained
-from dagctl_provider.plan_output.shape import ExplainOutput, ModelRun
+from dagctl_provider.plan_output.shape import ExplainOutput, ModelRow
 from dagctl_provider.plan_output.summaries import counts, sentence
 
 
@@ -40,7 +40,7 @@ class Told:
         return f"{self.outcome} {self.sentence}".strip()
 
 
-def tell(steps: Sequence[PlanStep], project: Project, deployed: str | None, rows: Sequence[ModelRun] | None = None) -> Told:
+def tell(steps: Sequence[PlanStep], project: Project, deployed: str | None, rows: Sequence[ModelRow] | None = None) -> Told:
     """Work out what is said of a plan.
 
     :param steps: Of its group, explain first.

@@ -44,7 +44,7 @@ from dagctl_provider.runner.versions import is_downgrade
 INNER = Path(__file__).parent / "inner"
 SWEEP_TIMEOUT = 60.0
 INPUT_LIMIT = 512 * 1024 * 1024
-_KEPT = ("timings", "models", "digest", "tool_plan_id", "tests", "left", "retry")
+_KEPT = ("timings", "models", "digest", "tool_plan_id", "tests", "left", "command", "remaining")
 """What a cancelled step tells all the same."""
 _PINNED: Mapping[str, str] = {
     "PYTHONHASHSEED": "0",

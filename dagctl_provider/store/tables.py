@@ -405,6 +405,7 @@ execution = Table(
     # No foreign keys: it outlives the job and the plan.
     Column("job_id", String(64)),
     Column("step_id", String(64), unique=True),
+    Column("plan_id", String(64)),
     Column("job_type", String(16), nullable=False),
     Column("job_name", String(80), nullable=False),
     # The Dag whose schedule started it; absent where somebody asked for it.

@@ -27,6 +27,7 @@ from dagctl_provider.services.lifecycle import keys, publishing
 from dagctl_provider.services.outside import repositories
 from dagctl_provider.services.turns import reconcile
 from dagctl_provider.store import deployments as deployment_rows
+from dagctl_provider.store import jobs as job_rows
 from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store import transactions
 from dagctl_provider.store.session import utcnow
@@ -97,11 +98,12 @@ class World:
         from airflow.models.dagbundle import DagBundleModel
         from airflow.serialization.serialized_objects import LazyDeserializedDAG
 
-        from dagctl_provider.dag_factory import plan_dag, run_dag
+        from dagctl_provider.dag_factory import plan_dag, run_dags
 
-        spec = publishing.dag_spec(project)
+        jobs = transactions.run(lambda session: job_rows.list_jobs(session, [project.id])[project.id])
+        spec = publishing.dag_spec(project, jobs)
         dags = []
-        for dag in (plan_dag(spec), run_dag(spec)):
+        for dag in (plan_dag(spec), *run_dags(spec)):
             dag.fileloc = str(Path(__file__).parents[2] / "dags" / "dagctl_dags.py")
             dag.relative_fileloc = "dagctl_dags.py"
             dags.append(LazyDeserializedDAG.from_dag(dag))

@@ -54,6 +54,8 @@ class Result(OfStep):
     :param error: See :attr:`failure`.
     :param left: Of an execute that did not succeed: what of the warehouse it began to change. ``None`` when nobody knows.
     :param turn: The execute's.
+    :param command: Of a run of dbt: what was done, for a later retry.
+    :param remaining: Of a run of dbt: unique ids of what did not succeed.
     """
 
     outcome: str | None = None
@@ -69,6 +71,8 @@ class Result(OfStep):
     pod_name: str | None = None
     left: list[Any] | None = None
     turn: str | None = None
+    command: str | None = None
+    remaining: list[Any] | None = None
 
     @property
     def failure(self) -> Failure:

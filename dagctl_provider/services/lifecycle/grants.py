@@ -23,7 +23,7 @@ from dagctl_provider.domain.wire.requests import Inputs, StepRequest
 from dagctl_provider.orchestration import runs
 from dagctl_provider.orchestration.runs import TaskState
 from dagctl_provider.plan_output.reading import explained
-from dagctl_provider.services.lifecycle import artifacts, job_requests, jobs, keys, protecting, publishing, variables
+from dagctl_provider.services.lifecycle import artifacts, job_requests, jobs, keys, protecting, publishing, recording, variables
 from dagctl_provider.services.lifecycle.variables import Chosen
 from dagctl_provider.store import grants as grant_rows
 from dagctl_provider.store import jobs as job_rows
@@ -126,6 +126,7 @@ def _content_of_run(session: Session, project: Project, run: ProjectRun, fresh: 
     request = job_requests.of_job(session, project, job, request)
     runner = replace(request.runner, step_id=run.id, plan_group_id=run.id)
     request = replace(request, runner=runner, launcher=replace(request.launcher, job_name=run.job_name))
+    recording.begun_with(session, run.id, runner.commit_sha, environment)
     return _Content(request.to_json(), chosen=variables.with_own(chosen, job.environment))
 
 

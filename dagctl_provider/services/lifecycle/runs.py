@@ -19,7 +19,7 @@ from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.runs import BY_ITSELF, MANUALLY, ProjectRun, run_step_id
 from dagctl_provider.orchestration import dags, runs, schedules
 from dagctl_provider.orchestration.schedules import FoundRun
-from dagctl_provider.services.lifecycle import jobs, publishing
+from dagctl_provider.services.lifecycle import jobs, publishing, recording
 from dagctl_provider.services.results import RunStarted
 from dagctl_provider.store import jobs as job_rows
 from dagctl_provider.store import projects as project_rows
@@ -63,6 +63,7 @@ def request(session: Session, project: Project, actor: Actor, job: Job) -> RunSt
         created_at=now,
     )
     run_rows.insert_run(session, run)
+    recording.note_run(session, project, job, run, None)
     return RunStarted(identifier, name, "pending")
 
 
@@ -93,6 +94,7 @@ def _admit(session: Session, project: Project) -> None:
     for run in run_rows.runs_of(session, project.id):
         if run.dispatched_at is None:
             run_rows.delete_run(session, run.id)
+            recording.forget(session, run.id)
 
 
 def dispatch(session: Session, run_id: str) -> bool:
@@ -164,6 +166,7 @@ def _adopted(session: Session, run: FoundRun) -> bool:
         dispatched_at=run.due_at,
     )
     run_rows.insert_run(session, adopted)
+    recording.note_run(session, project, job, adopted, run.dag_id if run.scheduled else None)
     return True
 
 

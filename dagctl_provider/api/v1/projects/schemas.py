@@ -6,15 +6,14 @@ a line here.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, StrictStr, create_model
+from pydantic import Field, StrictStr, create_model
 
-from dagctl_provider.api.models import Answer, Count, Request, ShortSha, Timestamp, storable
+from dagctl_provider.api.models import Answer, Count, Request, ShortSha, Timestamp
+from dagctl_provider.api.v1.field_models import answer_type, request_type
 from dagctl_provider.config import setting
-from dagctl_provider.domain.fields import Field as ProjectField
 from dagctl_provider.domain.projects import FIELDS, Project
 
 _HISTORY_LIMITS = ("successful_runs_history_limit", "failed_runs_history_limit")
@@ -23,69 +22,17 @@ _HISTORY_LIMITS = ("successful_runs_history_limit", "failed_runs_history_limit")
 FIXED = frozenset(("project_type",))
 """What a PUT may repeat, as the document has "same fields as create", and may not change."""
 
-_JSON_TYPES = {"string": StrictStr, "boolean": StrictBool, "integer": StrictInt, "strings": list[StrictStr]}
-_ANSWER_TYPES = {"string": str, "boolean": bool, "integer": int, "strings": list[str]}
-
-
-def _matching(pattern: str, example: object) -> BeforeValidator:
-    compiled = re.compile(pattern)
-    wanted = f"must match {pattern}" if example is None else f"must match {pattern}, as {example!r} does"
-
-    def check(value: object) -> object:
-        if isinstance(value, str) and not compiled.fullmatch(value):
-            raise ValueError(wanted)
-        return value
-
-    return BeforeValidator(check)
-
-
-def _checked(field: ProjectField) -> AfterValidator:
-    def check(value: object) -> object:
-        for text in value if isinstance(value, list) else [value]:
-            if isinstance(text, str):
-                storable(text)
-        if field.check is not None:
-            field.check(value)
-        return value
-
-    return AfterValidator(check)
-
-
-def _rules(name: str, field: ProjectField) -> dict[str, Any]:
-    rules: dict[str, Any] = {"description": field.description}
-    if field.json_type == "string" and field.choices is None:
-        rules["min_length"] = 1 if field.required or field.pattern or name == "branch" else None
-        rules["max_length"] = field.max_length
-        if field.pattern:
-            rules["json_schema_extra"] = {"pattern": field.pattern}
-    if field.json_type == "strings":
-        rules["max_length"] = field.max_length
-    if field.json_type == "integer":
-        rules |= {"ge": field.minimum, "le": field.maximum}
-    if field.example is not None:
-        rules["examples"] = [field.example]
-    return {rule: value for rule, value in rules.items() if value is not None}
-
-
-def _request_type(name: str, field: ProjectField) -> Any:
-    """The annotation of one row: JSON type, closed list, limits, pattern, own check."""
-    if field.choices is not None:
-        return Annotated[Literal[field.choices], Field(**_rules(name, field))]
-    kind: Any = _JSON_TYPES[field.json_type]
-    annotation: Any = Annotated[kind, Field(**_rules(name, field)), _checked(field)]
-    return Annotated[annotation, _matching(field.pattern, field.example)] if field.pattern else annotation
-
 
 def _create_fields() -> Iterator[tuple[str, Any]]:
     for name, field in FIELDS.items():
         if field.on_create:
-            yield name, (_request_type(name, field), ... if field.required else Field(default=field.default))
+            yield name, (request_type(field), ... if field.required else Field(default=field.default))
 
 
 def _update_fields() -> Iterator[tuple[str, Any]]:
     for name, field in FIELDS.items():
         if field.on_update or name in FIXED:
-            annotation = _request_type(name, field)
+            annotation = request_type(field)
             yield name, (annotation | None if field.nullable else annotation, Field(default=None))
 
 
@@ -93,7 +40,7 @@ def _answer_fields() -> Iterator[tuple[str, Any]]:
     yield "id", (str, ...)
     yield "organization_id", (str, ...)
     for name, field in FIELDS.items():
-        kind = Literal[field.choices] if field.choices else _ANSWER_TYPES[field.json_type]
+        kind = answer_type(field)
         required = name in ("name", "project_type", "repository_url", "branch")
         yield name, (kind, ...) if required else (kind | None, Field(None, description=field.description))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import os
 import re
@@ -17,6 +18,18 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
 def plain(text: object) -> str:
     """Text without colours and control characters."""
     return _CONTROL.sub("", str(text))
+
+
+def moment(seconds: float | None) -> str | None:
+    """A time as RFC 3339 in UTC, with milliseconds.
+
+    :param seconds: Since 1970.
+    """
+    if seconds is None:
+        return None
+    milliseconds = round(seconds * 1000)
+    told = datetime.datetime.fromtimestamp(milliseconds // 1000, datetime.timezone.utc)
+    return told.strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}Z"
 
 
 class StepFailed(Exception):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any, Protocol
 
 from dagctl_common import frames
-from dagctl_common.channel import Channel, plain
+from dagctl_common.channel import Channel, moment, plain
 from dagctl_common.jobs import Job
 
 from dagctl_dbt.batches import Batch
@@ -18,6 +20,7 @@ from dagctl_dbt.warehouses import Canceller
 
 SUCCEEDED = {"success", "pass", "warn", "no-op"}
 REMAINING_LIMIT = 5_000
+ERROR_LIMIT = 500
 _STATUS = {"skipped": "skipped", **dict.fromkeys(SUCCEEDED, "succeeded")}
 _ON_THREAD = "Exception on worker thread. "
 _EVENT = {"succeeded": "model_finished", "skipped": "model_skipped"}
@@ -73,6 +76,9 @@ class NodeRun:
         self.message: str | None = None
         self.rows: int | None = None
         self.warned = False
+        self.begun_at: float | None = None
+        self.ended_at: float | None = None
+        self.batches: list[Batch] = []
 
     def identity(self) -> dict[str, str]:
         """What its events say of it."""
@@ -88,7 +94,20 @@ class NodeRun:
             "status": status,
             "duration": round(self.duration, 3),
         }
-        return row if self.rows is None else {**row, "rows": self.rows}
+        known: dict[str, object] = {
+            "rows": self.rows,
+            "batches": len(self.batches) or None,
+            "started": moment(self.begun_at),
+            "ended": moment(self.ended_at),
+            "interval": self._interval(),
+            "error": " ".join((self.message or "").split())[:ERROR_LIMIT] or None if status == "failed" else None,
+        }
+        return {**row, **{key: value for key, value in known.items() if value is not None}}
+
+    def _interval(self) -> list[str | None] | None:
+        """From the first batch's start to the last one's end."""
+        times = [datetime.fromisoformat(text).timestamp() for batch in self.batches for text in batch.split("/")]
+        return [moment(min(times)), moment(max(times))] if times else None
 
 
 class Journal:
@@ -154,6 +173,7 @@ class Journal:
         with self._lock:
             begun = info.unique_id in self.nodes
             node = self._node(info)
+            node.begun_at = node.begun_at or time.time()
             if not begun and self.on_change:
                 self.on_change()
             if not begun or info.unique_id not in self.in_batches:
@@ -176,6 +196,7 @@ class Journal:
             if self.on_change:
                 self.on_change()
             node = self.nodes[key]
+            node.batches.append(batch)
             told = {"done": [batch], "all": every if done == 1 else [batch]}
             self.channel.event("model_batch", **node.identity(), batch=done, batches=len(every), done_batches=told)
 
@@ -205,6 +226,7 @@ class Journal:
         failed = "cancelled" if self._canceller.is_set() else "failed"
         node.status = _STATUS.get(str(result.status or fallback), failed)
         node.warned = result.status == "warn"
+        node.ended_at = time.time() if node.begun_at is not None else None
         node.duration = float(result.execution_time or 0.0)
         told = [plain(result.message) if result.message else "", self._causes.get(node.unique_id, "")]
         node.message = ": ".join(filter(None, told))[:4000] or None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from dagctl_common.channel import StepFailed
 from dagctl_common.digests import digest_of, drift, early_drift, excused, hashes_of
@@ -15,9 +14,11 @@ from dagctl_common.inputs import input_warnings
 from dagctl_common.jobs import Job
 
 from dagctl_sqlmesh.adopting import refuse_foreign
+from dagctl_sqlmesh.consoles import watch_intervals
 from dagctl_sqlmesh.descriptions import describe
 from dagctl_sqlmesh.digests import WORDS
-from dagctl_sqlmesh.failures import failure_of, model_failure
+from dagctl_sqlmesh.failures import failure_of, reason_of
+from dagctl_sqlmesh.jobs import RUN, VERBS, locks_of
 from dagctl_sqlmesh.journals import Step
 from dagctl_sqlmesh.leftovers import leaves, rows_left
 from dagctl_sqlmesh.locks import Locks
@@ -35,6 +36,7 @@ from dagctl_sqlmesh.states import (
     state_versions,
 )
 from dagctl_sqlmesh.sweeping import sweep
+from dagctl_sqlmesh.testing import TestReport, refuse_failed_tests, run_tests
 from dagctl_sqlmesh.twice import load_again
 from dagctl_sqlmesh.warehouses import refuse_fleeting_models, state_fields
 
@@ -42,18 +44,6 @@ if TYPE_CHECKING:
     from sqlmesh.core.context import Context
     from sqlmesh.core.environment import Environment
     from sqlmesh.core.plan import Plan
-
-OUTPUT_LIMIT = 20_000
-
-
-class TestReport(TypedDict):
-    """What the project's unit tests said; names are those of the failed ones."""
-
-    run: int
-    passed: int
-    failed: int
-    output: str
-    names: list[str]
 
 
 def main(job: Job) -> int:
@@ -70,6 +60,8 @@ def _load_tool(step: Step) -> None:
     # What is left of the project's own modules would be no part of the next checkout.
     sys.dont_write_bytecode = True
     step.canceller.watch_connections()
+    step.journal.reason = lambda error: reason_of(step, error)
+    watch_intervals(step.journal)
     if step.job["command"] in ("explain", "execute"):
         step.watch.begin()
         step.guard.install()
@@ -146,7 +138,7 @@ def _explained(step: Step, context: Context, migration: dict[str, str] | None) -
     answer = {"plan_output": output, "digest": digest_of(parts), "tool_plan_id": plan.plan_id}
     step.channel.line(_summary(output))
     refuse_unstable(step, differing, answer)
-    _refuse_failed_tests(tests, answer)
+    refuse_failed_tests(tests, answer)
     return answer
 
 
@@ -184,33 +176,7 @@ def _load(step: Step, context: Context) -> None:
 
 
 def _run_tests(step: Step, context: Context) -> TestReport | None:
-    if not step.job["run_tests"]:
-        return None
-    with step.channel.stage("tests"):
-        stream = io.StringIO()
-        result = context.test(stream=stream)
-    failed = len(result.failures) + len(result.errors)
-    details = "\n".join(f"{test}\n{text}" for test, text in [*result.failures, *result.errors])
-    run, passed = result.testsRun, result.testsRun - failed
-    step.channel.event("tests", run=run, passed=passed, failed=failed)
-    step.channel.line(f"unit tests: {run} run, {failed} failed")
-    output = (details or stream.getvalue()).strip()
-    if failed:
-        for line in output.splitlines():
-            step.channel.line(line)
-    return {
-        "run": run,
-        "passed": passed,
-        "failed": failed,
-        "output": output[:OUTPUT_LIMIT],
-        "names": [str(test).split(" ")[0] for test, _ in [*result.failures, *result.errors]],
-    }
-
-
-def _refuse_failed_tests(tests: TestReport | None, answer: Answer) -> None:
-    if tests and tests["failed"]:
-        text = f"{tests['failed']} of {tests['run']} unit tests failed: {', '.join(tests['names'][:5])}"
-        raise StepFailed("tests_failed", text, **answer)
+    return run_tests(step, context) if step.job["run_tests"] else None
 
 
 def execute(step: Step) -> Answer:
@@ -276,7 +242,7 @@ def _apply_approved(step: Step, context: Context) -> Answer:
         return {"already_applied": True, "digest": step.job["expected_digest"], "tool_plan_id": plan_id}
     _load(step, context)
     tests = _run_tests(step, context)
-    _refuse_failed_tests(tests, {"plan_output": {"tests": tests}})
+    refuse_failed_tests(tests, {"plan_output": {"tests": tests}})
     with step.channel.stage("plan"):
         plan = build_approved(step, context)
         _check_digest(step, context, plan, None, ours)
@@ -336,25 +302,28 @@ def _check_digest(step: Step, context: Context, plan: Plan, migration: dict[str,
 
 
 def run(step: Step) -> Answer:
-    """Process what is due on the deployed models, as they stand in the state."""
+    """Do what the job says: without a command, process what is due on the deployed models, as they stand in the state."""
+    command = step.job.get("job_command") or RUN
+    verb = VERBS[command["verb"]]
     context = _open(step)
     with _locks(step, context) as locks, contextlib.ExitStack() as held:
         with step.channel.stage("lock"):
-            held.enter_context(locks.hold(f"environment:{step.job['environment']}"))
-            held.enter_context(locks.hold("state", shared=True))
+            for name, shared in locks_of(step, command):
+                held.enter_context(locks.hold(name, shared=shared))
         with step.channel.stage("state"):
             recorded = _deployed(step, context)
-            _refuse_unfinished(recorded)
+            if verb.writes:
+                _refuse_unfinished(recorded)
         step.journal.names = Names(info.name for info in recorded.snapshots)
-        sweep(step, context)
-        _mend_for_run(step, context, recorded)
-        with step.channel.stage("run"):
+        if verb.writes:
+            sweep(step, context)
+            _mend_for_run(step, context, recorded)
+        if verb.loads:
+            _load(step, context)
+        with step.channel.stage("run" if verb.writes else "job"):
             step.journal.applying()
-            completed = context.run(step.job["environment"])
-        # Older versions answer with a truth value, newer ones with an enum whose every member is true.
-        if getattr(completed, "is_failure", not completed):
-            raise model_failure(step) or StepFailed("apply_failed", (step.journal.errors or ["The run failed."])[0])
-    return {"tool_plan_id": recorded.plan_id}
+            answer = verb.do(step, context, command)
+    return {"tool_plan_id": recorded.plan_id, **answer}
 
 
 def _refuse_unfinished(recorded: Environment) -> None:

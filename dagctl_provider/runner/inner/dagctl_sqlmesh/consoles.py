@@ -12,10 +12,10 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from typing import TYPE_CHECKING, Any
 
-from dagctl_common.channel import Channel, plain
+from dagctl_common.channel import Channel, moment, plain
 
 from dagctl_sqlmesh.cancelling import Canceller
 from dagctl_sqlmesh.naming import Names
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sqlmesh.core.snapshot import Snapshot
 
 WARNINGS_LIMIT = 50
+ERROR_LIMIT = 500
 
 
 class ModelRun:
@@ -38,7 +39,24 @@ class ModelRun:
         self.rows: int | None = None
         self.started: float | None = None
         self.finished: float | None = None
+        self.begun_at: float | None = None
+        self.ended_at: float | None = None
+        self.error: str | None = None
+        self.loaded: tuple[float, float] | None = None
         self.status = "waiting"
+
+    def begin(self) -> None:
+        """Its first batch starts."""
+        self.started, self.begun_at, self.status = time.monotonic(), time.time(), "running"
+
+    def end(self, status: str) -> None:
+        """Its last batch is over."""
+        self.finished, self.ended_at, self.status = time.monotonic(), time.time(), status
+
+    def load(self, start: float, end: float) -> None:
+        """An interval of it is in the warehouse; SQLMesh's own count of seconds."""
+        before = self.loaded or (start, end)
+        self.loaded = min(before[0], start), max(before[1], end)
 
     @property
     def duration(self) -> float:
@@ -52,9 +70,14 @@ class ModelRun:
         waited = "skipped" if self.total_batches else "not_ready"
         status = {"waiting": waited, "running": "cancelled"}.get(self.status, self.status)
         row: dict[str, object] = {"name": self.name, "status": status, "duration": self.duration, "batches": self.batches}
-        if self.rows is not None:
-            row["rows"] = self.rows
-        return row
+        known: dict[str, object] = {
+            "rows": self.rows,
+            "started": moment(self.begun_at),
+            "ended": moment(self.ended_at),
+            "interval": [moment(when) for when in self.loaded] if self.loaded else None,
+            "error": self.error,
+        }
+        return {**row, **{key: value for key, value in known.items() if value is not None}}
 
 
 class Journal:
@@ -72,6 +95,7 @@ class Journal:
         self.lint: dict[str, set[str]] = {}
         """Models by what a rule of the linter says of them."""
         self.told_before: int | None = None
+        self.reason: Callable[[BaseException], str] = str
         self._deaf = False
         self.errors: list[str] = []
         self.lock = threading.RLock()
@@ -91,7 +115,7 @@ class Journal:
         with self.lock:
             model = self._model(fqn)
             if model.started is None:
-                model.started, model.status = time.monotonic(), "running"
+                model.begin()
                 self.channel.event("model_start", model=model.name, batches=model.total_batches or None)
 
     def end(self, fqn: str, duration_ms: int | None, rows: int | None = None, **details: object) -> None:
@@ -107,9 +131,14 @@ class Journal:
             batch = {"batch": model.batches, "batches": model.total_batches or None, "duration_ms": duration_ms}
             self.channel.event("model_batch", model=model.name, **batch, rows=rows, **details)
             if model.batches >= model.total_batches and model.status == "running":
-                model.finished, model.status = time.monotonic(), "succeeded"
+                model.end("succeeded")
                 self._tell("model_finished", model, rows=model.rows)
                 self._progress(model, f"{model.duration:.1f}s")
+
+    def loaded(self, fqn: str, start: float, end: float) -> None:
+        """An interval of a model is in the warehouse."""
+        with self.lock:
+            self._model(fqn).load(start, end)
 
     def fail(self, fqn: str, error: BaseException | None) -> None:
         """A model failed; the first error that tells why is kept."""
@@ -117,9 +146,10 @@ class Journal:
             model = self._model(fqn)
             if error is not None and fqn not in self.failures:
                 self.failures[fqn] = error
+                model.error = None if self.canceller.is_set() else self.reason(error)[:ERROR_LIMIT]
             if model.status == "failed":
                 return
-            model.finished, model.status = time.monotonic(), "cancelled" if self.canceller.is_set() else "failed"
+            model.end("cancelled" if self.canceller.is_set() else "failed")
             reason = plain(error).strip().splitlines()[0][:500] if error and str(error).strip() else None
             self._tell("model_failed", model, message=reason)
             self._progress(model, f"{model.status}{': ' + reason if reason else ''}")
@@ -278,6 +308,24 @@ class _Hooks:
 
     def loading_start(self, *args: object, **kwargs: object) -> uuid.UUID:
         return uuid.uuid4()
+
+
+def watch_intervals(journal: Journal) -> None:
+    """Learn which interval each batch loads; consoles are told so since SQLMesh 0.190 only.
+
+    :param journal: Of the step.
+    """
+    from sqlmesh.core.scheduler import Scheduler
+    from sqlmesh.utils.date import to_timestamp
+
+    original = Scheduler.evaluate
+
+    def evaluate(scheduler: Scheduler, snapshot: Snapshot, start: Any, end: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = original(scheduler, snapshot, start, end, *args, **kwargs)
+        journal.loaded(snapshot.name, to_timestamp(start) / 1000, to_timestamp(end) / 1000)
+        return answer
+
+    Scheduler.evaluate = evaluate
 
 
 def failed_node(error: object) -> str:

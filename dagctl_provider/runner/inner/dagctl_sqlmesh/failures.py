@@ -28,6 +28,7 @@ _STAGE_CODES = {
     "migrate": "state_migration_failed",
     "apply": "apply_failed",
     "run": "apply_failed",
+    "job": "command_failed",
 }
 
 
@@ -108,6 +109,14 @@ def model_failure(step: Step, error: BaseException | None = None) -> StepFailed 
     audits = audit_text(step, cause)
     code = "audit_failed" if audits else "warehouse_refused" if _is_refusal(cause) else "model_failed"
     return StepFailed(code, f"{step.journal.names.of(fqn)}: {audits or text_of(step, cause)}{more}")
+
+
+def reason_of(step: Step, error: BaseException) -> str:
+    """Why a model failed, in one line, as the end of the step tells it of the first one.
+
+    :param error: What was raised.
+    """
+    return audit_text(step, error) or text_of(step, error)
 
 
 def _is_refusal(error: BaseException) -> bool:

@@ -45,6 +45,7 @@ def _make_executions() -> None:
         sa.Column("project_id", sa.String(64), nullable=False),
         sa.Column("job_id", sa.String(64)),
         sa.Column("step_id", sa.String(64)),
+        sa.Column("plan_id", sa.String(64)),
         sa.Column("job_type", sa.String(16), nullable=False),
         sa.Column("job_name", sa.String(80), nullable=False),
         sa.Column("cronjob_name", sa.String(250)),
