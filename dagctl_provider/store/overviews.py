@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
 from sqlalchemy import and_, case, exists, func, literal, or_, select, union_all
 from sqlalchemy.orm import Session
 
+from dagctl_provider.domain.executions import ExecutionStatus
 from dagctl_provider.domain.plans import Status
 from dagctl_provider.plan_output.numbers import COUNT_KEYS, FLAG_KEYS, Numbers
 from dagctl_provider.store import tables
@@ -250,6 +251,35 @@ def newest_lineages(session: Session, project_id: str, limit: int) -> list[Mappi
     )
     rows = session.execute(query.order_by(c.created_at.desc(), c.id.desc()).limit(limit))
     return [row.lineage for row in rows if isinstance(row.lineage, dict)]
+
+
+class NewestExecution(NamedTuple):
+    """The newest run of a job."""
+
+    id: str
+    status: ExecutionStatus
+    created_at: datetime
+    start_time: datetime | None
+    end_time: datetime | None
+
+
+def newest_of_jobs(session: Session, project_id: str) -> dict[str, NewestExecution]:
+    """The newest run of each job of a project, by job id."""
+    c, job = tables.execution.c, tables.job.c
+    other = tables.execution.alias("other_execution")
+    # For each job the first row of an index, as with the newest groups of projects.
+    newest = (
+        select(other.c.id)
+        .where(other.c.job_id == job.id)
+        .order_by(other.c.created_at.desc(), other.c.id.desc())
+        .limit(1)
+        .correlate(tables.job)
+        .scalar_subquery()
+    )
+    ids = select(newest.label("id")).where(job.project_id == project_id).subquery()
+    query = select(c.job_id, c.id, c.status, c.created_at, c.start_time, c.end_time)
+    rows = session.execute(query.select_from(tables.execution.join(ids, ids.c.id == c.id)))
+    return {row.job_id: NewestExecution(*tuple(row)[1:]) for row in rows}
 
 
 class Deploy(NamedTuple):

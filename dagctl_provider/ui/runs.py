@@ -8,15 +8,19 @@ from datetime import datetime, timedelta, timezone
 
 from flask import Response, request
 
-from dagctl_provider.domain.executions import EXECUTION_STATUSES, JOB_TYPES, ModelExecution
+from dagctl_provider.domain.errors import DagctlError
+from dagctl_provider.domain.executions import EXECUTION_STATUSES, FINISHED, JOB_TYPES, ModelExecution
+from dagctl_provider.services import runs
 from dagctl_provider.services.showing import live, runs_page
 from dagctl_provider.services.showing.runs_page import RunView, seconds_of
 from dagctl_provider.store.executions import Wanted
 from dagctl_provider.ui.addresses import page_url
 from dagctl_provider.ui.charts import days_figures, gantt_figures, unfinished_of
 from dagctl_provider.ui.lists import page_number
-from dagctl_provider.ui.pages import Pages, check_id, expose, page, signed_in
+from dagctl_provider.ui.log_answers import log_answer
+from dagctl_provider.ui.pages import Pages, back_to, check_id, expose, page, signed_in
 from dagctl_provider.ui.plan_diffs import visible
+from dagctl_provider.ui.questions import Question, ask
 
 STATUS_TEXTS: Mapping[str, str] = {
     "pending": "Waiting",
@@ -90,6 +94,38 @@ class RunPages(Pages):
             seconds_of=seconds_of,
             visible=visible,
         )
+
+    @expose("/projects/<project_id>/runs/<execution_id>/log")
+    def log(self, project_id: str, execution_id: str) -> Response:
+        """The log of a run as text, from a position on."""
+        actor = signed_in("read")
+        check_id(project_id, "Project")
+        part = runs_page.get_run_log(actor, project_id, check_id(execution_id, "Run"), request.args.get("from", 0, type=int))
+        return log_answer(part, part.execution.id, "completed" if part.execution.status in FINISHED else "running")
+
+    @expose("/projects/<project_id>/runs/<execution_id>/cancel", methods=("GET", "POST"))
+    def cancel(self, project_id: str, execution_id: str) -> Response:
+        """Ask whether a run shall be cancelled, and cancel it."""
+        actor = signed_in("run_project")
+        found = runs_page.get_run(actor, check_id(project_id, "Project"), check_id(execution_id, "Run"))
+        address = page_url("projects", project_id, "runs", execution_id)
+        question = Question(
+            title=visible(f"Cancel {found.execution.job_name}?"),
+            label="Cancel the run",
+            tone="danger",
+            consequences=(
+                "Its process or pod is ended, and what it asks of the warehouse at that moment is interrupted.",
+                "Models that it has finished stay as they are.",
+            ),
+            back=address,
+        )
+        if request.method == "GET":
+            return ask(actor, question)
+        try:
+            runs.cancel(actor, execution_id)
+        except DagctlError as error:
+            return ask(actor, question, error)
+        return back_to(f"{address}?said=run_cancelled")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dagctl_provider.ui.audit import AuditPages
 from dagctl_provider.ui.frame import FramePages
+from dagctl_provider.ui.jobs import JobPages
 from dagctl_provider.ui.lists import PlanListPages
 from dagctl_provider.ui.models import ModelPages
 from dagctl_provider.ui.organization import OrganizationPages
@@ -18,6 +19,7 @@ from dagctl_provider.ui.variables import VariablePages
 VIEWS = (
     FramePages,
     ProjectPages,
+    JobPages,
     RunPages,
     ModelPages,
     PlanListPages,

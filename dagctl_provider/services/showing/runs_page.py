@@ -23,7 +23,9 @@ from dagctl_provider.domain.jobs import Job
 from dagctl_provider.domain.permissions import Actor
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.runs import ProjectRun
+from dagctl_provider.orchestration.logs import MAX_LOG_CHARACTERS
 from dagctl_provider.runner.errors import STEP_ERRORS
+from dagctl_provider.services import runs
 from dagctl_provider.services.lifecycle import jobs, lookups
 from dagctl_provider.services.results import Page
 from dagctl_provider.store import executions as execution_rows
@@ -138,6 +140,34 @@ def get_run(actor: Actor, project_id: str, execution_id: str) -> RunView:
         )
 
     return transactions.run(work)
+
+
+@dataclass(frozen=True)
+class RunLogPart:
+    """What follows a position of a run's log.
+
+    :param start: Where the text begins; 0 when it is all there is.
+    :param length: Of the whole log, in characters.
+    """
+
+    execution: Execution
+    text: str
+    start: int
+    length: int
+
+
+def get_run_log(actor: Actor, project_id: str, execution_id: str, start: int = 0) -> RunLogPart:
+    """The log of a run from a position on; a log that lost lines at its front, or is of another try, comes whole.
+
+    :param start: In characters.
+    :raises DagctlError: ``not_found``, ``forbidden``.
+    """
+    found = runs.get_logs(actor, execution_id)
+    if found.run.project_id != project_id:
+        raise not_found("Run", execution_id)
+    length = len(found.logs)
+    begin = start if 0 <= start <= length < MAX_LOG_CHARACTERS else 0
+    return RunLogPart(found.run, found.logs[begin:], begin, length)
 
 
 def seconds_of(model: ModelExecution) -> float | None:

@@ -39,7 +39,10 @@ def _answer_fields() -> Iterator[tuple[str, Any]]:
     for name, field in FIELDS.items():
         there = name in _ALWAYS_THERE or field.default is not None
         kind = answer_type(field)
-        yield name, (kind, Field(description=field.description)) if there else (kind | None, Field(None, description=field.description))
+        yield (
+            name,
+            (kind, Field(description=field.description)) if there else (kind | None, Field(None, description=field.description)),
+        )
 
 
 CreateJob = create_model("CreateJob", __base__=Request, **dict(_create_fields()))
