@@ -14,8 +14,8 @@ const here = dirname(fileURLToPath(import.meta.url));
 const target = resolve(process.argv[2] ?? join(here, "../dagctl_provider/ui/static"));
 
 // Entries of pages that other people add stand here as one line each.
-const scripts = ["src/app.js", "src/plan.js", "src/plan-layout.js"].filter((name) => existsSync(join(here, name)));
-const styles = ["src/dagctl.css", "src/plan.css"].filter((name) => existsSync(join(here, name)));
+const scripts = ["src/app.js", "src/plan.js", "src/plan-layout.js", "src/charts.js", "src/run.js"].filter((name) => existsSync(join(here, name)));
+const styles = ["src/dagctl.css", "src/plan.css", "src/charts.css"].filter((name) => existsSync(join(here, name)));
 const copied = ["src/icon.svg", "src/nav.svg", "src/nav-dark.svg"];
 
 const common = {

@@ -5,7 +5,7 @@ A plan *group* is shown as one row: its explain step, with its newest execute st
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
 from sqlalchemy import and_, case, exists, func, literal, or_, select, union_all
 from sqlalchemy.orm import Session
 
+from dagctl_provider.domain.executions import ExecutionStatus
 from dagctl_provider.domain.plans import Status
 from dagctl_provider.plan_output.numbers import COUNT_KEYS, FLAG_KEYS, Numbers
 from dagctl_provider.store import tables
@@ -242,7 +243,79 @@ def find_project_by_dag(session: Session, organization_id: str, dag_id: str) -> 
     return session.execute(query).scalar()
 
 
+def newest_lineages(session: Session, project_id: str, limit: int) -> list[Mapping[str, Any]]:
+    """What models read, as the newest explains of a project found it; each tells of the models that its commit changed."""
+    c = tables.plan_step.c
+    query = select(c.plan_output["lineage"].as_json().label("lineage")).where(
+        c.project_id == project_id, c.plan_type == "explain", c.plan_output.is_not(None)
+    )
+    rows = session.execute(query.order_by(c.created_at.desc(), c.id.desc()).limit(limit))
+    return [row.lineage for row in rows if isinstance(row.lineage, dict)]
+
+
+class NewestExecution(NamedTuple):
+    """The newest run of a job."""
+
+    id: str
+    status: ExecutionStatus
+    created_at: datetime
+    start_time: datetime | None
+    end_time: datetime | None
+
+
+def newest_of_jobs(session: Session, project_id: str) -> dict[str, NewestExecution]:
+    """The newest run of each job of a project, by job id."""
+    c, job = tables.execution.c, tables.job.c
+    other = tables.execution.alias("other_execution")
+    # For each job the first row of an index, as with the newest groups of projects.
+    newest = (
+        select(other.c.id)
+        .where(other.c.job_id == job.id)
+        .order_by(other.c.created_at.desc(), other.c.id.desc())
+        .limit(1)
+        .correlate(tables.job)
+        .scalar_subquery()
+    )
+    ids = select(newest.label("id")).where(job.project_id == project_id).subquery()
+    query = select(c.job_id, c.id, c.status, c.created_at, c.start_time, c.end_time)
+    rows = session.execute(query.select_from(tables.execution.join(ids, ids.c.id == c.id)))
+    return {row.job_id: NewestExecution(*tuple(row)[1:]) for row in rows}
+
+
+class Deploy(NamedTuple):
+    """An execution that changed what is deployed."""
+
+    group_id: str
+    commit_sha: str
+    at: datetime
+
+
+def deploys_since(session: Session, project_id: str, since: datetime, limit: int) -> list[Deploy]:
+    """The newest executions of a project that ended well since a moment, oldest first."""
+    c = tables.plan_step.c
+    query = select(c.group_id, c.to_commit_sha, c.updated_at).where(
+        c.project_id == project_id, c.plan_type == "execute", c.status == "completed", c.created_at >= since
+    )
+    rows = session.execute(query.order_by(c.created_at.desc(), c.id.desc()).limit(limit))
+    return [Deploy(*row) for row in rows][::-1]
+
+
 # What changes, for pages that stay open
+
+
+class ExecutionState(NamedTuple):
+    """An execution that is not over, and what tells one state of it from another."""
+
+    project_id: str
+    status: str
+    updated_at: datetime
+
+
+def unfinished_executions(session: Session) -> dict[str, ExecutionState]:
+    """Executions that wait or run, by id."""
+    c = tables.execution.c
+    query = select(c.id, c.project_id, c.status, c.updated_at).where(c.status.in_(("pending", "running")))
+    return {row.id: ExecutionState(*tuple(row)[1:]) for row in session.execute(query)}
 
 
 def active_steps(session: Session) -> dict[str, StepState]:

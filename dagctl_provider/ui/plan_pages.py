@@ -19,8 +19,9 @@ from dagctl_provider.plan_output.markdown import tests_text
 from dagctl_provider.plan_output.parts import MARK_TITLES, MARKS, Graph, ModelChange
 from dagctl_provider.plan_output.summaries import load_text, titles
 from dagctl_provider.services.showing import live, plan_view
-from dagctl_provider.services.showing.plan_view.logs import LogPart, get_log
+from dagctl_provider.services.showing.plan_view.logs import get_log
 from dagctl_provider.services.showing.plan_view.parts import PlanView
+from dagctl_provider.ui.log_answers import log_answer
 from dagctl_provider.ui.pages import Pages, back_to, check_id, expose, json_answer, page, render, signed_in
 from dagctl_provider.ui.plan_actions import take
 from dagctl_provider.ui.plan_diffs import diff_lines, visible
@@ -118,7 +119,8 @@ class PlanPages(Pages):
     def log(self, plan_id: str) -> Response:
         """The log of a step as text, from a position on."""
         actor = signed_in("read")
-        return _log_answer(get_log(actor, check_id(plan_id, "Plan"), request.args.get("from", 0, type=int)))
+        part = get_log(actor, check_id(plan_id, "Plan"), request.args.get("from", 0, type=int))
+        return log_answer(part, part.step.id, part.step.status)
 
     @expose("/plans/<plan_id>/progress")
     def progress(self, plan_id: str) -> Response:
@@ -245,16 +247,3 @@ def _listed(graph: Graph) -> list[dict[str, object]]:
         }
         for at, name in enumerate(graph.names)
     ]
-
-
-def _log_answer(part: LogPart) -> Response:
-    """``X-Dagctl-Log-From`` says where the answer begins, ``X-Dagctl-Log-Length`` how long the log is in characters,
-    ``X-Dagctl-Step-Status`` whether more will come. ``?download=1`` makes it a file.
-    """
-    answer = Response(part.text, content_type="text/plain; charset=utf-8")
-    answer.headers["X-Dagctl-Log-From"] = str(part.start)
-    answer.headers["X-Dagctl-Log-Length"] = str(part.length)
-    answer.headers["X-Dagctl-Step-Status"] = part.step.status
-    if request.args.get("download"):
-        answer.headers["Content-Disposition"] = f'attachment; filename="{part.step.id}.log"'
-    return answer

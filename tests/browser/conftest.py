@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from tests.airflow import conftest as stacks
 from tests.airflow.conftest import pytest_runtest_makereport, shop
 from tests.airflow.site import Site
+from tests.browser.history import put_on_record
 from tests.browser.people import PRESENT, WAIT_MS, Person, at_a_browser
 from tests.plan_output.samples import HOSTILE
 
@@ -88,7 +89,7 @@ def admin(browser: Browser, site: Site) -> Iterator[Person]:
 
 @pytest.fixture(scope="session")
 def scene(site: Site, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A project with a plan that waits, for looking at: ids of the project, the plan and its explain step. And a variable."""
+    """A project with a plan that waits, for looking at: ids of project, plan, explain step and runs. And a variable."""
     from tests.airflow.site import Shop
 
     folder: Path = tmp_path_factory.mktemp("scene")
@@ -96,4 +97,4 @@ def scene(site: Site, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str
     variable = {"name": "SHOWN", "value": " ".join(HOSTILE).replace("\x00", ""), "is_sensitive": False, "mount_as_file": True}
     site.ask("POST", "/environment-variables", {**variable, "environments": ["elsewhere"]}, status=201)
     plan = site.explained(project)
-    return {"project": project["id"], "plan": plan["plan_id"], "step": plan["id"]}
+    return {"project": project["id"], "plan": plan["plan_id"], "step": plan["id"], **put_on_record(site, project["id"])}

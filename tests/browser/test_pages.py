@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import httpx
 import psycopg2
@@ -12,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.airflow.site import Shop, Site
+from tests.browser.history import HOSTILE_MODEL
 from tests.browser.people import Person, at_a_browser, require_accessible, require_whole, status
 from tests.plan_output.samples import HOSTILE, hostile_output
 
@@ -29,6 +31,11 @@ def every_page(person: Person, scene: dict[str, str]) -> Iterator[Page]:
         (("projects", scene["project"]), ""),
         (("projects", scene["project"], "edit"), ""),
         (("projects", scene["project"], "delete"), ""),
+        (("projects", scene["project"], "runs"), ""),
+        (("projects", scene["project"], "runs", scene["run"]), ""),
+        (("projects", scene["project"], "runs", scene["large_run"]), ""),
+        (("projects", scene["project"], "models"), ""),
+        (("projects", scene["project"], "model"), f"?name={quote(HOSTILE_MODEL)}"),
         (("plans",), ""),
         (("organization", "members"), ""),
         (("organization", "invitations"), ""),
@@ -50,6 +57,8 @@ def every_page(person: Person, scene: dict[str, str]) -> Iterator[Page]:
         if parts == ("plans", scene["plan"]):
             page.locator("[data-graph]").scroll_into_view_if_needed()
             expect(page.locator("[data-graph-wait]")).to_have_count(0)
+        if page.locator("[data-chart]").count():
+            expect(page.locator("[data-chart] canvas")).to_be_visible()
         yield page
         page.close()
 

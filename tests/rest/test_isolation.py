@@ -18,8 +18,10 @@ from dagctl_provider.domain.permissions import system_actor
 from dagctl_provider.services import invitations, jobs, members, organizations, protections, tokens, variables
 from dagctl_provider.services.outside import airflow_users
 from dagctl_provider.services.showing import live
+from dagctl_provider.store import executions as execution_rows
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store import tables, transactions
+from tests.services.executions import recorded
 from tests.services.people import People, people
 from tests.services.world import World
 
@@ -69,6 +71,7 @@ def two(both_doors: Flask, world: World, people: People, monkeypatch: pytest.Mon
         "runId": run_on_record(job, "bravo-run"),
         "id": project.id,
         "planId": step.id,
+        "runId": recorded(project, ("bravo.orders", 0, 5, "success"), command="bravo run").id,
         "planGroupId": step.group_id,
         "userId": bruno.user.id,
         "invitationId": invitations.invite(bravo.actor(name="Bruno"), "eve@bravo.example", "reader").invitation.id,
@@ -203,6 +206,7 @@ def test_no_page_tells_or_changes_anything(two: Two, both_doors: Flask) -> None:
         ("GET", "/dagctl/projects?search=bravo%20shop", {}, False),
         ("GET", "/dagctl/plans?search=change", {}, False),
         ("GET", f"/dagctl/plans/{two.ids['planId']}/diff?model=shop.orders", {}, True),
+        ("GET", f"/dagctl/projects/{two.ids['id']}/model?name=bravo.orders", {}, True),
     ]
     assert [row for row in walk(two, requests, two.client.open) if "search=bravo" not in row] == []
 
@@ -213,6 +217,16 @@ def test_no_stream_tells_of_it(two: Two) -> None:
     transactions.run(lambda session: plan_rows.note_step(session, two.ids["planId"], status="running"))
     after = live.take_picture(before)
     assert live.changes(before, after, two.other)
+    assert not live.changes(before, after, two.mine)
+    assert after.version(two.mine) == mine
+
+
+def test_no_stream_tells_of_its_runs(two: Two) -> None:
+    before = live.take_picture()
+    mine = before.version(two.mine)
+    transactions.run(lambda session: execution_rows.change_execution(session, two.ids["runId"], status="running"))
+    after = live.take_picture(before)
+    assert live.changes(before, after, two.other).projects == {two.ids["id"]}
     assert not live.changes(before, after, two.mine)
     assert after.version(two.mine) == mine
 

@@ -26,6 +26,7 @@ from dagctl_provider.store import transactions
 from dagctl_provider.store.session import utcnow
 from dagctl_provider.ui.plan_actions import VERBS
 from tests.api import conformance
+from tests.services.executions import recorded
 from tests.services.people import Known, People, people
 from tests.services.world import World
 
@@ -36,10 +37,10 @@ PAGE = (Path(__file__).parents[2] / "docs" / "team.md").read_text(encoding="utf-
 FREE_OPERATIONS = {"POST /invitations/accept"}
 FREE_PAGES = {"GET /static/{name}", "GET /invitations/{secret}", "GET /invitations/accept", "POST /invitations/accept"}
 _PARAMETERS = {"project_id": "id", "plan_id": "id", "user_id": "id", "invitation_id": "id", "token_id": "id", "dag_id": "dag"}
-_PARAMETERS |= {"variable_name": "id", "protection_id": "id"}
+_PARAMETERS |= {"variable_name": "id", "protection_id": "id", "execution_id": "id"}
 
 ID_OF = {"projects": "id", "plans": "planGroupId", "members": "userId", "invitations": "invitationId", "tokens": "tokenId"}
-ID_OF |= {"variables": "variableName", "environments": "protectionId"}
+ID_OF |= {"variables": "variableName", "environments": "protectionId", "runs": "runId"}
 """The parameter whose id an address has after a word."""
 
 
@@ -144,12 +145,13 @@ def doors(both_doors: Flask, world: World, people: People, monkeypatch: pytest.M
         members.add_member(root, Person(f"id-{role}", role), role)
         secrets[role] = tokens.create(root, role, role).secret
     other = members.add_member(root, Person("id-other", "other"), "reader")
-    step = world.explained(world.project())
+    project = world.project()
+    step = world.explained(project)
     job = jobs.create_job(owner, step.project_id, {"name": "spare", "command": "run", "schedule": None})
     ids = {
         "jobId": job.job.id,
-        "runId": run_on_record(job, "spare-run"),
         "id": step.project_id,
+        "runId": recorded(project, ("shop.orders", 0, 5, "success")).id,
         "planId": step.id,
         "planGroupId": step.group_id,
         "userId": other.user.id,

@@ -20,7 +20,7 @@ from dagctl_provider.ui import live
 
 def picture(**parts: Any) -> Picture:
     """A picture of two organizations with a project each."""
-    projects = {"proj_a": ("org-a", "dagctl__a", 1), "proj_b": ("org-b", "dagctl__b", 1)}
+    projects = {"proj_a": ("org-a", "dagctl__org__a", 1), "proj_b": ("org-b", "dagctl__org__b", 1)}
     return Picture(**{"steps": {}, "projects": projects, "runs": {}, "newest_step": "plan_1", **parts})
 
 
@@ -39,8 +39,11 @@ class TestChanges:
             (picture(steps=RUNNING), picture(steps=PENDING), {"proj_a"}, {"plangroup_2"}),
             (picture(steps=PENDING), picture(), {"proj_a"}, {"plangroup_2"}),
             (picture(), picture(newest_step="plan_3", fresh=(("org-a", "proj_a", "plangroup_3"),)), {"proj_a"}, {"plangroup_3"}),
-            (picture(), picture(runs={"dagctl__a__run/run_1": "running"}), {"proj_a"}, set()),
+            (picture(), picture(runs={"dagctl__org__a__run/run_1": "running"}), {"proj_a"}, set()),
             (picture(), picture(runs={"other__run/run_1": "running"}), set(), set()),
+            (picture(), picture(executions={"run_1": ("proj_a", "running", 1)}), {"proj_a"}, set()),
+            (picture(executions={"run_1": ("proj_a", "running", 1)}), picture(), {"proj_a"}, set()),
+            (picture(), picture(executions={"run_1": ("proj_b", "running", 1)}), set(), set()),
             (picture(projects={}), picture(), {"proj_a"}, set()),
             (picture(), picture(projects={}), {"proj_a"}, set()),
         ],

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from dagctl_provider.ui.said import SAID
+from tests.services.executions import recorded
 from tests.services.world import World
 
 from .conftest import Browser
@@ -24,11 +25,20 @@ PLACES = (
     "/dagctl/organization/environments",
     "/dagctl/organization/environments/new",
 )
+OF_A_PROJECT = ("", "/edit", "/runs", "/models")
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'`{{7*7}}\u202e"
 
 
-def test_every_answer_keeps_foreign_things_out(browser: Browser) -> None:
-    for path in PLACES:
+def places(world: World) -> list[str]:
+    """All kinds of pages, those of a project with something on them."""
+    project = world.project()
+    run = recorded(project, ("shop.orders", 0, 5, "success"))
+    own = [*OF_A_PROJECT, f"/runs/{run.id}", "/model?name=shop.orders"]
+    return [*PLACES, *(f"/dagctl/projects/{project.id}{path}" for path in own)]
+
+
+def test_every_answer_keeps_foreign_things_out(browser: Browser, world: World) -> None:
+    for path in places(world):
         headers = browser.get(path).headers
         policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
         assert policy["default-src"] == "'none'"
@@ -37,8 +47,8 @@ def test_every_answer_keeps_foreign_things_out(browser: Browser) -> None:
         assert headers["Cache-Control"] == "no-store"
 
 
-def test_pages_load_nothing_from_elsewhere_and_hold_no_script_of_their_own(browser: Browser) -> None:
-    for path in PLACES:
+def test_pages_load_nothing_from_elsewhere_and_hold_no_script_of_their_own(browser: Browser, world: World) -> None:
+    for path in places(world):
         shown = browser.get(path)
         loaded = [own.get("src") or own.get("href") for kind, own in shown.elements if kind in ("script", "link", "img")]
         assert loaded
@@ -113,6 +123,7 @@ def test_what_people_write_is_only_ever_text(browser: Browser, world: World) -> 
         *("/dagctl/runs/%00/%00", "/dagctl/runs/a/b%00/c", "/dagctl/plans/%00", "/dagctl/projects/%00", "/dagctl/static/%00"),
         *("/dagctl/plans/%00/diff?model=a", "/dagctl/plans/plan_1/log?from=%00", "/dagctl/plans?search=a%00&status=pending"),
         *("/dagctl/projects?search=%00", "/dagctl/projects?sort=%00", "/dagctl/plans?page=%00", "/dagctl/version?%00=%00"),
+        *("/dagctl/projects/%00/runs", "/dagctl/projects/proj_1/model?name=a%00b", "/dagctl/projects/proj_1/runs?job=%00"),
         *("/dagctl/projects/new?said=%00", "/dagctl/projects/%00/edit", "/dagctl/projects/%00/plan"),
     ],
 )

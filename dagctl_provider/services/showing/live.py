@@ -17,7 +17,7 @@ from dagctl_provider.domain.names import project_variable
 from dagctl_provider.orchestration import schedules
 from dagctl_provider.orchestration.progress import progress_moments
 from dagctl_provider.store import overviews, transactions
-from dagctl_provider.store.overviews import ProjectState, StepState
+from dagctl_provider.store.overviews import ExecutionState, ProjectState, StepState
 from dagctl_provider.store.session import Session
 
 _VERSION_LENGTH = 16
@@ -30,6 +30,7 @@ class Picture:
     :param steps: Steps that run or wait, by id; organization, project and group first.
     :param projects: By id; organization and plan Dag first.
     :param runs: State of unfinished runs, by Dag id and run id.
+    :param executions: Those that wait or run, by id; project first.
     :param progress: When a running step last told how far it is, by plan group; its organization first.
     :param newest_step: Id of the newest step.
     :param fresh: Organization, project and group of steps that are newer than those of the picture before.
@@ -39,6 +40,7 @@ class Picture:
     projects: Mapping[str, ProjectState]
     runs: Mapping[str, str]
     newest_step: str
+    executions: Mapping[str, ExecutionState] = field(default_factory=dict)
     progress: Mapping[str, tuple[str, datetime]] = field(default_factory=dict)
     fresh: tuple[tuple[str, str, str], ...] = field(default=(), compare=False)
 
@@ -49,7 +51,10 @@ class Picture:
         dags = {row[1] for _, row in projects}
         runs = sorted((key, state) for key, state in self.runs.items() if _dag_of(key) in dags)
         progress = sorted((key, row) for key, row in self.progress.items() if row[0] == organization_id)
-        text = repr((*([_words(row) for row in rows] for rows in (steps, projects, progress)), runs, self.newest_step))
+        own = {key for key, _ in projects}
+        executions = sorted((key, row) for key, row in self.executions.items() if row[0] in own)
+        told = (steps, projects, progress, executions)
+        text = repr((*([_words(row) for row in rows] for rows in told), runs, self.newest_step))
         return hashlib.sha256(text.encode()).hexdigest()[:_VERSION_LENGTH]
 
 
@@ -92,6 +97,7 @@ def take_picture(before: Picture | None = None) -> Picture:
             projects=projects,
             progress=_progress(session, steps, projects),
             runs=schedules.unfinished_runs(session),
+            executions=overviews.unfinished_executions(session),
             newest_step=newest,
             fresh=tuple(fresh),
         )
@@ -146,6 +152,14 @@ def changes(before: Picture, after: Picture, organization_id: str) -> Changes:
     }
     ran = {_dag_of(key) for key in before.runs.keys() | after.runs.keys() if before.runs.get(key) != after.runs.get(key)}
     projects |= {key for key, row in after.projects.items() if row[1] in ran and row[0] == organization_id}
+    moved = {
+        row[0]
+        for key in before.executions.keys() | after.executions.keys()
+        if before.executions.get(key) != after.executions.get(key)
+        for row in (before.executions.get(key), after.executions.get(key))
+        if row is not None
+    }
+    projects |= {key for key in moved if key in after.projects and after.projects[key][0] == organization_id}
     groups = frozenset(row[2] for row in steps)
     told = {group for group, row in after.progress.items() if row[0] == organization_id and before.progress.get(group) != row}
     return Changes(frozenset(projects | {row[1] for row in steps}), groups, frozenset(told - groups))

@@ -1,0 +1,1 @@
+var n=new Map;function c(){let o=[...document.querySelectorAll("[data-chart]")];for(let[t,e]of n)t.isConnected||(e.destroy(),n.delete(t));o.length&&import("./chunks/draw-D7U5JUOB.js").then(({draw:t})=>{for(let e of o){let r=n.get(e);r?.figures!==e.dataset.figures&&(r?.destroy(),n.set(e,t(e)))}}).catch(()=>{})}c();document.addEventListener("dagctl:refreshed",c);

@@ -1,0 +1,1 @@
+import{a as e}from"./chunks/chunk-VQ2HV3NQ.js";import"./chunks/chunk-6DHFEWGX.js";var t=document.querySelector("[data-run]");t&&(e(t),document.addEventListener("dagctl:refreshed",()=>document.dispatchEvent(new CustomEvent("dagctl:shown"))));
