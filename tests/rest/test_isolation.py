@@ -25,7 +25,7 @@ from tests.services.executions import recorded
 from tests.services.people import People, people
 from tests.services.world import World
 
-from .test_roles import ID_OF, both_doors, named_by_token, page_requests, run_on_record
+from .test_roles import ID_OF, both_doors, named_by_token, page_requests
 
 __all__ = ["both_doors", "people"]
 
@@ -68,10 +68,9 @@ def two(both_doors: Flask, world: World, people: People, monkeypatch: pytest.Mon
     job = jobs.create_job(bravo.actor(), project.id, {"name": "bravo job", "command": "run", "schedule": None})
     ids = {
         "jobId": job.job.id,
-        "runId": run_on_record(job, "bravo-run"),
         "id": project.id,
         "planId": step.id,
-        "runId": recorded(project, ("bravo.orders", 0, 5, "success"), command="bravo run").id,
+        "runId": recorded(project, ("bravo.orders", 0, 5, "success"), command="bravo run", job_id=job.job.id).id,
         "planGroupId": step.group_id,
         "userId": bruno.user.id,
         "invitationId": invitations.invite(bravo.actor(name="Bruno"), "eve@bravo.example", "reader").invitation.id,

@@ -14,16 +14,10 @@ from flask.testing import FlaskClient
 
 from dagctl_provider.api.contracts import LINES
 from dagctl_provider.api.v1.routes import OPERATIONS
-from dagctl_provider.domain.executions import Execution
-from dagctl_provider.domain.ids import new_id
 from dagctl_provider.domain.members import Person
 from dagctl_provider.domain.permissions import ROLES, Role, system_actor
 from dagctl_provider.services import invitations, jobs, members, protections, tokens, variables
 from dagctl_provider.services.outside import airflow_users
-from dagctl_provider.services.results import ShownJob
-from dagctl_provider.store import executions as execution_rows
-from dagctl_provider.store import transactions
-from dagctl_provider.store.session import utcnow
 from dagctl_provider.ui.plan_actions import VERBS
 from tests.api import conformance
 from tests.services.executions import recorded
@@ -151,7 +145,7 @@ def doors(both_doors: Flask, world: World, people: People, monkeypatch: pytest.M
     ids = {
         "jobId": job.job.id,
         "id": step.project_id,
-        "runId": recorded(project, ("shop.orders", 0, 5, "success")).id,
+        "runId": recorded(project, ("shop.orders", 0, 5, "success"), job_id=job.job.id).id,
         "planId": step.id,
         "planGroupId": step.group_id,
         "userId": other.user.id,
@@ -162,14 +156,6 @@ def doors(both_doors: Flask, world: World, people: People, monkeypatch: pytest.M
         "protectionId": protections.create_protection(owner, {"environment_name": "prod", "enabled": False}).protection.id,
     }
     return Doors(both_doors.test_client(use_cookies=False), world.organization_id, secrets, ids, step.id)
-
-
-def run_on_record(job: ShownJob, name: str) -> str:
-    """A run of a job that is over."""
-    now, job_id = utcnow(), job.job.id
-    run = Execution(new_id("run_"), job.job.project_id, "run", name, "success", "scheduled", now, now, job_id=job_id)
-    transactions.run(lambda session: execution_rows.insert_execution(session, run))
-    return run.id
 
 
 KINDS = ("person", "token")
