@@ -41,8 +41,9 @@ def run_job(call: Call) -> Result:
 
 def list_job_runs(call: Call) -> Result:
     query: schemas.JobRunParameters = call.query
-    filters = {"status": query.status, "updated_after": query.updated_after}
-    page = jobs.list_job_runs(call.actor, call.ids["jobId"], query.page, query.limit, **filters)
+    page = jobs.list_job_runs(
+        call.actor, call.ids["jobId"], query.page, query.limit, status=query.status, updated_after=query.updated_after
+    )
     return 200, RunList(
         runs=[run(one) for one in page.items], total=page.total, page=page.page, limit=page.limit, total_pages=page.total_pages
     )
