@@ -20,6 +20,7 @@ V1 = Contract(
         "Projects": "Repositories and how they are deployed",
         "Plans": "What a commit changes, who approved it, how it went",
         "Jobs": "What of a project runs again and again, by schedules of its own",
+        "Execution metrics": "What ran, how it ended and how long it took, model by model",
         "Team": "Members of organizations and invitations",
         "Tokens": "API tokens",
         "Environment variables": "Values and files that steps get, for a whole organization",

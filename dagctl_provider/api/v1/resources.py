@@ -54,6 +54,12 @@ class ProtectionsApi(ContractApi, contract=V1, tag="Environment protection"):
     resource_name = "environment-protections"
 
 
+class MetricsApi(ContractApi, contract=V1, tag="Execution metrics"):
+    """Execution metrics API."""
+
+    resource_name = "execution-metrics"
+
+
 class DocumentApi(DocumentOfContract, contract=V1):
     """The OpenAPI document."""
 
@@ -69,5 +75,6 @@ RESOURCES = (
     VariablesApi,
     ProtectionsApi,
     AuditApi,
+    MetricsApi,
     DocumentApi,
 )

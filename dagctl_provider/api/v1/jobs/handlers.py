@@ -5,8 +5,7 @@ from __future__ import annotations
 from dagctl_provider.api.contracts import Call, Result
 from dagctl_provider.api.v1.common import Message, OverrideBody
 from dagctl_provider.api.v1.jobs import schemas
-from dagctl_provider.api.v1.projects.runs import RunAnswer
-from dagctl_provider.api.v1.run_shapes import RunList, run
+from dagctl_provider.api.v1.run_shapes import RunAnswer, RunList, run
 from dagctl_provider.services import jobs, runs
 
 
