@@ -10,7 +10,7 @@ from dagctl_provider.domain.run_records import RunRecord
 
 from dagctl_provider.api.v1.protections.examples import RULES
 from dagctl_provider.domain.audit import AuditEntry
-from dagctl_provider.domain.executions import Execution
+from dagctl_provider.domain.executions import DayStats, Execution, ExecutionStats, ModelExecution, ModelStats
 from dagctl_provider.domain.invitations import Invitation
 from dagctl_provider.domain.jobs import Job
 from dagctl_provider.domain.members import Member, MemberRow, Membership, User
@@ -117,19 +117,6 @@ PROJECT = Project(
     commits_behind=0,
 )
 
-RUN = RunRecord(
-    id="run_abc123",
-    project_id="proj_abc123",
-    job_name="analytics-scheduled-run-manual-20260428-120000",
-    schedule_name=None,
-    status="running",
-    triggered_by="ci",
-    created_at=utc(2026, 4, 28, 12, 0, 0),
-    updated_at=utc(2026, 4, 28, 12, 0, 3),
-    start_time=utc(2026, 4, 28, 12, 0, 3),
-    end_time=None,
-)
-
 CREATED = PlanCreated("created", TO_SHA, replace(EXPLAIN, status="running"))
 ALREADY_DEPLOYED = PlanCreated("already_deployed", FROM_SHA)
 EXISTING = PlanCreated("existing_plan", FROM_SHA, EXPLAIN, "pending")
@@ -205,7 +192,67 @@ VARIABLE_ANSWERS: dict[str, Any] = {
     **dict.fromkeys(("get_variable", "create_variable", "update_variable"), VARIABLE),
     "delete_variable": None,
 }
-RUN_ANSWERS: dict[str, Any] = {"list_runs": Page((RUN,), 1, 1, 50)}
+RUN = Execution(
+    id="run_abc123",
+    project_id="proj_abc123",
+    job_name="analytics-scheduled-run-20260226-060000",
+    cronjob_name="dagctl__analytics__1f3c9a__run",
+    job_type="run",
+    status="success",
+    start_time=utc(2026, 2, 26, 6, 0, 4),
+    end_time=utc(2026, 2, 26, 6, 12, 38, 123_000),
+    duration_seconds=754.123,
+    triggered_by="scheduled",
+    created_at=utc(2026, 2, 26, 6, 0, 0),
+    updated_at=utc(2026, 2, 26, 6, 12, 39),
+    pod_name="analytics-scheduled-run-20260226-060000-x2x9q",
+    job_id="job_abc123",
+    command="run",
+    environment="prod",
+    commit_sha="a1b2c3d4e5f60718293a4b5c6d7e8f9012345678",
+    models_total=42,
+    models_succeeded=42,
+)
+MODEL_EXECUTION = ModelExecution(
+    id="mx_abc123",
+    execution_id="run_abc123",
+    project_id="proj_abc123",
+    job_type="run",
+    model_name="shop.orders",
+    status="success",
+    created_at=utc(2026, 2, 26, 6, 1, 0),
+    updated_at=utc(2026, 2, 26, 6, 12, 39),
+    cronjob_name="dagctl__analytics__1f3c9a__run",
+    start_time=utc(2026, 2, 26, 6, 1, 0),
+    end_time=utc(2026, 2, 26, 6, 3, 5),
+    duration_seconds=125.2,
+    rows_processed=120_400,
+    batches=1,
+    interval_start=utc(2026, 2, 25, 0, 0, 0),
+    interval_end=utc(2026, 2, 26, 0, 0, 0),
+)
+MODEL_STATS = ModelStats(
+    model_name="shop.orders",
+    executions=7,
+    succeeded=6,
+    failed=1,
+    skipped=0,
+    avg_duration=125.2,
+    max_duration=180.0,
+    total_duration=751.2,
+    rows_processed=842_800,
+    last_status="success",
+    last_at=utc(2026, 2, 26, 6, 3, 5),
+    previous_avg_duration=125.2 / 1.5,
+)
+DAY = DayStats("2026-02-26", 5, 3, 1, 0, 1, 754.123, 901.5, 3200.75, 208, 1)
+METRICS_ANSWERS: dict[str, Any] = {
+    "list_runs": (Page((RUN,), 1, 1, 50), ExecutionStats(1, 1, 0, 0, 754.123)),
+    "get_run": RUN,
+    "daily_stats": [DAY],
+    "list_models": Page((MODEL_EXECUTION,), 1, 1, 50),
+    "model_stats": Page((MODEL_STATS,), 1, 1, 500),
+}
 
 PROTECTION = Protection(
     id="ep_abc123",
