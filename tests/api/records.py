@@ -6,8 +6,6 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from dagctl_provider.domain.run_records import RunRecord
-
 from dagctl_provider.api.v1.protections.examples import RULES
 from dagctl_provider.domain.audit import AuditEntry
 from dagctl_provider.domain.executions import DayStats, Execution, ExecutionStats, ModelExecution, ModelStats
