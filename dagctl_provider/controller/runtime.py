@@ -31,6 +31,7 @@ from dagctl_provider.services.turns import (
     dispatching,
     granting,
     reconcile,
+    recording,
     scheduled_runs,
     stray_pods,
 )
@@ -61,6 +62,7 @@ class Controller:
     def __init__(self, holder: str | None = None) -> None:
         self.holder = holder or f"{socket.gethostname()[:64]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._poller = detection.Poller()
+        self._recorder = recording.Recorder()
         self._deliverer = deliveries.Deliverer()
         self._stopped = threading.Event()
         self._lease_until = 0.0
@@ -126,6 +128,7 @@ class Controller:
             granting.grant_all,
             reconcile.reconcile_all,
             reconcile.wake_decided,
+            self._recorder.turn,
             self._heal_index,
             self._clean_history,
         ):
@@ -165,11 +168,12 @@ class Controller:
         transactions.run(publishing.heal)
 
     def _clean_history(self) -> None:
-        """Remove finished runs beyond the history limits, now and then."""
+        """Remove finished runs beyond the history limits, and metrics that are too old, now and then."""
         if time.monotonic() < self._history_at:
             return
         self._history_at = time.monotonic() + _HISTORY_SECONDS
         scheduled_runs.clean_history()
+        recording.clean()
 
     def _sweep_pods(self) -> None:
         """End pods whose steps are over, now and then; ever more seldom while the API server cannot ask the cluster."""

@@ -33,6 +33,9 @@ VALUE_BYTES = 4 * 1024
 TOTAL_BYTES = 16 * 1024
 """Of all of ``environment``, names and values."""
 
+_OVERRIDES = "SQLMESH_"
+"""With such variables SQLMesh lets every setting of a project be another one, its gateways among them."""
+
 RESOURCES: Mapping[str, str] = {
     "cpu_request": CPU_PATTERN,
     "cpu_limit": CPU_PATTERN,
@@ -82,6 +85,9 @@ def check_environment(values: Mapping[str, str]) -> None:
             check_name(name)
         except ValueError as error:
             raise ValueError(f"{name[:64]!r} {error}") from None
+        if stored_name(name).startswith(_OVERRIDES):
+            # A plan is where these are reviewed; a job is changed by one person.
+            raise ValueError(f"{name[:64]!r} is reserved: it says what the project's configuration is")
         if "\x00" in value or len(value.encode()) > VALUE_BYTES:
             raise ValueError(f"the value of {name} must be at most {VALUE_BYTES // 1024} KiB, without NUL")
     if len({stored_name(name) for name in values}) != len(values):

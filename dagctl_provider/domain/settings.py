@@ -155,6 +155,9 @@ SETTINGS: Mapping[str, Setting] = {
         "integer", "3", "How many runs that succeeded are kept per project; older ones leave Airflow's list of Dag runs."
     ),
     "failed_runs_history_limit": Setting("integer", "3", "How many runs that failed are kept per project."),
+    "metrics_retention_days": Setting(
+        "integer", "180", "How many days runs, their models and the sums of days stay on record; 0 keeps them for ever."
+    ),
     "notifiers": Setting(
         "string",
         "",

@@ -141,6 +141,12 @@ def found_runs(session: Session, dag_ids: Iterable[str]) -> list[FoundRun]:
     ]
 
 
+def is_scheduled(session: Session, dag_id: str, run_id: str) -> bool:
+    """Whether a run was started by its Dag's schedule."""
+    query = select(exists().where(DagRun.dag_id == dag_id, DagRun.run_id == run_id, DagRun.run_type == DagRunType.SCHEDULED))
+    return bool(session.execute(query).scalar())
+
+
 def is_backfilled(session: Session, dag_id: str, run_id: str) -> bool:
     """Whether a run belongs to a backfill."""
     query = select(exists().where(DagRun.dag_id == dag_id, DagRun.run_id == run_id, DagRun.run_type == DagRunType.BACKFILL_JOB))

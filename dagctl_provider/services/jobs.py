@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from dagctl_provider.domain.audit import Subject
@@ -25,6 +26,7 @@ from dagctl_provider.store import executions as execution_rows
 from dagctl_provider.store import jobs as job_rows
 from dagctl_provider.store import runs as run_rows
 from dagctl_provider.store import transactions
+from dagctl_provider.store import variables as variable_rows
 from dagctl_provider.store.executions import Wanted
 from dagctl_provider.store.session import Session, utcnow
 
@@ -168,20 +170,22 @@ def run_job(actor: Actor, job_id: str, override_reason: str | None = None) -> Ru
     return asking.started(transactions.run(work))
 
 
-def list_job_runs(actor: Actor, job_id: str, wanted: Wanted | None = None, page: int = 1, limit: int = 50) -> Page[Execution]:
+def list_job_runs(
+    actor: Actor, job_id: str, page: int = 1, limit: int = 50, status: str | None = None, updated_after: datetime | None = None
+) -> Page[Execution]:
     """One page of a job's runs, newest first.
 
-    :param wanted: Which; all of the job's when absent.
     :param page: From 1.
     :param limit: 1 to 500.
+    :param updated_after: Only runs whose record changed since.
     :raises DagctlError: ``forbidden``, ``not_found``.
     """
     actor.require("read")
+    wanted = Wanted(job_id=job_id, status=status, updated_after=updated_after)
 
     def work(session: Session) -> Page[Execution]:
-        project, job = lookups.visible_job(session, actor, job_id)
-        of_job = replace(wanted or Wanted(), job_id=job.id)
-        found, total = execution_rows.list_executions(session, project.id, of_job, page=page, limit=limit)
+        project, _ = lookups.visible_job(session, actor, job_id)
+        found, total = execution_rows.list_executions(session, project.id, wanted, page=page, limit=limit)
         return Page(found, total, page, limit)
 
     return transactions.run(work)
@@ -222,7 +226,23 @@ def _require_fitting(session: Session, actor: Actor, project: Project, job: Job,
         raise invalid_field("command", why)
     if "resources" in values and (found := resource_problems({**project.settings, **job.resources})):
         raise invalid_field("resources", f"{found[0].where}: {found[0].message}")
+    if "environment" in values:
+        _require_own_variables(session, actor, project, job)
     if (field := missing_channel(job)) is not None:
         raise invalid_field("slack_channel", f"is needed with {field!r}")
     if job.enabled and _STARTS_RUNS & values.keys():
         asking.admit_other(session, actor, project, job)
+
+
+def _require_own_variables(session: Session, actor: Actor, project: Project, job: Job) -> None:
+    """Let nobody change by a job what the organization has chosen: who says where the warehouse is gets its password.
+
+    :raises DagctlError: ``invalid_request``.
+    """
+    before = job_rows.get_job(session, job.id)
+    set_anew = job.environment.items() - (before.environment if before is not None else {}).items()
+    theirs = {one.name for one in variable_rows.list_variables(session, project.organization_id)}
+    taken = sorted(theirs & {name for name, _ in set_anew})
+    if taken and "manage_secrets" not in actor.permissions:
+        what = f"{taken[0]} is a variable of the organization; only who may change those may set it in a job"
+        raise invalid_field("environment", what)

@@ -63,6 +63,12 @@ def change_execution(session: Session, execution_id: str, **values: Any) -> bool
     return bool(changed(session, statement))
 
 
+def finish_execution(session: Session, execution_id: str, **values: Any) -> bool:
+    """Write down how an execution ended; false when that was done before, so that whoever is second records nothing twice."""
+    unfinished = (_e.id == execution_id, _e.status.in_(("pending", "running")))
+    return bool(changed(session, update(tables.execution).where(*unfinished).values(**values, updated_at=utcnow())))
+
+
 def delete_execution(session: Session, execution_id: str) -> None:
     """Forget an execution that never began."""
     session.execute(delete(tables.execution).where(_e.id == execution_id))
@@ -88,15 +94,31 @@ def unfinished_executions(session: Session) -> list[Execution]:
     return [_execution(row) for row in session.execute(query)]
 
 
+def get_executions(session: Session, execution_ids: Iterable[str]) -> list[Execution]:
+    """Those of the executions that are on record."""
+    query = select(*_COLUMNS).where(_e.id.in_(sorted(execution_ids)))
+    return [_execution(row) for row in session.execute(query)]
+
+
 def list_executions(
     session: Session, project_id: str, wanted: Wanted, *, page: int, limit: int
 ) -> tuple[tuple[Execution, ...], int]:
     """One page, newest first; and how many there are."""
     conditions = _conditions(tables.execution, project_id, wanted)
     total = session.execute(select(func.count()).select_from(tables.execution).where(*conditions)).scalar_one()
-    query = select(*_COLUMNS).where(*conditions).order_by(_e.created_at.desc(), _e.id.desc())
-    rows = session.execute(query.limit(limit).offset((page - 1) * limit))
-    return tuple(_execution(row) for row in rows), total
+    query = _page(tables.execution, _COLUMNS, conditions, wanted, page, limit)
+    return tuple(_execution(row) for row in session.execute(query)), total
+
+
+def _page(
+    table: Any, columns: Sequence[Any], conditions: list[ColumnElement[bool]], wanted: Wanted, page: int, limit: int
+) -> Any:
+    """Newest first: by when it began, or by when it was last changed where that is what is asked for."""
+    # The pages before this one are skipped in an index that holds all they are sorted by; only this page's rows are read.
+    c = table.c
+    order = (c.created_at if wanted.updated_after is None else c.updated_at).desc(), c.id.desc()
+    found = select(c.id).where(*conditions).order_by(*order).limit(limit).offset((page - 1) * limit).subquery()
+    return select(*columns).join(found, found.c.id == c.id).order_by(*order)
 
 
 def stats(session: Session, project_id: str, wanted: Wanted) -> ExecutionStats:
@@ -114,12 +136,17 @@ def stats(session: Session, project_id: str, wanted: Wanted) -> ExecutionStats:
     return ExecutionStats(row.total, int(row.success or 0), int(row.failed or 0), int(row.error or 0), row.average)
 
 
-def daily_stats(session: Session, project_id: str, since_day: str, job_type: str | None = None) -> dict[str, DayStats]:
+def daily_stats(
+    session: Session, project_id: str, since_day: str, job_type: str | None = None, until_day: str | None = None
+) -> dict[str, DayStats]:
     """The days of a project on which something happened, by day.
 
     :param since_day: The first day.
+    :param until_day: The last one; all that came since where it is absent.
     """
     conditions = [_e.project_id == project_id, _e.day >= since_day]
+    if until_day is not None:
+        conditions.append(_e.day <= until_day)
     if job_type is not None:
         conditions.append(_e.job_type == job_type)
     query = select(
@@ -157,9 +184,8 @@ def list_models(
     conditions = _conditions(tables.model_execution, project_id, wanted)
     some = select(_m.id).where(*conditions).limit(COUNTED).subquery()
     total = session.execute(select(func.count()).select_from(some)).scalar_one()
-    query = select(*_m).where(*conditions).order_by(_m.created_at.desc(), _m.id.desc())
-    rows = session.execute(query.limit(limit).offset((page - 1) * limit))
-    return tuple(ModelExecution(**row._mapping) for row in rows), total
+    query = _page(tables.model_execution, tuple(_m), conditions, wanted, page, limit)
+    return tuple(ModelExecution(**row._mapping) for row in session.execute(query)), total
 
 
 def models_of(session: Session, execution_id: str) -> list[ModelExecution]:
@@ -168,30 +194,44 @@ def models_of(session: Session, execution_id: str) -> list[ModelExecution]:
     return [ModelExecution(**row._mapping) for row in session.execute(query)]
 
 
-def model_stats(session: Session, project_id: str, since_day: str, until_day: str) -> dict[str, ModelStats]:
+def model_stats(
+    session: Session,
+    project_id: str,
+    since_day: str,
+    until_day: str,
+    job_type: str | None = None,
+    model_name: str | None = None,
+) -> dict[str, ModelStats]:
     """Each model of a project over a span of days, by its name.
 
     :param since_day: The first day of the span.
     :param until_day: The last one.
+    :param model_name: Only this one.
     """
-    within = (_d.project_id == project_id, _d.day >= since_day, _d.day <= until_day)
-    last = select(_d.model_name, func.max(_d.last_at).label("at")).where(*within).group_by(_d.model_name).subquery()
-    state = select(_d.model_name, func.max(_d.last_status).label("last_status")).where(*within)
-    same = and_(last.c.model_name == _d.model_name, last.c.at == _d.last_at)
-    states = state.select_from(tables.model_day.join(last, same)).group_by(_d.model_name).subquery()
-    query = (
+    within = [_d.project_id == project_id, _d.day >= since_day, _d.day <= until_day]
+    within += [_d[name] == value for name, value in (("job_type", job_type), ("model_name", model_name)) if value is not None]
+    sums = (
         select(
             _d.model_name,
-            *(func.sum(getattr(_d, name)).label(name) for name in _SUMMED),
+            # As floats: whole numbers of this size do not add up in every database.
+            *(func.sum(_d[name] * 1.0).label(name) for name in _SUMMED),
             func.max(_d.duration_max).label("duration_max"),
             func.max(_d.last_at).label("last_at"),
-            states.c.last_status,
+            func.max(_d.day).label("day"),
         )
-        .select_from(tables.model_day.join(states, states.c.model_name == _d.model_name))
         .where(*within)
-        .group_by(_d.model_name, states.c.last_status)
+        .group_by(_d.model_name)
+        .subquery()
     )
-    return {row.model_name: _model_stats(row) for row in session.execute(query)}
+    newest = and_(_d.project_id == project_id, _d.day == sums.c.day, _d.model_name == sums.c.model_name)
+    query = select(*sums.c, _d.last_status, _d.last_at.label("at")).select_from(sums.join(tables.model_day, newest))
+    if job_type is not None:
+        query = query.where(_d.job_type == job_type)
+    found: dict[str, ModelStats] = {}
+    # Plans and runs of one day are two rows: the later one says how it ended.
+    for row in sorted(session.execute(query), key=lambda row: row.at):
+        found[row.model_name] = _model_stats(row)
+    return found
 
 
 _SUMMED = ("executions", "succeeded", "failed", "skipped", "duration_sum", "rows_processed")
@@ -205,9 +245,9 @@ def _model_stats(row: Any) -> ModelStats:
         succeeded=succeeded,
         failed=int(row.failed),
         skipped=int(row.skipped),
-        avg_duration=row.duration_sum / succeeded if succeeded else None,
+        avg_duration=float(row.duration_sum) / succeeded if succeeded else None,
         max_duration=row.duration_max if succeeded else None,
-        total_duration=row.duration_sum,
+        total_duration=float(row.duration_sum),
         rows_processed=int(row.rows_processed),
         last_status=row.last_status,
         last_at=row.last_at,
@@ -216,23 +256,25 @@ def _model_stats(row: Any) -> ModelStats:
 
 def add_to_days(session: Session, models: Iterable[ModelExecution]) -> None:
     """Add models that were just put on record to the sums of their days; the caller holds the project's row."""
-    for (project_id, day), of_day in _by_day(models).items():
-        known = _day_rows(session, project_id, day, list(of_day))
-        new = [row for name, row in of_day.items() if name not in known]
-        for name in known.keys() & of_day.keys():
-            session.execute(
-                update(tables.model_day)
-                .where(_d.project_id == project_id, _d.day == day, _d.model_name == name)
-                .values(_together(known[name], of_day[name]))
-            )
-        if new:
-            session.execute(insert(tables.model_day), new)
+    for (project_id, day, job_type), of_day in _by_day(models).items():
+        place = (_d.project_id == project_id, _d.day == day, _d.job_type == job_type)
+        for some in _in_parts(sorted(of_day)):
+            these = (*place, _d.model_name.in_(some))
+            for row in session.execute(select(*_d).where(*these)).all():
+                of_day[row.model_name] = _together(dict(row._mapping), of_day[row.model_name])
+            # Two statements for all of them, where changing each would be one for each.
+            session.execute(delete(tables.model_day).where(*these))
+            session.execute(insert(tables.model_day), [of_day[name] for name in some])
 
 
-def _by_day(models: Iterable[ModelExecution]) -> dict[tuple[str, str], dict[str, dict[str, Any]]]:
-    found: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+def _in_parts(names: list[str]) -> list[list[str]]:
+    return [names[start : start + _SEVERAL] for start in range(0, len(names), _SEVERAL)]
+
+
+def _by_day(models: Iterable[ModelExecution]) -> dict[tuple[str, str, str], dict[str, dict[str, Any]]]:
+    found: dict[tuple[str, str, str], dict[str, dict[str, Any]]] = {}
     for model in models:
-        place = found.setdefault((model.project_id, day_of(model.created_at)), {})
+        place = found.setdefault((model.project_id, day_of(model.created_at), model.job_type), {})
         row = _as_day(model)
         place[model.model_name] = _together(place[model.model_name], row) if model.model_name in place else row
     return found
@@ -245,6 +287,7 @@ def _as_day(model: ModelExecution) -> dict[str, Any]:
         "project_id": model.project_id,
         "day": day_of(model.created_at),
         "model_name": model.model_name,
+        "job_type": model.job_type,
         "executions": 1,
         "succeeded": int(succeeded),
         "failed": int(model.status in ("failed", "cancelled")),
@@ -267,15 +310,6 @@ def _together(known: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
         "last_status": later["last_status"],
         "last_at": later["last_at"],
     }
-
-
-def _day_rows(session: Session, project_id: str, day: str, names: list[str]) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    for start in range(0, len(names), _SEVERAL):
-        some = names[start : start + _SEVERAL]
-        query = select(*_d).where(_d.project_id == project_id, _d.day == day, _d.model_name.in_(some))
-        found.update({row.model_name: dict(row._mapping) for row in session.execute(query)})
-    return found
 
 
 def _conditions(table: Any, project_id: str, wanted: Wanted) -> list[ColumnElement[bool]]:

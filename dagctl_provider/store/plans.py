@@ -80,6 +80,12 @@ def step_states(session: Session, step_ids: Iterable[str]) -> dict[str, tuple[St
     return {row.id: (row.status, row.updated_at) for row in session.execute(query)}
 
 
+def begun_steps(session: Session, step_ids: Iterable[str]) -> set[str]:
+    """Those of the steps whose task has started."""
+    c = tables.plan_step.c
+    return set(session.execute(select(c.id).where(c.id.in_(list(step_ids)), c.started_at.is_not(None))).scalars())
+
+
 def explains_for_commit(session: Session, project_id: str, commit_sha: str) -> tuple[PlanStep, ...]:
     """All explain steps for one commit of a project, newest first."""
     c = tables.plan_step.c

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.dialects import mysql
 
 metadata = MetaData(
     naming_convention={
@@ -36,6 +37,12 @@ metadata = MetaData(
 
 def _id(name: str = "id", *, primary_key: bool = False, nullable: bool = False) -> Column[str]:
     return Column(name, String(64), primary_key=primary_key, nullable=nullable)
+
+
+def _model_name(*, primary_key: bool = False) -> Column[str]:
+    # Names that differ only in case are two models in some warehouses; MySQL would take them for one.
+    exact = String(255).with_variant(mysql.VARCHAR(255, charset="utf8mb4", collation="utf8mb4_bin"), "mysql")
+    return Column("model_name", exact, primary_key=primary_key, nullable=False)
 
 
 organization = Table(
@@ -454,7 +461,7 @@ model_execution = Table(
     Column("job_type", String(16), nullable=False),
     Column("cronjob_name", String(250)),
     Column("attempt", Integer, nullable=False),
-    Column("model_name", String(255), nullable=False),
+    _model_name(),
     Column("kind", String(32)),
     Column("status", String(16), nullable=False),
     Column("start_time", UtcDateTime),
@@ -483,7 +490,9 @@ model_day = Table(
     metadata,
     Column("project_id", String(64), ForeignKey("dagctl_project.id", ondelete="CASCADE"), primary_key=True),
     Column("day", String(10), primary_key=True),
-    Column("model_name", String(255), primary_key=True),
+    _model_name(primary_key=True),
+    # A plan may load years where a run loads a day, so their sums stand apart.
+    Column("job_type", String(16), primary_key=True),
     Column("executions", Integer, nullable=False),
     Column("succeeded", Integer, nullable=False),
     Column("failed", Integer, nullable=False),

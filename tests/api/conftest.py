@@ -71,7 +71,9 @@ class Services:
         self.plans = FakeServices(**records.PLAN_ANSWERS)
         self.projects = FakeServices(**records.PROJECT_ANSWERS)
         self.adoption = FakeServices(adopt=records.PROJECT_ANSWERS["get_project"])
-        self.run_list = FakeServices(**records.RUN_ANSWERS)
+        self.metrics = FakeServices(**records.METRICS_ANSWERS)
+        self.jobs = FakeServices(**records.JOB_ANSWERS)
+        self.runs = FakeServices(**records.JOB_RUN_ANSWERS)
         self.audit = FakeServices(**records.AUDIT_ANSWERS)
         self.variables = FakeServices(**records.VARIABLE_ANSWERS)
         self.protections = FakeServices(**records.PROTECTION_ANSWERS)
@@ -89,6 +91,8 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     """Faked services behind the handlers."""
     from dagctl_provider.api import authentication
     from dagctl_provider.api.v1.audit import handlers as audit_handlers
+    from dagctl_provider.api.v1.jobs import handlers as job_handlers
+    from dagctl_provider.api.v1.metrics import handlers as metrics_handlers
     from dagctl_provider.api.v1.plans import handlers as plan_handlers
     from dagctl_provider.api.v1.projects import handlers as project_handlers
     from dagctl_provider.api.v1.protections import handlers as protection_handlers
@@ -100,7 +104,9 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     monkeypatch.setattr(plan_handlers, "plans", fakes.plans)
     monkeypatch.setattr(project_handlers, "projects", fakes.projects)
     monkeypatch.setattr(project_handlers, "adoption", fakes.adoption)
-    monkeypatch.setattr(project_handlers, "run_list", fakes.run_list)
+    monkeypatch.setattr(metrics_handlers, "metrics", fakes.metrics)
+    monkeypatch.setattr(job_handlers, "jobs", fakes.jobs)
+    monkeypatch.setattr(job_handlers, "runs", fakes.runs)
     monkeypatch.setattr(audit_handlers, "audit", fakes.audit)
     monkeypatch.setattr(variable_handlers, "variables", fakes.variables)
     monkeypatch.setattr(protection_handlers, "protections", fakes.protections)

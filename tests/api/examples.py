@@ -274,5 +274,10 @@ EXAMPLES: tuple[Example, ...] = (
     ),
     # The API reference shows the request, and names the keys that may be absent from its answer.
     Example("list runs", "GET", "/projects/proj_abc123/runs?limit=10", None),
+    Example("list runs, no stats", "GET", "/projects/proj_abc123/runs?include_stats=false&job_type=plan", None),
+    Example("days", "GET", "/projects/proj_abc123/runs/daily-stats?days=7", None),
+    Example("get a run", "GET", "/runs/run_abc123", None),
+    Example("models", "GET", "/projects/proj_abc123/model-executions?status=failed&page=20", None),
+    Example("figures of models", "GET", "/projects/proj_abc123/model-executions/stats?start_date=2026-02-20", None),
     Example("sync status", "GET", "/projects/proj_abc123/sync-status", None),
 )

@@ -8,14 +8,15 @@ from typing import Any
 
 from dagctl_provider.api.v1.protections.examples import RULES
 from dagctl_provider.domain.audit import AuditEntry
+from dagctl_provider.domain.executions import DayStats, Execution, ExecutionStats, ModelExecution, ModelStats
 from dagctl_provider.domain.invitations import Invitation
+from dagctl_provider.domain.jobs import Job
 from dagctl_provider.domain.members import Member, MemberRow, Membership, User
 from dagctl_provider.domain.organizations import Organization
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.protections import Exceptions, Protection
 from dagctl_provider.domain.rules import read_rules
-from dagctl_provider.domain.run_records import RunRecord
 from dagctl_provider.domain.standings import Standing
 from dagctl_provider.domain.tokens import Token
 from dagctl_provider.domain.variables import Variable
@@ -29,7 +30,9 @@ from dagctl_provider.services.results import (
     PlanAutoDiscarded,
     PlanCreated,
     PlanGroup,
+    RunLogs,
     RunStarted,
+    ShownJob,
     ShownVariable,
     StepLogs,
     SyncStatus,
@@ -112,19 +115,6 @@ PROJECT = Project(
     commits_behind=0,
 )
 
-RUN = RunRecord(
-    id="run_abc123",
-    project_id="proj_abc123",
-    job_name="analytics-scheduled-run-manual-20260428-120000",
-    schedule_name=None,
-    status="running",
-    triggered_by="ci",
-    created_at=utc(2026, 4, 28, 12, 0, 0),
-    updated_at=utc(2026, 4, 28, 12, 0, 3),
-    start_time=utc(2026, 4, 28, 12, 0, 3),
-    end_time=None,
-)
-
 CREATED = PlanCreated("created", TO_SHA, replace(EXPLAIN, status="running"))
 ALREADY_DEPLOYED = PlanCreated("already_deployed", FROM_SHA)
 EXISTING = PlanCreated("existing_plan", FROM_SHA, EXPLAIN, "pending")
@@ -200,7 +190,67 @@ VARIABLE_ANSWERS: dict[str, Any] = {
     **dict.fromkeys(("get_variable", "create_variable", "update_variable"), VARIABLE),
     "delete_variable": None,
 }
-RUN_ANSWERS: dict[str, Any] = {"list_runs": Page((RUN,), 1, 1, 50)}
+RUN = Execution(
+    id="run_abc123",
+    project_id="proj_abc123",
+    job_name="analytics-scheduled-run-20260226-060000",
+    cronjob_name="dagctl__analytics__1f3c9a__run",
+    job_type="run",
+    status="success",
+    start_time=utc(2026, 2, 26, 6, 0, 4),
+    end_time=utc(2026, 2, 26, 6, 12, 38, 123_000),
+    duration_seconds=754.123,
+    triggered_by="scheduled",
+    created_at=utc(2026, 2, 26, 6, 0, 0),
+    updated_at=utc(2026, 2, 26, 6, 12, 39),
+    pod_name="analytics-scheduled-run-20260226-060000-x2x9q",
+    job_id="job_abc123",
+    command="run",
+    environment="prod",
+    commit_sha="a1b2c3d4e5f60718293a4b5c6d7e8f9012345678",
+    models_total=42,
+    models_succeeded=42,
+)
+MODEL_EXECUTION = ModelExecution(
+    id="mx_abc123",
+    execution_id="run_abc123",
+    project_id="proj_abc123",
+    job_type="run",
+    model_name="shop.orders",
+    status="success",
+    created_at=utc(2026, 2, 26, 6, 1, 0),
+    updated_at=utc(2026, 2, 26, 6, 12, 39),
+    cronjob_name="dagctl__analytics__1f3c9a__run",
+    start_time=utc(2026, 2, 26, 6, 1, 0),
+    end_time=utc(2026, 2, 26, 6, 3, 5),
+    duration_seconds=125.2,
+    rows_processed=120_400,
+    batches=1,
+    interval_start=utc(2026, 2, 25, 0, 0, 0),
+    interval_end=utc(2026, 2, 26, 0, 0, 0),
+)
+MODEL_STATS = ModelStats(
+    model_name="shop.orders",
+    executions=7,
+    succeeded=6,
+    failed=1,
+    skipped=0,
+    avg_duration=125.2,
+    max_duration=180.0,
+    total_duration=751.2,
+    rows_processed=842_800,
+    last_status="success",
+    last_at=utc(2026, 2, 26, 6, 3, 5),
+    previous_avg_duration=125.2 / 1.5,
+)
+DAY = DayStats("2026-02-26", 5, 3, 1, 0, 1, 754.123, 901.5, 3200.75, 208, 1)
+METRICS_ANSWERS: dict[str, Any] = {
+    "list_runs": (Page((RUN,), 1, 1, 50), ExecutionStats(1, 1, 0, 0, 754.123)),
+    "get_run": RUN,
+    "daily_stats": [DAY],
+    "list_models": Page((MODEL_EXECUTION,), 1, 1, 50),
+    "model_stats": Page((MODEL_STATS,), 1, 1, 500),
+}
 
 PROTECTION = Protection(
     id="ep_abc123",
@@ -223,6 +273,62 @@ PROTECTION_ANSWERS: dict[str, Any] = {
     "create_protection": PROTECTION_DETAIL,
     "update_protection": PROTECTION_DETAIL,
     "delete_protection": PROTECTION,
+}
+JOB = ShownJob(
+    Job(
+        id="job_abc123",
+        project_id="proj_abc123",
+        name="hourly-orders",
+        command="sqlmesh run --select-model '*'",
+        dag_id="dagctl__analytics__abc123__hourly-orders-def456__run",
+        created_at=utc(2026, 1, 15, 10, 0, 0),
+        updated_at=utc(2026, 2, 20, 14, 30, 0),
+        schedule="0 2 * * *",
+        settings={
+            "description": "Orders, every hour",
+            "time_zone": "Europe/Berlin",
+            "slack_channel": "#data-alerts",
+            "slack_alerts_enabled": True,
+        },
+    ),
+    default=False,
+    next_run_at=utc(2026, 4, 29, 0, 0, 0),
+)
+JOB_RUN = Execution(
+    id="run_abc123",
+    project_id="proj_abc123",
+    job_type="run",
+    job_name="analytics-hourly-orders-20260428-120000",
+    status="success",
+    triggered_by="scheduled",
+    created_at=utc(2026, 4, 28, 12, 0, 0),
+    updated_at=utc(2026, 4, 28, 12, 1, 16),
+    job_id="job_abc123",
+    cronjob_name=JOB.job.dag_id,
+    command=JOB.job.command,
+    environment="prod",
+    commit_sha=FROM_SHA,
+    start_time=utc(2026, 4, 28, 12, 0, 3),
+    end_time=utc(2026, 4, 28, 12, 1, 15),
+    duration_seconds=72.4,
+    models_total=12,
+    models_succeeded=12,
+)
+JOB_ANSWERS: dict[str, Any] = {
+    "list_jobs": (JOB,),
+    "get_job": JOB,
+    "create_job": JOB,
+    "update_job": JOB,
+    "delete_job": None,
+    "run_job": RunStarted("run_abc123", "analytics-hourly-orders-manual-20260428-120000", "pending"),
+    "list_job_runs": Page((JOB_RUN,), 1, 1, 50),
+}
+JOB_RUN_ANSWERS: dict[str, Any] = {
+    "get_logs": RunLogs(
+        replace(JOB_RUN, status="running", pod_name="analytics-hourly-orders-20260428-120000-x7k2p"),
+        "Running models that are due\n12 models\n",
+    ),
+    "cancel": replace(JOB_RUN, status="error"),
 }
 USER = User(
     *("user_abc123", "7", "Ada", utc(2026, 1, 15, 10, 0, 0), utc(2026, 2, 20, 14, 30, 0)),

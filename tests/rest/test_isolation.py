@@ -15,7 +15,7 @@ from sqlalchemy import select
 from dagctl_provider.api.v1.routes import OPERATIONS
 from dagctl_provider.domain.members import Person
 from dagctl_provider.domain.permissions import system_actor
-from dagctl_provider.services import invitations, members, organizations, protections, tokens, variables
+from dagctl_provider.services import invitations, jobs, members, organizations, protections, tokens, variables
 from dagctl_provider.services.outside import airflow_users
 from dagctl_provider.services.showing import live
 from dagctl_provider.store import executions as execution_rows
@@ -65,10 +65,12 @@ def two(both_doors: Flask, world: World, people: People, monkeypatch: pytest.Mon
     step = bravo.explained(project)
     note = {"commit_message": "bravo change", "commit_author": "Bruno"}
     transactions.run(lambda session: plan_rows.note_step(session, step.id, **note))
+    job = jobs.create_job(bravo.actor(), project.id, {"name": "bravo job", "command": "run", "schedule": None})
     ids = {
+        "jobId": job.job.id,
         "id": project.id,
         "planId": step.id,
-        "runId": recorded(project, ("bravo.orders", 0, 5, "success"), command="bravo run").id,
+        "runId": recorded(project, ("bravo.orders", 0, 5, "success"), command="bravo run", job_id=job.job.id).id,
         "planGroupId": step.group_id,
         "userId": bruno.user.id,
         "invitationId": invitations.invite(bravo.actor(name="Bruno"), "eve@bravo.example", "reader").invitation.id,
@@ -111,11 +113,16 @@ def everything_of(organization_id: str) -> list[str]:
 
     def work(session: Any) -> list[str]:
         found = []
+        projects = select(tables.project.c.id).where(tables.project.c.organization_id == organization_id)
         for table in tables.metadata.sorted_tables:
-            if "organization_id" not in table.c:
+            if "organization_id" in table.c:
+                theirs = table.c.organization_id == organization_id
+            elif "project_id" in table.c:
+                theirs = table.c.project_id.in_(projects)
+            else:
                 continue
             columns = [column for column in table.c if column.name != "last_used_at"]
-            rows = session.execute(select(*columns).where(table.c.organization_id == organization_id))
+            rows = session.execute(select(*columns).where(theirs))
             found += [f"{table.name} {tuple(row)}" for row in rows]
         return sorted(found)
 

@@ -14,13 +14,18 @@ from flask.testing import FlaskClient
 
 from dagctl_provider.api.contracts import LINES
 from dagctl_provider.api.v1.routes import OPERATIONS
+from dagctl_provider.domain.executions import Execution
+from dagctl_provider.domain.ids import new_id
 from dagctl_provider.domain.members import Person
 from dagctl_provider.domain.permissions import ROLES, Role, system_actor
-from dagctl_provider.services import invitations, members, protections, tokens, variables
+from dagctl_provider.services import invitations, jobs, members, protections, tokens, variables
 from dagctl_provider.services.outside import airflow_users
+from dagctl_provider.services.results import ShownJob
+from dagctl_provider.store import executions as execution_rows
+from dagctl_provider.store import transactions
+from dagctl_provider.store.session import utcnow
 from dagctl_provider.ui.plan_actions import VERBS
 from tests.api import conformance
-from tests.services.executions import recorded
 from tests.services.people import Known, People, people
 from tests.services.world import World
 
@@ -31,10 +36,10 @@ PAGE = (Path(__file__).parents[2] / "docs" / "team.md").read_text(encoding="utf-
 FREE_OPERATIONS = {"POST /invitations/accept"}
 FREE_PAGES = {"GET /static/{name}", "GET /invitations/{secret}", "GET /invitations/accept", "POST /invitations/accept"}
 _PARAMETERS = {"project_id": "id", "plan_id": "id", "user_id": "id", "invitation_id": "id", "token_id": "id", "dag_id": "dag"}
-_PARAMETERS |= {"variable_name": "id", "protection_id": "id", "execution_id": "id"}
+_PARAMETERS |= {"variable_name": "id", "protection_id": "id", "execution_id": "id", "job_id": "id"}
 
 ID_OF = {"projects": "id", "plans": "planGroupId", "members": "userId", "invitations": "invitationId", "tokens": "tokenId"}
-ID_OF |= {"variables": "variableName", "environments": "protectionId", "runs": "runId"}
+ID_OF |= {"variables": "variableName", "environments": "protectionId", "runs": "runId", "jobs": "jobId"}
 """The parameter whose id an address has after a word."""
 
 
@@ -139,11 +144,12 @@ def doors(both_doors: Flask, world: World, people: People, monkeypatch: pytest.M
         members.add_member(root, Person(f"id-{role}", role), role)
         secrets[role] = tokens.create(root, role, role).secret
     other = members.add_member(root, Person("id-other", "other"), "reader")
-    project = world.project()
-    step = world.explained(project)
+    step = world.explained(world.project())
+    job = jobs.create_job(owner, step.project_id, {"name": "spare", "command": "run", "schedule": None})
     ids = {
+        "jobId": job.job.id,
+        "runId": run_on_record(job, "spare-run"),
         "id": step.project_id,
-        "runId": recorded(project, ("shop.orders", 0, 5, "success")).id,
         "planId": step.id,
         "planGroupId": step.group_id,
         "userId": other.user.id,
@@ -154,6 +160,14 @@ def doors(both_doors: Flask, world: World, people: People, monkeypatch: pytest.M
         "protectionId": protections.create_protection(owner, {"environment_name": "prod", "enabled": False}).protection.id,
     }
     return Doors(both_doors.test_client(use_cookies=False), world.organization_id, secrets, ids, step.id)
+
+
+def run_on_record(job: ShownJob, name: str) -> str:
+    """A run of a job that is over."""
+    now, job_id = utcnow(), job.job.id
+    run = Execution(new_id("run_"), job.job.project_id, "run", name, "success", "scheduled", now, now, job_id=job_id)
+    transactions.run(lambda session: execution_rows.insert_execution(session, run))
+    return run.id
 
 
 KINDS = ("person", "token")

@@ -203,6 +203,86 @@ def test_the_journal_knows_what_succeeded_and_says_so_at_once(tmp_path: Path) ->
     assert [node.name for node in step.journal.failed()] == ["b", "d", "u"]
 
 
+def test_a_model_tells_when_it_ran_and_why_it_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = make_step(tmp_path).journal
+    clock = iter([1_700_000_000.0, 1_700_000_001.25, 1_700_000_002.0, 1_700_000_003.9995])
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+    for key in ("a", "b"):
+        start = finished(f"model.shop.{key}", "started")
+        start.info.name = "NodeStart"
+        journal.on_event(start)
+        told = "Database Error\n  no such table " + "x" * 600 if key == "b" else None
+        journal.on_event(finished(f"model.shop.{key}", "error" if told else "success", told))
+    journal.on_event(finished("model.shop.c", "skipped"))
+    good, bad, skipped = journal.results()
+    assert (good["started"], good["ended"]) == ("2023-11-14T22:13:20.000Z", "2023-11-14T22:13:21.250Z")
+    assert (bad["ended"], len(bad["error"])) == ("2023-11-14T22:13:24.000Z", 500)
+    assert bad["error"].startswith("Database Error no such table xxx")
+    assert "error" not in good
+    assert not {"started", "ended", "error", "interval", "batches"} & set(skipped)
+
+
+def test_a_microbatch_model_tells_which_time_it_loaded(tmp_path: Path) -> None:
+    journal = make_step(tmp_path).journal
+    journal.in_batches = {"model.shop.a"}
+    start = finished("model.shop.a", "started")
+    start.info.name = "NodeStart"
+    journal.on_event(start)
+    days = [f"2026-05-0{day}T00:00:00+00:00/2026-05-0{day + 1}T00:00:00+00:00" for day in (2, 1, 3)]
+    for done, day in enumerate(days, 1):
+        journal.batch("model.shop.a", day, days, done)
+    journal.over("model.shop.a", finished("model.shop.a", "success").data.run_result)
+    (row,) = journal.results()
+    assert (row["batches"], row["interval"]) == (3, ["2026-05-01T00:00:00.000Z", "2026-05-04T00:00:00.000Z"])
+
+
+def test_what_a_retry_would_run_again_is_told(tmp_path: Path) -> None:
+    journal = make_step(tmp_path).journal
+    journal.retried = "dbt build"
+    assert journal.answer() == {}, "dbt did not come as far as to know what to run"
+    journal.begin(["model.shop.a", "model.shop.b", "model.shop.c", "test.shop.t", "exposure.shop.e"])
+    for event in (finished("model.shop.a", "success"), finished("model.shop.b", "error"), finished("test.shop.t", "fail")):
+        journal.on_event(event)
+    answer = journal.answer()
+    assert (answer["command"], answer["remaining"]) == ("dbt build", ["model.shop.b", "model.shop.c", "test.shop.t"])
+    journal.begin([f"model.shop.m{number}" for number in range(6_000)])
+    assert len(journal.answer()["remaining"]) == 5_000
+
+
+def test_what_is_only_compiled_or_asked_is_no_figure(tmp_path: Path) -> None:
+    journal = make_step(tmp_path).journal
+    journal.runs_nodes = False
+    journal.on_event(finished("model.shop.a", "success"))
+    assert journal.answer() == {}
+
+
+def test_a_command_of_a_job_is_written_down_for_dbt() -> None:
+    from dagctl_dbt.jobs import VERBS, command_line
+
+    assert command_line(None).verb is VERBS["build"]
+    options = {
+        "select": ["a", "b"], "exclude": ["c"], "fail_fast": False, "warn_error": True, "threads": "2",
+        "resource_type": ["model", "seed"], "store_failures": True, "output_keys": ["x", "y"],
+    }  # fmt: skip
+    line = command_line({"verb": "source freshness", "options": options, "arguments": [], "nodes": None, "text": ""})
+    assert line.verb.words == ("source", "freshness")
+    assert line.before == ("--no-fail-fast", "--warn-error")
+    assert line.after == (
+        "--exclude", "c", "--output-keys", "x", "y", "--resource-type", "model", "--resource-type", "seed", "--select", "a", "b",
+        "--store-failures", "--threads", "2",
+    )  # fmt: skip
+
+
+def test_every_command_of_a_job_is_one_that_the_inner_programs_know() -> None:
+    from dagctl_dbt.jobs import VERBS
+
+    from dagctl_provider.runner.job_options import TOOL_COMMANDS
+    from dagctl_provider.runner.job_requests import RETRIED
+
+    assert set(VERBS) == set(TOOL_COMMANDS["dbt"].verbs) - {"retry"}
+    assert {name for name, verb in VERBS.items() if verb.runs} == RETRIED
+
+
 def test_what_a_page_can_follow(tmp_path: Path) -> None:
     read, write = os.pipe()
     step = make_step(tmp_path, events_fd=write)

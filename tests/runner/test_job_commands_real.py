@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import base64
 import gzip
+import io
 import json
 import re
+import subprocess
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from tests.runner.conftest import NEWEST, Driver, Outcome
+from dagctl_provider.runner.environments import make_spec, tool_python
+from dagctl_provider.runner.job_options import TOOL_COMMANDS
+from dagctl_provider.runner.progress import Progress
+from dagctl_provider.runner.stopping import Stop
+from tests.runner.conftest import NEWEST, ROOT, Driver, Outcome
 from tests.runner.dbt_shop import FIRST as DBT_FIRST
 from tests.runner.dbt_shop import NEWEST as NEWEST_DBT
 from tests.runner.dbt_shop import Files, prepare
@@ -59,9 +65,9 @@ SQLMESH_FILES = {
     **FIRST,
     "models/agg_daily.sql": """MODEL (name shop.agg_daily, kind FULL, grain day, audits (not_null(columns := (orders))));
 SELECT day, COUNT(*) AS orders FROM shop.raw_orders GROUP BY day""",
-    "models/bad.sql": """MODEL (name shop.bad, kind FULL, audits (none_of_it(blocking := false)));
+    "models/bad.sql": """MODEL (name shop.bad, kind FULL, audits (none_of_it));
 SELECT 1 AS n""",
-    "audits/none_of_it.sql": "AUDIT (name none_of_it);\nSELECT * FROM @this_model",
+    "audits/none_of_it.sql": "AUDIT (name none_of_it, blocking false);\nSELECT * FROM @this_model",
     "tests/test_wrong.yaml": """test_wrong:
   model: shop.v_names
   inputs: {shop.raw_orders: {rows: [{customer: ann}]}}
@@ -215,6 +221,48 @@ def test_honest_commands_of_dbt_run(driver: Driver, version: str) -> None:
     (driver.secrets / "env.json").write_text(json.dumps({"WAREHOUSE": str(warehouse)}))
     mended = do(driver, Case("dbt retry --threads 1", models=frozenset({"fail_once", "after"})), commit, inputs=inputs)
     assert mended.result["remaining"] == []
+
+
+OPTIONS = """
+import importlib, json, sys
+group = getattr(importlib.import_module(sys.argv[1]), "cli")
+def flags(command):
+    return [flag for param in command.params for flag in (*param.opts, *param.secondary_opts) if flag.startswith("-")]
+found = {"": flags(group)}
+for name, command in group.commands.items():
+    found[name] = flags(command)
+    for inner, below in getattr(command, "commands", {}).items():
+        found[f"{name} {inner}"] = flags(below)
+print(json.dumps(found))
+"""
+
+
+def options_of(tool: str, version: str) -> dict[str, set[str]]:
+    """What the tool's own command line has, by subcommand; what stands before it has no name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGCTL_ENVIRONMENTS_DIR", str(ROOT / ".tools" / "environments"))
+        python = tool_python(make_spec(tool, version, ["duckdb"]), Progress(io.StringIO()), Stop())
+    command = [str(python), "-W", "ignore", "-c", OPTIONS, f"{tool}.cli.main"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return {name: set(flags) for name, flags in json.loads(done.stdout.splitlines()[-1]).items()}
+
+
+@pytest.mark.parametrize(
+    ("tool", "version"),
+    [("sqlmesh", version) for version in ("0.130.2", "0.170.1", "0.200.0", NEWEST)]
+    + [("dbt", version) for version in ("1.5.0", "1.7.20", "1.8.10", "1.9.0", NEWEST_DBT)],
+)
+def test_the_table_says_what_the_tool_has(tool: str, version: str) -> None:
+    real = options_of(tool, version)
+    for name, verb in TOOL_COMMANDS[tool].verbs.items():
+        there = not verb.since or key(verb.since) <= key(version)
+        assert (name in real) == there, name
+        for option in verb.options if there else ():
+            known = {*option.flags, *([option.off] if option.off else [])} & (real[name] | real[""])
+            expected = option.since is None or key(option.since) <= key(version)
+            assert bool(known) == expected, (name, option)
+            # Short and other names are all there, or a job would get an option that the tool does not have.
+            assert not expected or set(option.flags) <= real[name] | real[""], (name, option)
 
 
 def test_the_cases_are_as_many_as_they_are_meant_to_be() -> None:

@@ -207,3 +207,34 @@ def test_an_execute_needs_what_was_approved() -> None:
     with pytest.raises(RunnerError, match="explained_plan_id"):
         parse("execute", expected_digest="sha256:" + "0" * 64)
     assert parse("execute", expected_digest="sha256:" + "0" * 64, explained_plan_id="abc")[0].explained_plan_id == "abc"
+
+
+def test_a_job_has_a_command_that_is_read_like_any_text_from_outside() -> None:
+    request, unknown = parse("run", job_command="sqlmesh run --select-model 'shop.*'")
+    assert (request.job_command, unknown) == ("sqlmesh run --select-model 'shop.*'", [])
+    assert parse("run", tool="dbt", job_command="dbt retry", tool_version="1.12.6")[0].job_command == "dbt retry"
+
+
+@pytest.mark.parametrize(
+    ("command", "changes", "reason"),
+    [
+        ("run", {"job_command": "sqlmesh plan --auto-apply"}, "create a plan and approve it"),
+        ("run", {"job_command": "sqlmesh run; rm -rf /"}, "not given to a shell"),
+        ("run", {"job_command": "dbt build"}, "This is a SQLMesh project"),
+        ("run", {"job_command": "sqlmesh run prod", "environment": "dev"}, "belongs to a plan of it"),
+        ("run", {"job_command": "sqlmesh check_intervals", "tool_version": "0.130.2"}, "since SQLMesh 0.175.1"),
+        ("run", {"job_command": ["sqlmesh", "run"]}, "must be of type str"),
+        ("explain", {"job_command": "run"}, "belongs to a run"),
+        (
+            "execute",
+            {"job_command": "run", "expected_digest": "sha256:" + "0" * 64, "explained_plan_id": "p"},
+            "belongs to a run",
+        ),
+    ],
+)
+def test_a_command_that_no_job_may_have_ends_the_step(command: str, changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(RunnerError) as refused:
+        parse(command, **changes)
+    assert refused.value.code == "invalid_request"
+    assert "'job_command'" in refused.value.message
+    assert reason in refused.value.message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -112,6 +113,62 @@ def test_a_result_has_the_warnings_of_its_work_and_what_it_leaves(capfd: pytest.
     assert journal.answer() == {"warnings": ["audit positive found 2 rows"], "left": [{"node": "a"}]}
     journal.begin("a")
     assert journal.answer()["left"] == [{"node": "a", "loads": True}], "it was begun"
+
+
+def test_a_model_tells_when_it_ran_what_it_loaded_and_why_it_failed(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([1_700_000_000.0, 1_700_000_001.25, 1_700_000_002.0, 1_700_000_003.0])
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+    journal = make_step().journal
+    journal.reason = lambda error: "because " + str(error)
+    good, bad, waits = (Model(f'"s"."{name}"') for name in ("good", "bad", "waits"))
+    journal.expect({good: [1, 2], bad: [1], waits: [1]})
+    journal.begin(good.name)
+    for day in (2, 1):
+        journal.loaded(good.name, day * 86_400, (day + 1) * 86_400)
+        journal.end(good.name, 5)
+    journal.begin(bad.name)
+    journal.fail(bad.name, ValueError("x" * 600))
+    rows = {row["name"]: row for row in journal.results()}
+    assert (rows["s.good"]["started"], rows["s.good"]["ended"]) == ("2023-11-14T22:13:20.000Z", "2023-11-14T22:13:21.250Z")
+    assert rows["s.good"]["interval"] == ["1970-01-02T00:00:00.000Z", "1970-01-04T00:00:00.000Z"]
+    assert (len(rows["s.bad"]["error"]), rows["s.bad"]["error"][:9]) == (500, "because x")
+    assert not {"started", "ended", "error", "interval"} & set(rows["s.waits"])
+
+
+def test_an_error_that_comes_late_is_told_all_the_same(capfd: pytest.CaptureFixture[str]) -> None:
+    journal = make_step().journal
+    journal.expect({Model('"s"."a"'): [1]})
+    journal.begin('"s"."a"')
+    journal.fail('"s"."a"', None)
+    journal.fail('"s"."a"', ValueError("no"))
+    assert [row["error"] for row in journal.results()] == ["no"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "options", "held"),
+    [
+        ("run", [], {}, [("environment:prod", False), ("state", True)]),
+        ("audit", [], {}, [("environment:prod", True), ("state", True)]),
+        ("janitor", [], {}, [("environment:prod", True), ("state", False)]),
+        ("invalidate", ["dev"], {}, [("environment:dev", False), ("state", True)]),
+        ("invalidate", ["dev"], {"sync": True}, [("environment:dev", False), ("state", False)]),
+    ],
+)
+def test_who_clears_up_is_alone_with_the_state(verb: str, arguments: list[str], options: dict[str, Any], held: object) -> None:
+    from dagctl_sqlmesh.jobs import locks_of
+
+    command: Any = {"verb": verb, "arguments": arguments, "options": options, "nodes": None, "text": ""}
+    assert locks_of(make_step(environment="prod"), command) == held
+
+
+def test_every_command_of_a_job_is_one_that_is_done() -> None:
+    from dagctl_sqlmesh.jobs import VERBS
+
+    from dagctl_provider.runner.job_options import TOOL_COMMANDS
+
+    assert set(VERBS) == set(TOOL_COMMANDS["sqlmesh"].verbs)
 
 
 def test_the_linter_is_told_once_for_each_rule_and_only_of_what_changes() -> None:

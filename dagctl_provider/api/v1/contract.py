@@ -19,6 +19,8 @@ V1 = Contract(
     tags={
         "Projects": "Repositories and how they are deployed",
         "Plans": "What a commit changes, who approved it, how it went",
+        "Jobs": "What of a project runs again and again, by schedules of its own",
+        "Execution metrics": "What ran, how it ended and how long it took, model by model",
         "Team": "Members of organizations and invitations",
         "Tokens": "API tokens",
         "Environment variables": "Values and files that steps get, for a whole organization",
@@ -28,6 +30,8 @@ V1 = Contract(
     path_parameters={
         "id": PathParameter("Project", "Project ID"),
         "planId": PathParameter("Plan", "Plan ID"),
+        "jobId": PathParameter("Job", "Job ID"),
+        "runId": PathParameter("Run", "Run ID"),
         "userId": PathParameter("Member", "Member ID"),
         "invitationId": PathParameter("Invitation", "Invitation ID"),
         "tokenId": PathParameter("Token", "Token ID"),

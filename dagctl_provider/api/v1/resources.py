@@ -18,6 +18,12 @@ class PlansApi(ContractApi, contract=V1, tag="Plans"):
     resource_name = "plans"
 
 
+class JobsApi(ContractApi, contract=V1, tag="Jobs"):
+    """Jobs API."""
+
+    resource_name = "jobs"
+
+
 class TeamApi(ContractApi, contract=V1, tag="Team"):
     """Team API."""
 
@@ -48,6 +54,12 @@ class ProtectionsApi(ContractApi, contract=V1, tag="Environment protection"):
     resource_name = "environment-protections"
 
 
+class MetricsApi(ContractApi, contract=V1, tag="Execution metrics"):
+    """Execution metrics API."""
+
+    resource_name = "execution-metrics"
+
+
 class DocumentApi(DocumentOfContract, contract=V1):
     """The OpenAPI document."""
 
@@ -57,10 +69,12 @@ class DocumentApi(DocumentOfContract, contract=V1):
 RESOURCES = (
     ProjectsApi,
     PlansApi,
+    JobsApi,
     TeamApi,
     TokensApi,
     VariablesApi,
     ProtectionsApi,
     AuditApi,
+    MetricsApi,
     DocumentApi,
 )

@@ -6,6 +6,8 @@ A new operation is one row, one handler and one service function. A new word is 
 from __future__ import annotations
 
 from dagctl_provider.api.v1.audit.routes import OPERATIONS as AUDIT
+from dagctl_provider.api.v1.jobs.routes import OPERATIONS as JOBS
+from dagctl_provider.api.v1.metrics.routes import OPERATIONS as METRICS
 from dagctl_provider.api.v1.plans.routes import OPERATIONS as PLANS
 from dagctl_provider.api.v1.projects.routes import OPERATIONS as PROJECTS
 from dagctl_provider.api.v1.protections.routes import OPERATIONS as PROTECTIONS
@@ -13,4 +15,4 @@ from dagctl_provider.api.v1.team.routes import OPERATIONS as TEAM
 from dagctl_provider.api.v1.tokens.routes import OPERATIONS as TOKENS
 from dagctl_provider.api.v1.variables.routes import OPERATIONS as VARIABLES
 
-OPERATIONS = (*PROJECTS, *PLANS, *TEAM, *TOKENS, *VARIABLES, *PROTECTIONS, *AUDIT)
+OPERATIONS = (*PROJECTS, *PLANS, *JOBS, *METRICS, *TEAM, *TOKENS, *VARIABLES, *PROTECTIONS, *AUDIT)

@@ -17,6 +17,15 @@ Status = Literal[EXECUTION_STATUSES]  # type: ignore[valid-type]
 Type = Literal[JOB_TYPES]  # type: ignore[valid-type]
 
 
+class RunAnswer(Answer):
+    """A run was started."""
+
+    job_run_id: str
+    job_name: str
+    status: str
+    message: str
+
+
 class Run(Answer):
     """A run of a job, or an explain or execute of a plan."""
 

@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from dagctl_provider.config import setting
+from dagctl_provider.domain.executions import FINISHED
 from dagctl_provider.domain.names import project_variable
 from dagctl_provider.domain.pods import Finished, beyond_history
 from dagctl_provider.domain.runs import ProjectRun
 from dagctl_provider.orchestration import runs, schedules
 from dagctl_provider.services.lifecycle.jobs import dag_ids_of
 from dagctl_provider.services.lifecycle.runs import adopt, end
+from dagctl_provider.store import executions as execution_rows
 from dagctl_provider.store import grants as grant_rows
 from dagctl_provider.store import jobs as job_rows
 from dagctl_provider.store import projects as project_rows
@@ -91,5 +93,9 @@ def _key(row: ProjectRun) -> tuple[str, str]:
 
 
 def _forget(session: Session, row: ProjectRun) -> None:
+    execution = execution_rows.get_execution(session, row.id)
+    if execution is not None and execution.status not in FINISHED:
+        # What became of it is written down first.
+        return
     if runs.delete_run(session, row.dag_id, row.run_id):
         run_rows.delete_run(session, row.id)

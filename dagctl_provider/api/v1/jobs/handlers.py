@@ -5,10 +5,8 @@ from __future__ import annotations
 from dagctl_provider.api.contracts import Call, Result
 from dagctl_provider.api.v1.common import Message, OverrideBody
 from dagctl_provider.api.v1.jobs import schemas
-from dagctl_provider.api.v1.projects.runs import RunAnswer
-from dagctl_provider.api.v1.run_shapes import RunList, run
+from dagctl_provider.api.v1.run_shapes import RunAnswer, RunList, run
 from dagctl_provider.services import jobs, runs
-from dagctl_provider.store.executions import Wanted
 
 
 def list_jobs(call: Call) -> Result:
@@ -43,8 +41,9 @@ def run_job(call: Call) -> Result:
 
 def list_job_runs(call: Call) -> Result:
     query: schemas.JobRunParameters = call.query
-    wanted = Wanted(status=query.status, updated_after=query.updated_after)
-    page = jobs.list_job_runs(call.actor, call.ids["jobId"], wanted, page=query.page, limit=query.limit)
+    page = jobs.list_job_runs(
+        call.actor, call.ids["jobId"], query.page, query.limit, status=query.status, updated_after=query.updated_after
+    )
     return 200, RunList(
         runs=[run(one) for one in page.items], total=page.total, page=page.page, limit=page.limit, total_pages=page.total_pages
     )

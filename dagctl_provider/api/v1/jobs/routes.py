@@ -5,8 +5,7 @@ from __future__ import annotations
 from dagctl_provider.api.contracts import Operation
 from dagctl_provider.api.v1.common import PROTECTION_ERRORS, Message, NoBody, OverrideBody, ok
 from dagctl_provider.api.v1.jobs import examples, handlers, schemas
-from dagctl_provider.api.v1.projects.runs import RunAnswer
-from dagctl_provider.api.v1.run_shapes import RunList
+from dagctl_provider.api.v1.run_shapes import RunAnswer, RunList
 
 _TAG = "Jobs"
 _ADMISSION = ("environment_protected", "outside_window")
@@ -113,7 +112,6 @@ OPERATIONS: tuple[Operation, ...] = (
         "read",
         handlers.get_run_logs,
         ok(schemas.RunLogs, examples.LOGS, "Live while running, stored afterwards"),
-        errors=("server_busy",),
     ),
     Operation(
         "POST",

@@ -73,27 +73,6 @@ RUN = {
     "status": "pending",
     "message": "Run triggered successfully",
 }
-RUN_LIST = {
-    "runs": [
-        {
-            "id": "run_abc123",
-            "project_id": "proj_abc123",
-            "job_name": "analytics-scheduled-run-manual-20260428-120000",
-            "job_type": "run",
-            "status": "success",
-            "start_time": "2026-04-28T12:00:03Z",
-            "end_time": "2026-04-28T12:01:15Z",
-            "duration_seconds": 72.4,
-            "triggered_by": "ci",
-            "created_at": "2026-04-28T12:00:00Z",
-            "updated_at": "2026-04-28T12:01:15Z",
-        }
-    ],
-    "total": 1,
-    "page": 1,
-    "limit": 50,
-    "total_pages": 1,
-}
 SYNC_STATUS = {
     "project_id": "proj_abc123",
     "branch": "main",

@@ -10,9 +10,9 @@ import base64
 from dagctl_provider.api.contracts import Call, Result
 from dagctl_provider.api.problems import invalid_fields
 from dagctl_provider.api.v1.common import Message, OverrideBody
-from dagctl_provider.api.v1.projects import runs, schemas
+from dagctl_provider.api.v1.projects import schemas
+from dagctl_provider.api.v1.run_shapes import RunAnswer
 from dagctl_provider.services import adoption, projects
-from dagctl_provider.services.showing import run_list
 
 
 def list_projects(call: Call) -> Result:
@@ -68,23 +68,7 @@ def adopt_project(call: Call) -> Result:
 def run_project(call: Call) -> Result:
     body: OverrideBody = call.body
     run = projects.run_project(call.actor, call.ids["id"], body.override_reason)
-    return 200, runs.RunAnswer(
-        job_run_id=run.run_id, job_name=run.job_name, status=run.status, message="Run triggered successfully"
-    )
-
-
-def list_runs(call: Call) -> Result:
-    query: runs.RunListParameters = call.query
-    page = run_list.list_runs(
-        call.actor, call.ids["id"], page=query.page, limit=query.limit, status=query.status, updated_after=query.updated_after
-    )
-    return 200, runs.RunList(
-        runs=[runs.run(record) for record in page.items],
-        total=page.total,
-        page=page.page,
-        limit=page.limit,
-        total_pages=page.total_pages,
-    )
+    return 200, RunAnswer(job_run_id=run.run_id, job_name=run.job_name, status=run.status, message="Run triggered successfully")
 
 
 def get_sync_status(call: Call) -> Result:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dagctl_provider.api.contracts import Operation
 from dagctl_provider.api.v1.common import PROTECTION_ERRORS, REPOSITORY_ERRORS, Message, NoBody, OverrideBody, ok
-from dagctl_provider.api.v1.projects import examples, handlers, runs, schemas
+from dagctl_provider.api.v1.projects import examples, handlers, schemas
+from dagctl_provider.api.v1.run_shapes import RunAnswer
 
 _SOURCE_ERRORS = (
     *REPOSITORY_ERRORS,
@@ -130,7 +131,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Run the deployed project now",
         "run_project",
         handlers.run_project,
-        ok(runs.RunAnswer, examples.RUN, "The run is queued"),
+        ok(RunAnswer, examples.RUN, "The run is queued"),
         errors=(
             "project_not_deployed",
             "project_suspended",
@@ -142,18 +143,6 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
         body=OverrideBody,
         body_examples={"In a closed window, by an owner": {"override_reason": "Finance waits for it."}},
-    ),
-    Operation(
-        "GET",
-        "/projects/{id}/runs",
-        "list_runs",
-        "Projects",
-        "List the runs of a project",
-        "read",
-        handlers.list_runs,
-        ok(runs.RunList, examples.RUN_LIST, "One page, newest first"),
-        query=runs.RunListParameters,
-        description="Finished runs are kept up to the history limits.",
     ),
     Operation(
         "GET",

@@ -11,11 +11,15 @@ from __future__ import annotations
 import sqlalchemy as sa
 from airflow.utils.sqlalchemy import UtcDateTime
 from alembic import op
+from sqlalchemy.dialects import mysql
 
 revision = "5d2f8be1a9c3"
 down_revision = "f3a61c0d94b2"
 branch_labels = None
 depends_on = None
+
+# Names that differ only in case are two models in some warehouses; MySQL would take them for one.
+_exact = sa.String(255).with_variant(mysql.VARCHAR(255, charset="utf8mb4", collation="utf8mb4_bin"), "mysql")
 
 _TABLES = ("dagctl_model_day", "dagctl_model_execution", "dagctl_execution")
 
@@ -127,7 +131,7 @@ def _make_model_executions() -> None:
         sa.Column("job_type", sa.String(16), nullable=False),
         sa.Column("cronjob_name", sa.String(250)),
         sa.Column("attempt", sa.Integer, nullable=False),
-        sa.Column("model_name", sa.String(255), nullable=False),
+        sa.Column("model_name", _exact, nullable=False),
         sa.Column("kind", sa.String(32)),
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("start_time", UtcDateTime),
@@ -190,7 +194,8 @@ def _make_model_days() -> None:
         "dagctl_model_day",
         sa.Column("project_id", sa.String(64), nullable=False),
         sa.Column("day", sa.String(10), nullable=False),
-        sa.Column("model_name", sa.String(255), nullable=False),
+        sa.Column("model_name", _exact, nullable=False),
+        sa.Column("job_type", sa.String(16), nullable=False),
         sa.Column("executions", sa.Integer, nullable=False),
         sa.Column("succeeded", sa.Integer, nullable=False),
         sa.Column("failed", sa.Integer, nullable=False),
@@ -200,7 +205,7 @@ def _make_model_days() -> None:
         sa.Column("rows_processed", sa.BigInteger, nullable=False),
         sa.Column("last_status", sa.String(16), nullable=False),
         sa.Column("last_at", UtcDateTime, nullable=False),
-        sa.PrimaryKeyConstraint("project_id", "day", "model_name", name="pk_dagctl_model_day"),
+        sa.PrimaryKeyConstraint("project_id", "day", "model_name", "job_type", name="pk_dagctl_model_day"),
         sa.ForeignKeyConstraint(["project_id"], ["dagctl_project.id"], name="fk_dagctl_model_day_project_id", ondelete="CASCADE"),
     )
     _indexes(

@@ -1,0 +1,1 @@
+"""Operations on execution metrics."""
