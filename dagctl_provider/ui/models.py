@@ -5,8 +5,9 @@ from __future__ import annotations
 from flask import Response, request
 
 from dagctl_provider.domain.errors import not_found
+from dagctl_provider.domain.executions import JOB_TYPES
 from dagctl_provider.services.showing import live, models_page
-from dagctl_provider.services.showing.models_page import MODEL_SORTS, MOST_SHOWN
+from dagctl_provider.services.showing.models_page import MODEL_SORTS, MOST_SHOWN, Span
 from dagctl_provider.services.showing.runs_page import seconds_of
 from dagctl_provider.ui.addresses import page_url
 from dagctl_provider.ui.charts import history_figures
@@ -40,8 +41,15 @@ class ModelPages(Pages):
         sort, days = request.args.get("sort", "total"), chosen_days()
         sort = sort if sort in MODEL_SORTS else "total"
         search = request.args.get("search", "").strip()[:_LONGEST_NAME]
+        job_type = request.args.get("type", "")
+        job_type = job_type if job_type in JOB_TYPES else ""
         found = models_page.get_model_list(
-            actor, check_id(project_id, "Project"), days=days, sort=sort, search=search, page=page_number()
+            actor,
+            check_id(project_id, "Project"),
+            Span(days, job_type or None),
+            sort=sort,
+            search=search,
+            page=page_number(),
         )
         return page(
             "runs/models.html",
@@ -54,6 +62,8 @@ class ModelPages(Pages):
             search=search,
             sort=sort,
             sorts=_SORTS,
+            chosen_type=job_type,
+            types=TYPE_TEXTS,
             days=days,
             spans=SPANS,
             changed=changed_text,

@@ -31,10 +31,10 @@ PAGE = (Path(__file__).parents[2] / "docs" / "team.md").read_text(encoding="utf-
 FREE_OPERATIONS = {"POST /invitations/accept"}
 FREE_PAGES = {"GET /static/{name}", "GET /invitations/{secret}", "GET /invitations/accept", "POST /invitations/accept"}
 _PARAMETERS = {"project_id": "id", "plan_id": "id", "user_id": "id", "invitation_id": "id", "token_id": "id", "dag_id": "dag"}
-_PARAMETERS |= {"variable_name": "id", "protection_id": "id", "execution_id": "id"}
+_PARAMETERS |= {"variable_name": "id", "protection_id": "id", "execution_id": "id", "job_id": "id"}
 
 ID_OF = {"projects": "id", "plans": "planGroupId", "members": "userId", "invitations": "invitationId", "tokens": "tokenId"}
-ID_OF |= {"variables": "variableName", "environments": "protectionId", "runs": "runId"}
+ID_OF |= {"variables": "variableName", "environments": "protectionId", "runs": "runId", "jobs": "jobId"}
 """The parameter whose id an address has after a word."""
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.services import organizations
+from dagctl_provider.services.turns import recording
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store import transactions
 from tests.services.world import World
@@ -48,11 +49,20 @@ def end(world: World, project: Any, run_id: str, state: str, **xcoms: Any) -> No
 def test_runs_are_listed_with_what_became_of_them(ask: Ask, world: World) -> None:
     project = deployed(ask, world)
     path = f"/projects/{project.id}/runs"
-    assert ask("GET", path).get_json() == {"runs": [], "total": 0, "page": 1, "limit": 50, "total_pages": 0}
+    bare = {"runs": [], "total": 0, "page": 1, "limit": 50, "total_pages": 0}
+    assert ask("GET", f"{path}?include_stats=false&job_type=run").get_json() == bare
     first, second, third = (ask("POST", f"/projects/{project.id}/run").get_json() for _ in range(3))
     end(world, project, first["job_run_id"], "success", result={"pod_name": "pod-1", "outcome": "succeeded"})
-    end(world, project, second["job_run_id"], "failed", result={"error": {"code": "model_failed", "message": "No table."}})
+    end(
+        world,
+        project,
+        second["job_run_id"],
+        "failed",
+        result={"outcome": "failed", "error": {"code": "model_failed", "message": "No table."}},
+    )
+    recording.record_all()
 
+    path += "?job_type=run"
     answer = ask("GET", path).get_json()
     assert (answer["total"], answer["total_pages"]) == (3, 1)
     found = {run["id"]: run for run in answer["runs"]}
@@ -65,11 +75,11 @@ def test_runs_are_listed_with_what_became_of_them(ask: Ask, world: World) -> Non
     assert not {"end_time", "duration_seconds", "error_message", "pod_name", "cronjob_name"} & set(waiting)
     assert all(run["triggered_by"] == "test" for run in found.values())
 
-    assert [run["id"] for run in ask("GET", f"{path}?status=failed").get_json()["runs"]] == [second["job_run_id"]]
-    page = ask("GET", f"{path}?page=2&limit=2").get_json()
+    assert [run["id"] for run in ask("GET", f"{path}&status=failed").get_json()["runs"]] == [second["job_run_id"]]
+    page = ask("GET", f"{path}&page=2&limit=2").get_json()
     assert ([run["id"] for run in page["runs"]], page["total_pages"]) == ([first["job_run_id"]], 2)
-    assert ask("GET", f"{path}?updated_after=2099-01-01T00:00:00Z").get_json()["total"] == 0
-    assert ask("GET", f"{path}?updated_after=2020-01-01T00:00:00Z").get_json()["total"] == 3
+    assert ask("GET", f"{path}&updated_after=2099-01-01T00:00:00Z").get_json()["total"] == 0
+    assert ask("GET", f"{path}&updated_after=2020-01-01T00:00:00Z").get_json()["total"] == 3
 
 
 def test_runs_of_other_organizations_do_not_exist(ask: Ask, world: World) -> None:

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from dagctl_provider.services import jobs
 from dagctl_provider.ui.said import SAID
 from tests.services.executions import recorded
 from tests.services.world import World
@@ -25,7 +26,7 @@ PLACES = (
     "/dagctl/organization/environments",
     "/dagctl/organization/environments/new",
 )
-OF_A_PROJECT = ("", "/edit", "/runs", "/models")
+OF_A_PROJECT = ("", "/edit", "/jobs", "/jobs/new", "/runs", "/models")
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'`{{7*7}}\u202e"
 
 
@@ -33,7 +34,9 @@ def places(world: World) -> list[str]:
     """All kinds of pages, those of a project with something on them."""
     project = world.project()
     run = recorded(project, ("shop.orders", 0, 5, "success"))
-    own = [*OF_A_PROJECT, f"/runs/{run.id}", "/model?name=shop.orders"]
+    job = jobs.create_job(world.actor(), project.id, {"name": "nightly", "command": "run", "schedule": None}).job
+    own = [*OF_A_PROJECT, f"/runs/{run.id}", f"/runs/{run.id}/cancel", "/model?name=shop.orders"]
+    own += [f"/jobs/{job.id}{verb}" for verb in ("", "/run", "/delete")]
     return [*PLACES, *(f"/dagctl/projects/{project.id}{path}" for path in own)]
 
 

@@ -35,6 +35,18 @@ MODEL_SORTS: Mapping[str, Callable[[ModelStats], Any]] = {
 
 
 @dataclass(frozen=True)
+class Span:
+    """What is looked at.
+
+    :param days: How many days back.
+    :param job_type: Executions of this kind only, when given: a plan may load years where a run loads a day.
+    """
+
+    days: int
+    job_type: str | None = None
+
+
+@dataclass(frozen=True)
 class ModelList:
     """One page of a project's models over a span of days."""
 
@@ -63,8 +75,8 @@ class ModelView:
 def get_model_list(
     actor: Actor,
     project_id: str,
+    span: Span,
     *,
-    days: int,
     sort: str,
     search: str = "",
     page: int = 1,
@@ -83,7 +95,7 @@ def get_model_list(
 
     def work(session: Session) -> ModelList:
         project = lookups.visible_project(session, actor, project_id)
-        rows = [row for row in _with_change(session, project_id, last, days) if search.lower() in row.model_name.lower()]
+        rows = [row for row in _with_change(session, project_id, last, span, None) if search.lower() in row.model_name.lower()]
         number = max(1, min(page, -(-len(rows) // MODELS_PER_PAGE)))
         start = (number - 1) * MODELS_PER_PAGE
         shown = sorted(rows, key=MODEL_SORTS[sort])[start : start + MODELS_PER_PAGE]
@@ -108,18 +120,23 @@ def get_model(actor: Actor, project_id: str, name: str, *, days: int, today: dat
         found, total = execution_rows.list_models(session, project_id, wanted, page=1, limit=MOST_SHOWN)
         if not found and not execution_rows.list_models(session, project_id, Wanted(model_name=name), page=1, limit=1)[1]:
             raise not_found("Model", name)
-        stats = {row.model_name: row for row in _with_change(session, project_id, last, days)}
+        stats = _with_change(session, project_id, last, Span(days), name)
         deploys = overviews.deploys_since(session, project_id, since, MOST_SHOWN)
-        return ModelView(project, name, stats.get(name), found, total, tuple(deploys))
+        return ModelView(project, name, stats[0] if stats else None, found, total, tuple(deploys))
 
     return transactions.run(work)
 
 
-def _with_change(session: Session, project_id: str, last: date, days: int) -> list[ModelStats]:
-    """The models over the last days, each with what it took in as many days before."""
-    names = days_before(last, 2 * days)
-    before = execution_rows.model_stats(session, project_id, names[0], names[days - 1])
-    now = execution_rows.model_stats(session, project_id, names[days], names[-1])
+def _with_change(session: Session, project_id: str, last: date, span: Span, name: str | None) -> list[ModelStats]:
+    """The models over the last days, each with what it took in as many days before.
+
+    :param name: Only this one, when given.
+    """
+    names = days_before(last, 2 * span.days)
+    before, now = (
+        execution_rows.model_stats(session, project_id, part[0], part[-1], span.job_type, name)
+        for part in (names[: span.days], names[span.days :])
+    )
     return [
-        replace(row, previous_avg_duration=before[name].avg_duration if name in before else None) for name, row in now.items()
+        replace(row, previous_avg_duration=before[model].avg_duration if model in before else None) for model, row in now.items()
     ]
