@@ -52,13 +52,23 @@ def test_runs_are_listed_with_what_became_of_them(ask: Ask, world: World) -> Non
     bare = {"runs": [], "total": 0, "page": 1, "limit": 50, "total_pages": 0}
     assert ask("GET", f"{path}?include_stats=false&job_type=run").get_json() == bare
     first, second, third = (ask("POST", f"/projects/{project.id}/run").get_json() for _ in range(3))
-    end(world, project, first["job_run_id"], "success", result={"pod_name": "pod-1", "outcome": "succeeded"})
+    end(
+        world,
+        project,
+        first["job_run_id"],
+        "success",
+        result={"pod_name": "pod-1", "outcome": "succeeded", "step_id": first["job_run_id"]},
+    )
     end(
         world,
         project,
         second["job_run_id"],
         "failed",
-        result={"outcome": "failed", "error": {"code": "model_failed", "message": "No table."}},
+        result={
+            "outcome": "failed",
+            "step_id": second["job_run_id"],
+            "error": {"code": "model_failed", "message": "No table."},
+        },
     )
     recording.record_all()
 
