@@ -98,7 +98,7 @@ _FILES = "it writes files of the project, which a job throws away; do that in th
 _SERVER = "it is for a person at a terminal and does not end by itself"
 _SQL = "it runs SQL of its own; put it into a model, an audit or a test, which a plan shows"
 _ROWS = "it prints rows of the warehouse into the log"
-_GATEWAY = "set the project's 'sqlmesh_gateway'"
+_GATEWAY = "a project uses the default gateway of its configuration"
 _FOLDER = "set the project's 'git_path'"
 _SECRETS = "variables come from the project's secrets and the job's 'environment'"
 _LOGS = "dagctl keeps the log itself"
@@ -151,7 +151,6 @@ _SQLMESH = ToolCommands(
                 Option(("--on", "-o"), "column", "repeated"),
                 Option(("--skip-columns", "-s"), "column", "repeated"),
                 Option(("--limit",), "number"),
-                Option(("--show-sample",)),
                 Option(("--decimals", "-d"), "count"),
                 Option(("--skip-grain-check",)),
                 Option(("--warn-grain-check",), since="0.184.3"),
@@ -159,7 +158,7 @@ _SQLMESH = ToolCommands(
                 Option(("--schema-diff-ignore-case",), since="0.190.0"),
             ),
             (Argument("source:target", "pair", required=True), Argument("model", "name")),
-            refused={"--where": _SQL, "--temp-schema": _SCRATCH},
+            refused={"--where": _SQL, "--temp-schema": _SCRATCH, "--show-sample": _ROWS},
         ),
         "lint": Verb(
             (Option(("--models", "--model"), "name", "repeated"),),
@@ -283,7 +282,7 @@ _DBT = ToolCommands(
         "sl": "it belongs to another edition of dbt",
     },
     refused_options={
-        "--target -t": "set the project's 'environment', which is dbt's target",
+        "--target -t": "set the project's 'dbt_target'",
         "--state --defer-state": "a plan knows what is deployed and compares with that; a job builds what is deployed",
         "--defer --no-defer --favor-state --no-favor-state": "a job builds in its own target; a plan defers by itself",
         "--project-dir": _FOLDER,

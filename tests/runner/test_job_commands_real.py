@@ -94,7 +94,7 @@ SQLMESH = [
     Case("sqlmesh audit --model shop.nothing", "command_failed", "nothing"),
     Case("sqlmesh check_intervals", said="shop.fct_orders", since="0.175.1"),
     Case("sqlmesh check_intervals --no-signals --select-model shop.fo_events", since="0.175.1"),
-    Case("sqlmesh table_diff shop.raw_orders:shop.stg_orders --on id --show-sample --limit 5", said="FULL MATCH"),
+    Case("sqlmesh table_diff shop.raw_orders:shop.stg_orders --on id --limit 5", said="FULL MATCH"),
     Case("sqlmesh table_diff prod:dev_x shop.agg_daily", said="orders (BIGINT -> INT)"),
     Case("sqlmesh table_diff prod:dev_x --select-model 'shop.agg*' --warn-grain-check", since="0.184.3"),
     Case("sqlmesh table_diff prod:nothing shop.agg_daily", "command_failed", "nothing"),
