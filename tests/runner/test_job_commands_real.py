@@ -226,6 +226,22 @@ def test_honest_commands_of_dbt_run(driver: Driver, version: str) -> None:
     assert mended.result["remaining"] == []
 
 
+DAYS: Files = {
+    **DBT_FIRST,
+    "models/days.sql": "{{ config(event_time='day') }} select cast('2026-05-02' as timestamp) as day, 1 as n",
+    "models/loaded.sql": "{{ config(materialized='incremental', incremental_strategy='microbatch', event_time='day', "
+    "batch_size='day', begin='2026-05-01') }} select * from {{ ref('days') }}",
+}
+
+
+def test_a_microbatch_model_tells_which_time_it_loaded(driver: Driver) -> None:
+    prepare(driver)
+    command = "dbt run --select days loaded --event-time-start 2026-05-01 --event-time-end 2026-05-04"
+    outcome = do(driver, Case(command, models=frozenset({"days", "loaded"})), driver.repository.commit(DAYS))
+    row = next(row for row in outcome.result["models"] if row["name"] == "loaded")
+    assert (row["batches"], row["interval"]) == (3, ["2026-05-01T00:00:00.000Z", "2026-05-04T00:00:00.000Z"])
+
+
 OPTIONS = """
 import importlib, json, sys
 group = getattr(importlib.import_module(sys.argv[1]), "cli")
