@@ -105,7 +105,7 @@ def load(stack: Stack, organization_id: str, sizes: dict[str, tuple[int, int]]) 
             waiting.tick(f"vacuum {name}")
             cursor.execute(f"VACUUM ANALYZE {name}")
         cursor.execute("SELECT project_id, count(*) AS models FROM dagctl_model_execution GROUP BY 1 ORDER BY 2")
-        counts = ", ".join(f"{row['models']:,}" for row in cursor.fetchall())
+        counts = " and ".join(f"{row['models']:,}" for row in cursor.fetchall())
         cursor.execute(
             "SELECT pg_size_pretty(pg_table_size('dagctl_model_execution')) AS heap,"
             " pg_size_pretty(pg_indexes_size('dagctl_model_execution')) AS indexes,"

@@ -15,7 +15,7 @@ import dagctl_provider
 from dagctl_provider.domain import ids
 from dagctl_provider.domain.errors import ERRORS, DagctlError, not_found
 from dagctl_provider.domain.ids import job_name, new_id, short_sha, slug
-from dagctl_provider.domain.names import project_variable, writer_pool
+from dagctl_provider.domain.names import job_dag_id, plan_dag_id, project_variable, run_dag_id, writer_pool
 from dagctl_provider.domain.settings import SETTINGS
 
 AT = datetime(2026, 4, 28, 10, 0, 5, tzinfo=timezone.utc)
@@ -74,8 +74,10 @@ def test_job_names_look_like_the_documents():
 
 def test_short_commits_and_names_for_airflow():
     assert short_sha("0123456789abcdef") == "0123456"
-    assert project_variable("dagctl__shop__run") == project_variable("dagctl__shop") == "dagctl__shop"
-    assert writer_pool("dagctl__shop__run") == writer_pool("dagctl__shop") == "dagctl__shop__writer"
+    plan = plan_dag_id(slug("The  Shop__s"), "0abc")
+    assert (plan, run_dag_id(plan)) == ("dagctl__the-shop-s__0abc", "dagctl__the-shop-s__0abc__run")
+    for dag_id in (plan, run_dag_id(plan), job_dag_id(plan, slug("Every hour"), "1def")):
+        assert (project_variable(dag_id), writer_pool(dag_id)) == (plan, f"{plan}__writer")
 
 
 @pytest.mark.parametrize("code", ERRORS)

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from dagctl_provider.domain.ids import new_id
 from dagctl_provider.domain.jobs import MOST_JOBS
 from dagctl_provider.domain.names import RUN, project_variable
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.runs import ProjectRun
 from dagctl_provider.orchestration import dags, schedules
 from dagctl_provider.services import audit, jobs, plans, projects, protections, runs, variables
 from dagctl_provider.services.audit import AuditFilter
@@ -29,10 +31,11 @@ from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store import runs as run_rows
 from dagctl_provider.store import transactions
 from dagctl_provider.store.session import utcnow
-from tests.services.test_granting import grant_of
+from tests.services.test_granting import clear, grant_of
 from tests.services.test_plans import refused
 from tests.services.test_races import together
 from tests.services.test_runs import by_itself, deployed, state_of
+from tests.services.test_variables import given_to
 from tests.services.world import World
 
 COMMAND = "sqlmesh run --select-model 'a'"
@@ -68,6 +71,11 @@ def begun(world: World, job: ShownJob, run_id: str) -> dict[str, Any]:
     world.begin_task(job.job.dag_id, run.run_id, "run")
     granting.grant_all()
     return granted(run_id)
+
+
+def run_rows_of(project: Project) -> list[ProjectRun]:
+    """The runs on record, oldest first."""
+    return transactions.run(lambda session: run_rows.runs_of(session, project.id))
 
 
 def execution(run_id: str) -> Execution:
@@ -249,13 +257,17 @@ def test_a_deleted_job_takes_its_dag_with_it(world: World) -> None:
 
 def test_a_run_does_what_its_job_says(world: World) -> None:
     project = deployed(world)
-    variables.create_variable(world.actor(), {"name": "DAYS", "value": "1", "is_sensitive": False})
+    for name, value in (("DAYS", "1"), ("OTHER", "2")):
+        variables.create_variable(world.actor(), {"name": name, "value": value})
     made = make(world, project, resources={"memory_limit": "8Gi"}, environment={"days": "3"})
     assert made.job.environment == {"DAYS": "3"}, "one spelling for variables"
     found = begun(world, made, start(world, made))["request"]
     assert found["job_command"] == COMMAND
     assert (found["resources"]["memory_limit"], found["resources"]["cpu_limit"]) == ("8Gi", "2000m")
     assert "DAYS" not in json.dumps(found), "variables go the sealed way"
+    run = run_rows_of(project)[0]
+    given = given_to(run.dag_id, run.run_id, RUN)
+    assert {name: one.value for name, one in given.items()} == {"DAYS": "3", "OTHER": "2"}, "the nearer one wins"
 
 
 def left(project: Project, *rows: tuple[str, tuple[str, ...] | None]) -> None:
@@ -324,6 +336,7 @@ def test_what_changed_before_a_run_began_counts(world: World, change: dict[str, 
         assert found["refusal"]["code"] == code
     else:
         assert found["request"]["job_command"] == change["command"]
+        assert (execution(run).command, execution(run).job_type) == (change["command"], "janitor")
 
 
 def test_a_command_that_the_deployed_version_does_not_take_is_refused(world: World) -> None:
@@ -337,6 +350,20 @@ def test_a_command_that_the_deployed_version_does_not_take_is_refused(world: Wor
     assert found["refusal"]["code"] == "command_refused"
     with refused("command_refused"):
         start(world, made)
+
+
+def test_a_further_try_is_refused_what_is_refused_by_now(world: World) -> None:
+    """Rather than wait for a grant that never comes."""
+    project = deployed(world)
+    made = make(world, project)
+    run = start(world, made)
+    assert begun(world, made, run)["refusal"] is None
+    job = made.job
+    transactions.run(lambda session: job_rows.update_job(session, type(job)(**{**vars(job), "command": "sqlmesh fly"})))
+    clear(SimpleNamespace(dag_id=job.dag_id, run_id=run, task_id=RUN))  # type: ignore[arg-type]
+    world.begin_task(job.dag_id, run, RUN)
+    granting.grant_all()
+    assert granted(run)["refusal"]["code"] == "command_refused"
 
 
 def test_another_environment_is_asked_for_at_each_door_and_never_by_itself(world: World) -> None:
@@ -363,8 +390,6 @@ def test_another_environment_is_asked_for_at_each_door_and_never_by_itself(world
 
 def by_dag(world: World, project: Project, made: ShownJob, hour: int = 12) -> str:
     """A run that the schedule of a job starts."""
-    from types import SimpleNamespace
-
     return by_itself(SimpleNamespace(run_dag_id=made.job.dag_id), hour)  # type: ignore[arg-type]
 
 

@@ -9,7 +9,6 @@ from dagctl_provider.domain.executions import Execution, JobType
 from dagctl_provider.domain.jobs import Job
 from dagctl_provider.domain.projects import Project
 from dagctl_provider.domain.runs import ProjectRun
-from dagctl_provider.domain.wire.requests import RunnerRequest
 from dagctl_provider.runner.job_commands import CommandRefused, parse_command
 from dagctl_provider.store import executions as execution_rows
 from dagctl_provider.store.session import Session, utcnow
@@ -49,19 +48,15 @@ def job_type(project: Project, command: str) -> JobType:
         return "run"
 
 
-def begun_with(session: Session, run_id: str, request: RunnerRequest, project: Project, job: Job) -> None:
-    """Note what a run was granted to do: job and what is deployed may have changed since somebody asked for it.
-
-    :param request: What the runner is told.
-    """
-    execution_rows.change_execution(
-        session,
-        run_id,
-        commit_sha=request.commit_sha,
-        environment=request.environment or None,
-        command=job.command,
-        job_type=job_type(project, job.command),
-    )
+def begun_with(session: Session, project: Project, job: Job, run_id: str, commit_sha: str) -> None:
+    """Note what a run was granted to do: what is deployed, and its job, may have changed since somebody asked for it."""
+    noted = {
+        "commit_sha": commit_sha,
+        "environment": project.current_environment or project.target.environment or None,
+        "command": job.command,
+        "job_type": job_type(project, job.command),
+    }
+    execution_rows.change_execution(session, run_id, **noted)
 
 
 def forget(session: Session, run_id: str) -> None:
