@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,24 +13,28 @@ import pytest
 from dagctl_provider.dag_factory import run_dags
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.executions import Execution
+from dagctl_provider.domain.ids import new_id
 from dagctl_provider.domain.jobs import MOST_JOBS
 from dagctl_provider.domain.names import RUN, project_variable
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.runs import ProjectRun
 from dagctl_provider.orchestration import dags, schedules
-from dagctl_provider.services import audit, jobs, projects, protections, runs, variables
+from dagctl_provider.services import audit, jobs, plans, projects, protections, runs, variables
 from dagctl_provider.services.audit import AuditFilter
 from dagctl_provider.services.lifecycle import publishing
-from dagctl_provider.services.results import ShownJob
+from dagctl_provider.services.results import PlanApproved, ShownJob
 from dagctl_provider.services.turns import dispatching, granting, scheduled_runs
 from dagctl_provider.store import executions as execution_rows
 from dagctl_provider.store import jobs as job_rows
 from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store import runs as run_rows
 from dagctl_provider.store import transactions
+from dagctl_provider.store.session import utcnow
 from tests.services.test_granting import grant_of
 from tests.services.test_plans import refused
 from tests.services.test_races import together
 from tests.services.test_runs import by_itself, deployed, state_of
+from tests.services.test_variables import given_to
 from tests.services.world import World
 
 COMMAND = "sqlmesh run --select-model 'a'"
@@ -63,6 +70,11 @@ def begun(world: World, job: ShownJob, run_id: str) -> dict[str, Any]:
     world.begin_task(job.job.dag_id, run.run_id, "run")
     granting.grant_all()
     return granted(run_id)
+
+
+def run_rows_of(project: Project) -> list[ProjectRun]:
+    """The runs on record, oldest first."""
+    return transactions.run(lambda session: run_rows.runs_of(session, project.id))
 
 
 def execution(run_id: str) -> Execution:
@@ -244,13 +256,17 @@ def test_a_deleted_job_takes_its_dag_with_it(world: World) -> None:
 
 def test_a_run_does_what_its_job_says(world: World) -> None:
     project = deployed(world)
-    variables.create_variable(world.actor(), {"name": "DAYS", "value": "1", "is_sensitive": False})
+    for name, value in (("DAYS", "1"), ("OTHER", "2")):
+        variables.create_variable(world.actor(), {"name": name, "value": value})
     made = make(world, project, resources={"memory_limit": "8Gi"}, environment={"days": "3"})
     assert made.job.environment == {"DAYS": "3"}, "one spelling for variables"
     found = begun(world, made, start(world, made))["request"]
     assert found["job_command"] == COMMAND
     assert (found["resources"]["memory_limit"], found["resources"]["cpu_limit"]) == ("8Gi", "2000m")
     assert "DAYS" not in json.dumps(found), "variables go the sealed way"
+    run = run_rows_of(project)[0]
+    given = given_to(run.dag_id, run.run_id, RUN)
+    assert {name: one.value for name, one in given.items()} == {"DAYS": "3", "OTHER": "2"}, "the nearer one wins"
 
 
 def test_the_variables_of_the_organization_are_not_a_developers_to_change(world: World) -> None:
@@ -263,6 +279,52 @@ def test_the_variables_of_the_organization_are_not_a_developers_to_change(world:
     jobs.update_job(developer, made.job.id, {"environment": {"DB_HOST": "test.example", "OTHER": "1"}})
     with refused("invalid_request"):
         jobs.update_job(developer, made.job.id, {"environment": {"DB_HOST": "evil.example"}})
+
+
+def left(project: Project, *rows: tuple[str, tuple[str, ...] | None]) -> None:
+    """Runs that have ended, oldest first: how, and what they left to do again."""
+    for number, (status, remaining) in enumerate(rows):
+        at = utcnow() + timedelta(minutes=number)
+        values: Any = {"status": status, "remaining": remaining, "command": "dbt build --select a", "job_id": "job_1"}
+        run = Execution(new_id("run_"), project.id, "run", "a", triggered_by="ada", created_at=at, updated_at=at, **values)
+        transactions.run(lambda session, run=run: execution_rows.insert_execution(session, run))
+
+
+@pytest.mark.parametrize(
+    ("before", "nodes"),
+    [
+        ([], None),
+        ([("failed", ("model.a", "model.b"))], ["model.a", "model.b"]),
+        ([("failed", ("model.a",)), ("partial", ("model.b",))], ["model.b"]),
+        ([("failed", ("model.a",)), ("error", None)], ["model.a"]),
+        ([("failed", ("model.a",)), ("success", ())], None),
+        ([("failed", ("model.a",)), ("success", None)], None),
+    ],
+)
+def test_a_retry_gets_what_the_last_run_left(world: World, before: list[Any], nodes: list[str] | None) -> None:
+    project = deployed(world, project_type="dbt")
+    made = make(world, project, command="dbt retry")
+    left(project, *before)
+    inputs = begun(world, made, start(world, made))["request"].get("inputs") or {}
+    found = json.loads(gzip.decompress(base64.b64decode(inputs["retry"]))) if "retry" in inputs else None
+    assert found == ({"command": "dbt build --select a", "nodes": nodes} if nodes else None)
+
+
+def test_other_commands_of_dbt_get_no_retry(world: World) -> None:
+    project = deployed(world, project_type="dbt")
+    made = make(world, project, command="dbt test")
+    left(project, ("failed", ("model.a",)))
+    assert "inputs" not in begun(world, made, start(world, made))["request"]
+
+
+def test_an_execute_of_dbt_hears_of_all_jobs(world: World) -> None:
+    project = world.project("shop", project_type="dbt")
+    made = make(world, project, command="dbt test")
+    done = plans.approve(world.actor(), world.explained(project).id, door="rest")
+    assert isinstance(done, PlanApproved)
+    grant = grant_of(done.execute.dag_id, done.execute.run_id, "execute")
+    assert grant is not None
+    assert grant.request["job_dag_ids"] == [made.job.dag_id]
 
 
 def test_the_default_run_says_no_command(world: World) -> None:
