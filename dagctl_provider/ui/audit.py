@@ -17,6 +17,8 @@ from dagctl_provider.ui.pages import Pages, expose, signed_in
 KINDS: Mapping[str, str] = {
     "plan": "Plans",
     "project": "Projects",
+    "job": "Jobs",
+    "run": "Runs",
     "member": "Members",
     "invitation": "Invitations",
     "token": "Tokens",
