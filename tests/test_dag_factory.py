@@ -122,3 +122,37 @@ def test_other_dags_cost_nothing_and_gone_ones_are_absent(
     monkeypatch: pytest.MonkeyPatch, variables: list[str], dag_id: str
 ) -> None:
     assert parse_as(monkeypatch, dag_id) == set()
+
+
+JOBS = [
+    {"dag_id": "dagctl__analytics__abc__hourly-1__run", "name": "hourly", "schedule": "0 * * * *", "time_zone": "Europe/Berlin"},
+    {"dag_id": "dagctl__analytics__abc__off-2__run", "name": "off"},
+]
+
+
+def test_each_job_has_a_dag_of_its_own() -> None:
+    default, hourly, off = dag_factory.run_dags(DagSpec.from_json({**SPEC, "schedule": "@daily", "jobs": JOBS}))
+    assert [dag.dag_id for dag in (default, hourly, off)] == ["dagctl__analytics__abc__run", *(job["dag_id"] for job in JOBS)]
+    assert [dag.dag_display_name for dag in (hourly, off)] == ["Analytics: hourly", "Analytics: off"]
+    assert (str(hourly.timetable.timezone), hourly.timetable.expression) == ("Europe/Berlin", "0 * * * *")
+    assert {dag.get_task("run").pool for dag in (default, hourly, off)} == {"dagctl__analytics__abc__writer"}
+    assert not off.timetable.can_be_scheduled
+
+
+def test_a_worker_makes_the_one_dag_of_its_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    asked = []
+    published = {**SPEC, "jobs": JOBS}
+    monkeypatch.setattr(dag_factory, "Variable", SimpleNamespace(get=lambda key, **_: asked.append(key) or published))
+    for wanted in (JOBS[0]["dag_id"], "dagctl__analytics__abc__run", "dagctl__analytics__abc"):
+        monkeypatch.setattr(dag_factory, "get_parsing_context", lambda wanted=wanted: SimpleNamespace(dag_id=wanted))
+        assert list(dag_factory.build_dags()) == [wanted]
+    monkeypatch.setattr(dag_factory, "get_parsing_context", lambda: SimpleNamespace(dag_id="dagctl__analytics__abc__gone-9__run"))
+    assert dag_factory.build_dags() == {}, "a job that was deleted"
+    assert set(asked) == {"dagctl__analytics__abc"}
+
+
+def test_letters_of_a_time_without_jobs_are_read() -> None:
+    assert DagSpec.from_json(SPEC).further_jobs() == []
+    assert "jobs" not in DagSpec.from_json(SPEC).to_json()

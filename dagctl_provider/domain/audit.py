@@ -28,7 +28,8 @@ DOORS = ("rest", "page", "required_actions", "command_line", "system")
 class Subject:
     """What something was done to.
 
-    :param kind: ``project``, ``plan``, ``member``, ``invitation``, ``token``, ``variable``, ``protection``, ``organization``.
+    :param kind: ``project``, ``plan``, ``member``, ``invitation``, ``token``, ``variable``, ``protection``, ``organization``,
+        ``job``, ``run``.
     :param project_id: The project it belongs to, if it belongs to one.
     """
 

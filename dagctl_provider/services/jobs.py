@@ -144,10 +144,10 @@ def delete_job(actor: Actor, job_id: str) -> None:
         if busy:
             raise DagctlError("job_busy", f"Run {busy[0]} of job {job.name!r} is not over yet.", running_runs=busy)
         job_rows.delete_job(session, job.id)
+        publishing.publish(session, project.id)
         # Until it is parsed again, the Dag is still there.
         dags.set_paused(session, [job.dag_id], True)
         schedules.forget_next(session, [job.dag_id])
-        publishing.publish(session, project.id)
         auditing.record(session, actor, "removed", _subject(job), before=job.told())
 
     transactions.run(work)

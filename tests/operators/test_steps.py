@@ -89,3 +89,23 @@ def test_inputs_reach_the_runner_and_artifacts_travel_apart_from_the_result() ->
     left = one["ti"].pushed["artifacts"]
     assert content(left) == {"step_id": request["step_id"], "artifacts": {"deployed": "d29ybGQ="}}
     assert seal_of(left, one["ti"], "artifacts")
+
+
+def turn_with(counts: dict[str, int], *further: str) -> Any:
+    """The turn of an execute of dbt, when so many runs of each Dag have begun."""
+    it = context({**BOUND, "tool": "dbt", "job_dag_ids": list(further)}, "execute")
+    it["ti"].get_ti_count = lambda dag_id, **asked: counts.get(dag_id, 0)
+    return step_request(it, "execute")["turn"]
+
+
+def test_runs_of_all_jobs_count_for_the_turn() -> None:
+    default, hourly, daily = "dagctl__shop__run", "dagctl__shop__a__hourly-1__run", "dagctl__shop__a__daily-1__run"
+    assert turn_with({default: 4}, hourly, daily) == turn_with({default: 4}) == "4", "a job alone is no other turn"
+    turns = [
+        turn_with({default: 4, hourly: 1}, hourly, daily),
+        turn_with({default: 4, daily: 1}, hourly, daily),
+        turn_with({default: 4, daily: 2}, hourly, daily),
+        turn_with({default: 3, daily: 1}, hourly, daily),
+        turn_with({default: 4}, hourly, daily),
+    ]
+    assert len(set(turns)) == len(turns)

@@ -17,6 +17,7 @@ from dagctl_provider.domain.ids import new_id
 from dagctl_provider.domain.jobs import MOST_JOBS
 from dagctl_provider.domain.names import RUN, project_variable
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.runs import ProjectRun
 from dagctl_provider.orchestration import dags, schedules
 from dagctl_provider.services import audit, jobs, plans, projects, protections, runs, variables
 from dagctl_provider.services.audit import AuditFilter
@@ -33,6 +34,7 @@ from tests.services.test_granting import grant_of
 from tests.services.test_plans import refused
 from tests.services.test_races import together
 from tests.services.test_runs import by_itself, deployed, state_of
+from tests.services.test_variables import given_to
 from tests.services.world import World
 
 COMMAND = "sqlmesh run --select-model 'a'"
@@ -68,6 +70,11 @@ def begun(world: World, job: ShownJob, run_id: str) -> dict[str, Any]:
     world.begin_task(job.job.dag_id, run.run_id, "run")
     granting.grant_all()
     return granted(run_id)
+
+
+def run_rows_of(project: Project) -> list[ProjectRun]:
+    """The runs on record, oldest first."""
+    return transactions.run(lambda session: run_rows.runs_of(session, project.id))
 
 
 def execution(run_id: str) -> Execution:
@@ -249,13 +256,17 @@ def test_a_deleted_job_takes_its_dag_with_it(world: World) -> None:
 
 def test_a_run_does_what_its_job_says(world: World) -> None:
     project = deployed(world)
-    variables.create_variable(world.actor(), {"name": "DAYS", "value": "1", "is_sensitive": False})
+    for name, value in (("DAYS", "1"), ("OTHER", "2")):
+        variables.create_variable(world.actor(), {"name": name, "value": value})
     made = make(world, project, resources={"memory_limit": "8Gi"}, environment={"days": "3"})
     assert made.job.environment == {"DAYS": "3"}, "one spelling for variables"
     found = begun(world, made, start(world, made))["request"]
     assert found["job_command"] == COMMAND
     assert (found["resources"]["memory_limit"], found["resources"]["cpu_limit"]) == ("8Gi", "2000m")
     assert "DAYS" not in json.dumps(found), "variables go the sealed way"
+    run = run_rows_of(project)[0]
+    given = given_to(run.dag_id, run.run_id, RUN)
+    assert {name: one.value for name, one in given.items()} == {"DAYS": "3", "OTHER": "2"}, "the nearer one wins"
 
 
 def test_the_variables_of_the_organization_are_not_a_developers_to_change(world: World) -> None:

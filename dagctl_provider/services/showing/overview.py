@@ -24,6 +24,7 @@ from dagctl_provider.plan_output.numbers import Counts, Numbers, counts_of, was_
 from dagctl_provider.plan_output.outcomes import mood_in
 from dagctl_provider.plan_output.summaries import load_word
 from dagctl_provider.services.results import Page
+from dagctl_provider.store import jobs as job_rows
 from dagctl_provider.store import overviews, transactions
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store import projects as project_rows
@@ -87,8 +88,8 @@ class ProjectRow:
 
     :param pending: Plans that wait for a decision.
     :param newest_plan: The newest plan group.
-    :param newest_run: The newest run of the deployed state, while Airflow has it.
-    :param next_run: When Airflow starts the next run by itself; absent when runs only start by hand.
+    :param newest_run: The newest run of any of its jobs, while Airflow has it.
+    :param next_run: When Airflow starts the default job's next run by itself; absent when those only start by hand.
     :param paused: Whether somebody paused the run Dag in Airflow, so that no run starts.
     """
 
@@ -112,6 +113,7 @@ class ProjectRow:
             (not self.project.deployed, "not deployed"),
             (self.project.suspended, "suspended"),
             (self.project.current_commit_sha is None, "nothing deployed yet"),
+            (self.project.job is not None and not self.project.job.enabled, "disabled"),
             (self.paused, "paused in Airflow"),
         )
         return next((reason for holds, reason in reasons if holds), None)
@@ -255,6 +257,7 @@ def list_project_rows(
     return transactions.run(work)
 
 
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _by_name = PROJECT_SORTS["name"]
 
 
@@ -265,8 +268,9 @@ def _matches(project: Project, search: str) -> bool:
 
 def _completed(session: Session, rows: list[ProjectRow], newest: Mapping[str, overviews.GroupRow]) -> list[ProjectRow]:
     """Rows with the numbers of their plans and with their runs."""
-    dag_ids = [row.project.run_dag_id for row in rows]
-    ran, next_runs = schedules.newest_runs(session, dag_ids), schedules.next_runs(session, dag_ids)
+    of_jobs = job_rows.list_jobs(session, [row.project.id for row in rows])
+    ran = schedules.newest_runs(session, [job.dag_id for jobs in of_jobs.values() for job in jobs])
+    next_runs = schedules.next_runs(session, [row.project.run_dag_id for row in rows])
     plans = {
         plan.project_id: plan for plan in _plan_rows(session, [newest[r.project.id] for r in rows if r.project.id in newest])
     }
@@ -275,11 +279,18 @@ def _completed(session: Session, rows: list[ProjectRow], newest: Mapping[str, ov
             row.project,
             row.pending,
             plans.get(row.project.id),
-            ran.get(row.project.run_dag_id),
+            _newest(ran[job.dag_id] for job in of_jobs[row.project.id] if job.dag_id in ran),
             *_coming(next_runs.get(row.project.run_dag_id)),
         )
         for row in rows
     ]
+
+
+def _newest(found: Iterable[NewestRun]) -> NewestRun | None:
+    """The run of all jobs of a project that is told: one that is not over before those that are, else the newest."""
+    return max(
+        found, key=lambda run: (run.state in ("queued", "running"), run.queued_at or run.started_at or _LONG_AGO), default=None
+    )
 
 
 def _coming(found: NextRun | None) -> tuple[datetime | None, bool]:

@@ -135,6 +135,8 @@ OPERATIONS: tuple[Operation, ...] = (
         errors=(
             "project_not_deployed",
             "project_suspended",
+            "job_disabled",
+            "command_refused",
             "run_in_progress",
             "plan_not_executed",
             "execution_in_progress",
