@@ -35,6 +35,7 @@ def _run(options: Options, terminal: Terminal) -> int:
             approved = show.wait_for_decision(plan)
         if approved:
             show.second_execution(plan)
+            show.job_run(project_id)
         if options.once:
             terminal.heading("Every step happened.")
         else:

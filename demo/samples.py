@@ -18,6 +18,7 @@ class Sample:
     :param contents: What the first commit holds, for people.
     :param first: Folders of the first commit, and where in the repository they go.
     :param second: Folder of the second commit.
+    :param job: Command of the job that the demo makes.
     :param removed: Files that the second commit removes.
     :param second_message: Message of the second commit.
     :param wanted: What its plan has to show, by key of plan_output.
@@ -38,6 +39,7 @@ class Sample:
     added_model: str
     before: str
     after: str
+    job: str
     removed: tuple[str, ...] = ()
     project: Mapping[str, Any] = field(default_factory=dict)
     install: tuple[str, ...] = ()
@@ -58,6 +60,7 @@ SQLMESH = Sample(
     added_model="marts.city_revenue",
     before=_BEFORE.format(orders="marts.order_revenue", customers="raw.customers"),
     after=_AFTER.format(added="marts.city_revenue"),
+    job="sqlmesh janitor",
 )
 DBT = Sample(
     kind="dbt",
@@ -76,6 +79,7 @@ DBT = Sample(
     added_model="city_revenue",
     before=_BEFORE.format(orders="order_revenue", customers="customers"),
     after=_AFTER.format(added="city_revenue"),
+    job="dbt build",
     # A version in .dagctl/config.yaml would be one more thing to change for people who try commits of their own.
     project={"dbt_target": "prod", "version_strategy": "continuous"},
     install=("--tool", "dbt", "--extra", "duckdb"),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -82,6 +83,7 @@ class Album:
         self._take_rules(group)
         self.take("approve", group, _ask_to_approve)
         self.take("executed", group, _approve)
+        self._take_jobs()
         self._take_organization()
 
     def _take_rules(self, group: str) -> None:
@@ -91,6 +93,22 @@ class Album:
         self.take("approvals", group, _wait_for_graph, of="section:has(#approvals)")
         self.take("environment", f"{_ORGANIZATION}/environments/{made['id']}", _wait_for_heading_alone)
         client.request("DELETE", f"/environment-protections/{made['id']}")
+
+    def _take_jobs(self) -> None:
+        """A job, its run, and what the models of the plans took."""
+        client, project_id = self.show.client, str(self.plan["project_id"])
+        self.show.job_run(project_id)
+        project = f"{_PAGES}/projects/{project_id}"
+        runs = client.request("GET", f"/projects/{project_id}/runs")["runs"]
+        longest = max(runs, key=lambda run: (run["job_type"] == "plan", run.get("duration_seconds") or 0.0))
+        model = client.request("GET", f"/projects/{project_id}/model-executions/stats")["model_stats"][0]["model_name"]
+        self.take("jobs", f"{project}/jobs", _wait_for_table, viewport={"width": 1280, "height": 430})
+        self.take("job-form", f"{project}/jobs/new", _wait_for_heading_alone)
+        self.take("runs", f"{project}/runs", _wait_for_chart)
+        self.take("run", f"{project}/runs/{longest['id']}", _wait_for_chart)
+        self.take("run-dark", f"{project}/runs/{longest['id']}", _wait_for_chart, color_scheme="dark")
+        self.take("models", f"{project}/models", _wait_for_table, viewport={"width": 1280, "height": 640})
+        self.take("model", f"{project}/model?name={quote(model)}", _wait_for_chart)
 
     def _take_organization(self) -> None:
         """The pages of the organization, with something on them."""
@@ -161,6 +179,10 @@ def _wait_for_graph(page: Page) -> None:
     page.locator("[data-graph]").scroll_into_view_if_needed()
     expect(page.locator("[data-graph-wait]")).to_have_count(0)
     page.evaluate("scrollTo(0, 0)")
+
+
+def _wait_for_chart(page: Page) -> None:
+    expect(page.locator("[data-chart] canvas")).to_be_visible()
 
 
 def _fill_form(page: Page) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -22,9 +22,11 @@ from demo.repository import Repository
 from demo.samples import Sample
 from demo.stack import USERNAME, Stack
 from demo.terminal import Terminal
-from demo.warehouse import Warehouse, require_revenue, revenue_by_city
+from demo.warehouse import Table, Warehouse, require_revenue, revenue_by_city
 
 PROJECT = "analytics"
+_JOB = "nightly"
+_MODELS = 12
 _STEP_SECONDS = 300.0
 _DETECTION_SECONDS = 180.0
 
@@ -199,6 +201,34 @@ class Show:
             f"Revenue is {sum(found.values()):,.2f} now, and was {before:,.2f}: the same as counted from the seed files by hand"
         )
 
+    def job_run(self, project_id: str) -> None:
+        """Make a job, run it once, and say what the models of the project took."""
+        self.terminal.heading("A job of its own, and what took how long")
+        body = {"name": _JOB, "command": self.sample.job, "schedule": "30 6 * * *"}
+        job = self.client.request("POST", f"/projects/{project_id}/jobs", body)
+        self.terminal.done(f"POST /api/v1/projects/{project_id}/jobs: {job['id']}, '{job['command']}', each day at 06:30")
+        started = self.client.request("POST", f"/jobs/{job['id']}/run")
+        run = self._ended(str(started["job_run_id"]))
+        if run["status"] != "success":
+            raise DemoError(f"Run {run['id']} ended as {run['status']}: {run.get('error_message')}", "Its log says more.")
+        page = f"{self.stack.base_url}{PAGES}/projects/{project_id}"
+        self.terminal.line(f"  {self.terminal.style(page + '/runs/' + str(run['id']), 'cyan')}")
+        answer = self.client.request("GET", f"/projects/{project_id}/model-executions/stats?days=1&limit={_MODELS}")
+        for line in model_times(answer["model_stats"]).lines():
+            self.terminal.detail(line)
+        self.terminal.done(f"What each model took, by plans and runs together; slowest and slower ones: {page}/models")
+
+    def _ended(self, run_id: str) -> dict[str, Any]:
+        with self.terminal.waiting(f"Run {run_id}") as waiting:
+            deadline = time.monotonic() + _STEP_SECONDS
+            while (run := self.client.request("GET", f"/runs/{run_id}"))["status"] in ("pending", "running"):
+                if time.monotonic() > deadline:
+                    raise DemoError(f"Run {run_id} is still {run['status']}.", "See the scheduler's log.")
+                waiting.tick()
+                time.sleep(0.5)
+            waiting.text = f"Run {run_id}: {run['status']}"
+        return run
+
     # Helpers
 
     def _approve(self, plan: Mapping[str, Any]) -> None:
@@ -266,6 +296,19 @@ class Show:
             return
         for line in diff.splitlines():
             self.terminal.line(f"      {style(line, {'+': 'green', '-': 'red'}.get(line[:1], 'dim'))}")
+
+
+def model_times(models: Sequence[Mapping[str, Any]]) -> Table:
+    """What models took, as a table."""
+    rows = [
+        [one["model_name"], one["total_executions"], _seconds(one.get("avg_duration")), _seconds(one["total_duration"])]
+        for one in models
+    ]
+    return Table(["model", "ran", "average", "together"], rows)
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f} s"
 
 
 def summary_lines(plan: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from flask import Response, request
 
-from dagctl_provider.services.showing import live, overview
+from dagctl_provider.domain.runs import run_step_id
+from dagctl_provider.services.showing import live, overview, runs_page
 from dagctl_provider.ui.addresses import page_url
 from dagctl_provider.ui.pages import Pages, back_to, expose, json_answer, page, signed_in
 
@@ -58,11 +59,14 @@ class PlanListPages(Pages):
 
     @expose("/runs/<dag_id>/<path:run_id>")
     def run(self, dag_id: str, run_id: str) -> Response:
-        """From a Dag run to its plan: what Airflow's tab on a Dag run shows."""
+        """From a Dag run to its plan, or to the run of a job: what Airflow's tab on a Dag run shows."""
         actor = signed_in("read")
         group_id, project_id = overview.place_of_run(actor, dag_id[:250], run_id[:250])
         if group_id is not None:
             return back_to(page_url("plans", group_id))
+        identifier = run_step_id(dag_id, run_id)
+        if project_id is not None and runs_page.is_on_record(actor, project_id, identifier):
+            return back_to(page_url("projects", project_id, "runs", identifier))
         project = overview.get_project_row(actor, project_id).project if project_id is not None else None
         return page("no_plan.html", actor, title="No plan", project=project)
 

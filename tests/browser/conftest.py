@@ -96,7 +96,7 @@ def scene(site: Site, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str
     project = site.project("Scene", Shop(folder))
     variable = {"name": "SHOWN", "value": " ".join(HOSTILE).replace("\x00", ""), "is_sensitive": False, "mount_as_file": True}
     site.ask("POST", "/environment-variables", {**variable, "environments": ["elsewhere"]}, status=201)
-    job = {"name": "Nightly", "command": "sqlmesh run", "schedule": None, "description": variable["value"]}
+    job = {"name": "Nightly", "command": "sqlmesh run", "schedule": None, "description": variable["value"][:1000]}
     job |= {"environment": {"SHOWN": variable["value"]}, "time_zone": "Europe/Berlin"}
     made = site.ask("POST", f"/projects/{project['id']}/jobs", job, status=201)
     plan = site.explained(project)

@@ -114,3 +114,14 @@ def test_secrets_of_the_shell_do_not_reach_git(tmp_path: Path, monkeypatch: pyte
     repository = Repository(tmp_path / "repository")
     repository.create()
     assert git(repository.path, "log", "--format=%cn") == "Ada Example"
+
+
+def test_times_of_models_stand_in_a_table() -> None:
+    from demo.show import model_times
+
+    one = {"model_name": "marts.order_revenue", "total_executions": 2, "avg_duration": 0.25, "total_duration": 0.5}
+    other = {"model_name": "raw.orders", "total_executions": 1, "total_duration": 0.0}
+    lines = model_times([one, other]).lines()
+    assert lines[0].split() == ["model", "ran", "average", "together"]
+    assert lines[1].split() == ["marts.order_revenue", "2", "0.25", "s", "0.50", "s"]
+    assert lines[2].split() == ["raw.orders", "1", "-", "0.00", "s"]

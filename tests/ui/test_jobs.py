@@ -223,6 +223,14 @@ def test_a_job_is_run_and_cancelled(browser: Browser, world: World) -> None:
     assert "over" in read(browser.post(f"{run}/cancel")).text, "once is enough"
 
 
+def test_a_run_in_airflow_leads_to_its_page(browser: Browser, world: World) -> None:
+    project = deployed(world)
+    started = jobs.run_job(world.actor(), made(world, project).id)
+    dag_id = next(one.job.dag_id for one in jobs.list_jobs(world.actor(), project.id) if not one.default)
+    answer = browser._send("GET", f"/dagctl/runs/{dag_id}/{started.run_id}", None, {})
+    assert answer.headers["Location"] == f"/pluginsv2/dagctl/projects/{project.id}/runs/{started.run_id}"
+
+
 def test_a_job_that_cannot_run_says_why(browser: Browser, world: World) -> None:
     project = deployed(world)
     job = made(world, project, enabled=False)

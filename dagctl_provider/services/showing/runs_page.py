@@ -142,6 +142,18 @@ def get_run(actor: Actor, project_id: str, execution_id: str) -> RunView:
     return transactions.run(work)
 
 
+def is_on_record(actor: Actor, project_id: str, execution_id: str) -> bool:
+    """Whether there is an execution of that id in a project; see :func:`get_run`."""
+    actor.require("read")
+
+    def work(session: Session) -> bool:
+        project = lookups.visible_project(session, actor, project_id)
+        execution = execution_rows.get_execution(session, execution_id)
+        return execution is not None and execution.project_id == project.id
+
+    return transactions.run(work)
+
+
 @dataclass(frozen=True)
 class RunLogPart:
     """What follows a position of a run's log.
