@@ -187,15 +187,13 @@ def _runs_again(run: ProjectRun, tasks: dict[tuple[str, str, str], TaskState]) -
 
 
 def _begin_anew(session: Session, run_id: str) -> bool:
-    """Its models stay; those of the new attempt come beside them."""
-    execution = _held(session, run_id)
+    held = _held(session, run_id)
     run = run_rows.get_run(session, run_id)
-    if execution is None or run is None or execution[1].status not in FINISHED:
+    if held is None or run is None or held[1].status not in FINISHED:
         return False
     if not _runs_again(run, runs.task_states(session, [(run.dag_id, run.run_id)])):
         return False
-    anew = dict.fromkeys(("start_time", "end_time", "duration_seconds", "error_code", "error_message", "pod_name", "remaining"))
-    return execution_rows.change_execution(session, run_id, status="pending", attempt=execution[1].attempt + 1, **anew)
+    return lifecycle_recording.begin_anew(session, held[1])
 
 
 def _held(session: Session, identifier: str) -> tuple[Project, Execution] | None:
