@@ -32,7 +32,7 @@ _anything = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=5,
 )
-_member = {name: _anything for name in ("kind", "duration", "rows", "batches", "started", "ended", "interval", "error")}
+_member = dict.fromkeys(("kind", "duration", "rows", "batches", "started", "ended", "interval", "error"), _anything)
 _rows = st.lists(
     st.fixed_dictionaries({"name": _anything | st.text(), "status": _anything | st.just("succeeded")}, optional=_member)
     | _anything,
