@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 
 from dagctl_provider.domain import notifications
-from dagctl_provider.domain.notifications import EVENTS, PLAN_EVENTS, InvalidNotifiers, event_of, parse_targets, retry_at, signature
+from dagctl_provider.domain.notifications import (
+    EVENTS,
+    PLAN_EVENTS,
+    InvalidNotifiers,
+    event_of,
+    parse_targets,
+    retry_at,
+    signature,
+)
 from dagctl_provider.domain.plans import TRANSITIONS
 
 OPS = {"name": "ops", "webhook_conn_id": "ops_webhook"}

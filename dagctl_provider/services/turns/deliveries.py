@@ -33,7 +33,7 @@ _CHANNELS = Target(SLACK, frozenset(RUN_EVENTS))
 """All Slack channels that jobs name: they share a connection, so they take turns like one target."""
 _CLEAN_SECONDS = 3600.0
 _LOOK_SECONDS = 10.0
-"""Between two looks where there are no targets: only channels of jobs may wait then, and an idle leader leaves the database alone."""
+"""Between two looks where there are no targets: only channels of jobs may wait then, and the database is left alone."""
 
 
 class Deliverer:
