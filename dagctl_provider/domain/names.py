@@ -89,7 +89,7 @@ def project_variable(dag_id: str) -> str:
 
     :param dag_id: Of any Dag of the project. A slug holds no underscore, so the parts of an id can be told apart.
     """
-    return "__".join(dag_id.split("__")[:3])
+    return "__".join(dag_id.removesuffix(RUN_SUFFIX).split("__")[:3])
 
 
 def writer_pool(dag_id: str) -> str:

@@ -16,6 +16,7 @@ from dagctl_provider.plan_output.members import alternatives, members
 from dagctl_provider.plan_output.shape import ExecuteOutput, ExplainOutput, Interval
 
 LONGEST_TEXT = 4000
+_MOST_SECONDS = 1e12
 R = TypeVar("R")
 Reader = Callable[[object], Any]
 """Makes a value out of JSON; ``None`` where there is none that fits."""
@@ -140,7 +141,9 @@ def rows(value: object) -> tuple[Mapping[str, Any], ...]:
 
 def seconds(value: object) -> float | None:
     """A duration in seconds."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
+    # A whole number in JSON may be larger than any float.
+    fits = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST_SECONDS
+    return float(value) if fits else None  # type: ignore[arg-type]
 
 
 _SIMPLE: Mapping[Any, Reader] = {str: text, int: _count, float: seconds, bool: _flag}

@@ -33,6 +33,7 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             monkeypatch.setattr(getattr(runtime, module), name, lambda name=name: done.append(name))
     monkeypatch.setattr(runtime.scheduled_runs, "follow", lambda: None)
     monkeypatch.setattr(runtime.granting, "grant_all", lambda: None)
+    monkeypatch.setattr(runtime.recording.Recorder, "turn", lambda self: None)
     return done
 
 

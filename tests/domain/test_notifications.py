@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 
 from dagctl_provider.domain import notifications
-from dagctl_provider.domain.notifications import EVENTS, InvalidNotifiers, event_of, parse_targets, retry_at, signature
+from dagctl_provider.domain.notifications import (
+    EVENTS,
+    PLAN_EVENTS,
+    InvalidNotifiers,
+    event_of,
+    parse_targets,
+    retry_at,
+    signature,
+)
 from dagctl_provider.domain.plans import TRANSITIONS
 
 OPS = {"name": "ops", "webhook_conn_id": "ops_webhook"}
@@ -55,7 +63,7 @@ def test_what_cannot_be_meant_is_refused(kind: str) -> None:
 
 def test_every_status_that_ends_or_waits_is_an_event() -> None:
     reached = {(row.plan_type, row.target) for row in TRANSITIONS if row.target not in (None, row.source)}
-    assert {event_of(kind, str(status)) for kind, status in reached} == set(EVENTS) - {"discarded"}
+    assert {event_of(kind, str(status)) for kind, status in reached} == set(PLAN_EVENTS) - {"discarded"}
     assert event_of("explain", "rejected", auto_discarded=True) == "discarded"
     assert event_of("execute", "running") is None
 

@@ -9,7 +9,7 @@ import pytest
 from dagctl_provider.domain.errors import DagctlError
 from dagctl_provider.domain.permissions import PERMISSIONS, RANKS, ROLES, Actor, known_role, permissions_of, system_actor
 
-DEVELOPER = {"read", "create_plan", "approve_plan", "cancel_plan", "run_project", "view_secrets"}
+DEVELOPER = {"read", "create_plan", "approve_plan", "cancel_plan", "manage_jobs", "run_project", "view_secrets"}
 ADMIN = DEVELOPER | {"manage_projects", "manage_tokens", "manage_team", "manage_secrets", "read_audit"}
 OWNER = ADMIN | {"override_rules"}
 MAY = {"owner": OWNER, "admin": ADMIN, "developer": DEVELOPER, "reader": {"read"}}

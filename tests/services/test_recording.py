@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from dagctl_provider.domain.executions import Execution, ModelExecution, ModelStats, execution_id
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.domain.projects import Project
+from dagctl_provider.domain.runs import run_step_id
 from dagctl_provider.orchestration import dags
 from dagctl_provider.orchestration import runs as airflow_runs
 from dagctl_provider.services import plans
@@ -248,6 +249,23 @@ def test_a_run_that_is_cleared_in_airflow_is_recorded_again_beside_its_first_att
     assert (over.status, over.attempt, over.models_total) == ("success", 2, 2)
     assert sorted(model.attempt for model in models_of(run.id)) == [1, 1, 1, 1, 2, 2]
     assert sums_of(project)["shop.orders"].executions == 2
+
+
+def test_a_run_that_was_deleted_in_airflow_and_comes_again(world: World) -> None:
+    from airflow.models.dagrun import DagRun
+    from sqlalchemy import delete
+
+    project = deployed(world)
+    run_id = by_itself(project)
+    scheduled_runs.follow()
+    identifier = run_step_id(project.run_dag_id, run_id)
+    transactions.run(lambda session: session.execute(delete(DagRun).where(DagRun.run_id == run_id)))
+    recording.record_all()
+    scheduled_runs.clean_history()
+    assert (stored(identifier).status, the_run(identifier)) == ("error", None)
+    by_itself(project)
+    scheduled_runs.follow()
+    assert (stored(identifier).status, stored(identifier).attempt) == ("pending", 2)
 
 
 def test_history_is_removed_only_once_it_is_recorded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

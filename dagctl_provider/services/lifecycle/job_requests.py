@@ -22,9 +22,8 @@ def of_job(session: Session, project: Project, job: Job, request: StepRequest) -
     :param request: Of any run of the project.
     """
     launcher = replace(request.launcher, resources={**request.launcher.resources, **job.resources})
-    command = jobs.parsed(project, job)
     runner = replace(request.runner, job_command=None if job.command.strip() == DEFAULT_COMMAND else job.command)
-    if (command.tool, command.verb) == ("dbt", "retry"):
+    if jobs.parsed(project, job).verb == RETRY:
         runner = replace(runner, inputs={**(runner.inputs or {}), **_left(session, project)} or None)
     return replace(request, runner=runner, launcher=launcher)
 

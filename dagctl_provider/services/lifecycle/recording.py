@@ -17,8 +17,14 @@ from dagctl_provider.store.session import Session, utcnow
 def note_run(session: Session, project: Project, job: Job, run: ProjectRun, cronjob_name: str | None) -> None:
     """Put a run on record that was just added to the runs.
 
+    A run that somebody deletes in Airflow may come again under the same id: its schedule starts it anew.
+
     :param cronjob_name: The Dag whose schedule started it; absent where somebody asked for it.
     """
+    known = execution_rows.get_execution(session, run.id)
+    if known is not None:
+        begin_anew(session, known)
+        return
     execution = Execution(
         id=run.id,
         project_id=project.id,
@@ -35,6 +41,12 @@ def note_run(session: Session, project: Project, job: Job, run: ProjectRun, cron
         commit_sha=project.current_commit_sha,
     )
     execution_rows.insert_execution(session, execution)
+
+
+def begin_anew(session: Session, execution: Execution) -> bool:
+    """Let an execution that is over begin once more. Its models stay; those of the new attempt come beside them."""
+    anew = dict.fromkeys(("start_time", "end_time", "duration_seconds", "error_code", "error_message", "pod_name", "remaining"))
+    return execution_rows.change_execution(session, execution.id, status="pending", attempt=execution.attempt + 1, **anew)
 
 
 def job_type(project: Project, command: str) -> JobType:

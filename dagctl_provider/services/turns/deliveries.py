@@ -32,6 +32,8 @@ _BATCH = 100
 _CHANNELS = Target(SLACK, frozenset(RUN_EVENTS))
 """All Slack channels that jobs name: they share a connection, so they take turns like one target."""
 _CLEAN_SECONDS = 3600.0
+_LOOK_SECONDS = 10.0
+"""Between two looks where there are no targets: only channels of jobs may wait then, and the database is left alone."""
 
 
 class Deliverer:
@@ -39,10 +41,13 @@ class Deliverer:
 
     def __init__(self) -> None:
         self._running: dict[str, tuple[threading.Thread, float]] = {}
-        self._clean_at = 0.0
+        self._clean_at = self._look_at = 0.0
 
     def turn(self) -> None:
         """Start what is due now, without waiting for it."""
+        if not targets() and time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + _LOOK_SECONDS
         self._clean()
         now = utcnow()
         due = transactions.run(lambda session: notification_rows.due_notifications(session, now, _BATCH))

@@ -112,8 +112,10 @@ def _news(session: Session, everything: bool) -> list[Work]:
         lacking = recording_rows.unrecorded_runs(session, since, _AT_ONCE)
         work += [partial(_take_run, run_id=run_id) for run_id in lacking]
     unfinished = execution_rows.unfinished_executions(session)
-    work += _news_of_runs(session, [one for one in unfinished if one.step_id is None])
-    work += _news_of_steps(session, [one for one in unfinished if one.step_id is not None])
+    if of_jobs := [one for one in unfinished if one.step_id is None]:
+        work += _news_of_runs(session, of_jobs)
+    if of_plans := [one for one in unfinished if one.step_id is not None]:
+        work += _news_of_steps(session, of_plans)
     return work + _begun_anew(session)
 
 
@@ -171,7 +173,9 @@ def _news_of_steps(session: Session, executions: list[Execution]) -> list[Work]:
 def _begun_anew(session: Session) -> list[Work]:
     """Runs that are over here and that somebody lets run once more in Airflow."""
     places = [(dag_id, run_id) for dag_id, _, run_id in (key.partition("/") for key in schedules.unfinished_runs(session))]
-    known = run_rows.runs_at(session, places) if places else []
+    if not places:
+        return []
+    known = run_rows.runs_at(session, places)
     over = {one.id for one in execution_rows.get_executions(session, [run.id for run in known]) if one.status in FINISHED}
     tasks = runs.task_states(session, [(run.dag_id, run.run_id) for run in known if run.id in over])
     return [partial(_begin_anew, run_id=run.id) for run in known if run.id in over and _runs_again(run, tasks)]
@@ -183,15 +187,13 @@ def _runs_again(run: ProjectRun, tasks: dict[tuple[str, str, str], TaskState]) -
 
 
 def _begin_anew(session: Session, run_id: str) -> bool:
-    """Its models stay; those of the new attempt come beside them."""
-    execution = _held(session, run_id)
+    held = _held(session, run_id)
     run = run_rows.get_run(session, run_id)
-    if execution is None or run is None or execution[1].status not in FINISHED:
+    if held is None or run is None or held[1].status not in FINISHED:
         return False
     if not _runs_again(run, runs.task_states(session, [(run.dag_id, run.run_id)])):
         return False
-    anew = dict.fromkeys(("start_time", "end_time", "duration_seconds", "error_code", "error_message", "pod_name", "remaining"))
-    return execution_rows.change_execution(session, run_id, status="pending", attempt=execution[1].attempt + 1, **anew)
+    return lifecycle_recording.begin_anew(session, held[1])
 
 
 def _held(session: Session, identifier: str) -> tuple[Project, Execution] | None:
