@@ -67,6 +67,9 @@ def _left(request: Request, version: str, retry: str | None) -> tuple[JobCommand
     if not all(isinstance(node, str) and _UNIQUE_ID.fullmatch(node) for node in nodes):
         raise RunnerError("invalid_request", "The input 'retry' names something that is no node of dbt.")
     command = _parsed(request, text, version)
+    if command.verb == "retry":
+        # Of which command it was a retry, nobody kept; a build runs nodes of any kind.
+        command, text = JobCommand(request.tool, "build"), "dbt build"
     if not nodes or command.verb not in RETRIED:
         raise RunnerError("nothing_to_retry", f"The last run, '{text}', has left nothing to retry.")
     return command, nodes, text

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from dagctl_provider.domain.executions import FINISHED
 from dagctl_provider.domain.runs import run_step_id
 from tests.airflow.site import Shop, Site
 from tests.waiting import wait_for
@@ -20,7 +21,7 @@ def ended(site: Site, project: dict[str, Any], run_id: str) -> dict[str, Any]:
 
     def look() -> dict[str, Any] | None:
         runs = site.ask("GET", f"/projects/{project['id']}/runs")["runs"]
-        return next((run for run in runs if run["id"] == wanted and run["status"] in ("success", "failed")), None)
+        return next((run for run in runs if run["id"] == wanted and run["status"] in FINISHED), None)
 
     return wait_for(f"run {run_id}", look)
 
@@ -63,4 +64,4 @@ def test_airflow_runs_what_is_deployed(site: Site, shop: Shop) -> None:
     site.ask("PUT", address, {"suspended": True})
     wait_for("no run to be due", lambda: next_run(site, project) is None)
     refused = ended(site, project, pressed(site, project))
-    assert (refused["status"], refused["error_message"]) == ("failed", "The project is suspended, so nothing is run.")
+    assert (refused["status"], refused["error_message"]) == ("error", "The project is suspended, so nothing is run.")

@@ -7,6 +7,7 @@ from typing import Any
 
 from dagctl_provider.domain.plans import PlanStep
 from dagctl_provider.services import organizations
+from dagctl_provider.services.turns import recording
 from dagctl_provider.store import plans as plan_rows
 from dagctl_provider.store import transactions
 from tests.services.world import World
@@ -48,12 +49,17 @@ def end(world: World, project: Any, run_id: str, state: str, **xcoms: Any) -> No
 def test_runs_are_listed_with_what_became_of_them(ask: Ask, world: World) -> None:
     project = deployed(ask, world)
     path = f"/projects/{project.id}/runs"
-    assert ask("GET", path).get_json() == {"runs": [], "total": 0, "page": 1, "limit": 50, "total_pages": 0}
+    nothing = {"runs": [], "total": 0, "page": 1, "limit": 50, "total_pages": 0}
+    assert ask("GET", f"{path}?job_type=run&include_stats=false").get_json() == nothing
     first, second, third = (ask("POST", f"/projects/{project.id}/run").get_json() for _ in range(3))
-    end(world, project, first["job_run_id"], "success", result={"pod_name": "pod-1", "outcome": "succeeded"})
-    end(world, project, second["job_run_id"], "failed", result={"error": {"code": "model_failed", "message": "No table."}})
+    started = [one["job_run_id"] for one in (first, second)]
+    done_so = {"pod_name": "pod-1", "outcome": "succeeded", "step_id": started[0]}
+    failed_so = {"outcome": "failed", "error": {"code": "model_failed", "message": "No table."}, "step_id": started[1]}
+    end(world, project, started[0], "success", result=done_so)
+    end(world, project, started[1], "failed", result=failed_so)
+    recording.record_all()
 
-    answer = ask("GET", path).get_json()
+    answer = ask("GET", f"{path}?job_type=run").get_json()
     assert (answer["total"], answer["total_pages"]) == (3, 1)
     found = {run["id"]: run for run in answer["runs"]}
     assert list(found) == [third["job_run_id"], second["job_run_id"], first["job_run_id"]], "newest first"
@@ -66,10 +72,12 @@ def test_runs_are_listed_with_what_became_of_them(ask: Ask, world: World) -> Non
     assert all(run["triggered_by"] == "test" for run in found.values())
 
     assert [run["id"] for run in ask("GET", f"{path}?status=failed").get_json()["runs"]] == [second["job_run_id"]]
-    page = ask("GET", f"{path}?page=2&limit=2").get_json()
+    page = ask("GET", f"{path}?job_type=run&page=2&limit=2").get_json()
     assert ([run["id"] for run in page["runs"]], page["total_pages"]) == ([first["job_run_id"]], 2)
-    assert ask("GET", f"{path}?updated_after=2099-01-01T00:00:00Z").get_json()["total"] == 0
-    assert ask("GET", f"{path}?updated_after=2020-01-01T00:00:00Z").get_json()["total"] == 3
+    stats = answer["stats"]
+    assert (stats["total_runs"], stats["successful_runs"], stats["failed_runs"], stats["error_runs"]) == (3, 1, 1, 0)
+    assert ask("GET", f"{path}?job_type=run&updated_after=2099-01-01T00:00:00Z").get_json()["total"] == 0
+    assert ask("GET", f"{path}?job_type=run&updated_after=2020-01-01T00:00:00Z").get_json()["total"] == 3
 
 
 def test_runs_of_other_organizations_do_not_exist(ask: Ask, world: World) -> None:

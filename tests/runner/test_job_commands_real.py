@@ -76,25 +76,26 @@ SELECT 1 AS n""",
 }
 
 SQLMESH = [
+    Case("sqlmesh run --select-model shop.fct_orders --skip-janitor", models=frozenset({"shop.fct_orders"})),
+    Case("sqlmesh run", models=frozenset({"shop.old_report"})),
     Case("run"),
-    Case("sqlmesh run"),
     Case("sqlmesh run prod"),
     Case("sqlmesh run --select-model shop.fct_orders"),
-    Case("sqlmesh run --select-model 'shop.*' --skip-janitor"),
+    Case("sqlmesh run --select-model 'shop.*'"),
     Case("sqlmesh run --select-model shop.fct_orders --no-auto-upstream", since="0.136.0"),
     Case("sqlmesh run --ignore-cron --start 2024-01-01 --end 2024-01-05"),
     Case("sqlmesh test -k test_fct_orders", said="1 run, 0 failed"),
     Case("sqlmesh test tests/test_fct.yaml::test_fct_orders -v", said="1 run, 0 failed"),
     Case("sqlmesh test", "tests_failed", "test_wrong"),
     Case("sqlmesh test --select-model shop.fct_orders", said="1 run, 0 failed", since="0.236.2"),
-    Case("sqlmesh audit --model shop.agg_daily", said="all audits passed"),
+    Case("sqlmesh audit --model shop.agg_daily", said="PASS.\n"),
     Case("sqlmesh audit --model shop.agg_daily --start 2024-01-01 --end 2024-01-03", said="all audits passed"),
     Case("sqlmesh audit", "audit_failed", "none_of_it"),
     Case("sqlmesh audit --model shop.nothing", "command_failed", "nothing"),
-    Case("sqlmesh check_intervals", since="0.175.1"),
+    Case("sqlmesh check_intervals", said="shop.fct_orders", since="0.175.1"),
     Case("sqlmesh check_intervals --no-signals --select-model shop.fo_events", since="0.175.1"),
-    Case("sqlmesh table_diff shop.raw_orders:shop.stg_orders --on id --show-sample --limit 5"),
-    Case("sqlmesh table_diff prod:dev_x shop.agg_daily"),
+    Case("sqlmesh table_diff shop.raw_orders:shop.stg_orders --on id --show-sample --limit 5", said="FULL MATCH"),
+    Case("sqlmesh table_diff prod:dev_x shop.agg_daily", said="orders (BIGINT -> INT)"),
     Case("sqlmesh table_diff prod:dev_x --select-model 'shop.agg*' --warn-grain-check", since="0.184.3"),
     Case("sqlmesh table_diff prod:nothing shop.agg_daily", "command_failed", "nothing"),
     Case("sqlmesh lint", said="no errors", since="0.169.0"),
@@ -128,6 +129,8 @@ def test_honest_commands_of_sqlmesh_run(stateful: Driver, version: str) -> None:
     assert rows["shop.fo_events"]["interval"] == ["2024-01-01T00:00:00.000Z", "2024-01-11T00:00:00.000Z"]
     assert all(MOMENT.fullmatch(row["started"]) and row["started"] <= row["ended"] for row in rows.values())
     apply(driver, other, "dev_x")
+    due = "DELETE FROM state_of_shop._intervals WHERE name LIKE '%fct_orders%' OR name LIKE '%old_report%'"
+    driver.server.query(driver.state_database, due)
     for case in SQLMESH:
         if key(case.since) <= key(version):
             do(driver, case, commit)
@@ -221,6 +224,22 @@ def test_honest_commands_of_dbt_run(driver: Driver, version: str) -> None:
     (driver.secrets / "env.json").write_text(json.dumps({"WAREHOUSE": str(warehouse)}))
     mended = do(driver, Case("dbt retry --threads 1", models=frozenset({"fail_once", "after"})), commit, inputs=inputs)
     assert mended.result["remaining"] == []
+
+
+DAYS: Files = {
+    **DBT_FIRST,
+    "models/days.sql": "{{ config(event_time='day') }} select cast('2026-05-02' as timestamp) as day, 1 as n",
+    "models/loaded.sql": "{{ config(materialized='incremental', incremental_strategy='microbatch', event_time='day', "
+    "batch_size='day', begin='2026-05-01') }} select * from {{ ref('days') }}",
+}
+
+
+def test_a_microbatch_model_tells_which_time_it_loaded(driver: Driver) -> None:
+    prepare(driver)
+    command = "dbt run --select days loaded --event-time-start 2026-05-01 --event-time-end 2026-05-04"
+    outcome = do(driver, Case(command, models=frozenset({"days", "loaded"})), driver.repository.commit(DAYS))
+    row = next(row for row in outcome.result["models"] if row["name"] == "loaded")
+    assert (row["batches"], row["interval"]) == (3, ["2026-05-01T00:00:00.000Z", "2026-05-04T00:00:00.000Z"])
 
 
 OPTIONS = """

@@ -51,12 +51,17 @@ def test_a_retry_is_the_command_of_before_with_what_is_left(tmp_path: Path) -> N
     assert (default["verb"], default["text"], default["nodes"]) == ("build", "run", NODES[:1])
 
 
+def test_a_retry_of_a_retry_builds_what_is_left(tmp_path: Path) -> None:
+    again = asked("dbt retry --threads 2", {"command": "dbt retry --fail-fast", "nodes": NODES}, tmp_path)
+    assert again == {"verb": "build", "options": {"threads": "2"}, "arguments": [], "nodes": NODES, "text": "dbt build"}
+
+
 @pytest.mark.parametrize(
     ("left", "code"),
     [
         ({"command": "dbt build", "nodes": []}, "nothing_to_retry"),
         ({"command": "dbt compile", "nodes": NODES}, "nothing_to_retry"),
-        ({"command": "dbt retry", "nodes": NODES}, "nothing_to_retry"),
+        ({"command": "dbt retry", "nodes": []}, "nothing_to_retry"),
         ({"command": "dbt build --target other", "nodes": NODES}, "invalid_request"),
         ({"command": "sqlmesh run", "nodes": NODES}, "invalid_request"),
         ({"command": "dbt build", "nodes": ["--target"]}, "invalid_request"),

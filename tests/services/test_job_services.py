@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ from dagctl_provider.store import projects as project_rows
 from dagctl_provider.store import runs as run_rows
 from dagctl_provider.store import transactions
 from dagctl_provider.store.session import utcnow
-from tests.services.test_granting import grant_of
+from tests.services.test_granting import clear, grant_of
 from tests.services.test_plans import refused
 from tests.services.test_races import together
 from tests.services.test_runs import by_itself, deployed, state_of
@@ -347,6 +348,7 @@ def test_what_changed_before_a_run_began_counts(world: World, change: dict[str, 
         assert found["refusal"]["code"] == code
     else:
         assert found["request"]["job_command"] == change["command"]
+        assert (execution(run).command, execution(run).job_type) == (change["command"], "janitor")
 
 
 def test_a_command_that_the_deployed_version_does_not_take_is_refused(world: World) -> None:
@@ -360,6 +362,20 @@ def test_a_command_that_the_deployed_version_does_not_take_is_refused(world: Wor
     assert found["refusal"]["code"] == "command_refused"
     with refused("command_refused"):
         start(world, made)
+
+
+def test_a_further_try_is_refused_what_is_refused_by_now(world: World) -> None:
+    """Rather than wait for a grant that never comes."""
+    project = deployed(world)
+    made = make(world, project)
+    run = start(world, made)
+    assert begun(world, made, run)["refusal"] is None
+    job = made.job
+    transactions.run(lambda session: job_rows.update_job(session, type(job)(**{**vars(job), "command": "sqlmesh fly"})))
+    clear(SimpleNamespace(dag_id=job.dag_id, run_id=run, task_id=RUN))  # type: ignore[arg-type]
+    world.begin_task(job.dag_id, run, RUN)
+    granting.grant_all()
+    assert granted(run)["refusal"]["code"] == "command_refused"
 
 
 def test_another_environment_is_asked_for_at_each_door_and_never_by_itself(world: World) -> None:
@@ -386,8 +402,6 @@ def test_another_environment_is_asked_for_at_each_door_and_never_by_itself(world
 
 def by_dag(world: World, project: Project, made: ShownJob, hour: int = 12) -> str:
     """A run that the schedule of a job starts."""
-    from types import SimpleNamespace
-
     return by_itself(SimpleNamespace(run_dag_id=made.job.dag_id), hour)  # type: ignore[arg-type]
 
 

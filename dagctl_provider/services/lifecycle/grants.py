@@ -119,6 +119,9 @@ def _content_of_run(session: Session, project: Project, run: ProjectRun, fresh: 
         return _Content(refusal=_refusal(*_JOB_GONE))
     if fresh and (refused := _refused_run(session, project, job, run)) is not None:
         return _Content(refusal=refused)
+    # Also of a run that had begun: it may have been changed since, and what is refused is not done by anybody.
+    if (why := jobs.refusal_of(project, job)) is not None:
+        return _Content(refusal=_refusal("command_refused", why, ERRORS["command_refused"].hint))
     environment = project.current_environment or project.target.environment
     chosen = variables.choose(session, project.organization_id, project.id, environment)
     if (unreadable := variables.refusal_for(chosen, None)) is not None:
@@ -126,7 +129,7 @@ def _content_of_run(session: Session, project: Project, run: ProjectRun, fresh: 
     request = job_requests.of_job(session, project, job, request)
     runner = replace(request.runner, step_id=run.id, plan_group_id=run.id)
     request = replace(request, runner=runner, launcher=replace(request.launcher, job_name=run.job_name))
-    recording.begun_with(session, run.id, runner.commit_sha, environment)
+    recording.begun_with(session, project, job, run.id, runner.commit_sha)
     return _Content(request.to_json(), chosen=variables.with_own(chosen, job.environment))
 
 
@@ -136,9 +139,7 @@ def _refused_run(session: Session, project: Project, job: Job, run: ProjectRun) 
         return _refusal(*_SUSPENDED)
     if not job.enabled:
         return _refusal(*_JOB_DISABLED)
-    if (why := jobs.refusal_of(project, job)) is not None:
-        return _refusal("command_refused", why, ERRORS["command_refused"].hint)
-    other = jobs.parsed(project, job).changes
+    other = jobs.parsed(project, job).changes if jobs.refusal_of(project, job) is None else None
     if other is None or run.settings:
         return None
     # Whoever asked dagctl for a run was asked for their rights then; here nobody asks.

@@ -48,9 +48,15 @@ def job_type(project: Project, command: str) -> JobType:
         return "run"
 
 
-def begun_with(session: Session, run_id: str, commit_sha: str, environment: str) -> None:
-    """Note what a run was granted to do: what is deployed may have changed since somebody asked for it."""
-    execution_rows.change_execution(session, run_id, commit_sha=commit_sha, environment=environment or None)
+def begun_with(session: Session, project: Project, job: Job, run_id: str, commit_sha: str) -> None:
+    """Note what a run was granted to do: what is deployed, and its job, may have changed since somebody asked for it."""
+    noted = {
+        "commit_sha": commit_sha,
+        "environment": project.current_environment or project.target.environment or None,
+        "command": job.command,
+        "job_type": job_type(project, job.command),
+    }
+    execution_rows.change_execution(session, run_id, **noted)
 
 
 def forget(session: Session, run_id: str) -> None:

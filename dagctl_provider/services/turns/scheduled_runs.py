@@ -14,6 +14,7 @@ from dagctl_provider.domain.runs import ProjectRun
 from dagctl_provider.orchestration import runs, schedules
 from dagctl_provider.services.lifecycle.jobs import dag_ids_of
 from dagctl_provider.services.lifecycle.runs import adopt, end
+from dagctl_provider.services.turns import recording
 from dagctl_provider.store import executions as execution_rows
 from dagctl_provider.store import grants as grant_rows
 from dagctl_provider.store import jobs as job_rows
@@ -94,8 +95,8 @@ def _key(row: ProjectRun) -> tuple[str, str]:
 
 def _forget(session: Session, row: ProjectRun) -> None:
     execution = execution_rows.get_execution(session, row.id)
-    if execution is not None and execution.status not in FINISHED:
-        # What became of it is written down first.
+    # What became of it is written down first.
+    if execution is not None and execution.status not in FINISHED and not recording.settle_run(session, row.id):
         return
     if runs.delete_run(session, row.dag_id, row.run_id):
         run_rows.delete_run(session, row.id)

@@ -85,6 +85,7 @@ def _audit(step: Step, context: Context, command: Command) -> Answer:
     failed: list[Any] = []
     evaluator: Any = context.snapshot_evaluator
     original = evaluator.audit
+    draw_tables(step, context)
 
     def counted(*args: Any, **kwargs: Any) -> list[Any]:
         results = list(original(*args, **kwargs))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 WIDTH = 160
 _DRAWN = (
     "show_schema_diff", "show_row_diff", "show_table_diff", "show_table_diff_summary", "show_table_diff_details",
-    "show_intervals", "print_environments", "show_sql", "show_linter_violations",
+    "show_intervals", "print_environments", "show_sql", "show_linter_violations", "log_status_update",
 )  # fmt: skip
 
 
