@@ -22,6 +22,7 @@ from tests.runner.dbt_shop import FIRST as DBT_FIRST
 from tests.runner.dbt_shop import NEWEST as NEWEST_DBT
 from tests.runner.dbt_shop import Files, prepare
 from tests.runner.shop import FIRST, config
+from tests.runner.widths import some
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -119,7 +120,7 @@ def apply(driver: Driver, commit: str, environment: str) -> dict[str, Any]:
     return {row["name"]: row for row in executed.result["models"]}
 
 
-@pytest.mark.parametrize("version", ["0.130.2", "0.200.0", NEWEST])
+@pytest.mark.parametrize("version", some(["0.130.2", NEWEST], ["0.200.0"]))
 def test_honest_commands_of_sqlmesh_run(stateful: Driver, version: str) -> None:
     driver = stateful
     driver.request["tool_version"] = version
@@ -192,7 +193,7 @@ DBT = [
 ]
 
 
-@pytest.mark.parametrize("version", ["1.5.0", "1.7.20", "1.9.0", NEWEST_DBT])
+@pytest.mark.parametrize("version", some(["1.5.0", NEWEST_DBT], ["1.7.20", "1.9.0"]))
 def test_honest_commands_of_dbt_run(driver: Driver, version: str) -> None:
     warehouse = prepare(driver, version)
     commit = driver.repository.commit(DBT_FILES)
@@ -268,8 +269,8 @@ def options_of(tool: str, version: str) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize(
     ("tool", "version"),
-    [("sqlmesh", version) for version in ("0.130.2", "0.170.1", "0.200.0", NEWEST)]
-    + [("dbt", version) for version in ("1.5.0", "1.7.20", "1.8.10", "1.9.0", NEWEST_DBT)],
+    [("sqlmesh", version) for version in some(["0.130.2", NEWEST], ["0.170.1", "0.200.0"])]
+    + [("dbt", version) for version in some(["1.5.0", NEWEST_DBT], ["1.7.20", "1.8.10", "1.9.0"])],
 )
 def test_the_table_says_what_the_tool_has(tool: str, version: str) -> None:
     real = options_of(tool, version)
