@@ -100,7 +100,7 @@ class Album:
         self.show.job_run(project_id)
         project = f"{_PAGES}/projects/{project_id}"
         runs = client.request("GET", f"/projects/{project_id}/runs")["runs"]
-        longest = max(runs, key=lambda run: (run["job_type"] == "plan", run.get("duration_seconds") or 0.0))
+        longest = max(runs, key=lambda run: (run["models_total"], run.get("duration_seconds") or 0.0))
         model = client.request("GET", f"/projects/{project_id}/model-executions/stats")["model_stats"][0]["model_name"]
         self.take("jobs", f"{project}/jobs", _wait_for_table, viewport={"width": 1280, "height": 430})
         self.take("job-form", f"{project}/jobs/new", _wait_for_heading_alone)
