@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { fire, openPage, textOf } from "./page.js";
-import { daysSeries, fitted, ganttSeries, historySeries, stepped, timeStep, took, wrapped } from "../src/charts/series.js";
+import { daysSeries, fitted, ganttSeries, historySeries, momentStep, stepped, timeStep, took, wrapped } from "../src/charts/series.js";
 
 const DAY = { success: 0, partial: 0, failed: 0, error: 0, open: 0, seconds: 0 };
 const DAYS = [
@@ -155,4 +155,10 @@ test("another theme draws the chart anew", async () => {
   document.documentElement.classList.remove("dark");
   await new Promise((resolve) => setTimeout(resolve));
   assert.equal(read, 2, "what is gone is not drawn");
+});
+
+test("an axis of a few days says the time of day, a longer one the day", () => {
+  const at = Date.UTC(2026, 3, 28, 9, 5);
+  assert.equal(momentStep(3_600_000)(at), "04-28 09:05");
+  assert.equal(momentStep(30 * 86_400_000)(at), "04-28");
 });

@@ -1,7 +1,7 @@
 // What the library is to draw: series and colours as its configuration. Nothing moves: there is nothing to be switched off for
 // those who asked for less motion.
 
-import { day, daysSeries, fitted, ganttSeries, historySeries, timeStep, took, wrapped } from "./series.js";
+import { daysSeries, fitted, ganttSeries, historySeries, momentStep, timeStep, took, wrapped } from "./series.js";
 import { filled } from "./look.js";
 
 export const ROW_HEIGHT = 22;
@@ -129,7 +129,7 @@ export function historyChart(figures, look) {
   const margin = Math.max((series.to - series.from) * 0.03, 60_000);
   options.interaction = { mode: "nearest", intersect: false, axis: "x" };
   options.scales = {
-    x: axis(look, { type: "linear", min: series.from - margin, max: series.to + margin, grid: { display: false }, ticks: { maxRotation: 0, autoSkipPadding: 16, callback: day } }),
+    x: axis(look, { type: "linear", min: series.from - margin, max: series.to + margin, grid: { display: false }, ticks: { maxRotation: 0, autoSkipPadding: 16, callback: momentStep(series.to - series.from) } }),
     y: axis(look, { beginAtZero: true, ticks: seconds(series.most) }),
   };
   legend(options, [

@@ -98,8 +98,10 @@ export function moment(milliseconds) {
   return `${new Date(milliseconds).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 }
 
-export function day(milliseconds) {
-  return new Date(milliseconds).toISOString().slice(5, 10);
+// How a point of an axis is called: by its day, and where the axis holds a few days only, by its time too.
+export function momentStep(span) {
+  const few = span < 5 * 86_400_000;
+  return (milliseconds) => new Date(milliseconds).toISOString().slice(5, few ? 16 : 10).replace("T", " ");
 }
 
 // A name that fits: its end tells models of one schema apart, so the beginning goes.
