@@ -224,7 +224,7 @@ def _require_fitting(session: Session, actor: Actor, project: Project, job: Job,
     :param values: What was sent: what nobody touches is not asked for again, so that a job can always be switched off.
     """
     if "command" in values and (why := jobs.refusal_of(project, job)) is not None:
-        raise invalid_field("command", why)
+        raise invalid_field("command", why.removesuffix("."))
     if "resources" in values and (found := resource_problems({**project.settings, **job.resources})):
         raise invalid_field("resources", f"{found[0].where}: {found[0].message}")
     if (field := missing_channel(job)) is not None:

@@ -178,6 +178,6 @@ def test_a_newer_run_replaces_the_older_one_and_its_pod(site: Site, place: Place
     shop.open_gate()
 
     def statuses() -> list[str]:
-        return sorted(run["status"] for run in site.ask("GET", f"{address}/runs")["runs"])
+        return sorted(run["status"] for run in site.ask("GET", f"{address}/runs?job_type=run")["runs"])
 
     wait_for("both runs to end", statuses, equals(["error", "success"]))
